@@ -1,0 +1,57 @@
+//! What is said to a device unasked.
+
+use std::fmt;
+
+/// A command on its way to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// A number that is unique for the device; where the protocol allows, the device repeats it
+    /// in its answer.
+    pub flag: u32,
+    /// The command, in the device's own words.
+    pub text: Box<str>,
+}
+
+/// A session could not send a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct CommandRefused {
+    reason: &'static str,
+    retry: bool,
+}
+
+impl CommandRefused {
+    /// The protocol has no commands.
+    pub const fn unsupported() -> Self {
+        Self {
+            reason: "this protocol has no commands",
+            retry: false,
+        }
+    }
+
+    /// It will never be sent; why.
+    pub const fn never(reason: &'static str) -> Self {
+        Self {
+            reason,
+            retry: false,
+        }
+    }
+
+    /// It cannot be sent now but may be later; why.
+    pub const fn not_now(reason: &'static str) -> Self {
+        Self {
+            reason,
+            retry: true,
+        }
+    }
+
+    /// Whether it may be sent later.
+    pub const fn may_retry(&self) -> bool {
+        self.retry
+    }
+}
+
+impl fmt::Display for CommandRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}

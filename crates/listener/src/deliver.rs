@@ -1,0 +1,66 @@
+//! Where reports go, and the verdict that a device's acknowledgement waits for.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use telemetry::Envelope;
+
+/// Takes envelopes over.
+///
+/// `Ok` means durable (synced, not only written): the device may be told. Any closure that
+/// returns such a future will do:
+///
+/// ```
+/// use listener::{Deliver, NotDelivered};
+/// use telemetry::Envelope;
+///
+/// fn to_nowhere() -> impl Deliver {
+///     |_: Envelope| async { Ok::<(), NotDelivered>(()) }
+/// }
+/// # let _ = to_nowhere();
+/// ```
+///
+/// Envelopes of one connection are handed over in order, without waiting for the one before; the
+/// framework bounds how many are under way. A future that waits is back-pressure: the socket is
+/// not read meanwhile. Dropping the future does not take the envelope back.
+pub trait Deliver: Send + Sync + 'static {
+    /// Resolves when the envelope is durable, or will not be.
+    fn deliver(
+        &self,
+        envelope: Envelope,
+    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static;
+}
+
+impl<F, R> Deliver for F
+where
+    F: Fn(Envelope) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), NotDelivered>> + Send + 'static,
+{
+    fn deliver(
+        &self,
+        envelope: Envelope,
+    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
+        self(envelope)
+    }
+}
+
+impl<D: Deliver> Deliver for Arc<D> {
+    fn deliver(
+        &self,
+        envelope: Envelope,
+    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
+        D::deliver(self, envelope)
+    }
+}
+
+/// An envelope that is not durable: its device is not told anything, and will send it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotDelivered {
+    /// It could not be stored.
+    #[error("could not be stored")]
+    Failed,
+    /// Nobody said what became of it.
+    #[error("lost without a verdict")]
+    Lost,
+}

@@ -1,0 +1,2 @@
+//! Milepost.
+fn main() {}

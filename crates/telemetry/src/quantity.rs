@@ -1,0 +1,80 @@
+//! One unit per quantity, checked when it is made.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::OutOfRange;
+
+macro_rules! quantities {
+    ($($(#[$doc:meta])* $name:ident($what:literal, $range:expr, $make:ident, $read:ident);)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+        pub struct $name(f32);
+
+        impl $name {
+            #[doc = concat!("Makes a checked value.\n\n# Errors\nWhen it is outside ", stringify!($range), " or not a number.")]
+            #[inline]
+            pub fn $make(value: f32) -> Result<Self, OutOfRange> {
+                if ($range).contains(&value) {
+                    Ok(Self(value))
+                } else {
+                    Err(OutOfRange::new($what, f64::from(value)))
+                }
+            }
+
+            /// The number, in the unit that the name says.
+            #[inline]
+            pub const fn $read(self) -> f32 {
+                self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_f32(self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                Self::$make(f32::deserialize(d)?).map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+quantities! {
+    /// A speed over ground, in kilometres per hour.
+    Speed("speed", 0.0..=2_000.0, from_kmh, as_kmh);
+    /// A direction of travel, degrees clockwise from true north; 360 is written as sent.
+    Course("course", 0.0..=360.0, from_degrees, as_degrees);
+    /// Metres above mean sea level.
+    Altitude("altitude", -12_000.0..=100_000.0, from_metres, as_metres);
+    /// An electric potential in volts.
+    Voltage("voltage", -1_000.0..=1_000.0, from_volts, as_volts);
+    /// A share in percent, 0 to 100.
+    Percent("percentage", 0.0..=100.0, new, value);
+    /// A dilution of precision (HDOP, PDOP), without unit.
+    Dop("dilution of precision", 0.0..=1_000.0, new, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_inclusive_and_nothing_is_clamped() {
+        assert_eq!(Percent::new(100.0).unwrap().value(), 100.0);
+        assert_eq!(Percent::new(100.1).unwrap_err().what(), "percentage");
+        assert!(Speed::from_kmh(-0.1).is_err());
+        assert!(Course::from_degrees(f32::NAN).is_err());
+        assert!(serde_json::from_str::<Course>("361").is_err());
+    }
+
+    #[test]
+    fn a_float_is_written_as_short_as_it_can_be() {
+        assert_eq!(
+            serde_json::to_string(&Voltage::from_volts(12.6).unwrap()).unwrap(),
+            "12.6"
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! Instants, and the time a device sent before anybody interpreted it.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::Malformed;
+
+/// An instant in UTC with a resolution of one millisecond.
+///
+/// Written as RFC 3339 in UTC; the fraction appears when there is one.
+///
+/// ```
+/// use telemetry::Timestamp;
+/// let t = Timestamp::from_civil(2015, 12, 29, 2, 51, 5).expect("a date that exists");
+/// assert_eq!(t.to_string(), "2015-12-29T02:51:05Z");
+/// assert_eq!(Timestamp::from_civil(2015, 2, 29, 0, 0, 0), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// 9999-12-31T23:59:59.999Z: the last instant that RFC 3339 can write (and jiff can hold).
+const MAX_MILLIS: i64 = 253_402_207_200_000 - 1;
+/// 0001-01-01 with a margin for offsets.
+const MIN_MILLIS: i64 = -62_135_596_800_000;
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const UNIX_EPOCH: Self = Self(0);
+
+    /// From milliseconds since the Unix epoch; values outside the years 1 to 9999 are brought to
+    /// that range's ends.
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis > MAX_MILLIS {
+            Self(MAX_MILLIS)
+        } else if millis < MIN_MILLIS {
+            Self(MIN_MILLIS)
+        } else {
+            Self(millis)
+        }
+    }
+
+    /// From whole seconds since the Unix epoch.
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1_000))
+    }
+
+    /// From the fields of a calendar date and time in UTC; `None` if there is no such time.
+    #[inline]
+    pub fn from_civil(
+        year: i16,
+        month: u8,
+        day: u8,
+        hour: u8,
+        minute: u8,
+        second: u8,
+    ) -> Option<Self> {
+        let signed = |v: u8| i8::try_from(v).ok();
+        let civil = jiff::civil::DateTime::new(
+            year,
+            signed(month)?,
+            signed(day)?,
+            signed(hour)?,
+            signed(minute)?,
+            signed(second)?,
+            0,
+        )
+        .ok()?;
+        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
+        Some(Self::from_millis(instant.as_millisecond()))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn as_unix(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// This instant moved by a number of milliseconds (negative: earlier).
+    #[must_use]
+    pub const fn offset_millis(self, millis: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// The calendar fields in UTC: year, month, day, hour, minute, second.
+    pub fn to_civil(self) -> (i16, u8, u8, u8, u8, u8) {
+        let c = jiff::tz::Offset::UTC.to_datetime(self.to_jiff());
+        (
+            c.year(),
+            c.month().unsigned_abs(),
+            c.day().unsigned_abs(),
+            c.hour().unsigned_abs(),
+            c.minute().unsigned_abs(),
+            c.second().unsigned_abs(),
+        )
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_jiff(), f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Malformed;
+
+    /// Reads RFC 3339, any offset; finer than a millisecond is cut off.
+    fn from_str(s: &str) -> Result<Self, Malformed> {
+        let t: jiff::Timestamp = s
+            .parse()
+            .map_err(|_| Malformed::new("time", "not an RFC 3339 instant"))?;
+        Ok(Self::from_millis(t.as_millisecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A device's time exactly as it was sent, plausible or not, before any zone is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RawTime {
+    /// Calendar fields as sent; they need not be a date that exists.
+    Civil {
+        /// The full year; two-digit years are counted from 2000 by the decoder.
+        year: u16,
+        /// Month as sent, 1 to 12 when sane.
+        month: u8,
+        /// Day of the month as sent.
+        day: u8,
+        /// Hour as sent.
+        hour: u8,
+        /// Minute as sent.
+        minute: u8,
+        /// Second as sent.
+        second: u8,
+    },
+    /// Seconds since 1970 as sent.
+    Unix(u32),
+}
+
+impl RawTime {
+    /// Reads the raw time as if it were UTC; `None` if there is no such date.
+    #[inline]
+    pub fn as_utc(self) -> Option<Timestamp> {
+        match self {
+            Self::Civil {
+                year,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+            } => Timestamp::from_civil(i16::try_from(year).ok()?, month, day, hour, minute, second),
+            Self::Unix(s) => Some(Timestamp::from_unix(i64::from(s))),
+        }
+    }
+}
+
+impl fmt::Display for RawTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Civil {
+                year,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+            } => write!(
+                f,
+                "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+            ),
+            Self::Unix(s) => write!(f, "{s}"),
+        }
+    }
+}
+
+impl FromStr for RawTime {
+    type Err = Malformed;
+
+    fn from_str(s: &str) -> Result<Self, Malformed> {
+        let bad = || Malformed::new("raw time", "neither `YYYY-MM-DD hh:mm:ss` nor Unix seconds");
+        if let Ok(seconds) = s.parse() {
+            return Ok(Self::Unix(seconds));
+        }
+        let (date, clock) = s.split_once(' ').ok_or_else(bad)?;
+        let mut date = date.split('-');
+        let mut clock = clock.split(':');
+        let year = date.next().and_then(|v| v.parse().ok()).ok_or_else(bad)?;
+        let next = |it: &mut dyn Iterator<Item = &str>| -> Result<u8, Malformed> {
+            it.next().and_then(|v| v.parse().ok()).ok_or_else(bad)
+        };
+        let raw = Self::Civil {
+            year,
+            month: next(&mut date)?,
+            day: next(&mut date)?,
+            hour: next(&mut clock)?,
+            minute: next(&mut clock)?,
+            second: next(&mut clock)?,
+        };
+        match (date.next(), clock.next()) {
+            (None, None) => Ok(raw),
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl Serialize for RawTime {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawTime {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where a report's ordering time comes from, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TimeSource {
+    /// The time of a position fix.
+    Fix,
+    /// The device's clock, without a fix.
+    Device,
+    /// Our clock when the frame arrived.
+    Received,
+    /// Worked out from neighbouring reports.
+    Estimated,
+}
+
+/// How the zone of a device's time was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Zone {
+    /// The protocol specifies UTC for this message.
+    Utc,
+    /// The zone that the device named when it logged in.
+    Login,
+    /// Set by hand for this device.
+    Configured,
+    /// Found by comparing live reports with their arrival.
+    Detected,
+    /// Nobody said; read as UTC.
+    Assumed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_that_does_not_exist_is_absent() {
+        for (m, d, h) in [
+            (2, 29, 0),
+            (0, 1, 0),
+            (1, 0, 0),
+            (13, 1, 0),
+            (1, 32, 0),
+            (1, 1, 24),
+        ] {
+            assert_eq!(
+                Timestamp::from_civil(2015, m, d, h, 0, 0),
+                None,
+                "{m}-{d} {h}h"
+            );
+        }
+        assert_eq!(Timestamp::from_civil(2015, 1, 1, 0, 255, 0), None);
+    }
+
+    #[test]
+    fn extreme_instants_can_be_written_and_read_back() {
+        for millis in [i64::MIN, i64::MAX, -1, 0, 1, 1_700_000_000_123] {
+            let t = Timestamp::from_millis(millis);
+            assert_eq!(t.to_string().parse(), Ok(t), "{millis}");
+        }
+    }
+
+    #[test]
+    fn raw_times_round_trip_even_when_impossible() {
+        let raw = RawTime::Civil {
+            year: 2255,
+            month: 99,
+            day: 0,
+            hour: 255,
+            minute: 60,
+            second: 61,
+        };
+        assert_eq!(raw.to_string().parse(), Ok(raw));
+        assert_eq!(raw.as_utc(), None);
+        assert_eq!(RawTime::Unix(7).to_string().parse(), Ok(RawTime::Unix(7)));
+        assert!("2015-1-1 1:1".parse::<RawTime>().is_err());
+        assert!("2015-1-1-1 1:1:1".parse::<RawTime>().is_err());
+    }
+
+    #[test]
+    fn since_never_goes_negative() {
+        let (a, b) = (Timestamp::from_millis(5), Timestamp::from_millis(9));
+        assert_eq!(b.since(a), Duration::from_millis(4));
+        assert_eq!(a.since(b), Duration::ZERO);
+    }
+}

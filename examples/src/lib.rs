@@ -1,0 +1,1 @@
+//! Programs that embed Milepost; see the README beside this folder.
