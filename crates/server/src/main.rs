@@ -1,2 +1,7 @@
-//! Milepost.
-fn main() {}
+//! The `milepost` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    milepost::main()
+}

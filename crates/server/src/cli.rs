@@ -1,0 +1,60 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::{audit, shutdown, simulate};
+
+/// Vehicle tracker ingestion in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "milepost", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do. One line each here, one module each with its `Options` and `run`.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulate trackers against a server.
+    Simulate(Box<simulate::Options>),
+    /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
+    Audit(audit::Options),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("milepost: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    fn run(self) -> Result<ExitCode, Failure> {
+        match self.command {
+            Command::Simulate(options) => runtime()?.block_on(async {
+                let shutdown = shutdown::on_signal()?;
+                let summary = simulate::run(*options, shutdown).await?;
+                Ok(if summary.is_ok() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                })
+            }),
+            Command::Audit(options) => audit::run(&options),
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}

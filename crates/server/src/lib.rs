@@ -1,0 +1,13 @@
+//! Milepost in one binary: configuration, roles, HTTP, tools.
+//!
+//! This is the only crate that knows all others. It is a library so that tests and the binary
+//! share one body of code; it promises no stable API. Each subcommand is a module with its
+//! `Options` (the flags) and a `run`.
+
+pub mod audit;
+pub mod cli;
+pub mod failure;
+pub mod shutdown;
+pub mod simulate;
+
+pub use cli::main;
