@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{audit, shutdown, simulate};
+use crate::{audit, check_config, options, shutdown, simulate};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub struct Cli {
 /// What to do. One line each here, one module each with its `Options` and `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what is wrong with a configuration, or what would run.
+    CheckConfig(options::Options),
     /// Simulate trackers against a server.
     Simulate(Box<simulate::Options>),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
@@ -39,6 +41,9 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
+            Command::CheckConfig(options) => {
+                check_config::run(&options).map(|()| ExitCode::SUCCESS)
+            }
             Command::Simulate(options) => runtime()?.block_on(async {
                 let shutdown = shutdown::on_signal()?;
                 let summary = simulate::run(*options, shutdown).await?;

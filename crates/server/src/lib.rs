@@ -5,8 +5,12 @@
 //! `Options` (the flags) and a `run`.
 
 pub mod audit;
+pub mod check_config;
 pub mod cli;
+pub mod config;
 pub mod failure;
+pub mod logging;
+pub mod options;
 pub mod shutdown;
 pub mod simulate;
 

@@ -1,0 +1,63 @@
+//! What can only be judged when more than one value is known.
+
+use std::net::SocketAddr;
+
+use super::{Config, Fault, Place};
+
+pub(super) fn together(
+    config: &Config,
+    origins: &[(&'static str, Place)],
+    faults: &mut Vec<Fault>,
+) {
+    let place = |key: &str| {
+        origins
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map_or(Place::Default, |(_, place)| place.clone())
+    };
+    if config.http.api_token.is_none() && !is_loopback_only(config.http.listen) {
+        faults.push(Fault {
+            place: place("http.listen"),
+            key: "http.listen".to_owned(),
+            value: Some(format!("\"{}\"", config.http.listen)),
+            remedy: format!(
+                "without a token the API binds only loopback addresses: set http.api_token \
+                 (--api-token, MILEPOST_API_TOKEN), or listen on 127.0.0.1:{}",
+                config.http.listen.port()
+            ),
+        });
+    }
+    let mut seen = vec![config.http.listen];
+    for address in &config.gt06.listen {
+        if address.port() != 0 && seen.contains(address) {
+            faults.push(Fault {
+                place: place("gt06.listen"),
+                key: "gt06.listen".to_owned(),
+                value: Some(format!("\"{address}\"")),
+                remedy: "is taken by another listener of this configuration; choose another port"
+                    .to_owned(),
+            });
+        }
+        seen.push(*address);
+    }
+}
+
+/// Whether only programs of this machine can reach what listens there.
+pub fn is_loopback_only(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+pub(super) fn log_level(directives: &str) -> Result<(), String> {
+    const REMEDY: &str = "must be error, warn, info, debug, trace or off, or directives such as \
+                          \"info,listener=debug\"";
+    let single = !directives.contains(['=', ',', '[']);
+    let known = ["error", "warn", "info", "debug", "trace", "off"];
+    // A lone word that is no level would be taken as the name of a module, and silence the rest.
+    if directives.trim().is_empty() || single && !known.contains(&directives) {
+        return Err(REMEDY.to_owned());
+    }
+    tracing_subscriber::EnvFilter::builder()
+        .parse(directives)
+        .map(drop)
+        .map_err(|error| format!("{REMEDY} ({error})"))
+}

@@ -1,0 +1,315 @@
+//! The table of all keys.
+
+use std::time::Duration;
+
+use telemetry::{DeviceId, Tenant};
+
+use super::{AcknowledgeLocations, Config, Device, LogFormat, Secret, UnknownDevice, Value, check};
+
+/// One key: its names, how it is set from a value, how it is shown.
+pub struct Key {
+    /// Its name in a file: section, dot, key.
+    pub name: &'static str,
+    /// Its name in the environment.
+    pub env: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    pub(super) set: fn(&mut Config, &Value) -> Result<(), String>,
+    show: fn(&Config) -> Option<String>,
+}
+
+impl Key {
+    /// The value as it would stand in a file; nothing when it is not set.
+    pub fn show(&self, config: &Config) -> Option<String> {
+        (self.show)(config)
+    }
+}
+
+const ACKNOWLEDGE: &[(&str, AcknowledgeLocations)] = &[
+    ("auto", AcknowledgeLocations::Auto),
+    ("always", AcknowledgeLocations::Always),
+    ("never", AcknowledgeLocations::Never),
+];
+const UNKNOWN: &[(&str, UnknownDevice)] = &[
+    ("accept", UnknownDevice::Accept),
+    ("quarantine", UnknownDevice::Quarantine),
+    ("refuse", UnknownDevice::Refuse),
+];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// All keys, in the order of the example file.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "data_dir",
+        env: "MILEPOST_DATA_DIR",
+        secret: false,
+        set: |config, value| {
+            let path = value.text("a path")?;
+            if path.is_empty() {
+                return Err("must name a folder".to_owned());
+            }
+            config.data_dir = path.into();
+            Ok(())
+        },
+        show: |config| Some(format!("{:?}", config.data_dir.display().to_string())),
+    },
+    Key {
+        name: "log.level",
+        env: "MILEPOST_LOG_LEVEL",
+        secret: false,
+        set: |config, value| {
+            let level = value.text("a level")?;
+            check::log_level(level)?;
+            level.clone_into(&mut config.log.level);
+            Ok(())
+        },
+        show: |config| Some(format!("{:?}", config.log.level)),
+    },
+    Key {
+        name: "log.format",
+        env: "MILEPOST_LOG_FORMAT",
+        secret: false,
+        set: |config, value| {
+            config.log.format = value.one_of(FORMATS)?;
+            Ok(())
+        },
+        show: |config| word(FORMATS, config.log.format),
+    },
+    Key {
+        name: "http.listen",
+        env: "MILEPOST_HTTP",
+        secret: false,
+        set: |config, value| {
+            config.http.listen = value.address("127.0.0.1:8080")?;
+            Ok(())
+        },
+        show: |config| Some(format!("\"{}\"", config.http.listen)),
+    },
+    Key {
+        name: "http.api_token",
+        env: "MILEPOST_API_TOKEN",
+        secret: true,
+        set: |config, value| {
+            let token = value.text("a token")?;
+            if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(
+                    "must be visible ASCII without blanks, for example what `openssl rand -hex 32` \
+                     prints"
+                        .to_owned(),
+                );
+            }
+            config.http.api_token = Some(Secret::new(token));
+            Ok(())
+        },
+        show: |config| {
+            config
+                .http
+                .api_token
+                .as_ref()
+                .map(|_| "(secret)".to_owned())
+        },
+    },
+    Key {
+        name: "http.timeout_s",
+        env: "MILEPOST_HTTP_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.http.timeout = value.seconds(1..=600)?;
+            Ok(())
+        },
+        show: |config| seconds(config.http.timeout),
+    },
+    Key {
+        name: "http.max_connections",
+        env: "MILEPOST_HTTP_MAX_CONNECTIONS",
+        secret: false,
+        set: |config, value| {
+            config.http.max_connections = value.whole(1..=1_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.http.max_connections.to_string()),
+    },
+    Key {
+        name: "gt06.listen",
+        env: "MILEPOST_GT06",
+        secret: false,
+        set: |config, value| {
+            config.gt06.listen = value.addresses("0.0.0.0:5023")?;
+            Ok(())
+        },
+        show: |config| {
+            let all: Vec<_> = config
+                .gt06
+                .listen
+                .iter()
+                .map(|address| format!("\"{address}\""))
+                .collect();
+            Some(format!("[{}]", all.join(", ")))
+        },
+    },
+    Key {
+        name: "gt06.acknowledge_locations",
+        env: "MILEPOST_GT06_ACKNOWLEDGE_LOCATIONS",
+        secret: false,
+        set: |config, value| {
+            config.gt06.acknowledge_locations = value.one_of(ACKNOWLEDGE)?;
+            Ok(())
+        },
+        show: |config| word(ACKNOWLEDGE, config.gt06.acknowledge_locations),
+    },
+    Key {
+        name: "devices.tenant",
+        env: "MILEPOST_DEVICES_TENANT",
+        secret: false,
+        set: |config, value| {
+            let tenant = value.text("a name")?;
+            if tenant.is_empty()
+                || tenant.len() > 64
+                || !tenant.bytes().all(|b| b.is_ascii_graphic())
+            {
+                return Err("must be 1 to 64 characters of visible ASCII without blanks".to_owned());
+            }
+            config.devices.tenant = Tenant::new(tenant);
+            Ok(())
+        },
+        show: |config| Some(format!("{:?}", config.devices.tenant.as_str())),
+    },
+    Key {
+        name: "devices.unknown",
+        env: "MILEPOST_DEVICES_UNKNOWN",
+        secret: false,
+        set: |config, value| {
+            config.devices.unknown = value.one_of(UNKNOWN)?;
+            Ok(())
+        },
+        show: |config| word(UNKNOWN, config.devices.unknown),
+    },
+    Key {
+        name: "limits.max_connections",
+        env: "MILEPOST_LIMITS_MAX_CONNECTIONS",
+        secret: false,
+        set: |config, value| {
+            config.limits.max_connections = value.whole(1..=10_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.limits.max_connections.to_string()),
+    },
+    Key {
+        name: "limits.max_connections_per_address",
+        env: "MILEPOST_LIMITS_MAX_CONNECTIONS_PER_ADDRESS",
+        secret: false,
+        set: |config, value| {
+            config.limits.max_connections_per_address = value.whole(0..=10_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.limits.max_connections_per_address.to_string()),
+    },
+    Key {
+        name: "limits.login_timeout_s",
+        env: "MILEPOST_LIMITS_LOGIN_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.limits.login_timeout = value.seconds(1..=3600)?;
+            Ok(())
+        },
+        show: |config| seconds(config.limits.login_timeout),
+    },
+    Key {
+        name: "limits.idle_timeout_s",
+        env: "MILEPOST_LIMITS_IDLE_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.limits.idle_timeout = value.seconds(10..=604_800)?;
+            Ok(())
+        },
+        show: |config| seconds(config.limits.idle_timeout),
+    },
+    Key {
+        name: "limits.frame_timeout_s",
+        env: "MILEPOST_LIMITS_FRAME_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.limits.frame_timeout = value.seconds(1..=3600)?;
+            Ok(())
+        },
+        show: |config| seconds(config.limits.frame_timeout),
+    },
+    Key {
+        name: "limits.write_timeout_s",
+        env: "MILEPOST_LIMITS_WRITE_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.limits.write_timeout = value.seconds(1..=3600)?;
+            Ok(())
+        },
+        show: |config| seconds(config.limits.write_timeout),
+    },
+    Key {
+        name: "limits.max_in_flight",
+        env: "MILEPOST_LIMITS_MAX_IN_FLIGHT",
+        secret: false,
+        set: |config, value| {
+            config.limits.max_in_flight = value.whole(1..=10_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.limits.max_in_flight.to_string()),
+    },
+    Key {
+        name: "limits.max_bad_frames",
+        env: "MILEPOST_LIMITS_MAX_BAD_FRAMES",
+        secret: false,
+        set: |config, value| {
+            config.limits.max_bad_frames = value.whole(1..=1_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.limits.max_bad_frames.to_string()),
+    },
+    Key {
+        name: "limits.drain_timeout_s",
+        env: "MILEPOST_LIMITS_DRAIN_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.limits.drain_timeout = value.seconds(1..=3600)?;
+            Ok(())
+        },
+        show: |config| seconds(config.limits.drain_timeout),
+    },
+];
+
+/// One key of a `[[device]]` table; these stand in files only.
+pub struct KeyOfDevice {
+    /// Its name.
+    pub name: &'static str,
+    pub(super) set: fn(&mut Device, &Value) -> Result<(), String>,
+}
+
+/// All keys of a `[[device]]` table except `id`, which makes one.
+pub(super) const DEVICE_KEYS: &[KeyOfDevice] = &[KeyOfDevice {
+    name: "acknowledge_locations",
+    set: |device, value| {
+        device.acknowledge_locations = Some(value.one_of(ACKNOWLEDGE)?);
+        Ok(())
+    },
+}];
+
+/// The id of a `[[device]]` table.
+pub(super) fn device_id(value: &Value) -> Result<Device, String> {
+    let id = value.text("an id such as an IMEI")?;
+    let id = DeviceId::new(id).map_err(|error| format!("must be a device's id: {error}"))?;
+    Ok(Device {
+        id,
+        acknowledge_locations: None,
+    })
+}
+
+fn word<T: PartialEq>(words: &[(&str, T)], meaning: T) -> Option<String> {
+    words
+        .iter()
+        .find(|(_, known)| *known == meaning)
+        .map(|(word, _)| format!("\"{word}\""))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what `Key::show` gives")]
+fn seconds(duration: Duration) -> Option<String> {
+    Some(duration.as_secs().to_string())
+}

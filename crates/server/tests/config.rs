@@ -1,0 +1,232 @@
+//! Configuration: the example file, the order of the sources, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+
+use milepost::config::{self, AcknowledgeLocations, Config, KEYS, Loaded, Sources};
+
+const EXAMPLE: &str = include_str!("../../../milepost.example.toml");
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn load_file(text: &str) -> Result<Loaded, String> {
+    let file = file(text);
+    let name = file.path().display().to_string();
+    config::load(&Sources {
+        file: Some(file.path()),
+        ..Sources::default()
+    })
+    .map_err(|faults| faults.to_string().replace(&name, "FILE"))
+}
+
+fn refused(text: &str) -> String {
+    load_file(text).unwrap_err()
+}
+
+/// The example's lines with the keys that have no default brought to life.
+fn example_with_all_keys() -> String {
+    EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_setting(rest) => rest,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn is_setting(line: &str) -> bool {
+    line == "[[device]]"
+        || line.split_once(" = ").is_some_and(|(key, _)| {
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        })
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let loaded = load_file(EXAMPLE).unwrap();
+    assert_eq!(loaded.config, Config::default());
+}
+
+#[test]
+fn the_example_names_every_key() {
+    let loaded = load_file(&example_with_all_keys()).unwrap();
+    for key in KEYS {
+        assert!(
+            loaded.origins.iter().any(|(name, _)| *name == key.name),
+            "{} is missing",
+            key.name
+        );
+        assert!(EXAMPLE.contains(key.env), "{} is missing", key.env);
+    }
+    let device = loaded.config.devices.listed.first().unwrap();
+    assert_eq!(
+        device.acknowledge_locations,
+        Some(AcknowledgeLocations::Always)
+    );
+}
+
+#[test]
+fn flags_override_the_environment_which_overrides_the_file() {
+    let file = file("data_dir = 'a'\n[log]\nlevel = 'warn'\n[http]\nlisten = '127.0.0.1:1'\n");
+    let loaded = config::load(&Sources {
+        file: Some(file.path()),
+        environment: vec![
+            (
+                OsString::from("MILEPOST_LOG_LEVEL"),
+                OsString::from("debug"),
+            ),
+            (
+                OsString::from("MILEPOST_HTTP"),
+                OsString::from("127.0.0.1:2"),
+            ),
+        ],
+        flags: vec![("http.listen", "--http", "127.0.0.1:3".to_owned())],
+    })
+    .unwrap();
+    assert_eq!(loaded.config.data_dir, Path::new("a"));
+    assert_eq!(loaded.config.log.level, "debug");
+    assert_eq!(loaded.config.http.listen, "127.0.0.1:3".parse().unwrap());
+}
+
+#[test]
+fn every_key_can_come_from_the_environment_as_it_is_shown() {
+    let Loaded { config, .. } = load_file(&example_with_all_keys()).unwrap();
+    for key in KEYS.iter().filter(|key| !key.secret) {
+        let shown = key.show(&config).unwrap();
+        let value = shown.replace(['"', '[', ']'], "");
+        let loaded = config::load(&Sources {
+            environment: vec![(key.env.into(), value.into())],
+            ..Sources::default()
+        })
+        .unwrap_or_else(|faults| panic!("{}: {faults}", key.env));
+        assert_eq!(key.show(&loaded.config).unwrap(), shown);
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_line_key_value_and_remedy() {
+    assert_eq!(
+        refused("# a comment\n[http]\nlisten = 'here'\n"),
+        "the configuration is refused\n  FILE:3: http.listen = \"here\": must be an address and a \
+         port, for example \"127.0.0.1:8080\" (0.0.0.0 or [::] for every address of this machine)"
+    );
+    assert_eq!(
+        refused("[limits]\nmax_in_flight = 0\n"),
+        "the configuration is refused\n  FILE:2: limits.max_in_flight = 0: must be a whole number \
+         from 1 to 10000"
+    );
+    assert!(
+        refused("[limits]\nidle_timeout_s = 1e3\n").contains("= 1e3: must be a whole number of")
+    );
+    assert!(refused("[devices]\nunknown = 'deny'\n").contains("one of \"accept\", \"quarantine\""));
+    assert!(refused("[log]\nlevel = 'loud'\n").contains("must be error, warn, info"));
+    assert!(refused("data_dir = 5\n").contains("data_dir = 5: must be a path, in quotes"));
+    assert!(refused("[gt06]\nlisten = ['0.0.0.0:70000']\n").contains("or a list of these"));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_name() {
+    assert!(
+        refused("data_dirr = 'x'\n")
+            .contains("FILE:1: data_dirr: unknown key; did you mean `data_dir`?")
+    );
+    assert!(refused("[http]\nlisten_on = 'x'\n").contains("did you mean `http.listen`?"));
+    assert!(
+        refused("[kafka]\nbrokers = 'x'\n").contains("kafka.brokers: unknown key; the keys are")
+    );
+    assert!(
+        refused("[[device]]\nid = '1'\nacknowledge_location = 'auto'\n")
+            .contains("FILE:3: device.acknowledge_location: unknown key; did you mean")
+    );
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let said = refused("nonsense = 1\n[http]\nlisten = 1\n[log]\nformat = 'xml'\n");
+    assert_eq!(said.lines().count(), 4, "{said}");
+}
+
+#[test]
+fn what_is_not_toml_is_refused_with_its_line() {
+    let said = refused("data_dir = 'a'\n[http\n");
+    assert!(said.contains("FILE:2: not TOML"), "{said}");
+    let said = refused("data_dir = 'a'\ndata_dir = 'b'\n");
+    assert!(said.contains("FILE:2: not TOML"), "{said}");
+}
+
+#[test]
+fn devices_need_an_id_and_are_listed_once() {
+    assert!(
+        refused("[[device]]\nacknowledge_locations = 'auto'\n")
+            .contains("each [[device]] needs an id")
+    );
+    assert!(refused("[[device]]\nid = 'two words'\n").contains("must be a device's id"));
+    assert!(
+        refused("[[device]]\nid = '1'\n[[device]]\nid = '1'\n")
+            .contains("FILE:4: device.id = \"1\": is listed twice")
+    );
+    assert!(refused("device = ['1']\n").contains("must be a table"));
+}
+
+#[test]
+fn without_a_token_only_loopback_addresses_are_bound() {
+    let said = refused("[http]\nlisten = '0.0.0.0:8080'\n");
+    assert!(
+        said.contains("FILE:2: http.listen = \"0.0.0.0:8080\": without a token"),
+        "{said}"
+    );
+    assert!(said.contains("--api-token"), "{said}");
+    assert!(refused("[http]\nlisten = '[::]:8080'\n").contains("without a token"));
+    load_file("[http]\nlisten = '[::1]:8080'\n").unwrap();
+    load_file("[http]\nlisten = 'localhost:8080'\n").unwrap();
+    load_file("[http]\nlisten = '0.0.0.0:8080'\napi_token = 'abc'\n").unwrap();
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let said = refused("[http]\napi_token = 'hush hush'\n");
+    assert!(
+        said.contains("http.api_token") && !said.contains("hush"),
+        "{said}"
+    );
+    let loaded = load_file("[http]\napi_token = 'hush'\n").unwrap();
+    assert!(!format!("{:?}", loaded.config).contains("hush"));
+}
+
+#[test]
+fn foreign_variables_with_our_prefix_are_a_warning() {
+    let loaded = config::load(&Sources {
+        environment: vec![("MILEPOST_SERVICE_HOST".into(), "10.0.0.1".into())],
+        ..Sources::default()
+    })
+    .unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.warnings.len(), 1);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let said = config::load(&Sources {
+        file: Some(Path::new("/nowhere/milepost.toml")),
+        ..Sources::default()
+    })
+    .unwrap_err()
+    .to_string();
+    assert!(
+        said.contains("/nowhere/milepost.toml") && said.contains("cannot be read"),
+        "{said}"
+    );
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    let said = refused("[http]\nlisten = '127.0.0.1:9'\n[gt06]\nlisten = '127.0.0.1:9'\n");
+    assert!(said.contains("taken by another listener"), "{said}");
+}
