@@ -1,5 +1,9 @@
 //! Simulated trackers.
 
+mod random;
+mod road;
+mod vehicle;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
