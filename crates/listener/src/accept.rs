@@ -1,0 +1,217 @@
+//! Where connections come from.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::{Limits, ServeError};
+
+/// A source of connections: a TCP listener, or anything else that yields streams.
+pub trait Accept: Send + 'static {
+    /// One connection's stream.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// The next connection and, on a network, its other end. Must be safe to cancel: a call that
+    /// is dropped before it resolves loses no connection.
+    ///
+    /// # Errors
+    /// What went wrong; the framework backs off and tries again.
+    fn accept(&mut self)
+    -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
+
+    /// Where it listens, if that can be said.
+    fn local_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// A TCP listener whose streams are set up for small messages and silent peers.
+#[derive(Debug)]
+pub struct Tcp {
+    listener: TcpListener,
+    keepalive: Option<Duration>,
+}
+
+impl Tcp {
+    /// Streams of a listener that is there already; `keepalive` is the silence after which the
+    /// kernel probes a peer.
+    pub const fn new(listener: TcpListener, keepalive: Option<Duration>) -> Self {
+        Self {
+            listener,
+            keepalive,
+        }
+    }
+
+    /// Listens on an address.
+    pub(crate) fn bind(addr: SocketAddr, limits: &Limits) -> Result<Self, ServeError> {
+        let bind = || {
+            let socket = if addr.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
+            };
+            // A restart must not wait for the connections of the run before.
+            socket.set_reuseaddr(true)?;
+            socket.bind(addr)?;
+            socket.listen(limits.backlog)
+        };
+        let listener = bind().map_err(|source| ServeError::Bind { addr, source })?;
+        Ok(Self::new(listener, limits.keepalive))
+    }
+
+    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
+        // Replies are whole messages: nothing to gain from waiting for more.
+        stream.set_nodelay(true)?;
+        if let Some(silence) = self.keepalive {
+            let keepalive = socket2::TcpKeepalive::new()
+                .with_time(silence)
+                .with_interval(silence / 4);
+            socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+        }
+        Ok(())
+    }
+}
+
+impl Accept for Tcp {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+        let (stream, peer) = self.listener.accept().await?;
+        // A peer that is gone already refuses options; its first read says so too.
+        if let Err(e) = self.set_up(&stream) {
+            tracing::debug!(%peer, error = %e, "socket options were refused");
+        }
+        Ok((stream, Some(peer)))
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+}
+
+/// How long to wait before the next accept after failures in a row.
+///
+/// Out of file descriptors (`EMFILE`, `ENFILE`) or memory, an accept fails at once and would fail
+/// again at once; a connection that was reset while it waited (`ECONNABORTED`) says nothing about
+/// the next.
+#[derive(Debug, Default)]
+pub(crate) struct BackOff {
+    failures: u32,
+}
+
+impl BackOff {
+    const FIRST: Duration = Duration::from_millis(5);
+    const LAST: Duration = Duration::from_secs(1);
+
+    pub(crate) const fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    pub(crate) fn failed(&mut self, error: &io::Error) -> Option<Duration> {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+        ) {
+            return None;
+        }
+        let wait = Self::FIRST
+            .saturating_mul(1 << self.failures.min(8))
+            .min(Self::LAST);
+        self.failures = self.failures.saturating_add(1);
+        Some(wait)
+    }
+}
+
+/// Counts connections per address, when that is limited.
+#[derive(Debug, Clone)]
+pub(crate) struct PerIp {
+    limit: usize,
+    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl PerIp {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            open: Arc::default(),
+        }
+    }
+
+    /// A place for one more connection from there, if there is one.
+    pub(crate) fn admit(&self, ip: IpAddr) -> Option<IpPermit> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(ip).or_default();
+        if *count >= self.limit {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(IpPermit {
+            per_ip: self.clone(),
+            ip,
+        })
+    }
+}
+
+/// A place among an address's connections, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct IpPermit {
+    per_ip: PerIp,
+    ip: IpAddr,
+}
+
+impl Drop for IpPermit {
+    fn drop(&mut self) {
+        let mut open = self
+            .per_ip
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.ip) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_file_descriptors_backs_off_and_a_reset_peer_does_not() {
+        let mut back_off = BackOff::default();
+        let out = io::Error::from_raw_os_error(24);
+        let waits: Vec<_> = std::iter::repeat_with(|| back_off.failed(&out))
+            .take(12)
+            .collect();
+        assert_eq!(waits[0], Some(BackOff::FIRST));
+        assert!(waits.is_sorted());
+        assert_eq!(waits[11], Some(BackOff::LAST));
+        back_off.succeeded();
+        assert_eq!(back_off.failed(&out), Some(BackOff::FIRST));
+        assert_eq!(
+            back_off.failed(&io::ErrorKind::ConnectionAborted.into()),
+            None
+        );
+    }
+
+    #[test]
+    fn an_address_gets_its_places_back() {
+        let per_ip = PerIp::new(1);
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let permit = per_ip.admit(ip).expect("a place");
+        assert!(per_ip.admit(ip).is_none());
+        drop(permit);
+        assert!(per_ip.admit(ip).is_some());
+        assert!(per_ip.open.lock().expect("not poisoned").is_empty());
+    }
+}

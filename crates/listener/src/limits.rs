@@ -1,0 +1,86 @@
+//! Sizes, counts and deadlines.
+
+use std::time::Duration;
+
+/// What one server allows its peers. The defaults suit trackers on mobile networks.
+///
+/// ```
+/// let mut limits = listener::Limits::default();
+/// limits.connections = 50_000;
+/// limits.idle = std::time::Duration::from_secs(600);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections at once. At the limit nothing is accepted: the kernel's queue fills, and
+    /// then peers are refused. A connection counts until its last frame is settled.
+    pub connections: usize,
+    /// Connections at once from one IP address; `None`: no limit. Mobile operators put thousands
+    /// of devices behind one address.
+    pub connections_per_ip: Option<usize>,
+    /// Connections that the kernel holds until they are accepted.
+    pub backlog: u32,
+    /// Frames of one connection that may wait for their verdict. At the bound the socket is not
+    /// read.
+    pub in_flight: usize,
+    /// Bytes of one connection's frames that may wait for their verdict; as for `in_flight`.
+    pub in_flight_bytes: usize,
+    /// Replies that may wait for a peer that does not read them, in bytes. Above it the
+    /// connection's frames are not handled until the peer reads.
+    pub unwritten: usize,
+    /// What a session may leave in the buffer as the beginning of a frame, in bytes.
+    pub partial_frame: usize,
+    /// Unreadable frames and runs of foreign bytes in a row that a connection survives.
+    pub bad_in_row: u32,
+    /// Time to name itself.
+    pub login: Duration,
+    /// Silence after which a connection is closed. Several times the devices' heartbeat.
+    pub idle: Duration,
+    /// Time for a frame that has begun to be complete.
+    pub frame: Duration,
+    /// Time for a peer to take some of what it is sent.
+    pub write: Duration,
+    /// Time for the registry to answer.
+    pub resolve: Duration,
+    /// Silence after which a session is told that the sender has paused, when bytes are left.
+    pub pause: Duration,
+    /// How long a connection that a newer one of the same device (and network) has replaced may
+    /// live on.
+    pub superseded: Duration,
+    /// How long a socket that is being closed is held open for acknowledgements that still wait
+    /// for their verdict.
+    pub settle: Duration,
+    /// How long the peer's own end is awaited after ours, so that what it has not read yet is not
+    /// lost to a reset.
+    pub linger: Duration,
+    /// How long a drain may take before what is unsettled is abandoned.
+    pub drain: Duration,
+    /// Silence after which the kernel probes a peer; `None`: never.
+    pub keepalive: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            connections_per_ip: None,
+            backlog: 4_096,
+            in_flight: 64,
+            in_flight_bytes: 256 * 1_024,
+            unwritten: 64 * 1_024,
+            partial_frame: 128 * 1_024,
+            bad_in_row: 64,
+            login: Duration::from_secs(60),
+            idle: Duration::from_secs(15 * 60),
+            frame: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            resolve: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
+            superseded: Duration::from_secs(10),
+            settle: Duration::from_secs(30),
+            linger: Duration::from_secs(1),
+            drain: Duration::from_secs(20),
+            keepalive: Some(Duration::from_secs(60)),
+        }
+    }
+}

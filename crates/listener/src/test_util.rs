@@ -1,0 +1,210 @@
+//! Scripted devices over in-memory streams, and a store whose verdicts a test decides.
+//!
+//! With a paused tokio clock (`#[tokio::test(start_paused = true)]`) a test of deadlines takes no
+//! time. All methods panic when something else than the script happens: that fails the test.
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "panicking is how these say that a test has failed"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use telemetry::{Content, Envelope};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::{Accept, Deliver, NotDelivered};
+
+/// How long a device waits for what it expects.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// What fits into one direction of a stream before it stalls.
+const PIPE: usize = 4 * 1_024;
+
+/// A network without sockets: devices dial, a server accepts.
+pub fn network() -> (Dialer, Incoming) {
+    let (dial, incoming) = mpsc::unbounded_channel();
+    (Dialer { dial }, Incoming { incoming })
+}
+
+/// The devices' end of a [`network`].
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    dial: mpsc::UnboundedSender<(DuplexStream, Option<SocketAddr>)>,
+}
+
+impl Dialer {
+    /// Connects a device.
+    pub fn connect(&self) -> Device {
+        self.connect_from(None)
+    }
+
+    /// Connects a device that the server sees under an address.
+    pub fn connect_from(&self, peer: Option<SocketAddr>) -> Device {
+        let (near, far) = duplex(PIPE);
+        self.dial.send((far, peer)).expect("a server that accepts");
+        Device { io: near }
+    }
+}
+
+/// The server's end of a [`network`].
+#[derive(Debug)]
+pub struct Incoming {
+    incoming: mpsc::UnboundedReceiver<(DuplexStream, Option<SocketAddr>)>,
+}
+
+impl Accept for Incoming {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
+        match self.incoming.recv().await {
+            Some(connection) => Ok(connection),
+            // Nobody will ever dial again.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A device that follows a script.
+#[derive(Debug)]
+pub struct Device {
+    io: DuplexStream,
+}
+
+impl Device {
+    /// Sends bytes in one write.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        timeout(PATIENCE, self.io.write_all(bytes.as_ref()))
+            .await
+            .expect("the server did not read")
+            .expect("the connection is open");
+    }
+
+    /// Sends as much as the server takes before it stops reading; how many bytes that were.
+    pub async fn flood(&mut self, bytes: &[u8]) -> usize {
+        let mut sent = 0;
+        while let Ok(Ok(n)) = timeout(
+            Duration::from_millis(10),
+            self.io.write(bytes.get(sent..).unwrap_or_default()),
+        )
+        .await
+        {
+            if n == 0 {
+                break;
+            }
+            sent += n;
+        }
+        sent
+    }
+
+    /// Says that no more will be sent; what the server says can still be read.
+    pub async fn finish(&mut self) {
+        self.io.shutdown().await.expect("the connection is open");
+    }
+
+    /// Reads exactly these bytes.
+    pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let mut read = vec![0; bytes.len()];
+        timeout(PATIENCE, self.io.read_exact(&mut read))
+            .await
+            .unwrap_or_else(|_| panic!("never came: {:?}", String::from_utf8_lossy(bytes)))
+            .unwrap_or_else(|e| panic!("{e}; expected {:?}", String::from_utf8_lossy(bytes)));
+        assert_eq!(
+            String::from_utf8_lossy(&read),
+            String::from_utf8_lossy(bytes)
+        );
+    }
+
+    /// Waits and expects nothing.
+    pub async fn expect_silence(&mut self, wait: Duration) {
+        let mut byte = [0];
+        let read = timeout(wait, self.io.read(&mut byte)).await;
+        assert!(read.is_err(), "not silent: {read:?} {byte:?}");
+    }
+
+    /// Expects the server to close the connection without another byte, and closes it too.
+    pub async fn expect_end(mut self) {
+        let mut rest = Vec::new();
+        timeout(PATIENCE, self.io.read_to_end(&mut rest))
+            .await
+            .expect("the connection was not closed")
+            .expect("an orderly end");
+        assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+}
+
+/// A [`Deliver`] that keeps what it is given in memory; a test decides the verdicts.
+#[derive(Debug, Clone, Default)]
+pub struct Shelf {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    holding: bool,
+    envelopes: Vec<Envelope>,
+    waiting: Vec<Option<oneshot::Sender<Result<(), NotDelivered>>>>,
+}
+
+impl Shelf {
+    /// From now on verdicts wait for [`settle`](Self::settle).
+    pub fn hold(&self) {
+        self.inner().holding = true;
+    }
+
+    /// From now on everything is durable at once, and so is what waited.
+    pub fn release(&self) {
+        let mut inner = self.inner();
+        inner.holding = false;
+        for waiting in inner.waiting.iter_mut().filter_map(Option::take) {
+            waiting.send(Ok(())).ok();
+        }
+    }
+
+    /// Gives the verdict on the envelope with this index.
+    pub fn settle(&self, index: usize, verdict: Result<(), NotDelivered>) {
+        let waiting = self.inner().waiting.get_mut(index).and_then(Option::take);
+        waiting.expect("an envelope that waits").send(verdict).ok();
+    }
+
+    /// All envelopes so far.
+    pub fn envelopes(&self) -> Vec<Envelope> {
+        self.inner().envelopes.clone()
+    }
+
+    /// All contents so far.
+    pub fn contents(&self) -> Vec<Content> {
+        self.inner()
+            .envelopes
+            .iter()
+            .map(|envelope| envelope.content.clone())
+            .collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deliver for Shelf {
+    fn deliver(
+        &self,
+        envelope: Envelope,
+    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
+        let (sender, verdict) = oneshot::channel();
+        let mut inner = self.inner();
+        inner.envelopes.push(envelope);
+        let sender = if inner.holding {
+            Some(sender)
+        } else {
+            sender.send(Ok(())).ok();
+            None
+        };
+        inner.waiting.push(sender);
+        async move { verdict.await.unwrap_or(Err(NotDelivered::Lost)) }
+    }
+}

@@ -1,0 +1,226 @@
+//! A toy protocol of lines, as a third party would write one.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+
+use std::sync::{Arc, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use listener::test_util::{Dialer, Shelf, network};
+use listener::{
+    AcceptAll, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
+    Protocol, Registry, Server, Session, Skipped,
+};
+use telemetry::{
+    Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report, ReportId,
+    Tenant, Timestamp,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// One line is one frame:
+///
+/// | line | |
+/// |---|---|
+/// | `I id` | identifies; `welcome` at once |
+/// | `H` | a heartbeat: `alive` at once, nothing to store |
+/// | `D text` | data: `stored text` when delivered |
+/// | `L text` | data without acknowledgement |
+/// | `B` | cannot be read; `kept` when delivered |
+/// | `N` | forgets to give an outcome; `never` when delivered |
+/// | `P` | panics |
+/// | `F` | reports for another device |
+/// | `T text` | learns a profile |
+/// | `X` | closes |
+/// | `!…` | bytes that are no frame |
+/// | `W` without line end | a frame that is taken when the sender pauses |
+pub struct Lines;
+
+#[derive(Default)]
+pub struct LineSession {
+    paused: bool,
+    seed: Option<IdentitySeed>,
+    login: Option<Timestamp>,
+}
+
+pub const MAX_LINE: usize = 64;
+const DECODER: Decoder = Decoder::new("lines", "lines/1");
+
+impl Protocol for Lines {
+    type Session = LineSession;
+
+    fn name(&self) -> Name {
+        DECODER.protocol()
+    }
+
+    fn session(&self) -> LineSession {
+        LineSession::default()
+    }
+}
+
+impl LineSession {
+    fn report(&self, cx: &Context<'_>, key: &[u8]) -> Report {
+        let seed = IdentitySeed::new(
+            cx.device().map(|d| &d.tenant),
+            cx.device().map(|d| &d.device),
+            "lines",
+        );
+        let id = ReportId::mint(self.seed.unwrap_or(seed), cx.now(), key);
+        let mut report = Report::new(id, DECODER, Kind::Status, cx.now());
+        report.device = cx.device().map(|d| d.device);
+        report.tenant = cx.device().map(|d| d.tenant.clone());
+        report.text = Some(String::from_utf8_lossy(key).into());
+        report
+    }
+}
+
+impl Session for LineSession {
+    type Frame = Bytes;
+
+    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, Skipped> {
+        if self.paused && &src[..] == b"W" {
+            return Ok(Some(src.split().freeze()));
+        }
+        let Some(end) = src.iter().position(|b| *b == b'\n') else {
+            if src.len() > MAX_LINE {
+                let bytes = src.len();
+                src.clear();
+                return Err(Skipped {
+                    bytes,
+                    looks_like: None,
+                });
+            }
+            return Ok(None);
+        };
+        let line = src.split_to(end + 1).freeze();
+        if line.starts_with(b"!") {
+            return Err(Skipped {
+                bytes: line.len(),
+                looks_like: line.starts_with(b"!GET").then_some("http"),
+            });
+        }
+        Ok(Some(line))
+    }
+
+    fn on_frame(&mut self, frame: Bytes, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+        let text = String::from_utf8_lossy(&frame);
+        let (kind, rest) = text.trim_end().split_at_checked(1).unwrap_or(("", ""));
+        let rest = rest.trim();
+        match kind {
+            "I" => {
+                let id = DeviceId::new(rest).map_err(|e| Quarantine::new(e.to_string()))?;
+                self.login = Some(cx.now());
+                cx.identify(id);
+            }
+            "H" => {
+                cx.filter("heartbeat");
+                cx.reply(Bytes::from_static(b"alive\n"));
+            }
+            "D" => {
+                cx.emit(self.report(cx, rest.as_bytes()));
+                cx.reply_when_delivered(format!("stored {rest}\n").into());
+            }
+            "L" | "W" => cx.emit(self.report(cx, rest.as_bytes())),
+            "B" => {
+                cx.reply_when_delivered(Bytes::from_static(b"kept\n"));
+                return Err(Quarantine::new("a bad line"));
+            }
+            "N" => cx.reply_when_delivered(Bytes::from_static(b"never\n")),
+            "P" => panic!("asked to"),
+            "F" => {
+                let mut report = self.report(cx, b"forged");
+                report.device = Some(DeviceId::new("another").expect("an id"));
+                cx.emit(report);
+            }
+            "T" => {
+                cx.learn(Profile::new(rest));
+                cx.filter("learned");
+            }
+            "X" => {
+                cx.filter("bye");
+                cx.reply(Bytes::from_static(b"bye\n"));
+                cx.close("asked to");
+            }
+            _ => cx.filter("other"),
+        }
+        Ok(())
+    }
+
+    fn on_identified(&mut self, _: &Identified, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+        cx.emit(self.report(cx, b"login"));
+        cx.reply(Bytes::from_static(b"welcome\n"));
+        Ok(())
+    }
+
+    fn on_pause(&mut self) {
+        self.paused = true;
+    }
+
+    fn on_command(
+        &mut self,
+        command: &Command,
+        cx: &mut Context<'_>,
+    ) -> Result<(), CommandRefused> {
+        if &*command.text == "no" {
+            return Err(CommandRefused::not_now("does not want to"));
+        }
+        cx.reply(format!("do {}\n", command.text).into());
+        Ok(())
+    }
+}
+
+/// A server of lines, with all that a test needs to look at.
+pub struct Rig {
+    pub dial: Dialer,
+    pub shelf: Shelf,
+    pub connections: Connections,
+    pub shutdown: CancellationToken,
+    pub server: JoinHandle<Drained>,
+}
+
+impl Rig {
+    pub fn new(limits: impl FnOnce(&mut Limits)) -> Self {
+        Self::with_registry(limits, AcceptAll(Tenant::new("acme")))
+    }
+
+    pub fn with_registry(limits: impl FnOnce(&mut Limits), registry: impl Registry) -> Self {
+        let (dial, incoming) = network();
+        let shelf = Shelf::default();
+        let connections = Connections::default();
+        let shutdown = CancellationToken::new();
+        let mut chosen = Limits::default();
+        limits(&mut chosen);
+        let server = Server::new(Lines, registry, shelf.clone())
+            .limits(chosen)
+            .epoch(7)
+            .clock(|| Timestamp::from_unix(1_800_000_000))
+            .connections(connections.clone())
+            .serve(incoming);
+        let server = tokio::spawn(server.run(shutdown.clone()));
+        Self {
+            dial,
+            shelf,
+            connections,
+            shutdown,
+            server,
+        }
+    }
+
+    pub async fn drain(self) -> Drained {
+        self.shutdown.cancel();
+        self.server.await.expect("the server does not panic")
+    }
+}
+
+pub fn key(device: &str) -> DeviceKey {
+    DeviceKey {
+        tenant: Tenant::new("acme"),
+        device: DeviceId::new(device).expect("an id"),
+    }
+}
+
+/// Notes what was learned.
+#[derive(Clone, Default)]
+pub struct Notes(pub Arc<Mutex<Vec<(DeviceKey, Profile)>>>);
