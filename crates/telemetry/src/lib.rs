@@ -70,7 +70,7 @@ pub use io::{IgnitionSource, Io, Switches};
 pub use media::Media;
 pub use name::Name;
 pub use network::{Cell, MacAddress, MoreNetwork, Network, Radio, WifiStation};
-pub use power::Power;
+pub use power::{Level, Power};
 pub use profile::Profile;
 pub use quantity::{Altitude, Course, Dop, Percent, Speed, Voltage};
 pub use report::{Checksum, Decoder, Kind, Report, SCHEMA_VERSION};

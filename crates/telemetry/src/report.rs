@@ -160,6 +160,7 @@ impl Report {
                 external: None,
                 battery: None,
                 battery_charge: None,
+                battery_level: None,
                 charging: None,
             },
             network: Network {
