@@ -1,1 +1,0 @@
-//! Programs that embed Milepost; see the README beside this folder.
