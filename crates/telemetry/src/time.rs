@@ -113,7 +113,11 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.to_jiff(), f)
+        if self.0 % 1_000 == 0 {
+            write!(f, "{}", self.to_jiff())
+        } else {
+            write!(f, "{:.3}", self.to_jiff())
+        }
     }
 }
 
@@ -297,6 +301,18 @@ mod tests {
             );
         }
         assert_eq!(Timestamp::from_civil(2015, 1, 1, 0, 255, 0), None);
+    }
+
+    #[test]
+    fn a_fraction_has_three_digits_and_only_appears_when_there_is_one() {
+        assert_eq!(
+            Timestamp::from_millis(10).to_string(),
+            "1970-01-01T00:00:00.010Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(2_000).to_string(),
+            "1970-01-01T00:00:02Z"
+        );
     }
 
     #[test]
