@@ -1,0 +1,113 @@
+//! Which frames are committed together.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use telemetry::Envelope;
+
+use crate::ack::Ack;
+
+/// When a batch is complete. Whatever comes first.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BatchLimits {
+    /// So many frames.
+    pub frames: usize,
+    /// So many bytes, by the estimate that also bounds the queue.
+    pub bytes: usize,
+    /// So long after its first frame, under load. When there is no load, a batch is committed as
+    /// soon as the queue is empty.
+    pub age: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            frames: 5_000,
+            bytes: 16 * 1024 * 1024,
+            age: Duration::from_millis(5),
+        }
+    }
+}
+
+/// An envelope in the queue.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) envelope: Envelope,
+    pub(crate) cost: usize,
+    pub(crate) ack: Ack,
+}
+
+/// What comes through the queue.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Frame(Box<Pending>),
+    /// Nothing comes after this.
+    Stop,
+}
+
+/// A batch, and whether it is the last.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) frames: Vec<Pending>,
+    pub(crate) last: bool,
+}
+
+/// Gathers batches: what waits is taken together. If the batch before this one was more than a
+/// few frames, so that commits are the bottleneck, more are waited for.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    limits: BatchLimits,
+    busy: bool,
+}
+
+/// A batch of more frames than this is a sign of load.
+const FEW: usize = 4;
+
+impl Gather {
+    pub(crate) const fn new(limits: BatchLimits) -> Self {
+        Self {
+            limits,
+            busy: false,
+        }
+    }
+
+    /// Waits for the next batch.
+    pub(crate) fn next(&mut self, queue: &Receiver<Work>) -> Gathered {
+        let mut batch = Gathered::default();
+        let Ok(Work::Frame(first)) = queue.recv() else {
+            batch.last = true;
+            return batch;
+        };
+        let mut bytes = first.cost;
+        batch.frames.push(*first);
+        let until = Instant::now() + self.limits.age;
+        while batch.frames.len() < self.limits.frames && bytes < self.limits.bytes {
+            let next = match queue.try_recv() {
+                Err(TryRecvError::Empty) if self.busy => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    match queue.recv_timeout(left) {
+                        Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => Work::Stop,
+                        Ok(work) => work,
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => Work::Stop,
+                Ok(work) => work,
+            };
+            match next {
+                Work::Frame(pending) => {
+                    bytes = bytes.saturating_add(pending.cost);
+                    batch.frames.push(*pending);
+                }
+                Work::Stop => {
+                    batch.last = true;
+                    break;
+                }
+            }
+        }
+        self.busy = batch.frames.len() > FEW;
+        batch
+    }
+}

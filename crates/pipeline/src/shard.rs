@@ -1,0 +1,324 @@
+//! One thread that works on its devices' frames, in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use telemetry::{Content as Said, DeviceKey, Envelope, Quarantine};
+
+use crate::SinkError;
+use crate::ack::Outcome;
+use crate::batch::{Gather, Pending, Work};
+use crate::health::HealthCell;
+use crate::lane::{Lane, Lanes};
+use crate::retry::{Backoff, Patience};
+use crate::sink::{Batch, Changed, Content, Frame, Sink, Written};
+use crate::stage::{Flow, Stages};
+
+/// A shard: the only owner of its lanes and of its sink.
+pub(crate) struct Shard<S> {
+    pub(crate) sink: S,
+    pub(crate) lanes: Lanes,
+    pub(crate) stages: Stages,
+    pub(crate) gather: Gather,
+    pub(crate) backoff: Backoff,
+    pub(crate) patience: Arc<Patience>,
+    pub(crate) health: Arc<HealthCell>,
+    pub(crate) received: Arc<AtomicU64>,
+    pub(crate) summary: Drained,
+}
+
+/// What a pipeline did in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Frames whose outcome is durable.
+    pub settled: u64,
+    /// Frames that could not be stored; no device was told about them.
+    pub failed: u64,
+    /// Whether the store has noted a clean end.
+    pub clean: bool,
+}
+
+impl Drained {
+    /// The sum of two shards.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            settled: self.settled.saturating_add(other.settled),
+            failed: self.failed.saturating_add(other.failed),
+            clean: self.clean && other.clean,
+        }
+    }
+}
+
+/// Why a batch did not get through.
+enum Gone {
+    /// A record in it is at fault.
+    Refused(SinkError),
+    /// There is no more time to try.
+    OutOfTime,
+}
+
+/// The state of a batch's devices on top of the committed lanes. It becomes the committed state
+/// with the batch, or leaves no trace.
+#[derive(Default)]
+struct Overlay {
+    places: HashMap<DeviceKey, usize>,
+    lanes: Vec<(DeviceKey, Lane)>,
+}
+
+impl<S: Sink> Shard<S> {
+    /// Works until the queue ends.
+    pub(crate) fn run(mut self, queue: &Receiver<Work>) -> Drained {
+        loop {
+            let gathered = self.gather.next(queue);
+            if !gathered.frames.is_empty() {
+                self.settle(gathered.frames);
+            }
+            if gathered.last {
+                break;
+            }
+        }
+        // Frames that were still waiting to enter are not taken any more.
+        while let Ok(work) = queue.try_recv() {
+            if let Work::Frame(pending) = work {
+                self.fail(vec![*pending]);
+            }
+        }
+        self.finish();
+        self.summary
+    }
+
+    /// Stores frames, in order, and tells each its outcome.
+    fn settle(&mut self, mut frames: Vec<Pending>) {
+        let started = Instant::now();
+        let envelopes: Vec<&Envelope> = frames.iter().map(|pending| &pending.envelope).collect();
+        match self.attempt(&envelopes) {
+            Ok(written) => {
+                count(&written, started);
+                self.summary.settled += u64::try_from(frames.len()).unwrap_or(u64::MAX);
+                for pending in frames {
+                    let outcome = match pending.envelope.content {
+                        Said::Filtered(_) => Outcome::Filtered,
+                        Said::Reports(_) | Said::Quarantined(_) => Outcome::Delivered,
+                    };
+                    pending.ack.settle(outcome);
+                }
+            }
+            Err(Gone::OutOfTime) => self.fail(frames),
+            Err(Gone::Refused(error)) if frames.len() == 1 => {
+                for pending in frames {
+                    self.set_aside(pending, &error);
+                }
+            }
+            Err(Gone::Refused(_)) => {
+                let second = frames.split_off(frames.len() / 2);
+                self.settle(frames);
+                self.settle(second);
+            }
+        }
+    }
+
+    /// A frame that the sink refuses for what it is: it is kept like one that cannot be read.
+    fn set_aside(&mut self, pending: Pending, error: &SinkError) {
+        tracing::error!(
+            origin = ?pending.envelope.origin,
+            device = ?pending.envelope.device,
+            %error,
+            "a frame cannot be stored and is set aside"
+        );
+        let mut envelope = pending.envelope.clone();
+        envelope.content =
+            Said::Quarantined(Quarantine::new(format!("could not be stored: {error}")));
+        let started = Instant::now();
+        match self.attempt(&[&envelope]) {
+            Ok(written) => {
+                count(&written, started);
+                self.summary.settled += 1;
+                pending.ack.settle(Outcome::Delivered);
+            }
+            Err(_) => self.fail(vec![pending]),
+        }
+    }
+
+    fn fail(&mut self, frames: Vec<Pending>) {
+        let failed = u64::try_from(frames.len()).unwrap_or(u64::MAX);
+        metrics::counter!("milepost_frames_failed_total").increment(failed);
+        self.summary.failed += failed;
+        for pending in frames {
+            pending.ack.settle(Outcome::Failed);
+        }
+    }
+
+    /// Runs the stages and writes, again and again while the failure is transient. The stages are
+    /// deterministic, so each attempt gives the same.
+    fn attempt(&mut self, envelopes: &[&Envelope]) -> Result<Written, Gone> {
+        let mut attempts = 0;
+        loop {
+            let tried = self.prepare(envelopes).and_then(|(overlay, batch)| {
+                let written = self.sink.write(&batch)?;
+                Ok((overlay, written))
+            });
+            match tried {
+                Ok((overlay, written)) => {
+                    for (device, lane) in overlay.lanes {
+                        self.lanes.keep(device, lane);
+                    }
+                    self.health.ready();
+                    return Ok(written);
+                }
+                Err(error @ SinkError::Permanent(_)) => return Err(Gone::Refused(error)),
+                Err(error @ SinkError::Transient(_)) => {
+                    attempts += 1;
+                    self.health.stalled(&error);
+                    metrics::counter!("milepost_store_retries_total").increment(1);
+                    let wait = self.backoff.wait(attempts);
+                    if attempts == 1 || attempts.is_power_of_two() {
+                        tracing::warn!(%error, attempts, "the store does not take data; waiting");
+                    }
+                    if !self.patience.wait(wait) {
+                        return Err(Gone::OutOfTime);
+                    }
+                }
+            }
+        }
+    }
+
+    fn prepare(&mut self, envelopes: &[&Envelope]) -> Result<(Overlay, Batch), SinkError> {
+        let mut overlay = Overlay::default();
+        let mut batch = Batch {
+            frames: Vec::with_capacity(envelopes.len()),
+            reports: Vec::with_capacity(envelopes.len()),
+            ..Batch::default()
+        };
+        for envelope in envelopes {
+            let device = match &envelope.device {
+                Some(key) => Some(self.enter(&mut overlay, key)?),
+                None => None,
+            };
+            let lane = device.and_then(|at| overlay.lanes.get_mut(at));
+            let content = work_on(
+                &self.stages,
+                lane.map(|(_, lane)| lane),
+                envelope,
+                &mut batch,
+            );
+            batch.frames.push(Frame {
+                origin: envelope.origin,
+                received_at: envelope.received_at,
+                peer: envelope.peer,
+                protocol: envelope.protocol,
+                device,
+                raw: envelope.raw.clone(),
+                content,
+            });
+        }
+        batch
+            .devices
+            .extend(overlay.lanes.iter().map(|(key, lane)| Changed {
+                key: key.clone(),
+                slot: lane.slot,
+                latest: lane.latest.clone(),
+                states: lane.states.snapshot(),
+            }));
+        batch.received = self.received.load(Ordering::Acquire);
+        Ok((overlay, batch))
+    }
+
+    /// The place of a device's lane in the overlay: copied there from the committed lanes, or
+    /// read back from the store.
+    fn enter(&mut self, overlay: &mut Overlay, key: &DeviceKey) -> Result<usize, SinkError> {
+        if let Some(place) = overlay.places.get(key) {
+            return Ok(*place);
+        }
+        let lane = match self.lanes.find(key) {
+            Some(lane) => lane.clone(),
+            None => Lane::from(self.sink.load(key)?),
+        };
+        let place = overlay.lanes.len();
+        overlay.places.insert(key.clone(), place);
+        overlay.lanes.push((key.clone(), lane));
+        Ok(place)
+    }
+
+    fn finish(&mut self) {
+        let received = self.received.load(Ordering::Acquire);
+        let settled = self.summary.failed == 0;
+        let mut attempts = 0;
+        loop {
+            match self.sink.finish(received, settled) {
+                Ok(()) => {
+                    self.summary.clean = settled;
+                    return;
+                }
+                Err(error) => {
+                    attempts += 1;
+                    tracing::warn!(%error, "the end of the run could not be noted");
+                    let permanent = matches!(error, SinkError::Permanent(_));
+                    if permanent || !self.patience.wait(self.backoff.wait(attempts)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs the stages over what a frame said, and adds the reports that remain to the batch.
+fn work_on(
+    stages: &Stages,
+    mut lane: Option<&mut Lane>,
+    envelope: &Envelope,
+    batch: &mut Batch,
+) -> Content {
+    if let Some(lane) = &mut lane {
+        lane.latest.seen(envelope.received_at);
+    }
+    let reports = match &envelope.content {
+        Said::Reports(reports) => reports,
+        Said::Filtered(reason) => return Content::Filtered(*reason),
+        Said::Quarantined(why) => return Content::Quarantined(why.clone()),
+    };
+    let first = batch.reports.len();
+    let mut filtered = None;
+    for report in reports {
+        let mut report = report.clone();
+        let flow = match &mut lane {
+            Some(lane) => {
+                let flow = stages.apply(&mut lane.states, &mut report);
+                if flow == Flow::Pass {
+                    lane.latest.observe(&report);
+                }
+                flow
+            }
+            // Nothing is remembered of a device that has not said its name.
+            None => Flow::Pass,
+        };
+        match flow {
+            Flow::Pass => batch.reports.push(report),
+            Flow::Duplicate => {}
+            Flow::Filter(reason) => filtered = Some(reason),
+        }
+    }
+    match (batch.reports.len() > first, filtered) {
+        (true, _) => Content::Reports(first..batch.reports.len()),
+        (false, Some(reason)) => Content::Filtered(reason),
+        (false, None) => Content::Duplicate,
+    }
+}
+
+fn count(written: &Written, started: Instant) {
+    metrics::histogram!("milepost_store_commit_seconds").record(started.elapsed().as_secs_f64());
+    for (bucket, frames) in [
+        ("stored", written.stored),
+        ("duplicate", written.duplicate),
+        ("filtered", written.filtered),
+        ("quarantined", written.quarantined),
+    ] {
+        if frames > 0 {
+            metrics::counter!("milepost_frames_total", "bucket" => bucket).increment(frames);
+        }
+    }
+}
