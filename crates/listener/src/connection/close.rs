@@ -45,7 +45,7 @@ where
     /// Starts the end; the first reason counts.
     pub(super) fn begin_close(&mut self, reason: CloseReason) {
         if self.closing.is_none() {
-            if !self.buf.is_empty() && reason == CloseReason::Peer {
+            if !self.buf.is_empty() && self.eof {
                 self.shared.metrics.skipped(self.buf.len(), "truncated");
             }
             self.buf = BytesMut::new();
@@ -98,13 +98,13 @@ where
             if !self.outbox.is_written() {
                 return Poll::Pending;
             }
-            if closing.linger_by.is_none() {
+            if self.muted.is_none() && closing.linger_by.is_none() {
                 let shut_down = ready!(Pin::new(&mut *io).poll_shutdown(cx));
                 closing.linger_by = Some(Instant::now() + self.shared.limits.linger);
                 // The peer's end is known, or there will be none.
                 self.eof |= shut_down.is_err();
             }
-            if !self.eof {
+            if !self.eof && self.muted.is_none() {
                 ready!(poll_discard(io, cx));
             }
             self.io = None;

@@ -105,7 +105,10 @@ where
                 }
                 // The end of the stream is a pause: what waited for a suffix is taken now.
                 Ok(None) if !self.paused => self.pause(),
-                Ok(None) => self.begin_close(CloseReason::Peer),
+                Ok(None) => {
+                    let reason = self.muted.map_or(CloseReason::Peer, CloseReason::Io);
+                    self.begin_close(reason);
+                }
                 _ if !progress => return self.defect("the session consumed nothing"),
                 Ok(Some(frame)) => {
                     consumed = true;

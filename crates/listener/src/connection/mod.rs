@@ -57,6 +57,8 @@ pub(crate) struct Connection<P: Protocol, R, D, I> {
     bad_in_row: u32,
     /// The peer will send no more.
     eof: bool,
+    /// Nothing can be written any more; why. What was sent before is still read.
+    muted: Option<io::ErrorKind>,
     /// The session knows that the sender has paused.
     paused: bool,
     /// The log knows that something else than the protocol arrived.
@@ -108,6 +110,7 @@ where
             frames: 0,
             bad_in_row: 0,
             eof: false,
+            muted: None,
             paused: false,
             stranger_named: false,
             stopped: false,
@@ -221,13 +224,12 @@ where
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) {
-        let Some(io) = &mut self.io else {
-            self.outbox.discard(&self.shared.metrics);
-            return;
-        };
         if self.outbox.is_idle() {
             return;
         }
+        let Some(io) = self.io.as_mut().filter(|_| self.muted.is_none()) else {
+            return self.outbox.discard(&self.shared.metrics);
+        };
         match self.outbox.poll_write(io, cx) {
             (_, Poll::Ready(Ok(()))) => self.stalled_since = None,
             (progress, Poll::Pending) => {
@@ -235,7 +237,11 @@ where
                     self.stalled_since = Some(Instant::now());
                 }
             }
-            (_, Poll::Ready(Err(e))) => self.begin_close(CloseReason::Io(e.kind())),
+            (_, Poll::Ready(Err(e))) => {
+                self.muted = Some(e.kind());
+                self.stalled_since = None;
+                self.outbox.discard(&self.shared.metrics);
+            }
         }
     }
 

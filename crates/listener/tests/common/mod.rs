@@ -6,16 +6,17 @@
 )]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use listener::test_util::{Dialer, Shelf, network};
 use listener::{
-    AcceptAll, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
-    Protocol, Registry, Server, Session, Skipped,
+    AcceptAll, Claim, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
+    Protocol, Registry, Resolution, Server, Session, Skipped,
 };
 use telemetry::{
-    Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report, ReportId,
-    Tenant, Timestamp,
+    Content, Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report,
+    ReportId, Tenant, Timestamp,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -221,6 +222,48 @@ pub fn key(device: &str) -> DeviceKey {
     }
 }
 
-/// Notes what was learned.
+/// A registry whose answers a test decides by the id: `refused`, `aside`, `slow` (an hour), `never`.
 #[derive(Clone, Default)]
-pub struct Notes(pub Arc<Mutex<Vec<(DeviceKey, Profile)>>>);
+pub struct Picky {
+    pub learned: Arc<Mutex<Vec<(DeviceKey, Profile)>>>,
+}
+
+impl Registry for Picky {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        let identified = Identified {
+            device: key(claim.id.as_str()),
+            profile: Some(Profile::new("from the registry")),
+        };
+        match claim.id.as_str() {
+            "refused" => Resolution::Refuse,
+            "aside" => Resolution::Quarantine(identified),
+            "slow" => {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                Resolution::Accept(identified)
+            }
+            "never" => std::future::pending().await,
+            _ => Resolution::Accept(identified),
+        }
+    }
+
+    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+        let mut learned = self.learned.lock().expect("not poisoned");
+        learned.push((device.clone(), profile.clone()));
+    }
+}
+
+/// What an envelope holds, in one word and its reason.
+pub fn summary(content: &Content) -> String {
+    match content {
+        Content::Reports(reports) => {
+            let texts: Vec<_> = reports.iter().filter_map(|r| r.text.as_deref()).collect();
+            format!("reports {}", texts.join(","))
+        }
+        Content::Filtered(why) => format!("filtered {why}"),
+        Content::Quarantined(why) => format!("quarantined {}", why.message),
+    }
+}
+
+pub fn summaries(shelf: &Shelf) -> Vec<String> {
+    shelf.contents().iter().map(summary).collect()
+}

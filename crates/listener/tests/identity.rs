@@ -1,0 +1,217 @@
+//! Who a connection is, and what others may do with it.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::{Picky, Rig, key, summaries};
+use listener::{Command, NotSent};
+use telemetry::Profile;
+
+fn at(ip: &str) -> Option<SocketAddr> {
+    Some(format!("{ip}:40000").parse().unwrap())
+}
+
+fn command(text: &str) -> Command {
+    Command {
+        flag: 1,
+        text: text.into(),
+    }
+}
+
+const A_WHILE: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn the_session_waits_for_the_registry_and_its_frames_wait_with_it() {
+    let rig = Rig::with_registry(|_| {}, Picky::default());
+    let mut device = rig.dial.connect();
+    device.send("I slow\nH\nD one\n").await;
+    device.expect_silence(Duration::from_millis(1_900)).await;
+    assert!(rig.shelf.contents().is_empty());
+    device.expect("welcome\nalive\nstored one\n").await;
+    assert_eq!(
+        summaries(&rig.shelf),
+        ["reports login", "filtered heartbeat", "reports one"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_device_is_closed_without_an_answer_and_its_frame_is_counted() {
+    let rig = Rig::with_registry(|_| {}, Picky::default());
+    let mut device = rig.dial.connect();
+    device.send("I refused\nD one\n").await;
+    device.expect_end().await;
+    assert_eq!(summaries(&rig.shelf), ["filtered refused"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_in_quarantine_is_talked_to_and_all_it_says_is_set_aside() {
+    let picky = Picky::default();
+    let rig = Rig::with_registry(|_| {}, picky.clone());
+    let mut device = rig.dial.connect();
+    device.send("I aside\nD one\nT profile\nH\n").await;
+    device.expect("welcome\nstored one\nalive\n").await;
+    assert!(
+        summaries(&rig.shelf)
+            .iter()
+            .all(|s| s == "quarantined the device is in quarantine")
+    );
+    assert_eq!(rig.shelf.envelopes()[1].device, Some(key("aside")));
+    // Nothing is learned from it, and nobody can reach it.
+    assert!(picky.learned.lock().unwrap().is_empty());
+    assert!(!rig.connections.is_connected(&key("aside")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_learned_is_kept_and_travels_with_the_frames_after() {
+    let picky = Picky::default();
+    let rig = Rig::with_registry(|_| {}, picky.clone());
+    let mut device = rig.dial.connect();
+    device.send("I 42\nT dialect\nT dialect\nH\n").await;
+    device.expect("welcome\nalive\n").await;
+    let profiles: Vec<_> = rig
+        .shelf
+        .envelopes()
+        .into_iter()
+        .map(|e| e.profile.unwrap().as_str().to_owned())
+        .collect();
+    assert_eq!(
+        profiles,
+        [
+            "from the registry",
+            "from the registry",
+            "dialect",
+            "dialect"
+        ]
+    );
+    // The second time it is nothing new.
+    assert_eq!(
+        *picky.learned.lock().unwrap(),
+        [(key("42"), Profile::new("dialect"))]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_login_binds_anew() {
+    let rig = Rig::new(|_| {});
+    let mut device = rig.dial.connect();
+    device.send("I 42\nI 42\nI 43\nD one\n").await;
+    device
+        .expect("welcome\nwelcome\nwelcome\nstored one\n")
+        .await;
+    assert!(!rig.connections.is_connected(&key("42")));
+    assert!(rig.connections.is_connected(&key("43")));
+    assert_eq!(rig.shelf.envelopes()[3].device, Some(key("43")));
+    drop(device);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(rig.connections.devices(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_is_sent_when_it_is_written() {
+    let rig = Rig::new(|_| {});
+    assert_eq!(
+        rig.connections
+            .send_command(&key("42"), command("stop"))
+            .await,
+        Err(NotSent::NotConnected)
+    );
+    let mut device = rig.dial.connect();
+    device.send("I 42\n").await;
+    device.expect("welcome\n").await;
+    let sent = rig
+        .connections
+        .send_command(&key("42"), command("stop"))
+        .await;
+    assert_eq!(sent, Ok(()));
+    device.expect("do stop\n").await;
+    let refused = rig
+        .connections
+        .send_command(&key("42"), command("no"))
+        .await;
+    assert!(matches!(&refused, Err(NotSent::Refused(_))));
+    assert!(refused.unwrap_err().may_retry());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebinding_nat_takes_the_commands_along_and_the_old_connection_ends() {
+    let rig = Rig::new(|limits| limits.superseded = Duration::from_secs(10));
+    let mut old = rig.dial.connect_from(at("10.0.0.1"));
+    old.send("I 42\n").await;
+    old.expect("welcome\n").await;
+    let mut new = rig.dial.connect_from(at("10.0.0.1"));
+    new.send("I 42\n").await;
+    new.expect("welcome\n").await;
+    rig.connections
+        .send_command(&key("42"), command("where"))
+        .await
+        .unwrap();
+    new.expect("do where\n").await;
+    // Data of the old one is still taken, until it ends.
+    old.send("D rest\n").await;
+    old.expect("stored rest\n").await;
+    old.expect_end().await;
+    assert_eq!(rig.connections.of(&key("42")).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_from_elsewhere_does_not_get_the_commands_while_the_old_one_lives() {
+    let rig = Rig::new(|_| {});
+    let mut old = rig.dial.connect_from(at("10.0.0.1"));
+    old.send("I 42\n").await;
+    old.expect("welcome\n").await;
+    let mut thief = rig.dial.connect_from(at("192.0.2.9"));
+    thief.send("I 42\nD mine\n").await;
+    thief.expect("welcome\nstored mine\n").await;
+
+    // Nobody knows yet whether the old one is dead.
+    let contested = rig
+        .connections
+        .send_command(&key("42"), command("stop"))
+        .await;
+    assert_eq!(contested, Err(NotSent::Contested));
+    assert!(
+        rig.connections
+            .of(&key("42"))
+            .iter()
+            .all(|c| !c.takes_commands)
+    );
+    // It is not.
+    old.send("H\n").await;
+    old.expect("alive\n").await;
+    rig.connections
+        .send_command(&key("42"), command("stop"))
+        .await
+        .unwrap();
+    old.expect("do stop\n").await;
+    thief.expect_silence(Duration::from_secs(60)).await;
+
+    // Now it is.
+    drop(old);
+    tokio::time::sleep(A_WHILE).await;
+    rig.connections
+        .send_command(&key("42"), command("stop"))
+        .await
+        .unwrap();
+    thief.expect("do stop\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_has_only_so_many_connections() {
+    let rig = Rig::new(|_| {});
+    let mut devices = Vec::new();
+    for i in 1..=6 {
+        let mut device = rig.dial.connect_from(at(&format!("10.0.0.{i}")));
+        device.send("I 42\n").await;
+        device.expect("welcome\n").await;
+        devices.push(device);
+    }
+    tokio::time::sleep(A_WHILE).await;
+    let live = rig.connections.of(&key("42"));
+    assert_eq!(live.len(), 4);
+    // The one that holds the commands is not pushed out by newcomers.
+    assert_eq!(live[0].peer, at("10.0.0.1"));
+    assert_eq!(live[3].peer, at("10.0.0.6"));
+}

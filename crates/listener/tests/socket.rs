@@ -1,0 +1,110 @@
+//! The same on real sockets.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::Lines;
+use listener::test_util::Shelf;
+use listener::{AcceptAll, Limits, ServeError, Server};
+use telemetry::Tenant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+fn server(limits: Limits) -> Server<Lines, AcceptAll, Shelf> {
+    Server::new(Lines, AcceptAll(Tenant::new("acme")), Shelf::default()).limits(limits)
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[tokio::test]
+async fn a_server_on_a_port_serves_and_drains() {
+    let bound = server(Limits::default()).bind(loopback()).unwrap();
+    let addr = bound.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(bound.run(shutdown.clone()));
+
+    let mut device = TcpStream::connect(addr).await.unwrap();
+    device.write_all(b"I 42\nD one\n").await.unwrap();
+    let mut answer = [0; 19];
+    device.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"welcome\nstored one\n");
+
+    shutdown.cancel();
+    let mut rest = Vec::new();
+    device.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+    drop(device);
+    assert_eq!(running.await.unwrap().abandoned, 0);
+    assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_with_its_address() {
+    let first = server(Limits::default()).bind(loopback()).unwrap();
+    let addr = first.local_addr().unwrap();
+    let Err(ServeError::Bind {
+        addr: named,
+        source,
+    }) = server(Limits::default()).bind(addr)
+    else {
+        panic!("bound twice");
+    };
+    assert_eq!(named, addr);
+    assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn at_the_limit_of_connections_the_next_one_waits_its_turn() {
+    let mut limits = Limits::default();
+    limits.connections = 1;
+    let bound = server(limits).bind(loopback()).unwrap();
+    let addr = bound.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(bound.run(shutdown.clone()));
+
+    let mut first = TcpStream::connect(addr).await.unwrap();
+    first.write_all(b"H\n").await.unwrap();
+    let mut answer = [0; 6];
+    first.read_exact(&mut answer).await.unwrap();
+    // The kernel takes it; we do not yet.
+    let mut second = TcpStream::connect(addr).await.unwrap();
+    second.write_all(b"H\n").await.unwrap();
+    first.write_all(b"H\n").await.unwrap();
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(
+        second.try_read(&mut [0; 6]).unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+    drop(first);
+    second.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"alive\n");
+    drop(second);
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_gets_only_its_share() {
+    let mut limits = Limits::default();
+    limits.connections_per_ip = Some(1);
+    let bound = server(limits).bind(loopback()).unwrap();
+    let addr = bound.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(bound.run(shutdown.clone()));
+
+    let mut first = TcpStream::connect(addr).await.unwrap();
+    first.write_all(b"H\n").await.unwrap();
+    let mut answer = [0; 6];
+    first.read_exact(&mut answer).await.unwrap();
+    let mut second = TcpStream::connect(addr).await.unwrap();
+    // Closed at once: the end, or a reset.
+    assert!(matches!(second.read(&mut answer).await, Ok(0) | Err(_)));
+    drop(first);
+    shutdown.cancel();
+    running.await.unwrap();
+}
