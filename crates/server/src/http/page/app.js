@@ -38,7 +38,11 @@ let sought = "";
 let fitting = true;
 let dirty = true;
 let frame = 0;
+let drawnAt = 0;
+let steered = false;
 let roughTimer = 0;
+let panelSheet = null;
+let detailSheet = null;
 
 // ---- drawing ----
 
@@ -52,6 +56,13 @@ function redraw() {
 
 function draw(now) {
   frame = 0;
+  // Many small marks move slowly: half the pictures do, for half the work.
+  if (!camera.flying && !steered && map.drawn.length > 250 && now - drawnAt < 30) {
+    redraw();
+    return;
+  }
+  drawnAt = now;
+  steered = false;
   dirty = false;
   const still = stillQuery.matches;
   let moving = false;
@@ -197,7 +208,7 @@ function paintFleet() {
     // The rare states take no room while nobody is in them.
     chip.hidden = value === 0 && filter !== key && (key === "nofix" || key === "alarm");
   }
-  setText($("summary"), total === 0 ? "No vehicles yet" : `${total} ${total === 1 ? "vehicle" : "vehicles"} · ${moving} moving`);
+  setText($("summary"), total === 0 ? (answered ? "No vehicles yet" : "") : `${moving} of ${total} moving`);
   document.title = total === 0 ? "Milepost" : `${moving} of ${total} moving · Milepost`;
   for (const { key } of STATES) document.body.dataset[key] = String(fleet.counts.get(key) ?? 0);
   document.body.dataset.vehicles = String(total);
@@ -211,6 +222,7 @@ let pollTimer = 0;
 let pollAbort = null;
 let retryAt = 0;
 let seeded = false;
+let answered = false;
 
 function setConnection(state, text) {
   document.body.dataset.connection = state;
@@ -246,6 +258,7 @@ function next(ms) {
 }
 
 function take(items) {
+  answered = true;
   fleet.update(items, api.now(), performance.now());
   // Who is gone from the list cannot stay selected; who came back is another object.
   if (selected && fleet.vehicles.get(selected.id) !== selected) select(null);
@@ -311,12 +324,13 @@ async function seedRoads() {
 
 // ---- hands ----
 
-const panelSheet = makeSheet($("panel"), $("panel-handle"), () => [176, innerHeight * 0.52, innerHeight - 72], () => { cover(); redraw(); });
-const detailSheet = makeSheet($("detail"), $("detail-handle"), () => [246, innerHeight * 0.6, innerHeight - 72], () => { cover(); redraw(); });
+panelSheet = makeSheet($("panel"), $("panel-handle"), () => [176, innerHeight * 0.52, innerHeight - 72], () => { cover(); redraw(); });
+detailSheet = makeSheet($("detail"), $("detail-handle"), () => [246, innerHeight * 0.6, innerHeight - 72], () => { cover(); redraw(); });
 
 steer($("map"), camera, {
   moved: (how) => {
     fitting = false;
+    steered = true;
     if (following && how === "pan") setFollowing(false);
     redraw();
   },
@@ -446,10 +460,10 @@ setInterval(() => {
   paintBanner();
 }, 1000);
 
-// The first number says whether an address or a name follows.
-const host = location.hostname;
-const byName = /[a-z]/i.test(host) && !host.includes(":");
-setText($("empty-command"), `SERVER,${byName ? 1 : 0},${host},5023,0#`);
+// The first number says whether an address or a name follows. A tracker cannot reach this
+// machine by the name that it has for itself.
+const host = /^(localhost|127\.|\[)/.test(location.hostname) ? "your.server" : location.hostname;
+setText($("empty-command"), `SERVER,${/[a-z]/i.test(host) ? 1 : 0},${host},5023,0#`);
 
 /** What is on the map at this moment: for tests and for the curious in the console. */
 globalThis.milepost = {

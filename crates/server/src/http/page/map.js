@@ -7,10 +7,12 @@ const ROAD_M = 11;
 // The layer of roads reaches this far beyond the view, so that panning does not draw it anew.
 const LAYER_MARGIN = 160;
 const LAYER_AGE_MS = 140;
+// With more vehicles than this in view the marks get small and come from a stock of pictures.
 const CROWD = 250;
+const DIRECTIONS = 72;
 
 const NAMES = [
-  "ground", "grid", "grid-fine", "grid-text", "road", "road-edge", "text", "halo", "accent",
+  "ground", "grid", "grid-fine", "grid-text", "road", "road-edge", "text", "label", "halo", "accent",
   "moving", "idling", "parked", "nofix", "offline", "alarm",
 ];
 
@@ -42,6 +44,7 @@ export class MapView {
   #road = document.createElement("canvas").getContext("2d");
   #edge = document.createElement("canvas").getContext("2d");
   #layer = null;
+  #stamps = new Map();
   #ratio = 1;
   /** Where each drawn vehicle is on the screen: what a finger can hit. */
   drawn = [];
@@ -57,12 +60,14 @@ export class MapView {
     const style = getComputedStyle(document.documentElement);
     for (const name of NAMES) this.#colours[name] = style.getPropertyValue(`--${name}`).trim();
     this.#layer = null;
+    this.#stamps.clear();
   }
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     if (width === 0 || height === 0) return;
     const ratio = Math.min(devicePixelRatio || 1, MAX_RATIO);
+    if (ratio !== this.#ratio) this.#stamps.clear();
     this.#ratio = ratio;
     this.#canvas.width = Math.round(width * ratio);
     this.#canvas.height = Math.round(height * ratio);
@@ -226,6 +231,8 @@ export class MapView {
   /** The last stretch of each vehicle, fainter with age. */
   #drawTrails(visible, scene) {
     const ink = this.#ink;
+    // In a throng the trails are only blur, and the dearest thing to draw.
+    if (visible.length > 6 * CROWD) return;
     const points = visible.length > CROWD ? 6 : 24;
     ink.lineJoin = "round";
     ink.lineCap = "round";
@@ -310,26 +317,53 @@ export class MapView {
         const beat = scene.still ? 0.5 : (now % 1600) / 1600;
         this.#ring(sx, sy, size + 3 + 11 * beat, "alarm", 0.35 * (1 - beat));
       }
+      if (crowd && !chosen) {
+        const stamp = this.#stamp(vehicle, size);
+        const side = stamp.width / this.#ratio;
+        ink.drawImage(stamp, sx - side / 2, sy - side / 2, side, side);
+        continue;
+      }
       ink.translate(sx, sy);
       if (pointed(vehicle)) ink.rotate((vehicle.course * Math.PI) / 180);
-      mark(ink, vehicle, size);
-      ink.lineJoin = "round";
-      ink.lineWidth = crowd ? 2 : 3;
-      ink.strokeStyle = this.#colours.halo;
-      ink.stroke();
-      if (vehicle.state === "offline") {
-        ink.fillStyle = this.#colours.halo;
-        ink.fill();
-        ink.lineWidth = crowd ? 1.5 : 2.5;
-        ink.strokeStyle = this.#colours.offline;
-        ink.stroke();
-      } else {
-        ink.fillStyle = this.#colours[vehicle.state];
-        ink.fill();
-      }
+      this.#paintMark(ink, vehicle, size, 3);
       ink.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
-      if (!crowd) this.#sign(vehicle, sx, sy, size);
+      this.#sign(vehicle, sx, sy, size);
     }
+  }
+
+  #paintMark(ink, vehicle, size, halo) {
+    mark(ink, vehicle, size);
+    ink.lineJoin = "round";
+    ink.lineWidth = halo;
+    ink.strokeStyle = this.#colours.halo;
+    ink.stroke();
+    ink.fillStyle = this.#colours[vehicle.state === "offline" ? "halo" : vehicle.state];
+    ink.fill();
+    if (vehicle.state !== "offline") return;
+    ink.lineWidth = halo * 0.8;
+    ink.strokeStyle = this.#colours.offline;
+    ink.stroke();
+  }
+
+  /** A small mark as a picture, turned to the nearest of a few directions. */
+  #stamp(vehicle, size) {
+    const arrow = pointed(vehicle);
+    const direction = arrow ? Math.round((vehicle.course / 360) * DIRECTIONS) % DIRECTIONS : 0;
+    const r = Math.round(size * 2) / 2;
+    const key = `${vehicle.state} ${arrow} ${direction} ${r}`;
+    let stamp = this.#stamps.get(key);
+    if (stamp) return stamp;
+    // Zooming makes new sizes; the old ones are not worth keeping.
+    if (this.#stamps.size > 2000) this.#stamps.clear();
+    stamp = document.createElement("canvas");
+    stamp.width = stamp.height = Math.ceil((2.6 * r + 4) * this.#ratio);
+    const ink = stamp.getContext("2d");
+    ink.translate(stamp.width / 2, stamp.height / 2);
+    ink.scale(this.#ratio, this.#ratio);
+    ink.rotate((direction / DIRECTIONS) * 2 * Math.PI);
+    this.#paintMark(ink, vehicle, r, 2);
+    this.#stamps.set(key, stamp);
+    return stamp;
   }
 
   #ring(x, y, r, colour, alpha) {
@@ -363,7 +397,7 @@ export class MapView {
     const ink = this.#ink;
     const all = visible.length <= 60 && this.#camera.zoom >= 14;
     const taken = [];
-    ink.font = "600 11.5px system-ui, sans-serif";
+    ink.font = "500 11.5px system-ui, sans-serif";
     ink.textAlign = "left";
     ink.textBaseline = "middle";
     for (let i = visible.length - 1; i >= 0; i -= 1) {
@@ -375,13 +409,18 @@ export class MapView {
       const box = [sx + 15, sy - 9, sx + 25 + width, sy + 9];
       if (!asked && taken.some((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1])) continue;
       taken.push(box);
-      ink.globalAlpha = asked ? 0.95 : 0.75;
-      ink.fillStyle = this.#colours.halo;
-      ink.beginPath();
-      ink.roundRect(box[0], box[1], width + 10, 18, 5);
-      ink.fill();
-      ink.globalAlpha = 1;
-      ink.fillStyle = this.#colours.text;
+      if (asked) {
+        ink.fillStyle = this.#colours.halo;
+        ink.beginPath();
+        ink.roundRect(box[0], box[1] - 1, width + 10, 20, 5);
+        ink.fill();
+      } else {
+        ink.lineJoin = "round";
+        ink.lineWidth = 3;
+        ink.strokeStyle = this.#colours.ground;
+        ink.strokeText(text, sx + 20, sy + 0.5);
+      }
+      ink.fillStyle = this.#colours[asked ? "text" : "label"];
       ink.fillText(text, sx + 20, sy + 0.5);
     }
   }
