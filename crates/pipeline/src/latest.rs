@@ -1,7 +1,7 @@
 //! The last known state of a device.
 
 use serde::{Deserialize, Serialize};
-use telemetry::{Fix, Io, Power, Report, TimeSource, Timestamp};
+use telemetry::{Event, Fix, Io, Power, Report, TimeSource, Timestamp};
 
 /// What is last known of a device: each part with the time at which it held.
 ///
@@ -31,6 +31,12 @@ pub struct Latest {
     /// When supply and battery were last reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_time: Option<Timestamp>,
+    /// What happened last: the events of the newest report that had any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_time: Option<Timestamp>,
 }
 
 impl Latest {
@@ -61,6 +67,10 @@ impl Latest {
             merge_power(&mut self.power, &report.power);
             self.power_time = Some(time);
         }
+        if !report.events.is_empty() && newer(self.events_time) {
+            self.events.clone_from(&report.events);
+            self.events_time = Some(time);
+        }
     }
 }
 
@@ -89,4 +99,36 @@ fn merge_power(known: &mut Power, said: &Power) {
     known.battery = said.battery.or(known.battery);
     known.battery_charge = said.battery_charge.or(known.battery_charge);
     known.charging = said.charging.or(known.charging);
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::{Decoder, EventKind, IdentitySeed, Kind, ReportId};
+
+    use super::*;
+
+    fn report(at: i64, events: &[EventKind]) -> Report {
+        let time = Timestamp::from_millis(at);
+        let id = ReportId::mint(IdentitySeed::new(None, None, "test"), time, b"key");
+        let decoder = Decoder::new("test", "test/1");
+        let mut report = Report::new(id, decoder, Kind::Alarm, time);
+        report.events = events
+            .iter()
+            .map(|&kind| Event::by_device(kind, None))
+            .collect();
+        report
+    }
+
+    #[test]
+    fn the_last_events_stay_until_there_are_newer_ones() {
+        let mut latest = Latest::default();
+        latest.observe(&report(2000, &[EventKind::Sos]));
+        latest.observe(&report(3000, &[]));
+        latest.observe(&report(1000, &[EventKind::Tow]));
+        assert_eq!(latest.events, [Event::by_device(EventKind::Sos, None)]);
+        assert_eq!(latest.events_time, Some(Timestamp::from_millis(2000)));
+
+        latest.observe(&report(4000, &[EventKind::PowerCut]));
+        assert_eq!(latest.events, [Event::by_device(EventKind::PowerCut, None)]);
+    }
 }
