@@ -1,0 +1,171 @@
+//! Lines of hex as a GT06 connection: the same session as behind a socket, without the socket.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use protocol_gt06::normalize::{self, Speaker};
+use protocol_gt06::{AckPolicy, Direction, Frame, Message, Profile, Session};
+use telemetry::{Checksum, Origin};
+
+use super::{Explanation, Fault, FrameInfo, Output, Setting, from_hex};
+
+/// A device's connection, line by line.
+pub(super) struct Connection {
+    setting: Setting,
+    session: Session,
+    stream: BytesMut,
+    speaker: Speaker,
+    origin: Origin,
+}
+
+impl Connection {
+    pub(super) fn new(setting: Setting) -> Self {
+        Self {
+            setting,
+            session: Session::new(AckPolicy::default()),
+            stream: BytesMut::new(),
+            speaker: Speaker::new(None, None),
+            origin: Origin {
+                epoch: 0,
+                connection: 1,
+                frame: 0,
+            },
+        }
+    }
+
+    /// The connection after this one.
+    pub(super) fn next(self) -> Self {
+        let mut next = Self::new(self.setting);
+        next.origin.connection = self.origin.connection + 1;
+        next
+    }
+
+    /// Reads one line; gives each of its frames, and whatever else it holds, to `write`.
+    pub(super) fn line(
+        &mut self,
+        text: &[u8],
+        write: &mut impl FnMut(Output) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match from_hex(text) {
+            Ok(bytes) => self.stream.extend_from_slice(&bytes),
+            Err(error) => {
+                return write(Output {
+                    error: Some(error),
+                    ..Output::default()
+                });
+            }
+        }
+        let total = self.stream.len();
+        let mut paused = false;
+        loop {
+            let offset = (total - self.stream.len()) as u64;
+            match self.session.next_frame(&mut self.stream) {
+                Ok(Some(frame)) => write(self.frame(&frame))?,
+                Err(error) => write(fault(offset, error.to_string()))?,
+                Ok(None) if !paused => {
+                    self.session.on_pause();
+                    paused = true;
+                }
+                Ok(None) if self.stream.is_empty() => return Ok(()),
+                Ok(None) => {
+                    let left = self.stream.len();
+                    self.stream.clear();
+                    return write(fault(
+                        offset,
+                        format!("{left} bytes that are no whole frame"),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Output {
+        self.origin.frame += 1;
+        let now = self.setting.now();
+        // A frame is read by what was known before it.
+        let mut known = self.session.profile().clone();
+        let handled = self.session.on_frame(frame, now.as_unix());
+        if let Some(id) = handled.identify {
+            self.session.on_identified(None);
+            self.speaker = Speaker::new(Some(self.setting.tenant.clone()), id.device_id());
+            known = Profile::default();
+        }
+        let mut output = Output {
+            frame: Some(FrameInfo {
+                kind: format!("{:#04x}", frame.number()),
+                checksum: match frame.checksum() {
+                    protocol_gt06::Checksum::Valid => Checksum::Valid,
+                    protocol_gt06::Checksum::Mismatch => Checksum::Mismatch,
+                    protocol_gt06::Checksum::Absent => Checksum::Absent,
+                },
+                direction: handled.direction.name(),
+            }),
+            reply: handled.reply.map(|reply| hex::encode(reply.bytes)),
+            explanation: self
+                .setting
+                .explain
+                .then(|| explain(frame, &known, handled.direction)),
+            ..Output::default()
+        };
+        match &handled.message {
+            Ok(message) => {
+                let cx =
+                    normalize::Context::new(frame.head(), &known, &self.speaker, now, self.origin);
+                let raw = self.setting.raw.then(|| frame.raw());
+                output.reports = reports(message, &cx, raw);
+            }
+            Err(error) => {
+                output.error = Some(Fault {
+                    field: error.field(),
+                    offset: u64::from(error.offset()),
+                    message: error.to_string(),
+                });
+            }
+        }
+        output
+    }
+}
+
+fn reports(
+    message: &Message,
+    cx: &normalize::Context<'_>,
+    raw: Option<&Bytes>,
+) -> Vec<telemetry::Report> {
+    let mut reports = Vec::new();
+    normalize::normalize(message, cx, &mut |mut report| {
+        if let Some(raw) = raw {
+            report.raw = Some(raw.as_ref().into());
+        }
+        reports.push(report);
+    });
+    reports
+}
+
+fn explain(frame: &Frame, known: &Profile, direction: Direction) -> Explanation {
+    let (message, fields) = Message::explain(frame, known.dialect());
+    let name = message.as_ref().map_or("unreadable", Message::name);
+    let checksum = match frame.checksum() {
+        protocol_gt06::Checksum::Valid => "checksum right",
+        protocol_gt06::Checksum::Mismatch => "checksum wrong",
+        protocol_gt06::Checksum::Absent => "no checksum",
+    };
+    let from = match direction {
+        Direction::Device => "from a device",
+        Direction::Server => "from a server",
+    };
+    Explanation {
+        title: format!("{:#04x} {name}, {checksum}, {from}", frame.number()),
+        fields: fields.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn fault(offset: u64, message: String) -> Output {
+    Output {
+        error: Some(Fault {
+            field: "frame",
+            offset,
+            message,
+        }),
+        ..Output::default()
+    }
+}
