@@ -1,1 +1,115 @@
-//! Work in progress.
+//! Decoder and encoder for the GT06 / Concox / Jimi tracker protocol, without I/O.
+//!
+//! Bytes in; frames, messages, replies and normalized reports out. No runtime, no clock, no
+//! sockets; `no_std` with `alloc` without features.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use protocol_gt06::{AckPolicy, FrameError, Message, Session};
+//!
+//! let mut session = Session::new(AckPolicy::default());
+//! let mut stream = BytesMut::from(&b"\x78\x78\x22\x22\x0F\x0C\x1D\x02\x33\x05\xC9\x02\x7A\xC8\x18\
+//!     \x0C\x46\x58\x60\x00\x14\x00\x01\xCC\x00\x28\x7D\x00\x1F\x71\x00\x00\x01\x00\x08\x20\x86\x0D\x0A"[..]);
+//! loop {
+//!     match session.next_frame(&mut stream) {
+//!         Ok(Some(frame)) => match session.on_frame(&frame, 1_451_357_465).message {
+//!             Ok(Message::Location(l)) => println!("{} {}", l.gps.time, l.gps.position.latitude()),
+//!             Ok(other) => println!("{}", other.name()),
+//!             Err(error) => eprintln!("kept aside: {error}"),
+//!         },
+//!         Ok(None) => break, // read more bytes into `stream`
+//!         Err(FrameError::Skipped { bytes, .. }) => eprintln!("{bytes} bytes passed over"),
+//!         Err(_) => {}
+//!     }
+//! }
+//! ```
+//!
+//! # Layers
+//!
+//! | layer | type | does |
+//! |---|---|---|
+//! | frames | [`Deframer`], [`frame`] | delimits: partial reads, garbage, lying lengths; the checksum is a verdict, not a gate |
+//! | messages | [`Message`], [`message`] | reads and writes bodies, losslessly |
+//! | conversation | [`Session`], [`reply`] | who logged in, what is answered and when, what is learned ([`Profile`]) |
+//! | reports | [`normalize`] (feature `telemetry`) | units, zones, validity, identity |
+//! | explanation | [`Message::explain`] | every byte of a frame with name and meaning |
+//!
+//! # Support
+//!
+//! | number | message | decode | encode | reply | dialects |
+//! |---|---|---|---|---|---|
+//! | 01 | login | yes | yes | at once | all; L 0D, 0F, 11 |
+//! | 12, 22 | location | yes | yes | by policy, when stored | concox, benway, wetrust, s5, vxt01, seeworld, nt11, qh302r |
+//! | 13, 23 | heartbeat | yes | yes | at once | concox, gt03, r11, lynkworld, seeworld, obd6, space10x, gk310 |
+//! | 16, 26 | alarm | yes | yes | when stored, unless LNG is 0 | concox, jimi, lynkworld, seeworld, trx16i, vxt01 |
+//! | 8A | time request | yes | yes | the time, at once | all |
+//! | 80 | command (server) | yes | yes | none | all |
+//! | 8A, 17, 97, NN without body | answers of a server | yes | yes | none | all |
+//! | others | unknown, body kept | yes | yes | `78 78`: when stored | |
+//!
+//! # Guarantees
+//!
+//! - No panic on any bytes; memory bounded by the longest frame (65 541 bytes).
+//! - What is found in a stream does not depend on how it was cut into reads.
+//! - One damaged frame costs at most that frame, never a neighbour with a right checksum.
+//! - `encode(decode(x)) == x` for every well-formed frame; what is not known is kept.
+//! - A frame that cannot be read is answered as its kind demands, so that the device does not
+//!   send it for ever; the error names field and byte.
+//! - No allocation per frame from bytes to message, nor to the report of a plain location.
+//!
+//! # Adding a message
+//!
+//! 1. `src/message/NAME.rs`: a table of the layout with its source, a type that keeps all that is
+//!    sent, [`message::Body`] for it. With several layouts under one number, `accepts` says which
+//!    frames are this one; fields that messages share are in [`field`].
+//! 2. One line in the table of `src/message/mod.rs`: `name: 0xNN => Type,`.
+//!
+//! Reading through [`Reader`] with a name for each field is what gives errors their field and
+//! byte, and `--explain` its lines; `r.note(|| ...)` adds what a field means. `ANSWER` is the reply
+//! where the body cannot be read; `answer` where it can. `normalize` states the identity key.
+#![no_std]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+extern crate alloc;
+#[cfg(any(feature = "telemetry", feature = "codec", test))]
+extern crate std;
+
+mod checksum;
+mod deframer;
+mod dialect;
+mod error;
+mod explain;
+pub mod field;
+pub mod frame;
+pub mod message;
+#[cfg(feature = "telemetry")]
+pub mod normalize;
+mod parse;
+mod profile;
+mod relative;
+pub mod reply;
+mod session;
+
+pub use checksum::checksum;
+pub use deframer::Deframer;
+pub use dialect::{Dialect, UnknownDialect};
+pub use error::{DecodeError, DecodeErrorKind, FrameError};
+pub use explain::Field;
+pub use frame::{Checksum, Frame, Framing, Head, Start};
+pub use message::{Direction, Message};
+pub use parse::{Reader, Trace};
+#[cfg(feature = "telemetry")]
+pub use profile::ProfileError;
+pub use profile::{Profile, Zones};
+pub use reply::{AckPolicy, Reply, ReplyClass};
+pub use session::{Handled, Session};

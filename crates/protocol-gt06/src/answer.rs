@@ -1,0 +1,484 @@
+//! What devices say in words: the texts of command answers.
+//!
+//! A device answers a command with text for people (0x15, 0x21). Whether the command was carried
+//! out is only said there; so are, by model, a position, the battery, the numbers of the SIM card
+//! and the firmware. [`Answer::read`] finds what it knows in any text and leaves the rest: the
+//! wording is from manuals and from devices, and a text that matches nothing says nothing.
+
+use alloc::string::String;
+
+use crate::field::DateTime;
+
+/// Whether a command was carried out, as far as its answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was.
+    Success,
+    /// The device has taken it and waits: no fix, or too fast to cut the fuel now.
+    Deferred,
+    /// It was not: unknown, forbidden, or nothing to do ("already in the state of …").
+    Refused,
+}
+
+impl Outcome {
+    /// The name, as it is written in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A position in words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TextPosition {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// Kilometres per hour.
+    pub speed_kmh: Option<f32>,
+    /// Degrees clockwise from north.
+    pub course_deg: Option<f32>,
+    /// In no stated zone.
+    pub time: Option<DateTime>,
+    /// The text calls it the last one, not the current one.
+    pub last_known: bool,
+}
+
+/// What the text of an answer says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// Whether the command was carried out.
+    pub outcome: Option<Outcome>,
+    /// Where the device is.
+    pub position: Option<TextPosition>,
+    /// Volts of the device's own battery.
+    pub battery_v: Option<f32>,
+    /// Volts of the external supply.
+    pub external_v: Option<f32>,
+    /// Whether the ignition is on.
+    pub ignition: Option<bool>,
+    /// Whether the device's alarm system is armed.
+    pub armed: Option<bool>,
+    /// Number of the SIM card.
+    pub iccid: Option<&'a str>,
+    /// Number of the subscriber.
+    pub imsi: Option<&'a str>,
+    /// Number of the modem.
+    pub imei: Option<&'a str>,
+    /// Firmware, with its date of build where the text has one.
+    pub firmware: Option<&'a str>,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads a text; padding in front and behind does not matter.
+    ///
+    /// ```
+    /// use protocol_gt06::answer::{Answer, Outcome};
+    ///
+    /// assert_eq!(Answer::read("DYD=Success!").outcome, Some(Outcome::Success));
+    /// let where_ = Answer::read("Current position!Lat:N23.111682,Lon:E114.409217,Course:0.00,\
+    ///     Speed:0.3518,DateTime:11-11-15  11:53:43");
+    /// assert_eq!(where_.position.unwrap().longitude, 114.409217);
+    /// ```
+    #[must_use]
+    pub fn read(text: &'a str) -> Self {
+        Self {
+            outcome: outcome(text),
+            position: position(text),
+            battery_v: labelled(text, "battery:").and_then(volts),
+            external_v: ["external voltage:", "power voltage:", "external power voltage:"]
+                .iter()
+                .find_map(|label| labelled(text, label))
+                .and_then(volts),
+            ignition: labelled(text, "acc:").and_then(on_or_off),
+            armed: ["defense:", "defence:"]
+                .iter()
+                .find_map(|label| labelled(text, label))
+                .and_then(on_or_off),
+            iccid: numbered(text, "iccid", 18..=22),
+            imsi: numbered(text, "imsi", 14..=16),
+            imei: numbered(text, "imei", 14..=16),
+            firmware: firmware(text),
+        }
+    }
+}
+
+/// Where `needle` (lower case) begins, whatever the case of the text.
+fn find(text: &str, needle: &str) -> Option<usize> {
+    text.as_bytes()
+        .windows(needle.len())
+        .position(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
+}
+
+fn contains(text: &str, any: &[&str]) -> bool {
+    any.iter().any(|needle| find(text, needle).is_some())
+}
+
+/// What stands behind a label that begins a word.
+fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let mut rest = text;
+    loop {
+        let at = find(rest, label)?;
+        let behind = rest.get(at + label.len()..)?;
+        let begins = rest.get(..at).is_some_and(|before| {
+            !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        });
+        if begins {
+            return Some(behind.trim_start());
+        }
+        rest = behind;
+    }
+}
+
+/// Refusals come first: "not success" and "fail" must not be read as their opposite.
+fn outcome(text: &str) -> Option<Outcome> {
+    const DEFERRED: &[&str] = &[
+        "speed limit",
+        "unvalue fix",
+        "unvalued fix",
+        "invalid fix",
+        "will be executed",
+        "will execute",
+        "deferred",
+        "delay execut",
+        "waiting for",
+    ];
+    const REFUSED: &[&str] = &[
+        "already in the state",
+        "not running",
+        "fail",
+        "error",
+        "unsuccess",
+        "not success",
+        "unknown command",
+        "unknow command",
+        "unsupport",
+        "not support",
+        "invalid",
+        "illegal",
+        "wrong",
+        "incorrect",
+        "denied",
+        "refuse",
+        "reject",
+        "not execut",
+        "no permission",
+        "unauthorized",
+    ];
+    if contains(text, DEFERRED) {
+        Some(Outcome::Deferred)
+    } else if contains(text, REFUSED) {
+        Some(Outcome::Refused)
+    } else if contains(text, &["success"]) || is_ok(text) {
+        Some(Outcome::Success)
+    } else {
+        None
+    }
+}
+
+/// "OK" as a word of its own; it is too short to be searched for anywhere.
+fn is_ok(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("ok"))
+}
+
+fn on_or_off(text: &str) -> Option<bool> {
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+    if word.eq_ignore_ascii_case("on") {
+        Some(true)
+    } else if word.eq_ignore_ascii_case("off") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// The number at the front of a text, with its sign.
+fn number(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim_start();
+    let end = text
+        .char_indices()
+        .find(|(at, c)| !(c.is_ascii_digit() || *c == '.' || *at == 0 && matches!(c, '-' | '+')))
+        .map_or(text.len(), |(at, _)| at);
+    let (digits, rest) = text.split_at_checked(end)?;
+    digits.parse().ok().map(|number| (number, rest))
+}
+
+fn volts(text: &str) -> Option<f32> {
+    let (number, rest) = number(text)?;
+    #[expect(clippy::cast_possible_truncation, reason = "volts with two decimals")]
+    rest.trim_start()
+        .starts_with(['V', 'v'])
+        .then_some(number as f32)
+        .filter(|volts| (0.0..=1_000.0).contains(volts))
+}
+
+/// A number of digits behind a label, whatever stands between them: `<ICCID:…>`, `ICCID = …`.
+fn numbered<'a>(
+    text: &'a str,
+    label: &str,
+    digits: core::ops::RangeInclusive<usize>,
+) -> Option<&'a str> {
+    let rest = labelled(text, label)?;
+    let begin = rest.find(|c: char| c.is_ascii_digit()).filter(|at| *at <= 4)?;
+    let rest = rest.get(begin..)?;
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let found = rest.get(..end)?.trim_end_matches(['F', 'f']);
+    (digits.contains(&found.len()) && found.bytes().all(|b| b.is_ascii_hexdigit())).then_some(found)
+}
+
+/// `[VERSION]name[BUILD]date`, or `VERSION:name`.
+pub(crate) fn firmware(text: &str) -> Option<&str> {
+    let name = match labelled(text, "[version]") {
+        Some(behind) => behind.split(['[', '\r', '\n']).next()?,
+        None => labelled(text, "version:")?.split([';', ',', '\r', '\n']).next()?,
+    };
+    let name = name.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
+    (!name.is_empty()).then_some(name)
+}
+
+/// The date of build behind `[BUILD]`.
+pub(crate) fn build(text: &str) -> Option<&str> {
+    let date = labelled(text, "[build]")?.split(['[', '\r', '\n']).next()?;
+    let date = date.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
+    (!date.is_empty()).then_some(date)
+}
+
+/// `N23.1`, `23.1N`, `-23.1`: degrees with a hemisphere in front, or a sign.
+fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
+    let text = text.trim_start();
+    let mut chars = text.chars();
+    let sign = match chars.next()?.to_ascii_uppercase() {
+        c if c == positive => Some(1.0),
+        c if c == negative => Some(-1.0),
+        _ => None,
+    };
+    let (value, rest) = number(if sign.is_some() { chars.as_str() } else { text })?;
+    Some((value * sign.unwrap_or(1.0), rest))
+}
+
+fn position(text: &str) -> Option<TextPosition> {
+    let (latitude, longitude) = match labelled(text, "lat:") {
+        Some(latitude) => {
+            let longitude = ["lon:", "lng:", "long:"].iter().find_map(|l| labelled(text, l))?;
+            (degrees(latitude, 'N', 'S')?.0, degrees(longitude, 'E', 'W')?.0)
+        }
+        // A link to a map: `?q=N22.577,E113.916`.
+        None => {
+            let behind = labelled(text, "q=")?;
+            let (latitude, rest) = degrees(behind, 'N', 'S')?;
+            let (longitude, _) = degrees(rest.trim_start().strip_prefix(',')?, 'E', 'W')?;
+            (latitude, longitude)
+        }
+    };
+    if !(-90.0..=90.0).contains(&latitude)
+        || !(-180.0..=180.0).contains(&longitude)
+        || (latitude, longitude) == (0.0, 0.0)
+    {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "two or four decimals")]
+    let small = |label, range: core::ops::RangeInclusive<f32>| {
+        labelled(text, label)
+            .and_then(number)
+            .map(|(value, _)| value as f32)
+            .filter(|value| range.contains(value))
+    };
+    Some(TextPosition {
+        latitude,
+        longitude,
+        speed_kmh: small("speed:", 0.0..=2_000.0),
+        course_deg: small("course:", 0.0..=360.0),
+        time: ["datetime:", "date time:", "time:"]
+            .iter()
+            .find_map(|label| labelled(text, label))
+            .and_then(date_time),
+        last_known: contains(text, &["last position", "last known"]),
+    })
+}
+
+/// `yy-mm-dd hh:mm:ss` or `yyyy-mm-dd hh:mm:ss`, any space between.
+fn date_time(text: &str) -> Option<DateTime> {
+    let mut parts = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse::<u16>().ok());
+    let mut next = || parts.next().flatten();
+    let year = next()?;
+    let mut byte = || next().and_then(|part| u8::try_from(part).ok());
+    let time = DateTime {
+        year: u8::try_from(year.checked_sub(2_000).unwrap_or(year)).ok()?,
+        month: byte()?,
+        day: byte()?,
+        hour: byte()?,
+        minute: byte()?,
+        second: byte()?,
+    };
+    time.to_unix().map(|_| time)
+}
+
+/// The text of bytes that a device calls ASCII: padding off, other bytes replaced.
+pub(crate) fn ascii(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    String::from(text.trim_matches(|c: char| c == '\0' || c.is_ascii_whitespace()))
+}
+
+/// The text of UTF-16, high byte first.
+pub(crate) fn utf16(bytes: &[u8]) -> String {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let text: String = char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair)))
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
+    String::from(text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))
+}
+
+/// Notes in a report what an answer says. `zone` finds the instant of a civil time.
+#[cfg(feature = "telemetry")]
+impl Answer<'_> {
+    /// Notes in a report what the text says, but for the position's time, whose zone the caller
+    /// knows.
+    pub fn normalize(&self, report: &mut telemetry::Report) {
+        use telemetry::{Coordinates, Course, Fix, FixSource, IgnitionSource, Speed, Voltage};
+        if let Some(outcome) = self.outcome {
+            report
+                .signals
+                .push(telemetry::Signal::named("gt06.command_outcome").text(outcome.name()));
+        }
+        if let Some(position) = &self.position
+            && let Ok(coordinates) =
+                Coordinates::from_degrees(position.latitude, position.longitude)
+        {
+            let source =
+                if position.last_known { FixSource::LastKnown } else { FixSource::Gnss };
+            let mut fix = Fix::new(coordinates, !position.last_known, source);
+            fix.speed = position.speed_kmh.and_then(|v| Speed::from_kmh(v).ok());
+            fix.course = position.course_deg.and_then(|v| Course::from_degrees(v).ok());
+            fix.live = Some(!position.last_known);
+            report.fix = Some(fix);
+        }
+        let volts = |v: Option<f32>| v.and_then(|v| Voltage::from_volts(v).ok());
+        report.power.battery = volts(self.battery_v).or(report.power.battery);
+        report.power.external = volts(self.external_v).or(report.power.external);
+        if let Some(on) = self.ignition {
+            report.io.note_ignition(on, IgnitionSource::Status);
+        }
+        report.io.armed = self.armed.or(report.io.armed);
+        if self.iccid.or(self.imsi).or(self.imei).or(self.firmware).is_some() {
+            let identity = report.identity_mut();
+            identity.iccid = self.iccid.map(Into::into);
+            identity.imsi = self.imsi.map(Into::into);
+            identity.imei = self.imei.map(Into::into);
+            identity.firmware = self.firmware.map(Into::into);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_refusal_and_deferral_are_read_from_the_words() {
+        for (text, expected) in [
+            ("DYD=Success!", Some(Outcome::Success)),
+            ("HFYD=Success!", Some(Outcome::Success)),
+            ("Restore fuel supply: Success!", Some(Outcome::Success)),
+            ("OK!", Some(Outcome::Success)),
+            ("SERVER OK", Some(Outcome::Success)),
+            ("HFYD=Fail!", Some(Outcome::Refused)),
+            ("Command error", Some(Outcome::Refused)),
+            ("not successful", Some(Outcome::Refused)),
+            (
+                "Already in the state of fuel supply to resume,the command is not running!",
+                Some(Outcome::Refused),
+            ),
+            ("DYD=Speed Limit, Speed 40km/h", Some(Outcome::Deferred)),
+            ("DYD=Unvalue Fix", Some(Outcome::Deferred)),
+            ("Battery:4.16V,NORMAL; GPRS:Link Up", None),
+            ("TOKYO", None),
+            ("", None),
+        ] {
+            assert_eq!(Answer::read(text).outcome, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_position_in_words_has_hemispheres_and_either_kind_of_year() {
+        let a = Answer::read(
+            "Current position!Lat:N23.111682,Lon:E114.409217,Course:12.50,Speed:0.3518,\
+             DateTime:11-11-15  11:53:43",
+        );
+        let p = a.position.unwrap();
+        assert_eq!((p.latitude, p.longitude), (23.111682, 114.409217));
+        assert_eq!((p.speed_kmh, p.course_deg), (Some(0.3518), Some(12.5)));
+        assert_eq!(p.time.unwrap().to_unix(), Some(1_321_358_023));
+        assert!(!p.last_known);
+
+        let b = Answer::read("Last position!Lat:S33.5,Lon:W70.25,DateTime:2017-05-26  10:27:47");
+        let p = b.position.unwrap();
+        assert_eq!((p.latitude, p.longitude), (-33.5, -70.25));
+        assert_eq!(p.time.unwrap().year, 17);
+        assert!(p.last_known);
+
+        let c = Answer::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
+        let p = c.position.unwrap();
+        assert_eq!((p.latitude, p.longitude), (-1.5, 2.25));
+        assert_eq!(p.time.unwrap().day, 2);
+    }
+
+    #[test]
+    fn what_is_no_position_gives_none() {
+        for text in [
+            "Lat:N0.000000,Lon:E0.000000",
+            "Lat:N91.0,Lon:E1.0",
+            "Lat:,Lon:",
+            "Lat:N1.0",
+            "Flat:N1.0,Lon:E1.0",
+            "q=abc",
+        ] {
+            assert_eq!(Answer::read(text).position, None, "{text}");
+        }
+        let no_date = Answer::read("Lat:N1.0,Lon:E1.0,DateTime:11-13-15 11:53:43");
+        assert_eq!(no_date.position.unwrap().time, None, "an impossible time is absent");
+    }
+
+    #[test]
+    fn a_status_text_gives_battery_and_switches() {
+        let a = Answer::read(
+            "Battery:4.16V,NORMAL; GPRS:Link Up; GSM Signal Level:Strong; \
+             GPS:Searching satellite; ACC:OFF; Defense:ON",
+        );
+        assert_eq!(a.battery_v, Some(4.16));
+        assert_eq!((a.ignition, a.armed), (Some(false), Some(true)));
+        assert_eq!(Answer::read("Battery:NORMAL").battery_v, None);
+        assert_eq!(Answer::read("Battery:42").battery_v, None, "no unit, no volts");
+    }
+
+    #[test]
+    fn numbers_and_firmware_are_found() {
+        let a = Answer::read("<ICCID:89882390000000000650>");
+        assert_eq!(a.iccid, Some("89882390000000000650"));
+        assert_eq!(Answer::read("ICCID: 8944 no").iccid, None);
+        assert_eq!(Answer::read("IMSI:460046350100000;IMEI:123456789012345").imsi, Some("460046350100000"));
+        assert_eq!(Answer::read("IMSI:460046350100000;IMEI:123456789012345").imei, Some("123456789012345"));
+        let text = "[VERSION]GT06D_20_60DM2_V15_WM[BUILD]2013/12/28 15:24";
+        assert_eq!(Answer::read(text).firmware, Some("GT06D_20_60DM2_V15_WM"));
+        assert_eq!(build(text), Some("2013/12/28 15:24"));
+    }
+
+    #[test]
+    fn any_text_is_read_without_trouble() {
+        for text in ["Lat:N", "Lat:é", "q=", "ICCID:", "[VERSION]", "Speed:é", "\u{feff}", "acc:"] {
+            let _ = Answer::read(text);
+        }
+        assert_eq!(ascii(b"  ok\0\0"), "ok");
+        assert_eq!(utf16(&[0, b'O', 0, b'K', 0]), "OK");
+        assert_eq!(utf16(&[0xd8, 0]), "\u{fffd}");
+    }
+}

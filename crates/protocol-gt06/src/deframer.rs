@@ -1,0 +1,113 @@
+//! From a stream of bytes to frames.
+
+use bytes::{Buf, BytesMut};
+
+use crate::frame::{Found, Frame, Framing, SNIFFED, find, looks_like};
+use crate::{Checksum, FrameError};
+
+/// Takes frames off the front of a stream, however it is cut.
+///
+/// - `Ok(None)` asks for more bytes.
+/// - Every other return has consumed at least one byte; an error is never terminal.
+/// - What it finds does not depend on how the stream was cut into reads, pauses apart.
+/// - It leaves at most one frame's worth of undecided bytes in the buffer: 65 541 where a two-byte
+///   length announces them, else 260.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use protocol_gt06::{Checksum, Deframer};
+///
+/// let mut stream = BytesMut::from(&b"noise\x78\x78\x05\x01\x00\x01\xd9\xdc\x0d\x0a"[..]);
+/// let mut deframer = Deframer::new();
+/// assert!(deframer.next_frame(&mut stream).is_err(), "five bytes passed over");
+/// let frame = deframer.next_frame(&mut stream)?.expect("a frame");
+/// assert_eq!((frame.number(), frame.serial()), (0x01, Some(1)));
+/// assert_eq!(frame.checksum(), Checksum::Valid);
+/// assert_eq!(deframer.next_frame(&mut stream), Ok(None));
+/// # Ok::<(), protocol_gt06::FrameError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Deframer {
+    /// Nothing can be decided with fewer bytes than this.
+    needed: usize,
+    quiet: bool,
+    framing: Framing,
+}
+
+impl Deframer {
+    /// A deframer for a stream of which nothing is known.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            needed: 0,
+            quiet: false,
+            framing: Framing::Checked,
+        }
+    }
+
+    /// What is known about the frames of this stream: given, or learned from its first frames.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Sets what is known about the frames of this stream.
+    pub const fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
+    /// Takes the next frame off the front of `src`.
+    ///
+    /// # Errors
+    /// [`FrameError::Skipped`] when bytes were passed over that belong to no frame. Go on.
+    #[inline]
+    pub fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        if src.len() < self.needed && !self.quiet {
+            return Ok(None);
+        }
+        match find(src, self.quiet, self.framing) {
+            Found::Frame(head) => {
+                self.needed = 0;
+                self.learn(head.checksum());
+                let raw = src.split_to(head.len().min(src.len())).freeze();
+                Ok(Some(Frame::new(head, raw)))
+            }
+            Found::More(needed) => self.wait_for(needed),
+            Found::Skip(bytes) => self.skip(bytes, src),
+        }
+    }
+
+    /// The sender went quiet: a frame that waits for bytes that its length announces may be
+    /// released, if stop bytes are there. Call [`next_frame`](Self::next_frame) again afterwards.
+    pub const fn on_pause(&mut self) {
+        self.quiet = true;
+    }
+
+    const fn wait_for(&mut self, needed: usize) -> Result<Option<Frame>, FrameError> {
+        self.needed = needed;
+        self.quiet = false;
+        Ok(None)
+    }
+
+    #[inline]
+    const fn learn(&mut self, checksum: Checksum) {
+        self.framing = match checksum {
+            Checksum::Valid => Framing::Checked,
+            Checksum::Absent => Framing::Bare,
+            Checksum::Mismatch => self.framing,
+        };
+    }
+
+    #[cold]
+    fn skip(&mut self, bytes: usize, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        // A foreign protocol is named by its first bytes: wait until they are there.
+        if bytes == src.len() && bytes < SNIFFED && !self.quiet && looks_like(src).is_none() {
+            return self.wait_for(SNIFFED);
+        }
+        let bytes = bytes.clamp(1, src.len().max(1));
+        let looks_like = looks_like(src);
+        self.needed = 0;
+        src.advance(bytes.min(src.len()));
+        Err(FrameError::Skipped { bytes, looks_like })
+    }
+}

@@ -1,0 +1,165 @@
+//! Lists of items: id 2, length 1, data.
+//!
+//! | id | length | meaning |
+//! |---|---|---|
+//! | 0018 | 2 | battery, volts × 100 |
+//! | 0027 | 2 | external supply, volts × 100 |
+//! | 002E | 4 | odometer, metres |
+//! | 0032 | 1 | start-up state |
+//! | 003B | 2 | accuracy or HDOP × 100: which of them no manual says |
+//! | 006A | 1 | battery, percent |
+//!
+//! Seen on Jimi 4G models (0x36, 0x37, 0x38, 0x39). Items with other ids, or of another length,
+//! are kept and shown raw.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::DecodeError;
+use crate::parse::{Reader, Trace};
+
+/// One item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// What it is.
+    pub id: u16,
+    /// Its value; more than 255 bytes cannot be written.
+    pub data: Bytes,
+}
+
+/// A list of items that fills the place it stands in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Items(pub Vec<Item>);
+
+impl Items {
+    /// Whether these bytes are such a list and nothing else. No bytes are an empty list.
+    #[must_use]
+    pub fn fits(mut bytes: &[u8]) -> bool {
+        while let [_, _, len, rest @ ..] = bytes {
+            let Some((_, behind)) = rest.split_at_checked(usize::from(*len)) else {
+                return false;
+            };
+            bytes = behind;
+        }
+        bytes.is_empty()
+    }
+
+    /// Reads all that is left as a list.
+    ///
+    /// # Errors
+    /// When it is none; [`Items::fits`] tells before.
+    pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let mut items = Vec::new();
+        while r.remaining() > 0 {
+            let id = r.u16("item id")?;
+            let len = r.u8("item length")?;
+            let data = r.bytes("item data", usize::from(len))?;
+            if len > 0 {
+                r.note(|| describe(id, &data));
+            }
+            items.push(Item { id, data });
+        }
+        Ok(Self(items))
+    }
+
+    /// Reads what is left as a list if it is one, and leaves it alone if not.
+    ///
+    /// # Errors
+    /// Never, in fact: a list that fits can be read.
+    pub fn decode_if_fits<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        if Self::fits(r.peek()) { Self::decode(r) } else { Ok(Self::default()) }
+    }
+
+    /// Writes the list.
+    pub fn encode(&self, out: &mut BytesMut) {
+        for Item { id, data } in &self.0 {
+            let data = data.get(..usize::from(u8::MAX)).unwrap_or(data);
+            out.put_u16(*id);
+            out.put_u8(u8::try_from(data.len()).unwrap_or(u8::MAX));
+            out.put_slice(data);
+        }
+    }
+
+    /// Notes in a report what the items say.
+    #[cfg(feature = "telemetry")]
+    pub fn normalize(&self, report: &mut telemetry::Report) {
+        use telemetry::{Percent, Signal, Voltage};
+
+        let volts = |high: u8, low: u8| {
+            Voltage::from_volts(f32::from(u16::from_be_bytes([high, low])) / 100.0).ok()
+        };
+        for Item { id, data } in &self.0 {
+            match (id, data.as_ref()) {
+                (0x0018, &[high, low]) => report.power.battery = volts(high, low),
+                (0x0027, &[high, low]) => report.power.external = volts(high, low),
+                (0x002e, &[a, b, c, d]) => {
+                    report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
+                }
+                (0x0032, &[state]) => report
+                    .signals
+                    .push(Signal::named("gt06.startup_state").number(state.into(), None)),
+                (0x003b, &[high, low]) => {
+                    let value = f64::from(u16::from_be_bytes([high, low])) / 100.0;
+                    report
+                        .signals
+                        .push(Signal::named("gt06.accuracy_or_hdop").number(value, None));
+                }
+                (0x006a, &[percent @ 0..=100]) => {
+                    report.power.battery_charge = Percent::new(percent.into()).ok();
+                }
+                (id, data) => note_raw_item(report, *id, data),
+            }
+        }
+    }
+}
+
+fn describe(id: u16, data: &[u8]) -> String {
+    let hundredths = |high: u8, low: u8| f32::from(u16::from_be_bytes([high, low])) / 100.0;
+    match (id, data) {
+        (0x0018, &[high, low]) => format!("battery {:.2} V", hundredths(high, low)),
+        (0x0027, &[high, low]) => format!("external {:.2} V", hundredths(high, low)),
+        (0x002e, &[a, b, c, d]) => format!("odometer {} m", u32::from_be_bytes([a, b, c, d])),
+        (0x0032, &[state]) => format!("start-up state {state}"),
+        (0x003b, &[high, low]) => format!("accuracy or HDOP {:.2}", hundredths(high, low)),
+        (0x006a, &[percent @ 0..=100]) => format!("battery {percent} %"),
+        _ => format!("unknown item {id:04x}"),
+    }
+}
+
+/// Shows an item that nobody knows: its id in the signal's name, its bytes in hexadecimal.
+///
+/// Names live for ever, and devices could invent 65 536 of them. Ids from the ranges that makers
+/// use get names of their own; the others share one and stand in the text.
+#[cfg(feature = "telemetry")]
+pub(crate) fn note_raw_item(report: &mut telemetry::Report, id: u16, data: &[u8]) {
+    use telemetry::{Name, Signal, SignalId};
+
+    let named = matches!(id, 0x0000..=0x01ff | 0x1000..=0x10ff)
+        .then(|| Name::intern(&format!("gt06.item.{id:04x}")).ok())
+        .flatten();
+    let hex = crate::normalize::hex(data);
+    report.signals.push(match named {
+        Some(name) => Signal::new(SignalId::Named(name), "item").text(hex),
+        None => Signal::named("gt06.item").text(format!("{id:04x}:{hex}")),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_list_that_ends_with_its_last_item_fits() {
+        let list = [0x00, 0x27, 2, 0x12, 0xce, 0x00, 0x6a, 1, 100];
+        assert!(Items::fits(&list));
+        assert!(Items::fits(&[]));
+        assert!(Items::fits(&[0, 1, 0]), "an item may be empty");
+        for short in 1..list.len() {
+            // Up to the end of the first item it is a list again.
+            assert_eq!(Items::fits(&list[..short]), short == 5, "{short}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Parts that several messages share.
+
+mod alarm;
+mod cell;
+mod course_status;
+mod datetime;
+mod gps;
+mod status;
+mod terminal_id;
+mod terminal_info;
+mod trailer;
+
+pub use alarm::{Alarm, alarm_meaning};
+pub use cell::{Cell, CellForm};
+pub use course_status::CourseStatus;
+pub use datetime::DateTime;
+pub use gps::{Gps, Position};
+pub use status::Status;
+pub use terminal_id::TerminalId;
+pub use terminal_info::TerminalInfo;
+pub use trailer::{Trailer, upload_mode_name};
+
+pub(crate) use status::{battery, signal};
+#[cfg(feature = "telemetry")]
+pub(crate) use status::{note_battery, note_signal};

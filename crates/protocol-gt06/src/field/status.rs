@@ -1,0 +1,140 @@
+//! ST5: terminal information, battery, mobile signal, alarm, language.
+
+use alloc::format;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Alarm, TerminalInfo, alarm_meaning};
+use crate::parse::{Reader, Trace};
+use crate::{DecodeError, Dialect};
+
+/// The status block behind alarms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// Switches.
+    pub terminal: TerminalInfo,
+    /// Battery: up to 6 a level, up to 100 percent, above unknown.
+    pub raw_battery: u8,
+    /// Mobile signal: up to 4 a level; other models send more.
+    pub raw_signal: u8,
+    /// The alarm's code; 0 leaves it to the terminal's alarm bits.
+    pub raw_alarm: u8,
+    /// 1 Chinese, 2 English, 0 no reply wanted. The high half extends the alarm's code on some
+    /// models.
+    pub raw_language: u8,
+}
+
+impl Status {
+    /// The size of the block.
+    pub const LEN: usize = 5;
+
+    /// The alarm that the block speaks of.
+    #[must_use]
+    pub fn alarm(&self, dialect: Dialect) -> Option<Alarm> {
+        Alarm::from_status(self.raw_alarm.into(), self.terminal, dialect)
+    }
+
+    /// Reads the block.
+    ///
+    /// # Errors
+    /// When bytes are missing.
+    pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let terminal = TerminalInfo(r.u8("terminal information")?);
+        r.note(|| terminal.describe());
+        let raw_battery = battery(r)?;
+        let raw_signal = signal(r)?;
+        let raw_alarm = r.u8("alarm")?;
+        r.note(|| alarm_meaning(raw_alarm.into()).into());
+        let raw_language = r.u8("language")?;
+        r.note(|| match raw_language & 0x0f {
+            0 => "no reply wanted".into(),
+            1 => "Chinese".into(),
+            2 => "English".into(),
+            other => format!("unknown ({other})"),
+        });
+        Ok(Self {
+            terminal,
+            raw_battery,
+            raw_signal,
+            raw_alarm,
+            raw_language,
+        })
+    }
+
+    /// Writes the block.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&[
+            self.terminal.0,
+            self.raw_battery,
+            self.raw_signal,
+            self.raw_alarm,
+            self.raw_language,
+        ]);
+    }
+
+    /// Notes in a report what the block says, the alarm included.
+    #[cfg(feature = "telemetry")]
+    pub fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
+        self.terminal.normalize(report);
+        note_battery(report, self.raw_battery);
+        note_signal(report, self.raw_signal);
+        if let Some(alarm) = self.alarm(dialect) {
+            alarm.normalize(report);
+        }
+    }
+}
+
+/// Reads VOL1.
+pub(crate) fn battery<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
+    let raw = r.u8("battery")?;
+    r.note(|| match raw {
+        0 => "level 0 of 6: off".into(),
+        1 => "level 1 of 6: extremely low".into(),
+        2 => "level 2 of 6: very low".into(),
+        3 => "level 3 of 6: low".into(),
+        4 => "level 4 of 6: medium".into(),
+        5 => "level 5 of 6: high".into(),
+        6 => "level 6 of 6: full".into(),
+        7..=100 => format!("{raw} %"),
+        _ => format!("{raw}, unit unknown"),
+    });
+    Ok(raw)
+}
+
+/// Reads GSM1.
+pub(crate) fn signal<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
+    let raw = r.u8("mobile signal")?;
+    r.note(|| match raw {
+        0 => "level 0 of 4: none".into(),
+        1 => "level 1 of 4: extremely weak".into(),
+        2 => "level 2 of 4: weak".into(),
+        3 => "level 3 of 4: good".into(),
+        4 => "level 4 of 4: strong".into(),
+        _ => format!("{raw}, unit unknown"),
+    });
+    Ok(raw)
+}
+
+/// Notes VOL1 by the rule: up to 6 a level, up to 100 percent, above raw.
+#[cfg(feature = "telemetry")]
+pub(crate) fn note_battery(report: &mut telemetry::Report, raw: u8) {
+    match raw {
+        0..=6 => report.power.battery_level = telemetry::Level::from_step(raw),
+        7..=100 => report.power.battery_charge = telemetry::Percent::new(raw.into()).ok(),
+        _ => report
+            .signals
+            .push(telemetry::Signal::named("gt06.battery_raw").number(raw.into(), None)),
+    }
+}
+
+/// Notes GSM1: up to 4 a level; above, the model's own unit, kept raw.
+#[cfg(feature = "telemetry")]
+pub(crate) fn note_signal(report: &mut telemetry::Report, raw: u8) {
+    match raw {
+        // A step of a scale of four is a share of full scale.
+        0..=4 => report.network.signal = telemetry::Percent::new(f32::from(raw) * 25.0).ok(),
+        _ => report
+            .signals
+            .push(telemetry::Signal::named("gt06.gsm_signal").number(raw.into(), None)),
+    }
+}

@@ -1,0 +1,718 @@
+//! Frames: what delimits them, before any field is read.
+//!
+//! | part | `78 78` | `79 79` | checksum covers it |
+//! |---|---|---|---|
+//! | start marker | 2 | 2 | |
+//! | length: number + body + serial + checksum | 1 | 2 | yes |
+//! | number | 1 | 1 | yes |
+//! | body | length − 5 | length − 5 | yes |
+//! | serial | 2 | 2 | yes |
+//! | checksum | 2 | 2 | |
+//! | stop, `0D 0A` | 2 | 2 | |
+//!
+//! Nothing is escaped: bodies may hold `78 78`, `79 79` and `0D 0A`, so only the length delimits,
+//! and the length may lie. [`find`] holds the rules for both.
+
+use core::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use memchr::memmem::Finder;
+
+use crate::checksum::{checksum, digest};
+use crate::relative;
+
+/// The longest frame with a one-byte length.
+pub const MAX_SHORT: usize = 260;
+/// The longest frame with a two-byte length.
+pub const MAX_LONG: usize = 65_541;
+/// How far a lying two-byte length is looked behind.
+const MAX_SEARCHED: usize = 2_048;
+/// Number, serial, checksum: no announced length is less.
+const MIN_LENGTH: u16 = 5;
+const STOP: [u8; 2] = [0x0d, 0x0a];
+
+/// How a frame starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Start {
+    /// `78 78` and a length of one byte.
+    Short,
+    /// `79 79` and a length of two bytes.
+    Long,
+    /// `78 78` and a length of two bytes, the first of them 0: only address replies (0x97) of a
+    /// server, as an old manual prints them.
+    Wide,
+}
+
+impl Start {
+    /// The start marker.
+    #[must_use]
+    pub const fn marker(self) -> [u8; 2] {
+        match self {
+            Self::Short | Self::Wide => [0x78, 0x78],
+            Self::Long => [0x79, 0x79],
+        }
+    }
+
+    /// The number's place in the frame: behind marker and length.
+    #[must_use]
+    pub const fn number_offset(self) -> usize {
+        match self {
+            Self::Short => 3,
+            Self::Long | Self::Wide => 4,
+        }
+    }
+
+    /// What the length does not count: marker, the length itself, stop.
+    const fn overhead(self) -> usize {
+        self.number_offset() + 2
+    }
+}
+
+/// The verdict on a frame's checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Checksum {
+    /// It is right.
+    Valid,
+    /// It is wrong; some devices always send a wrong one.
+    Mismatch,
+    /// The dialect has neither checksum nor serial number.
+    Absent,
+}
+
+/// Everything about a frame but its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Head {
+    start: Start,
+    number: u8,
+    checksum: Checksum,
+    announced: u16,
+    serial: u16,
+    len: u32,
+}
+
+impl Head {
+    /// How the frame starts.
+    #[inline]
+    #[must_use]
+    pub const fn start(&self) -> Start {
+        self.start
+    }
+
+    /// The message's number (protocol number).
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// The verdict on the checksum.
+    #[inline]
+    #[must_use]
+    pub const fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// The length that the frame announces, true or not.
+    #[inline]
+    #[must_use]
+    pub const fn announced(&self) -> u16 {
+        self.announced
+    }
+
+    /// The length that a truthful frame with this body announces: the L of the manuals' tables.
+    #[inline]
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        (self.len as usize).saturating_sub(self.start.overhead())
+    }
+
+    /// The device's counter of frames.
+    #[inline]
+    #[must_use]
+    pub const fn serial(&self) -> Option<u16> {
+        match self.checksum {
+            Checksum::Absent => None,
+            Checksum::Valid | Checksum::Mismatch => Some(self.serial),
+        }
+    }
+
+    /// The size of the whole frame in bytes.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Where the body lies in the frame.
+    #[inline]
+    #[must_use]
+    pub const fn body(&self) -> Range<usize> {
+        let behind = match self.checksum {
+            Checksum::Absent => 2,
+            Checksum::Valid | Checksum::Mismatch => 6,
+        };
+        let start = self.start.number_offset() + 1;
+        let end = self.len().saturating_sub(behind);
+        start..if end < start { start } else { end }
+    }
+}
+
+/// A delimited frame with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    head: Head,
+    raw: Bytes,
+}
+
+impl Frame {
+    pub(crate) const fn new(head: Head, raw: Bytes) -> Self {
+        Self { head, raw }
+    }
+
+    /// Reads bytes that are said to be exactly one frame, such as one that was kept.
+    ///
+    /// `None` if they are not. For a stream use the [`Deframer`](crate::Deframer).
+    #[must_use]
+    pub fn parse(raw: Bytes, framing: Framing) -> Option<Self> {
+        match find(&raw, true, framing) {
+            Found::Frame(head) if head.len() == raw.len() => Some(Self::new(head, raw)),
+            _ => None,
+        }
+    }
+
+    /// Everything but the bytes.
+    #[inline]
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// All bytes, as they came.
+    #[inline]
+    #[must_use]
+    pub const fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// The body: what stands between the number and the serial number.
+    #[inline]
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.raw.get(self.head.body()).unwrap_or_default()
+    }
+
+    /// The message's number (protocol number).
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.head.number
+    }
+
+    /// How the frame starts.
+    #[inline]
+    #[must_use]
+    pub const fn start(&self) -> Start {
+        self.head.start
+    }
+
+    /// The device's counter of frames.
+    #[inline]
+    #[must_use]
+    pub const fn serial(&self) -> Option<u16> {
+        self.head.serial()
+    }
+
+    /// The verdict on the checksum.
+    #[inline]
+    #[must_use]
+    pub const fn checksum(&self) -> Checksum {
+        self.head.checksum
+    }
+}
+
+/// Writes a frame with a true length and checksum around the body that `body` writes.
+///
+/// A body that is too long for the length field is cut to what fits.
+pub fn encode(
+    start: Start,
+    number: u8,
+    serial: u16,
+    out: &mut BytesMut,
+    body: impl FnOnce(&mut BytesMut),
+) {
+    let begin = out.len();
+    out.put_slice(&start.marker());
+    out.put_bytes(0, start.number_offset() - 2);
+    out.put_u8(number);
+    let body_begin = out.len();
+    body(out);
+    let room = match start {
+        Start::Short | Start::Wide => usize::from(u8::MAX),
+        Start::Long => usize::from(u16::MAX),
+    } - usize::from(MIN_LENGTH);
+    out.truncate(body_begin + room);
+    let length = u16::try_from(out.len() - body_begin).unwrap_or(u16::MAX) + MIN_LENGTH;
+    let [high, low] = length.to_be_bytes();
+    match (out.get_mut(begin + 2..body_begin), start) {
+        (Some([short, ..]), Start::Short) => *short = low,
+        (Some([first, second, ..]), _) => (*first, *second) = (high, low),
+        _ => {}
+    }
+    out.put_u16(serial);
+    let sum = checksum(out.get(begin + 2..).unwrap_or_default());
+    out.put_u16(sum);
+    out.put_slice(&STOP);
+}
+
+/// Writes a frame of the relatives without serial and checksum (Topin, ZX303).
+pub fn encode_relative(announced: u8, number: u8, out: &mut BytesMut, body: &[u8]) {
+    out.put_slice(&Start::Short.marker());
+    out.put_u8(announced);
+    out.put_u8(number);
+    out.put_slice(body);
+    out.put_slice(&STOP);
+}
+
+/// What is known about the frames of a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Framing {
+    /// Serial and checksum are expected, frames without are recognised by their shape.
+    #[default]
+    Checked,
+    /// The device belongs to the relatives without serial and checksum.
+    Bare,
+}
+
+/// What stands at the front of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A frame.
+    Frame(Head),
+    /// This many bytes (at least one) that belong to no frame.
+    Skip(usize),
+    /// Undecided before there are this many bytes in all.
+    More(usize),
+}
+
+/// Finds what stands at the front of `src`.
+///
+/// What it finds does not depend on how the stream was cut: everything is decided at a byte of
+/// the stream that follows from the bytes before it. Only `quiet` (the sender has paused) decides
+/// with what is there.
+///
+/// 1. A start whose announced end has come, with stop bytes and a right checksum: a frame.
+///    Before the announced end has come nothing is decided, since bodies may hold stop bytes.
+/// 2. The announced end is wrong or its checksum is: the earliest of
+///    - stop bytes whose checksum is right for the bytes as sent (the length lies);
+///    - a frame with a right checksum that begins further inside: the outer one ends at the stop
+///      bytes before it, or is no frame at all;
+///    - the announced end with stop bytes: a frame with a wrong checksum;
+///    - stop bytes that a start marker follows (or, after a pause, nothing): a frame with a wrong
+///      checksum or none.
+/// 3. None of these within the longest possible frame: on to the next start marker.
+#[inline]
+#[must_use]
+pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
+    match announced(src) {
+        Announced::Whole(head) if matches!(head.checksum, Checksum::Valid) => Found::Frame(head),
+        other => find_slowly(src, other, quiet, framing),
+    }
+}
+
+/// What the length at the front announces.
+#[derive(Clone, Copy)]
+enum Announced {
+    /// No start marker.
+    Nothing,
+    /// The length has not come.
+    NoLength,
+    /// Too short for number, serial and checksum.
+    Implausible(Start),
+    /// The end has not come.
+    Partial(Start, usize),
+    /// There are no stop bytes at the end.
+    NoStop(Start, usize),
+    /// Stop bytes are where they should be.
+    Whole(Head),
+}
+
+#[inline]
+fn announced(src: &[u8]) -> Announced {
+    let (start, length) = match src {
+        [0x78, 0x78, length, ..] => (Start::Short, u16::from(*length)),
+        [0x79, 0x79, high, low, ..] => (Start::Long, u16::from_be_bytes([*high, *low])),
+        [0x78, 0x78] | [0x79, 0x79, ..] | [0x78 | 0x79] => return Announced::NoLength,
+        _ => return Announced::Nothing,
+    };
+    announced_by(src, start, length)
+}
+
+#[inline]
+fn announced_by(src: &[u8], start: Start, length: u16) -> Announced {
+    if length < MIN_LENGTH {
+        return Announced::Implausible(start);
+    }
+    let end = usize::from(length) + start.overhead();
+    let Some(frame) = src.get(..end) else {
+        return Announced::Partial(start, end);
+    };
+    checked_head(frame, start, length).map_or(Announced::NoStop(start, end), Announced::Whole)
+}
+
+/// The head of a frame with serial and checksum that is exactly these bytes, if stop bytes end it.
+#[inline]
+fn checked_head(frame: &[u8], start: Start, announced: u16) -> Option<Head> {
+    let [_, _, covered @ .., c1, c0, 0x0d, 0x0a] = frame else {
+        return None;
+    };
+    let [.., s1, s0] = covered else { return None };
+    let sent = u16::from_be_bytes([*c1, *c0]);
+    Some(Head {
+        start,
+        number: *frame.get(start.number_offset())?,
+        checksum: if checksum(covered) == sent {
+            Checksum::Valid
+        } else {
+            Checksum::Mismatch
+        },
+        announced,
+        serial: u16::from_be_bytes([*s1, *s0]),
+        len: u32::try_from(frame.len()).ok()?,
+    })
+}
+
+#[cold]
+fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) -> Found {
+    let (start, end) = match announced {
+        Announced::Nothing => return skip_to_start(src),
+        Announced::NoLength => return Found::More(src.len() + 1),
+        Announced::Implausible(start) => (start, None),
+        Announced::Partial(start, end) | Announced::NoStop(start, end) => (start, Some(end)),
+        Announced::Whole(head) => (head.start, Some(head.len())),
+    };
+    if matches!(framing, Framing::Bare) || end.is_none() {
+        // A relative tells its size in ways of its own.
+        match relative::find(src) {
+            Some(relative::Size::Exactly(len)) => {
+                if let Some(head) = src.get(..len).and_then(bare_head) {
+                    return Found::Frame(head);
+                }
+            }
+            Some(relative::Size::More(len)) if !quiet && len > src.len() => {
+                return Found::More(len);
+            }
+            _ => {}
+        }
+    }
+    // An old manual's address reply: `78 78 00 NN 97`.
+    if let [0x78, 0x78, 0x00, low, 0x97, ..] = src {
+        match announced_by(src, Start::Wide, u16::from(*low)) {
+            Announced::Whole(head) if matches!(head.checksum, Checksum::Valid) => {
+                return Found::Frame(head);
+            }
+            Announced::Partial(_, end) if !quiet => return Found::More(end),
+            _ => {}
+        }
+    }
+    let earliest = end.unwrap_or(0);
+    if src.len() < earliest && !quiet {
+        return Found::More(earliest);
+    }
+    if earliest > MAX_SEARCHED && !matches!(announced, Announced::Whole(_)) && !quiet {
+        return skip_to_next_start(src);
+    }
+    let limit = earliest.max(MAX_SHORT);
+    Search {
+        src,
+        window: src.get(..limit).unwrap_or(src),
+        start,
+        earliest,
+        quiet,
+        framing,
+    }
+    .run(match announced {
+        Announced::Whole(head) => Some(head),
+        _ => None,
+    })
+    .unwrap_or_else(|| {
+        if src.len() < limit {
+            Found::More(src.len() + 1)
+        } else {
+            skip_to_next_start(src)
+        }
+    })
+}
+
+/// The search for a frame's true end. Every candidate has the byte of the stream at which it is
+/// known; the one that is known first wins, so that it does not matter how the stream was cut.
+struct Search<'a> {
+    src: &'a [u8],
+    window: &'a [u8],
+    start: Start,
+    earliest: usize,
+    quiet: bool,
+    framing: Framing,
+}
+
+impl Search<'_> {
+    fn run(&self, announced: Option<Head>) -> Option<Found> {
+        let lying = self.end_with_right_checksum();
+        let lying_known = lying.as_ref().map(|head| self.known(head.len()));
+        let inner = self.inner_frame();
+        let hard = self.hard_end();
+
+        if let (Some(head), Some(known)) = (lying, lying_known)
+            && inner.is_none_or(|(_, inner_known)| known <= inner_known)
+        {
+            return Some(Found::Frame(head));
+        }
+        let announced_known = announced.map(|_| {
+            self.pending_inner_end()
+                .map_or(self.earliest, |end| end.max(self.earliest))
+        });
+        if let Some(known) = announced_known
+            && known > self.src.len()
+            && !self.quiet
+        {
+            return Some(Found::More(known));
+        }
+        if let Some((at, known)) = inner
+            && announced_known.is_none_or(|other| known <= other)
+            && hard.is_none_or(|(_, other)| known <= other)
+        {
+            return Some(match hard {
+                Some((end, _)) if end <= at => self.unchecked(end),
+                _ => Found::Skip(at),
+            });
+        }
+        if let Some(head) = announced {
+            // A bare frame may end where a checked one would, by chance.
+            return Some(self.unchecked(head.len()));
+        }
+        hard.map(|(end, _)| self.unchecked(end))
+    }
+
+    /// The byte of the stream at which something that ends at `end` is known.
+    fn known(&self, end: usize) -> usize {
+        end.max(self.earliest)
+    }
+
+    /// All ends by stop bytes, ascending.
+    fn ends(&self) -> impl Iterator<Item = usize> {
+        memchr::memmem::find_iter(self.window, &STOP).map(|at| at + STOP.len())
+    }
+
+    /// The first end whose checksum is right for the bytes as sent.
+    fn end_with_right_checksum(&self) -> Option<Head> {
+        let mut digest = digest();
+        let mut digested = 2;
+        for end in self.ends() {
+            let Some(covered_end) = end
+                .checked_sub(4)
+                .filter(|covered| *covered >= self.start.number_offset() + 3)
+            else {
+                continue;
+            };
+            digest.update(self.window.get(digested..covered_end).unwrap_or_default());
+            digested = covered_end;
+            let frame = self.window.get(..end)?;
+            let [.., c1, c0, 0x0d, 0x0a] = frame else {
+                continue;
+            };
+            if digest.clone().finalize() == u16::from_be_bytes([*c1, *c0]) {
+                return checked_head(frame, self.start, announced_length(frame));
+            }
+        }
+        None
+    }
+
+    /// The first frame with a right checksum that begins inside the window and ends in it: where
+    /// it begins, and when that is known.
+    fn inner_frame(&self) -> Option<(usize, usize)> {
+        let mut first: Option<(usize, usize)> = None;
+        for at in starts(self.window) {
+            let Some(Announced::Whole(head)) = self.window.get(at..).map(announced) else {
+                continue;
+            };
+            if !matches!(head.checksum, Checksum::Valid) {
+                continue;
+            }
+            let known = self.known(at + head.len());
+            if first.is_none_or(|(_, other)| known < other) {
+                first = Some((at, known));
+            }
+            if known == self.earliest {
+                break;
+            }
+        }
+        first
+    }
+
+    /// Where a frame that begins before the announced end, behind stop bytes, would end.
+    fn pending_inner_end(&self) -> Option<usize> {
+        starts(self.window)
+            .filter(|at| *at + 4 <= self.earliest)
+            .filter(|at| self.window.get(at.saturating_sub(2)..*at) == Some(&STOP[..]))
+            .filter_map(|at| match announced(self.src.get(at..)?) {
+                Announced::Partial(_, len) | Announced::NoStop(_, len) if len <= MAX_SEARCHED => {
+                    Some(at + len)
+                }
+                Announced::Whole(head) => Some(at + head.len()),
+                _ => None,
+            })
+            .max()
+    }
+
+    /// The first stop bytes that a start marker follows or, after a pause, nothing: the end, and
+    /// when that is known.
+    fn hard_end(&self) -> Option<(usize, usize)> {
+        let smallest = self.start.number_offset() + 1 + STOP.len();
+        self.ends().filter(|end| *end >= smallest).find_map(|end| {
+            match self.src.get(end..end + 2) {
+                Some([0x78, 0x78] | [0x79, 0x79]) => Some((end, self.known(end + 2))),
+                None if self.quiet && end == self.src.len() => Some((end, self.known(end))),
+                _ => None,
+            }
+        })
+    }
+
+    /// The frame up to `end`, whose checksum is wrong or absent.
+    fn unchecked(&self, end: usize) -> Found {
+        let Some(frame) = self.src.get(..end) else {
+            return Found::More(end);
+        };
+        let checked = checked_head(frame, self.start, announced_length(frame))
+            .filter(|head| head.body().end > self.start.number_offset())
+            .filter(|head| head.len() >= self.start.overhead() + usize::from(MIN_LENGTH));
+        let bare = || bare_head(frame);
+        let head = match (self.start, self.framing, checked) {
+            (Start::Short, Framing::Bare, _) => bare(),
+            (Start::Short, Framing::Checked, Some(_)) if relative::fits(frame) => bare(),
+            (_, _, Some(head)) => Some(head),
+            (_, _, None) => bare(),
+        };
+        head.map_or(Found::Skip(1), Found::Frame)
+    }
+}
+
+/// The head of a frame without serial and checksum that is exactly these bytes.
+fn bare_head(frame: &[u8]) -> Option<Head> {
+    let [0x78, 0x78, announced, number, .., 0x0d, 0x0a] = frame else {
+        return None;
+    };
+    Some(Head {
+        start: Start::Short,
+        number: *number,
+        checksum: Checksum::Absent,
+        announced: u16::from(*announced),
+        serial: 0,
+        len: u32::try_from(frame.len()).ok()?,
+    })
+}
+
+fn announced_length(frame: &[u8]) -> u16 {
+    match frame {
+        [0x79, 0x79, high, low, ..] => u16::from_be_bytes([*high, *low]),
+        [_, _, length, ..] => u16::from(*length),
+        _ => 0,
+    }
+}
+
+/// Where start markers begin, from the second byte on. Overlapping ones count.
+fn starts(src: &[u8]) -> impl Iterator<Item = usize> {
+    memchr::memchr2_iter(0x78, 0x79, src)
+        .skip_while(|at| *at == 0)
+        .filter(|at| matches!(src.get(*at..*at + 2), Some([0x78, 0x78] | [0x79, 0x79])))
+}
+
+/// Passes over what stands before the first start marker of bytes that do not begin with one.
+fn skip_to_start(src: &[u8]) -> Found {
+    if src.is_empty() {
+        return Found::More(1);
+    }
+    skip_to_next_start(src)
+}
+
+/// Passes over the first byte and all others up to a start marker.
+fn skip_to_next_start(src: &[u8]) -> Found {
+    Found::Skip(starts(src).next().unwrap_or_else(|| {
+        // The last byte may be the first half of a marker.
+        match src {
+            [_, .., 0x78 | 0x79] => src.len() - 1,
+            _ => src.len(),
+        }
+    }))
+}
+
+/// Names what bytes look like that are no frames of ours.
+#[must_use]
+pub fn looks_like(src: &[u8]) -> Option<&'static str> {
+    const HTTP: [&[u8]; 8] = [
+        b"GET ",
+        b"POST ",
+        b"HEAD ",
+        b"PUT ",
+        b"OPTIONS",
+        b"CONNECT",
+        b"DELETE ",
+        b"PRI * HTTP",
+    ];
+    if HTTP.iter().any(|verb| src.starts_with(verb)) {
+        return Some("http");
+    }
+    match src {
+        [0x16, 0x03, 0x00..=0x04, ..] => Some("tls"),
+        [0x68, 0x68, ..] | [0x54, 0x68, ..] => Some("gt02"),
+        [b'P', b'R', b'O', b'X', b'Y', b' ', ..] => Some("proxy"),
+        [
+            0x0d,
+            0x0a,
+            0x0d,
+            0x0a,
+            0x00,
+            0x0d,
+            0x0a,
+            b'Q',
+            b'U',
+            b'I',
+            b'T',
+            0x0a,
+            ..,
+        ] => Some("proxy"),
+        [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
+        [b'*', b'H', b'Q', ..] => Some("h02"),
+        [b'#', b'#', ..] => Some("gps103"),
+        [b'i', b'm', b'e', b'i', b':', ..] => Some("gps103"),
+        [
+            b'+',
+            b'R' | b'B' | b'A',
+            b'E' | b'U' | b'C',
+            b'S' | b'F' | b'K',
+            ..,
+        ] => Some("gl200"),
+        [b'[', b'3' | b'S' | b'C', b'G' | b'Q' | b'S', b'*', ..] => Some("watch"),
+        [b'(', rest @ ..] if is_tk103(rest) => Some("tk103"),
+        [b'$', b'$', ..] => Some("meitrack"),
+        [b'$', next, ..] if next.is_ascii_uppercase() || *next == b',' => Some("ais140"),
+        [0x7e, ..] if Finder::new(&[0x7e]).find(src.get(1..)?).is_some() => Some("jt808"),
+        [0x00, 0x0f, digits @ ..] if digits.len() >= 15 && all_digits(digits.get(..15)?) => {
+            Some("teltonika")
+        }
+        [0x03, 0x00, _, _, ..] => Some("rdp"),
+        _ => None,
+    }
+}
+
+/// `(` and the digits of a phone number or IMEI, then a command such as `BR00`.
+fn is_tk103(rest: &[u8]) -> bool {
+    rest.get(..8).is_some_and(all_digits)
+}
+
+fn all_digits(src: &[u8]) -> bool {
+    src.iter().all(u8::is_ascii_digit)
+}
+
+/// The longest prefix that [`looks_like`] wants to see before it gives up.
+pub(crate) const SNIFFED: usize = 17;

@@ -1,0 +1,469 @@
+//! Files that arrive in blocks: put together, with bounds.
+//!
+//! Photos and recordings come in many frames (0x36, 0x41, 0x8D). Each block is data of its own:
+//! it is reported, stored and acknowledged as it comes, so that a crash loses nothing that was
+//! acknowledged, and an upload that never ends is still there, block by block. An [`Assembler`]
+//! puts the blocks of one connection together beside that, and gives the whole file once it is
+//! complete.
+//!
+//! It holds no more than its [`Limits`] say: so many files, so many bytes in all, so many blocks a
+//! file, and none for longer than a time without a new block. What is given up is counted and
+//! named, never silently forgotten. It does no I/O and has no clock.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+/// Which upload of a connection a block belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UploadId {
+    /// The message family, by the number of its blocks: two families may number alike.
+    pub number: u8,
+    /// The device's own number for the file.
+    pub file: u64,
+}
+
+/// Where in its file a block belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// At this byte.
+    Offset(u64),
+    /// It is the part of this number, counted from 0 or 1.
+    Part(u16),
+}
+
+/// What an assembler may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Uploads at the same time.
+    pub files: usize,
+    /// Bytes of all uploads together; also the largest file.
+    pub bytes: usize,
+    /// Blocks of one upload.
+    pub blocks: usize,
+    /// Milliseconds without a new block after which an upload is given up.
+    pub idle_ms: i64,
+}
+
+impl Default for Limits {
+    /// Four files, 2 MiB, 8,192 blocks, ten minutes.
+    fn default() -> Self {
+        Self { files: 4, bytes: 2 << 20, blocks: 8_192, idle_ms: 600_000 }
+    }
+}
+
+/// What became of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Taken {
+    /// It is kept; the file is not complete.
+    Kept,
+    /// It, or all of it, was there already.
+    Repeated,
+    /// The file is complete, and no longer held.
+    Complete(Bytes),
+    /// It does not fit in the limits, or lies behind the file's end: it is not kept here.
+    Refused,
+}
+
+/// An upload that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Which.
+    pub id: UploadId,
+    /// The bytes that had arrived.
+    pub held: usize,
+    /// The file's size, if it was known.
+    pub total: Option<u64>,
+}
+
+/// Puts blocks together. One for each connection.
+#[derive(Debug)]
+pub struct Assembler {
+    limits: Limits,
+    // A handful at most: a list is faster than a map, and its order is that of arrival.
+    uploads: Vec<Upload>,
+    held: usize,
+    abandoned: Vec<Abandoned>,
+}
+
+#[derive(Debug)]
+struct Upload {
+    id: UploadId,
+    total: Option<u64>,
+    by_part: bool,
+    blocks: BTreeMap<u64, Bytes>,
+    held: usize,
+    touched: i64,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Assembler {
+    /// An empty one.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, uploads: Vec::new(), held: 0, abandoned: Vec::new() }
+    }
+
+    /// Bytes held for all uploads.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Uploads that are not complete.
+    #[must_use]
+    pub const fn uploads(&self) -> usize {
+        self.uploads.len()
+    }
+
+    /// A file is announced. `false` if it is larger than the limits allow: its blocks will not be
+    /// put together.
+    pub fn open(&mut self, id: UploadId, total: u64, now: i64) -> bool {
+        self.expire(now);
+        if usize::try_from(total).map_or(true, |total| total > self.limits.bytes) {
+            return false;
+        }
+        // Announced again: from the start.
+        self.uploads.iter().position(|u| u.id == id).map(|at| self.remove(at));
+        self.upload(id, false, now).total = Some(total);
+        true
+    }
+
+    /// A block has come; `total` is the file's size where the block says so, in bytes, or for
+    /// parts in bytes or parts (makers do not say which; whichever is reached first completes).
+    pub fn push(
+        &mut self,
+        id: UploadId,
+        place: Place,
+        total: Option<u64>,
+        data: &[u8],
+        now: i64,
+    ) -> Taken {
+        self.expire(now);
+        let (at, by_part) = match place {
+            Place::Offset(at) => (at, false),
+            Place::Part(part) => (u64::from(part), true),
+        };
+        let total = total.or_else(|| self.find(id).and_then(|upload| upload.total));
+        let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let end = if by_part { size } else { at.saturating_add(size) };
+        let limit = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
+        if end > total.unwrap_or(u64::MAX).max(if by_part { u64::MAX } else { 0 })
+            || end > limit
+            || !by_part && total.is_some_and(|total| total > limit)
+        {
+            return Taken::Refused;
+        }
+        if data.is_empty() {
+            return if total == Some(0) { Taken::Complete(Bytes::new()) } else { Taken::Repeated };
+        }
+        if self.find(id).is_some_and(|upload| {
+            upload.by_part == by_part
+                && upload.blocks.get(&at).is_some_and(|known| known.len() >= data.len())
+        }) {
+            return Taken::Repeated;
+        }
+        while self.held + data.len() > self.limits.bytes {
+            // The one that has waited longest makes room, but not for its own blocks.
+            let Some(at) = self.oldest_but(id) else {
+                return Taken::Refused;
+            };
+            self.abandon(at);
+        }
+        let blocks = self.limits.blocks;
+        let upload = self.upload(id, by_part, now);
+        if upload.by_part != by_part || upload.blocks.len() >= blocks {
+            return Taken::Refused;
+        }
+        upload.total = total;
+        // A copy: a block that shared the frame's storage would keep all of the read buffer alive.
+        let known = upload.blocks.insert(at, Bytes::copy_from_slice(data));
+        let known = known.map_or(0, |known| known.len());
+        upload.held += data.len();
+        upload.held = upload.held.saturating_sub(known);
+        self.held += data.len();
+        self.held = self.held.saturating_sub(known);
+        let Some(at) = self.uploads.iter().position(|upload| upload.id == id) else {
+            return Taken::Kept;
+        };
+        match self.uploads.get(at).and_then(Upload::whole) {
+            Some(whole) => {
+                self.remove(at);
+                Taken::Complete(whole)
+            }
+            None => Taken::Kept,
+        }
+    }
+
+    /// The first bytes that are missing of a file whose size is known: where, and how many, at
+    /// most `len`. `None` where nothing is known or nothing is missing.
+    #[must_use]
+    pub fn missing(&self, id: UploadId, len: u16) -> Option<(u64, u16)> {
+        let upload = self.find(id).filter(|upload| !upload.by_part)?;
+        let front = upload.front();
+        let total = upload.total?;
+        let next = upload.blocks.range(front..).next().map_or(total, |(at, _)| *at);
+        let gap = next.saturating_sub(front).min(u64::from(len));
+        u16::try_from(gap).ok().filter(|gap| *gap > 0).map(|gap| (front, gap))
+    }
+
+    /// Gives up what has seen no new block for too long.
+    pub fn expire(&mut self, now: i64) {
+        let idle = self.limits.idle_ms;
+        while let Some(at) =
+            self.uploads.iter().position(|u| now.saturating_sub(u.touched) > idle)
+        {
+            self.abandon(at);
+        }
+    }
+
+    /// Gives up everything, as at the end of a connection.
+    pub fn clear(&mut self) {
+        while !self.uploads.is_empty() {
+            self.abandon(0);
+        }
+    }
+
+    /// Takes the list of what was given up since the last call.
+    pub fn take_abandoned(&mut self) -> Vec<Abandoned> {
+        core::mem::take(&mut self.abandoned)
+    }
+
+    fn find(&self, id: UploadId) -> Option<&Upload> {
+        self.uploads.iter().find(|upload| upload.id == id)
+    }
+
+    fn oldest_but(&self, id: UploadId) -> Option<usize> {
+        self.uploads
+            .iter()
+            .enumerate()
+            .filter(|(_, upload)| upload.id != id)
+            .min_by_key(|(_, upload)| upload.touched)
+            .map(|(at, _)| at)
+    }
+
+    /// The upload of that id, made if it is not there; the oldest one makes room for it.
+    fn upload(&mut self, id: UploadId, by_part: bool, now: i64) -> &mut Upload {
+        let at = match self.uploads.iter().position(|upload| upload.id == id) {
+            Some(at) => at,
+            None => {
+                while self.uploads.len() >= self.limits.files.max(1) {
+                    let Some(oldest) = self.oldest_but(id) else { break };
+                    self.abandon(oldest);
+                }
+                self.uploads.push(Upload {
+                    id,
+                    total: None,
+                    by_part,
+                    blocks: BTreeMap::new(),
+                    held: 0,
+                    touched: now,
+                });
+                self.uploads.len() - 1
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "the place was found just above")]
+        let upload = &mut self.uploads[at];
+        upload.touched = now;
+        upload
+    }
+
+    fn remove(&mut self, at: usize) -> Upload {
+        let upload = self.uploads.remove(at);
+        self.held = self.held.saturating_sub(upload.held);
+        upload
+    }
+
+    fn abandon(&mut self, at: usize) {
+        /// As many are named as can be of use; a flood of them is not worth memory.
+        const NAMED: usize = 16;
+        let Upload { id, held, total, .. } = self.remove(at);
+        if self.abandoned.len() < NAMED {
+            self.abandoned.push(Abandoned { id, held, total });
+        }
+    }
+}
+
+impl Upload {
+    /// How many bytes there are from the start without a gap.
+    fn front(&self) -> u64 {
+        let mut front = 0_u64;
+        for (at, data) in &self.blocks {
+            if *at > front {
+                break;
+            }
+            let end = at.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            front = front.max(end);
+        }
+        front
+    }
+
+    fn whole(&self) -> Option<Bytes> {
+        if self.by_part { self.whole_of_parts() } else { self.whole_of_offsets() }
+    }
+
+    fn whole_of_offsets(&self) -> Option<Bytes> {
+        let total = self.total?;
+        let held = u64::try_from(self.held).unwrap_or(u64::MAX);
+        if held < total || self.front() < total {
+            return None;
+        }
+        let mut whole = BytesMut::with_capacity(usize::try_from(total).ok()?);
+        for (at, data) in &self.blocks {
+            // Blocks may overlap: what is there already stays.
+            let known = u64::try_from(whole.len()).ok()?.checked_sub(*at)?;
+            let new = data.get(usize::try_from(known).ok()?..).unwrap_or_default();
+            whole.extend_from_slice(new);
+        }
+        Some(whole.freeze())
+    }
+
+    fn whole_of_parts(&self) -> Option<Bytes> {
+        let total = self.total?;
+        let first = self.blocks.keys().next().copied().filter(|first| *first <= 1)?;
+        let count = u64::try_from(self.blocks.len()).ok()?;
+        let without_gap = self.blocks.keys().next_back().copied() == Some(first + count - 1);
+        let held = u64::try_from(self.held).unwrap_or(u64::MAX);
+        if !without_gap || held < total && count != total {
+            return None;
+        }
+        let mut whole = BytesMut::with_capacity(self.held);
+        for data in self.blocks.values() {
+            whole.extend_from_slice(data);
+        }
+        Some(whole.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHOTO: UploadId = UploadId { number: 0x36, file: 7 };
+
+    fn other(file: u64) -> UploadId {
+        UploadId { file, ..PHOTO }
+    }
+
+    fn small(files: usize, bytes: usize, blocks: usize) -> Assembler {
+        Assembler::new(Limits { files, bytes, blocks, idle_ms: 1_000 })
+    }
+
+    #[test]
+    fn blocks_in_any_order_and_overlapping_give_the_file() {
+        let mut a = Assembler::default();
+        assert!(a.open(PHOTO, 10, 0));
+        assert_eq!(a.missing(PHOTO, 1_024), Some((0, 10)));
+        assert_eq!(a.push(PHOTO, Place::Offset(6), None, b"6789", 0), Taken::Kept);
+        assert_eq!(a.missing(PHOTO, 1_024), Some((0, 6)));
+        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"0123", 0), Taken::Kept);
+        assert_eq!(a.missing(PHOTO, 1), Some((4, 1)));
+        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"0123", 0), Taken::Repeated);
+        let whole = Taken::Complete(Bytes::from_static(b"0123456789"));
+        assert_eq!(a.push(PHOTO, Place::Offset(2), None, b"23456", 0), whole);
+        assert_eq!((a.held(), a.uploads()), (0, 0), "a complete file is no longer held");
+        assert_eq!(a.missing(PHOTO, 1_024), None);
+    }
+
+    #[test]
+    fn parts_complete_by_bytes_or_by_count_from_0_or_1() {
+        for (first, total) in [(0, 6), (1, 6), (0, 3), (1, 3)] {
+            let mut a = Assembler::default();
+            for (n, data) in [(0, b"ab"), (2, b"ef")] {
+                let place = Place::Part(first + n);
+                assert_eq!(a.push(PHOTO, place, Some(total), data, 0), Taken::Kept);
+            }
+            let place = Place::Part(first + 1);
+            let whole = Taken::Complete(Bytes::from_static(b"abcdef"));
+            assert_eq!(a.push(PHOTO, place, Some(total), b"cd", 0), whole, "{first} {total}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_missing_in_front_is_waited_for() {
+        let mut a = Assembler::default();
+        assert_eq!(a.push(PHOTO, Place::Part(2), Some(2), b"b", 0), Taken::Kept);
+        assert_eq!(a.push(PHOTO, Place::Part(3), Some(2), b"c", 0), Taken::Kept);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_upload_makes_room() {
+        let mut a = small(4, 100, 8);
+        a.push(other(1), Place::Offset(0), None, &[1; 60], 0);
+        assert_eq!(a.push(other(2), Place::Offset(0), None, &[2; 60], 1), Taken::Kept);
+        assert_eq!((a.held(), a.uploads()), (60, 1));
+        let gone = Abandoned { id: other(1), held: 60, total: None };
+        assert_eq!(a.take_abandoned(), [gone]);
+        assert_eq!(a.take_abandoned(), []);
+        // Its own blocks never make room for each other.
+        assert_eq!(a.push(other(2), Place::Offset(60), None, &[2; 60], 1), Taken::Refused);
+        assert_eq!(a.held(), 60);
+        assert!(!a.open(other(3), 101, 1), "larger than the limit");
+        assert_eq!(a.push(other(3), Place::Offset(0), Some(101), b"x", 1), Taken::Refused);
+        assert_eq!(a.push(other(3), Place::Offset(u64::MAX), None, b"x", 1), Taken::Refused);
+    }
+
+    #[test]
+    fn files_and_blocks_are_counted() {
+        let mut a = small(2, 100, 3);
+        for n in 0..5 {
+            a.push(other(n), Place::Offset(0), None, b"x", 0);
+        }
+        assert_eq!(a.uploads(), 2);
+        assert_eq!(a.take_abandoned().len(), 3);
+        for n in 0..3 {
+            a.push(PHOTO, Place::Offset(2 * n), None, b"x", 0);
+        }
+        assert_eq!(a.push(PHOTO, Place::Offset(50), None, b"x", 0), Taken::Refused);
+    }
+
+    #[test]
+    fn what_stands_still_is_given_up_by_the_callers_clock() {
+        let mut a = small(4, 100, 8);
+        assert!(a.open(PHOTO, 10, 0));
+        a.push(PHOTO, Place::Offset(0), None, b"01", 900);
+        a.expire(1_900);
+        assert_eq!(a.uploads(), 1, "a new block starts the time again");
+        a.expire(1_901);
+        assert_eq!((a.uploads(), a.held()), (0, 0));
+        assert_eq!(a.take_abandoned(), [Abandoned { id: PHOTO, held: 2, total: Some(10) }]);
+        assert!(a.open(PHOTO, 10, 1_902));
+        a.clear();
+        assert_eq!(a.take_abandoned().len(), 1);
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_is_refused_and_nothing_is_kept_of_it() {
+        let mut a = Assembler::default();
+        assert!(a.open(PHOTO, 4, 0));
+        assert_eq!(a.push(PHOTO, Place::Offset(2), None, b"234", 0), Taken::Refused);
+        assert_eq!(a.held(), 0);
+        assert_eq!(a.push(PHOTO, Place::Part(0), None, b"23", 0), Taken::Refused, "parts of a file by offsets");
+    }
+
+    #[test]
+    fn a_file_announced_again_starts_again() {
+        let mut a = Assembler::default();
+        assert!(a.open(PHOTO, 4, 0));
+        a.push(PHOTO, Place::Offset(0), None, b"ab", 0);
+        assert!(a.open(PHOTO, 4, 1));
+        assert_eq!(a.held(), 0);
+        assert_eq!(a.missing(PHOTO, 9), Some((0, 4)));
+    }
+
+    #[test]
+    fn an_empty_file_is_complete_at_once() {
+        let mut a = Assembler::default();
+        assert_eq!(a.push(PHOTO, Place::Offset(0), Some(0), b"", 0), Taken::Complete(Bytes::new()));
+        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"", 0), Taken::Repeated);
+        assert_eq!(a.uploads(), 0);
+    }
+}

@@ -1,0 +1,77 @@
+//! 0x9B from a server: whether a card is accepted.
+//!
+//! Under `79 79`: module 1 (always 02), 01 accepted or 00 refused.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Body, Context, Direction};
+use crate::DecodeError;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+
+/// Whether a card is accepted, from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardAnswer {
+    /// 1 accepted, 0 refused.
+    pub raw_accepted: u8,
+}
+
+impl CardAnswer {
+    /// The module of answers.
+    pub const MODULE: u8 = 0x02;
+
+    /// The answer.
+    #[must_use]
+    pub const fn new(accepted: bool) -> Self {
+        Self { raw_accepted: if accepted { 1 } else { 0 } }
+    }
+}
+
+impl Body for CardAnswer {
+    const NAME: &'static str = "card_answer";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && matches!(cx.body, [Self::MODULE, 0 | 1])
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let _: u8 = r.u8("module")?;
+        let raw_accepted = r.u8("accepted")?;
+        r.note(|| if raw_accepted == 1 { "accepted".into() } else { "refused".into() });
+        Ok(Self { raw_accepted })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&[Self::MODULE, self.raw_accepted]);
+    }
+
+    fn number(&self) -> u8 {
+        0x9b
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Server
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::round_trip;
+
+    #[test]
+    fn the_worked_example() {
+        let accepted = Message::from(CardAnswer::new(true));
+        assert_eq!(hex::encode(accepted.to_bytes(0x1e)), "797900079b0201001e730d0d0a");
+        round_trip(accepted);
+        round_trip(CardAnswer::new(false));
+    }
+}

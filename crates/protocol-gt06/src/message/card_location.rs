@@ -1,0 +1,126 @@
+//! 0x36, L 35, position with a driver's card (TRX16i).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 9, 10 | cell | [`Cell`] with a cell id of 4 |
+//! | 27 | 3 | trailer | [`Trailer`] |
+//! | 30 | 4 | mileage | metres |
+//! | 34 | 2 | supply | volts × 100 |
+//! | 36 | 1 | battery | volts × 10 |
+//! | 37 | 3 | working time | minutes |
+//! | 40 | 8 | card | the card's number; all zero: none |
+//!
+//! Seen on devices. 0x36 is a heartbeat with items on other models and a block of a photo on
+//! others again; this one is told by its length, and by a time and a country code where they
+//! belong.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{
+    Cell, CellForm, Gps, Trailer, centivolts, decivolts, is_mcc, is_time, mileage,
+};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with a driver's card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardLocation {
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// Why it was sent.
+    pub trailer: Trailer,
+    /// Metres.
+    pub mileage: u32,
+    /// Volts × 100.
+    pub supply: u16,
+    /// Volts × 10.
+    pub battery: u8,
+    /// Minutes; 24 bits.
+    pub working_time: u32,
+    /// The number of the card.
+    pub card: [u8; 8],
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for CardLocation {
+    const NAME: &'static str = "card_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        let has_length = match cx.body.get(Gps::LEN) {
+            Some(mcc) if mcc & 0x80 == 0 => cx.length() == 0x35,
+            Some(_) => cx.length() == 0x36,
+            None => false,
+        };
+        let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
+        cx.is_short()
+            && has_length
+            && is_time(cx.body, 0)
+            && (is_mcc(cx.body, Gps::LEN) || no_cell)
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            gps: Gps::decode(r)?,
+            cell: Cell::decode(r, CellForm::L9c)?,
+            trailer: Trailer::decode(r)?,
+            mileage: mileage(r)?,
+            supply: centivolts(r, "supply")?,
+            battery: decivolts(r, "battery")?,
+            working_time: {
+                let minutes = r.u24("working time")?;
+                r.note(|| format!("{minutes} min"));
+                minutes
+            },
+            card: r.array("card")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        self.cell.encode(out);
+        self.trailer.encode(out);
+        out.put_u32(self.mileage);
+        out.put_u16(self.supply);
+        out.put_u8(self.battery);
+        out.put_uint(self.working_time.into(), 3);
+        out.put_slice(&self.card);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x36
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x36)
+            .gps(&self.gps)
+            .upload_mode(Some(self.trailer.upload_mode));
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        self.trailer.normalize(&mut report);
+        report.odometer_m = Some(self.mileage.into());
+        report.power.external = crate::field::volts(self.supply);
+        report.power.battery = crate::field::volts(u16::from(self.battery).saturating_mul(10));
+        report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
+        if let Some(card) = super::card_number(&self.card) {
+            report.identity_mut().driver = Some(card);
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

@@ -1,0 +1,278 @@
+//! 0x15 and 0x21, the answer to a command, in words.
+//!
+//! 0x15, under `78 78`:
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 1 | size | 4 + length of the text; 0 on some models, too large on others |
+//! | 1 | 4 | flag | that of the 0x80 it answers |
+//! | 5 | | text | ASCII, padded with zeros by some |
+//! | | 2 | language | 1 Chinese, 2 English; not always there |
+//!
+//! 0x21, under `79 79`:
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 4 | flag | that of the 0x80 it answers |
+//! | 4 | 1 | encoding | 1 ASCII, 2 UTF-16BE |
+//! | 5 | | text | |
+//!
+//! Concox GT06 manual; the padding and the size of 0 are seen on devices. Neither is answered. Old
+//! models repeat a flag of 0, whatever they were sent.
+
+use alloc::string::String;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandReply {
+    /// The flag of the command that is answered; old models repeat 0.
+    pub flag: u32,
+    /// The text as sent, with its padding; see [`CommandReply::to_text`].
+    pub raw_text: Bytes,
+    /// 0x15 or 0x21.
+    pub form: CommandReplyForm,
+}
+
+/// What differs between the two numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandReplyForm {
+    /// 0x15.
+    Short {
+        /// The size as sent: 4 + length of the text, or 0.
+        raw_size: u8,
+        /// 1 Chinese, 2 English.
+        language: Option<u16>,
+        /// Bytes that no manual knows.
+        tail: Bytes,
+    },
+    /// 0x21.
+    Long {
+        /// 1 ASCII, 2 UTF-16BE.
+        encoding: u8,
+    },
+}
+
+impl CommandReply {
+    /// An answer in ASCII, as most devices send it.
+    #[must_use]
+    pub fn new(flag: u32, text: &str) -> Self {
+        Self {
+            flag,
+            raw_text: Bytes::copy_from_slice(text.as_bytes()),
+            form: CommandReplyForm::Long { encoding: 1 },
+        }
+    }
+
+    /// The text without padding.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self.form {
+            CommandReplyForm::Long { encoding: 2 } => crate::answer::utf16(&self.raw_text),
+            _ => crate::answer::ascii(&self.raw_text),
+        }
+    }
+
+    fn decode_short<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let raw_size = r.u8("size")?;
+        let flag = r.u32("server flag")?;
+        let left = r.remaining();
+        let promised = usize::from(raw_size).checked_sub(4).filter(|len| *len <= left);
+        // Without a size that can be true, a language is told by its value.
+        let (len, has_language) = match (promised, r.peek()) {
+            (Some(len), _) => (len, left >= len + 2),
+            (None, [.., 0, 0..=2]) => (left.saturating_sub(2), true),
+            (None, _) => (left, false),
+        };
+        let raw_text = r.bytes("text", len)?;
+        r.note(|| crate::answer::ascii(&raw_text));
+        let language = if has_language { Some(r.u16("language")?) } else { None };
+        Ok(Self {
+            flag,
+            raw_text,
+            form: CommandReplyForm::Short {
+                raw_size,
+                language,
+                tail: r.take_rest("unknown"),
+            },
+        })
+    }
+
+    fn decode_long<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let flag = r.u32("server flag")?;
+        let encoding = r.u8("encoding")?;
+        r.note(|| match encoding {
+            1 => "ASCII".into(),
+            2 => "UTF-16BE".into(),
+            other => alloc::format!("unknown ({other}), read as ASCII"),
+        });
+        let reply = Self {
+            flag,
+            raw_text: r.take_rest("text"),
+            form: CommandReplyForm::Long { encoding },
+        };
+        r.note(|| reply.to_text());
+        Ok(reply)
+    }
+}
+
+impl Body for CommandReply {
+    const NAME: &'static str = "command_reply";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        match cx.number() {
+            0x15 => cx.is_short() && !cx.body.is_empty(),
+            _ => cx.is_long(),
+        }
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        if cx.is_long() { Self::decode_long(r) } else { Self::decode_short(r) }
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        match &self.form {
+            CommandReplyForm::Short { raw_size, language, tail } => {
+                out.put_u8(*raw_size);
+                out.put_u32(self.flag);
+                out.put_slice(&self.raw_text);
+                out.extend(language.into_iter().flat_map(|word| word.to_be_bytes()));
+                out.put_slice(tail);
+            }
+            CommandReplyForm::Long { encoding } => {
+                out.put_u32(self.flag);
+                out.put_u8(*encoding);
+                out.put_slice(&self.raw_text);
+            }
+        }
+    }
+
+    fn number(&self) -> u8 {
+        match self.form {
+            CommandReplyForm::Short { .. } => 0x15,
+            CommandReplyForm::Long { .. } => 0x21,
+        }
+    }
+
+    fn start(&self) -> Start {
+        match self.form {
+            CommandReplyForm::Short { .. } => Start::Short,
+            CommandReplyForm::Long { .. } => Start::Long,
+        }
+    }
+
+    /// Key: where the frame arrived. The flag is no key, since old models repeat 0 for ever.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::CommandReply, 0);
+        report.reply_to = Some(self.flag);
+        let text = self.to_text();
+        note_answer(cx, &mut report, &text);
+        report.text = Some(text.into());
+        if let CommandReplyForm::Short { tail, .. } = &self.form {
+            cx.note_tail(&mut report, tail);
+        }
+        out(report);
+    }
+}
+
+/// Notes what an answer's text says.
+#[cfg(feature = "telemetry")]
+fn note_answer(
+    cx: &crate::normalize::Context<'_>,
+    report: &mut telemetry::Report,
+    text: &str,
+) {
+    let answer = crate::answer::Answer::read(text);
+    answer.normalize(report);
+    if let Some(time) = answer.position.and_then(|position| position.time) {
+        report.raw_time = Some(crate::normalize::raw_time(time));
+        if let (Some((utc, zone)), Some(fix)) = (cx.utc(time), &mut report.fix) {
+            fix.time = Some(utc);
+            report.set_device_time(utc, telemetry::TimeSource::Fix, zone);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read, round_trip};
+    use crate::{DecodeErrorKind, Message};
+
+    fn reply(raw_size: u8, text: &'static [u8], language: Option<u16>) -> CommandReply {
+        CommandReply {
+            flag: 7,
+            raw_text: Bytes::from_static(text),
+            form: CommandReplyForm::Short { raw_size, language, tail: Bytes::new() },
+        }
+    }
+
+    #[test]
+    fn the_worked_example() {
+        let message = read("787818151000 01a9584459443d53756363657373210002001891770d0a");
+        let Message::CommandReply(reply) = &message else { panic!("{message:?}") };
+        assert_eq!((reply.flag, reply.to_text().as_str()), (0x0001_a958, "DYD=Success!"));
+        assert_eq!(
+            hex::encode(message.to_bytes(0x18)),
+            "78781815100001a9584459443d53756363657373210002001891770d0a"
+        );
+    }
+
+    #[test]
+    fn sizes_that_lie_and_missing_languages_are_read_all_the_same() {
+        for expected in [
+            reply(6, b"OK", Some(2)),
+            reply(6, b"OK", None),
+            // A size of 0 and padding with zeros.
+            reply(0, b"OK\0\0\0\0", Some(1)),
+            reply(0, b"OK", None),
+            // More is promised than there is.
+            reply(0x20, b"OK", Some(2)),
+        ] {
+            round_trip(Message::from(expected.clone()));
+            assert_eq!(expected.to_text(), "OK");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_language_is_kept() {
+        let mut odd = reply(6, b"OK", Some(2));
+        let CommandReplyForm::Short { tail, .. } = &mut odd.form else { panic!() };
+        *tail = Bytes::from_static(&[9]);
+        round_trip(Message::from(odd));
+    }
+
+    #[test]
+    fn text_of_0x21_is_ascii_or_utf_16() {
+        round_trip(Message::from(CommandReply::new(1, "Battery:4.16V")));
+        let utf16 = CommandReply {
+            flag: 1,
+            raw_text: Bytes::from_static(&[0, b'O', 0, b'K']),
+            form: CommandReplyForm::Long { encoding: 2 },
+        };
+        assert_eq!(utf16.to_text(), "OK");
+        round_trip(Message::from(utf16));
+    }
+
+    #[test]
+    fn a_flag_cut_short_is_an_error_that_names_it() {
+        for len in 1..5 {
+            let body = &[0x10, 0, 1, 0xa9, 0x58][..len];
+            let error = crate::message::testing::read_body(Start::Short, 0x15, body).unwrap_err();
+            assert_eq!(error.field(), "server flag");
+            let needed = u32::try_from(5 - len).unwrap();
+            assert_eq!(error.kind(), DecodeErrorKind::Truncated { needed });
+        }
+    }
+}

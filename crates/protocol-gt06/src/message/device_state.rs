@@ -1,0 +1,246 @@
+//! 0xF1, the state of a device (Jimi 4G).
+//!
+//! Under `79 79`: time 4 (Unix, UTC), then id 2, length 1, data, repeated to the end.
+//!
+//! | id | data |
+//! |---|---|
+//! | 0001 | motion 1: 2 or 4 moving |
+//! | 0002 | armed 1 |
+//! | 0004 | ignition 1 |
+//! | 0005 | external volts/100 2 |
+//! | 0007 | charging 1 |
+//! | 000A | charge millivolts 2 (unconfirmed) |
+//! | 000B | battery °C/10 2 |
+//! | 1000 | 1 = a reply is wanted |
+//!
+//! Seen on devices. 0003 and 0006 are unconfirmed and shown raw, as is whatever else comes.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::Item;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::{Answer, ReplyClass};
+
+/// The state of a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceState {
+    /// Seconds since 1970.
+    pub unix: u32,
+    /// The items, in order.
+    pub items: Vec<Item>,
+    /// Bytes behind the last whole item.
+    pub tail: Bytes,
+}
+
+impl DeviceState {
+    /// Whether the device wants an acknowledgement.
+    #[must_use]
+    pub fn wants_reply(&self) -> bool {
+        self.items.iter().any(|item| item.id == 0x1000 && item.data.ends_with(&[1]))
+    }
+}
+
+const WANTED: Answer = Answer::Frame {
+    class: ReplyClass::WhenDelivered,
+    start: Start::Short,
+    number: 0xf1,
+    body: Bytes::new(),
+};
+
+impl Body for DeviceState {
+    const NAME: &'static str = "device_state";
+    const ANSWER: Answer = WANTED;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let unix = r.u32("time")?;
+        r.note(|| super::unix_text(unix));
+        let mut items = Vec::new();
+        while let [_, _, len, rest @ ..] = r.peek() {
+            let len = usize::from(*len);
+            if len > rest.len() {
+                break;
+            }
+            let id = r.u16("item id")?;
+            r.note(|| format!("{id:04x}"));
+            let _: u8 = r.u8("item size")?;
+            let data = r.bytes("item data", len)?;
+            if len > 0 {
+                r.note(|| describe(id, &data));
+            }
+            items.push(Item { id, data });
+        }
+        Ok(Self { unix, items, tail: r.take_rest("unknown") })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.unix);
+        for Item { id, data } in &self.items {
+            let data = data.get(..usize::from(u8::MAX)).unwrap_or(data);
+            out.put_u16(*id);
+            out.put_u8(u8::try_from(data.len()).unwrap_or(u8::MAX));
+            out.put_slice(data);
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0xf1
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    fn answer(&self) -> Answer {
+        if self.wants_reply() { WANTED } else { Answer::Silent }
+    }
+
+    /// Key: number and time.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::{IgnitionSource, Signal, Voltage};
+
+        let mut report = cx.timed_unix(
+            telemetry::Kind::Status,
+            self.unix,
+            self.unix != 0,
+            crate::normalize::Key::new(0xf1).as_bytes(),
+            0,
+        );
+        for Item { id, data } in &self.items {
+            match (id, &data[..]) {
+                (0x1000, _) => {}
+                (0x0001, &[motion]) => report.signals.extend([
+                    Signal::named("gt06.moving").bool(matches!(motion, 2 | 4)),
+                    Signal::named("gt06.motion").number(motion.into(), None),
+                ]),
+                (0x0002, &[armed @ 0..=1]) => report.io.armed = Some(armed == 1),
+                (0x0004, &[on @ 0..=1]) => {
+                    report.io.note_ignition(on == 1, IgnitionSource::Field);
+                }
+                (0x0005, &[high, low]) => {
+                    let volts = f32::from(u16::from_be_bytes([high, low])) / 100.0;
+                    report.power.external = Voltage::from_volts(volts).ok();
+                }
+                (0x0007, &[charging @ 0..=1]) => report.power.charging = Some(charging == 1),
+                (0x000a, &[high, low]) => report.signals.push(
+                    Signal::named("gt06.charge_voltage_unconfirmed")
+                        .number(f64::from(u16::from_be_bytes([high, low])) / 1_000.0, Some("V")),
+                ),
+                (0x000b, &[high, low]) => report.signals.push(
+                    Signal::named("gt06.battery_temperature")
+                        .number(f64::from(i16::from_be_bytes([high, low])) / 10.0, Some("°C")),
+                ),
+                (id, data) => crate::field::note_raw_item(&mut report, *id, data),
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+fn describe(id: u16, data: &[u8]) -> String {
+    match (id, data) {
+        (0x0001, &[motion]) => format!("motion {motion}"),
+        (0x0002, &[0]) => "disarmed".into(),
+        (0x0002, &[1]) => "armed".into(),
+        (0x0004, &[0]) => "ignition off".into(),
+        (0x0004, &[1]) => "ignition on".into(),
+        (0x0005, &[high, low]) => {
+            format!("external {:.2} V", f32::from(u16::from_be_bytes([high, low])) / 100.0)
+        }
+        (0x0007, &[0]) => "not charging".into(),
+        (0x0007, &[1]) => "charging".into(),
+        (0x000a, &[high, low]) => format!("{} mV", u16::from_be_bytes([high, low])),
+        (0x000b, &[high, low]) => {
+            format!("battery {:.1} °C", f32::from(i16::from_be_bytes([high, low])) / 10.0)
+        }
+        (0x1000, &[1]) => "reply wanted".into(),
+        (0x1000, _) => "no reply wanted".into(),
+        _ => format!("unknown item {id:04x}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read_body, round_trip};
+    use crate::{DecodeErrorKind, Message};
+
+    fn item(id: u16, data: &'static [u8]) -> Item {
+        Item { id, data: Bytes::from_static(data) }
+    }
+
+    fn state(items: Vec<Item>) -> DeviceState {
+        DeviceState { unix: 1_700_000_000, items, tail: Bytes::new() }
+    }
+
+    #[test]
+    fn items_read_back_and_a_torn_one_is_kept() {
+        round_trip(state(alloc::vec![item(1, &[2]), item(5, &[1, 0x95]), item(0x1000, &[])]));
+        round_trip(DeviceState {
+            tail: Bytes::from_static(&[0, 5, 2, 1]),
+            ..state(alloc::vec![item(1, &[2])])
+        });
+    }
+
+    #[test]
+    fn a_time_cut_short_is_an_error() {
+        for len in 1..4 {
+            let error = read_body(Start::Long, 0xf1, &[1; 3][..len]).unwrap_err();
+            assert_eq!(error.field(), "time");
+            assert!(matches!(error.kind(), DecodeErrorKind::Truncated { .. }));
+        }
+    }
+
+    #[test]
+    fn a_reply_is_given_where_it_is_wanted() {
+        for (data, wanted) in [(&[1][..], true), (&[0], false), (&[], false)] {
+            let state = DeviceState {
+                items: alloc::vec![Item { id: 0x1000, data: Bytes::copy_from_slice(data) }],
+                ..DeviceState::default()
+            };
+            assert_eq!(Message::from(state).answer() != Answer::Silent, wanted);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_state_has_its_places_in_the_report() {
+        use crate::message::testing::{report, signal};
+
+        let r = report(state(alloc::vec![
+            item(1, &[4]),
+            item(2, &[1]),
+            item(3, &[7]),
+            item(4, &[1]),
+            item(5, &[0x04, 0xeb]),
+            item(7, &[0]),
+            item(0x0b, &[0xff, 0xce]),
+        ]));
+        assert_eq!(r.time, telemetry::Timestamp::from_unix(1_700_000_000));
+        assert_eq!((r.io.armed, r.io.ignition), (Some(true), Some(true)));
+        assert_eq!(r.power.external.unwrap().as_volts(), 12.59);
+        assert_eq!(r.power.charging, Some(false));
+        assert_eq!(signal(&r, "gt06.moving").unwrap(), "true");
+        assert_eq!(signal(&r, "gt06.battery_temperature").unwrap(), "-5");
+        assert_eq!(signal(&r, "gt06.item.0003").unwrap(), "07");
+        let clock_never_set = DeviceState { unix: 0, ..state(alloc::vec![]) };
+        assert_eq!(report(clock_never_set).device_time, None);
+    }
+}

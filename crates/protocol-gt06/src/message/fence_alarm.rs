@@ -1,0 +1,151 @@
+//! 0x27, 0xA3 and 0xA4, alarm with fence.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`], UTC |
+//! | 18 | 1 | size of the cell | counts itself, or not, or is junk |
+//! | 19 | 8, 9 | cell | [`Cell`]: 0x27; 0xA3 and 0xA4 15 or 16 |
+//! | 27, 34 | 5 | status | [`Status`]; the high half of the language extends the alarm's code |
+//! | 32, 39 | 0 or 1 | fence | number of the fence, FF none; not in 0xA3 |
+//! | | 0 or 4 | mileage | metres |
+//!
+//! L 26, 27 (0x27), 2C (0xA3), 2D, 2E (0xA4). Jimi manuals; the cell's form follows from what is
+//! left for it, since sizes and numbers lie. 0xA3 in lengths without position is a
+//! [`SeeworldStatus`](super::SeeworldStatus).
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, Status, is_mcc, mileage};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// An alarm with fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FenceAlarm {
+    /// 0x27, 0xA3 or 0xA4.
+    pub number: u8,
+    /// Where and when.
+    pub gps: Gps,
+    /// The size of the cell block, as sent.
+    pub raw_cell_size: u8,
+    /// The serving cell.
+    pub cell: Option<Cell>,
+    /// Status and alarm.
+    pub status: Status,
+    /// The number of the fence; 255 none.
+    pub raw_fence: Option<u8>,
+    /// Metres.
+    pub mileage: Option<u32>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for FenceAlarm {
+    const NAME: &'static str = "fence_alarm";
+    const ANSWER: Answer = Answer::WhenDelivered;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        // Room for a position, a size and a status at least.
+        cx.is_short() && cx.body.len() > Gps::LEN + Status::LEN
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let raw_cell_size = r.u8("cell size")?;
+        let cell = match cell_form(r.peek(), raw_cell_size) {
+            Some(form) => Some(Cell::decode(r, form)?),
+            None => None,
+        };
+        let status = Status::decode_extended(r)?;
+        let raw_fence = if matches!(r.remaining(), 1 | 5) {
+            let fence = r.u8("fence")?;
+            r.note(|| if fence == u8::MAX { "none".into() } else { format!("{fence}") });
+            Some(fence)
+        } else {
+            None
+        };
+        let mileage = if r.remaining() == 4 { Some(mileage(r)?) } else { None };
+        Ok(Self {
+            number: cx.number(),
+            gps,
+            raw_cell_size,
+            cell,
+            status,
+            raw_fence,
+            mileage,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        out.put_u8(self.raw_cell_size);
+        if let Some(cell) = self.cell {
+            cell.encode(out);
+        }
+        self.status.encode(out);
+        out.extend(self.raw_fence);
+        out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    fn answer(&self) -> Answer {
+        self.status.answer()
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::Signal;
+
+        let key = crate::normalize::Key::new(self.number)
+            .gps(&self.gps)
+            .alarm(Some(self.status.extended_code()));
+        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
+        self.status.normalize_extended(&mut report, cx.dialect());
+        if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
+            report.signals.push(Signal::named("gt06.fence").number(fence.into(), None));
+        }
+        report.odometer_m = self.mileage.map(Into::into);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+/// The form of the cell: what is left is cell, status (5), and a fence (1), mileage (4), both or
+/// neither. `None`: nothing is left for a cell, and its size says so.
+fn cell_form(rest: &[u8], raw_size: u8) -> Option<CellForm> {
+    let mcc = match rest {
+        [high, low, ..] => u16::from_be_bytes([*high, *low]),
+        _ => 0,
+    };
+    let fits = |form: CellForm| {
+        let behind = rest.len().checked_sub(form.len(mcc) + Status::LEN);
+        matches!(behind, Some(0 | 1 | 4 | 5))
+    };
+    // Where two forms fit (the cell id of 3 or 4 bytes against a fence), the country code's
+    // size bit and the sizes of the manuals decide: L8 first. It then leaves room for a fence.
+    [CellForm::L15, CellForm::L8, CellForm::L9c]
+        .into_iter()
+        .find(|form| fits(*form) && (is_mcc(rest, 0) || mcc == 0))
+        .or_else(|| {
+            let room = rest.len() >= CellForm::L8.len(mcc) + Status::LEN;
+            (raw_size != 0 || room).then_some(if rest.len() >= CellForm::L15.len(mcc) + Status::LEN {
+                CellForm::L15
+            } else {
+                CellForm::L8
+            })
+        })
+}

@@ -1,0 +1,102 @@
+//! 0x1E, position with seven cells (JI09).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 2 | mcc | country code; bit 15: MNC of two bytes |
+//! | 20 | 1, 2 | mnc | network code |
+//! | 21 | 7 × 6 | cells | [`Neighbour`], the first is the serving one, empty slots are zero |
+//! | 63 | 1 | timing advance | |
+//! | 64 | 2 | language | 1 Chinese, 2 English |
+//!
+//! L 47. Seen on devices.
+
+use alloc::boxed::Box;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, Gps, Neighbour, NeighbourForm};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with seven cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpsCells {
+    /// Where and when.
+    pub gps: Gps,
+    /// Mobile country code; bit 15 says that the MNC has two bytes.
+    pub raw_mcc: u16,
+    /// Mobile network code.
+    pub mnc: u16,
+    /// The cells.
+    pub cells: Box<[Neighbour; 7]>,
+    /// Timing advance.
+    pub timing_advance: u8,
+    /// Language.
+    pub language: u16,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for GpsCells {
+    const NAME: &'static str = "gps_cells";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let raw_mcc = r.u16("mcc")?;
+        let mnc = if raw_mcc & Cell::WIDE_MNC == 0 {
+            u16::from(r.u8("mnc")?)
+        } else {
+            r.u16("mnc")?
+        };
+        let mut cells = [Neighbour::EMPTY; 7];
+        for cell in &mut cells {
+            *cell = Neighbour::decode(r, NeighbourForm::C6)?;
+        }
+        Ok(Self {
+            gps,
+            raw_mcc,
+            mnc,
+            cells: Box::new(cells),
+            timing_advance: r.u8("timing advance")?,
+            language: r.u16("language")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        out.put_u16(self.raw_mcc);
+        out.put_uint(self.mnc.into(), if self.raw_mcc & Cell::WIDE_MNC == 0 { 1 } else { 2 });
+        for cell in self.cells.iter() {
+            cell.encode(out);
+        }
+        out.put_u8(self.timing_advance);
+        out.put_u16(self.language);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x1e
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x1e).gps(&self.gps);
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        for (i, cell) in self.cells.iter().enumerate() {
+            if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
+                report.network.push_cell(cell);
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

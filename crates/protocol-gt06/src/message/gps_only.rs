@@ -1,0 +1,63 @@
+//! 0x10, position without cell.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 0 or 2 | language | 1 Chinese, 2 English |
+//!
+//! L 17 and 19. Concox GT06 manual, which does not say in which zone the time is. The relatives
+//! without checksum use the number too; theirs is another message.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::Gps;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GpsOnly {
+    /// Where and when.
+    pub gps: Gps,
+    /// Language.
+    pub language: Option<u16>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for GpsOnly {
+    const NAME: &'static str = "gps";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            gps: Gps::decode(r)?,
+            language: if r.remaining() == 2 { Some(r.u16("language")?) } else { None },
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        out.extend(self.language.into_iter().flat_map(u16::to_be_bytes));
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x10
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x10).gps(&self.gps);
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

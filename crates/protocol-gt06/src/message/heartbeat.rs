@@ -1,0 +1,317 @@
+//! 0x13 and 0x23, heartbeat with status.
+//!
+//! | number, L | body |
+//! |---|---|
+//! | 13, 0A | terminal information 1, battery 1, signal 1, language or ports 2 |
+//! | 13, 08 | terminal information 1, battery 1, signal 1 (GT03, sloppy clones) |
+//! | 13, 13 | terminal information 1, signal and satellites 2, alarm 1, language 1, battery % 1, mode 1, volts/100 2, reserved 1, time 2, extra 2 (OBD6) |
+//! | 13, 15 | terminal information 1, satellites 2, alarm 1, language 1, battery % 1, mode 1, volts/100 2, reserved 1, times 2, work 2, temperature 2 (Space10X) |
+//! | 23, 0B | terminal information 1, volts/100 2, signal 1, language 2 |
+//!
+//! Concox GT06 manual for L 0A; the others seen on devices. In L 0A some makers put other things
+//! at the same places; the dialect decides: R11 the external voltage, Lynkworld the external
+//! voltage in the last two bytes, Seeworld percent and volts. The last two bytes are never an
+//! alarm.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::TerminalInfo;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A sign of life with a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// 0x13 or 0x23.
+    pub number: u8,
+    /// Switches.
+    pub terminal: TerminalInfo,
+    /// The rest, by length.
+    pub form: HeartbeatForm,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What stands behind the terminal information.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeartbeatForm {
+    /// 0x13 in its usual lengths, and shorter ones of sloppy clones.
+    Usual {
+        /// Battery: a level, or percent.
+        battery: Option<u8>,
+        /// Mobile signal: a level, or the model's own unit.
+        signal: Option<u8>,
+        /// Language and state of ports.
+        extension: Option<u16>,
+    },
+    /// 0x23.
+    Volts {
+        /// Volts × 100: of the internal battery on AT and GK310, of the supply on EG02 and EG03.
+        voltage: u16,
+        /// Mobile signal.
+        signal: u8,
+        /// Language.
+        language: Option<u16>,
+    },
+    /// OBD6 (L 13) and Space10X (L 15).
+    Extended {
+        /// OBD6: signal (CSQ) in bits 4–0, satellites in bits 9–5 and 14–10. Space10X:
+        /// satellites.
+        signal: u16,
+        /// Alarm.
+        alarm: u8,
+        /// Language.
+        language: u8,
+        /// Percent.
+        battery: u8,
+        /// Working mode.
+        mode: u8,
+        /// Volts × 100.
+        voltage: u16,
+        /// Reserved.
+        reserved: u8,
+        /// Times.
+        times: u16,
+        /// OBD6: by mode, a temperature. Space10X: working time.
+        extra: u16,
+        /// Space10X: temperature × 10, bit 15 set when positive.
+        temperature: Option<u16>,
+    },
+}
+
+impl Heartbeat {
+    /// The usual heartbeat.
+    #[must_use]
+    pub const fn new(terminal: TerminalInfo, battery: u8, signal: u8) -> Self {
+        Self {
+            number: 0x13,
+            terminal,
+            form: HeartbeatForm::Usual {
+                battery: Some(battery),
+                signal: Some(signal),
+                extension: Some(0x0002),
+            },
+            tail: Bytes::new(),
+        }
+    }
+}
+
+impl Body for Heartbeat {
+    const NAME: &'static str = "heartbeat";
+    const ANSWER: Answer = Answer::Now;
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let terminal = TerminalInfo(r.u8("terminal information")?);
+        r.note(|| terminal.describe());
+        let form = match (cx.number(), cx.body.len()) {
+            (0x23, 4..) => {
+                let voltage = r.u16("voltage")?;
+                r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
+                HeartbeatForm::Volts {
+                    voltage,
+                    signal: crate::field::signal(r)?,
+                    language: optional_u16(r, "language")?,
+                }
+            }
+            (0x13, len @ (14 | 16)) => extended(r, len == 16)?,
+            _ => HeartbeatForm::Usual {
+                battery: if r.remaining() > 0 { Some(crate::field::battery(r)?) } else { None },
+                signal: if r.remaining() > 0 { Some(crate::field::signal(r)?) } else { None },
+                extension: optional_u16(r, "language and ports")?,
+            },
+        };
+        Ok(Self {
+            number: cx.number(),
+            terminal,
+            form,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(self.terminal.0);
+        match self.form {
+            HeartbeatForm::Usual {
+                battery,
+                signal,
+                extension,
+            } => {
+                out.extend(battery);
+                out.extend(signal);
+                out.extend(extension.into_iter().flat_map(u16::to_be_bytes));
+            }
+            HeartbeatForm::Volts {
+                voltage,
+                signal,
+                language,
+            } => {
+                out.put_u16(voltage);
+                out.put_u8(signal);
+                out.extend(language.into_iter().flat_map(u16::to_be_bytes));
+            }
+            HeartbeatForm::Extended {
+                signal,
+                alarm,
+                language,
+                battery,
+                mode,
+                voltage,
+                reserved,
+                times,
+                extra,
+                temperature,
+            } => {
+                out.put_u16(signal);
+                out.put_slice(&[alarm, language, battery, mode]);
+                out.put_u16(voltage);
+                out.put_u8(reserved);
+                out.put_u16(times);
+                out.put_u16(extra);
+                out.extend(temperature.into_iter().flat_map(u16::to_be_bytes));
+            }
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
+        self.terminal.normalize(&mut report);
+        self.form.normalize(&mut report, cx.dialect());
+        // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
+        // which the alarm message announced. They are a state here, not an event.
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl HeartbeatForm {
+    fn normalize(self, report: &mut telemetry::Report, dialect: crate::Dialect) {
+        use crate::Dialect;
+        use crate::field::{note_battery, note_signal};
+        use telemetry::{Percent, Signal, Voltage};
+
+        let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
+        match self {
+            Self::Usual {
+                battery,
+                signal,
+                extension,
+            } => match (dialect, battery, signal, extension) {
+                (Dialect::R11, Some(high), Some(low), Some(extension)) => {
+                    report.power.external = volts(u16::from_be_bytes([high, low]));
+                    note_signal(report, extension.to_be_bytes()[0]);
+                }
+                (Dialect::Lynkworld, Some(battery), Some(signal), Some(extension)) => {
+                    note_battery(report, battery);
+                    note_signal(report, signal);
+                    report.power.external = Voltage::from_volts(f32::from(extension & 0x0fff) / 10.0).ok();
+                }
+                (Dialect::Seeworld, Some(battery), Some(signal), Some(extension)) => {
+                    note_battery(report, battery);
+                    report.network.signal = Percent::new(signal.into()).ok();
+                    report.power.external = Voltage::from_volts(extension.to_be_bytes()[0].into()).ok();
+                }
+                _ => {
+                    if let Some(battery) = battery {
+                        note_battery(report, battery);
+                    }
+                    if let Some(signal) = signal {
+                        note_signal(report, signal);
+                    }
+                }
+            },
+            Self::Volts {
+                voltage, signal, ..
+            } => {
+                // Above what a lithium cell can have it is the supply's.
+                if voltage > 500 {
+                    report.power.external = volts(voltage);
+                } else {
+                    report.power.battery = volts(voltage);
+                }
+                note_signal(report, signal);
+            }
+            Self::Extended {
+                signal,
+                battery,
+                mode,
+                voltage,
+                extra,
+                temperature,
+                ..
+            } => {
+                report.power.battery_charge = Percent::new(battery.into()).ok();
+                if voltage > 500 {
+                    report.power.external = volts(voltage);
+                } else {
+                    report.power.battery = volts(voltage);
+                }
+                let celsius = match temperature {
+                    Some(raw) => {
+                        let tenths = f64::from(raw & 0x7fff) / 10.0;
+                        Some(if raw & 0x8000 == 0 { -tenths } else { tenths })
+                    }
+                    None if mode == 4 => Some(f64::from(extra.cast_signed()) / 10.0),
+                    None => None,
+                };
+                if let Some(celsius) = celsius {
+                    report
+                        .signals
+                        .push(Signal::named("gt06.temperature").number(celsius, Some("°C")));
+                }
+                if temperature.is_none() {
+                    // CSQ: 0 is -113 dBm or less, each step 2 dB.
+                    let csq = i16::try_from(signal & 0x1f).ok().filter(|csq| *csq <= 31);
+                    report.network.signal_dbm = csq.filter(|csq| *csq > 0).map(|csq| csq * 2 - 113);
+                }
+            }
+        }
+    }
+}
+
+fn optional_u16<T: Trace>(
+    r: &mut Reader<'_, T>,
+    field: &'static str,
+) -> Result<Option<u16>, DecodeError> {
+    if r.remaining() < 2 {
+        return Ok(None);
+    }
+    r.u16(field).map(Some)
+}
+
+fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatForm, DecodeError> {
+    let signal = r.u16(if space { "satellites" } else { "signal and satellites" })?;
+    let alarm = r.u8("alarm")?;
+    let language = r.u8("language")?;
+    let battery = r.u8("battery")?;
+    r.note(|| format!("{battery} %"));
+    let mode = r.u8("mode")?;
+    let voltage = r.u16("voltage")?;
+    r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
+    Ok(HeartbeatForm::Extended {
+        signal,
+        alarm,
+        language,
+        battery,
+        mode,
+        voltage,
+        reserved: r.u8("reserved")?,
+        times: r.u16("times")?,
+        extra: r.u16(if space { "working time" } else { "extra" })?,
+        temperature: if space { Some(r.u16("temperature")?) } else { None },
+    })
+}

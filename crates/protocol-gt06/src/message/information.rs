@@ -1,0 +1,578 @@
+//! 0x94, information: one fact of the sub-type that the first byte names. Never answered.
+//!
+//! Under `79 79`:
+//!
+//! | sub | data |
+//! |---|---|
+//! | 00 | external volts/100 2 |
+//! | 04 | ASCII `k=v;` list: alarm switches, state, fuel, numbers, fence, mode, ICCID |
+//! | 05 | \[time 6\] ports 1: bit 0 door (1 open), bit 1 trigger polarity, bit 2 input level |
+//! | 08 | ASCII parameters of the self-check |
+//! | 09 | satellites: see [`SatelliteReport`] |
+//! | 0A | IMEI 8, IMSI 8, ICCID 10, as digits |
+//! | 0B | 1 byte: 1 = 4G, 0 = 2G; 2 bytes: external volts/100 |
+//! | 0D | \[time 6\] ASCII fuel probe `!AIOIL,address,level,temperature,version,…` |
+//! | 10 | ASCII numbers of SIM and firmware (unconfirmed) |
+//! | 15 | index 1, tag's id 6, millivolts 2, °C/100 2: a wireless thermometer (unconfirmed) |
+//! | 1B | a card: ASCII `RFID:…`, or header 1 type 1 id 4 check 1 footer 1, or 8 bytes |
+//! | 1E | °C/10 4 (signed), humidity %/10 4 (signed) |
+//! | 21, 23 | Bluetooth MAC 6; `01 10` and a key of 16 |
+//! | others, and 01–03, 06 | by maker: kept raw |
+//!
+//! Under `78 78` (L 07) the body is the external voltage alone.
+//!
+//! Concox manuals for 00, 04, 05, 08, 09, 0A, 1B and 1E; the others seen on devices. Since makers
+//! use numbers for different things, data that do not have the shape of their sub-type are kept
+//! raw rather than refused.
+
+#[cfg(feature = "telemetry")]
+mod report;
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{DateTime, TerminalId};
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+
+/// Information about the device or something connected to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Information {
+    /// The sub-type; none under `78 78`, where the body is a voltage.
+    pub sub: Option<u8>,
+    /// The fact.
+    pub content: InformationContent,
+    /// Bytes that no manual knows; for sub-types kept raw, all of them.
+    pub tail: Bytes,
+}
+
+/// A fact about the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InformationContent {
+    /// 00, and 0B with two bytes: external volts × 100.
+    ExternalVoltage(u16),
+    /// 04: `k=v;` list.
+    State(Bytes),
+    /// 05: door and input.
+    Ports {
+        /// When, where it is sent.
+        time: Option<DateTime>,
+        /// Bit 0 door open, bit 1 trigger polarity, bit 2 input level.
+        ports: u8,
+    },
+    /// 08, 10: other text.
+    Text(Bytes),
+    /// 09: satellites.
+    Satellites(SatelliteReport),
+    /// 0A: numbers of modem and SIM card.
+    Numbers {
+        /// 16 digits, the first one 0.
+        imei: TerminalId,
+        /// 16 digits, the first one 0.
+        imsi: TerminalId,
+        /// 20 digits; an F in the end is none.
+        iccid: [u8; 10],
+    },
+    /// 0B with one byte: 1 for 4G, 0 for 2G.
+    Generation(u8),
+    /// 0D: fuel probe.
+    Fuel {
+        /// When, where it is sent.
+        time: Option<DateTime>,
+        /// From the `!` on.
+        text: Bytes,
+    },
+    /// 15: a wireless thermometer.
+    Tag {
+        /// Which one.
+        index: u8,
+        /// Its number.
+        id: [u8; 6],
+        /// Millivolts of its battery.
+        millivolts: u16,
+        /// Degrees Celsius × 100.
+        temperature: i16,
+    },
+    /// 1B: a card was read.
+    Card(Card),
+    /// 1E: temperature and humidity.
+    Climate {
+        /// Degrees Celsius × 10.
+        temperature: i32,
+        /// Percent × 10.
+        humidity: i32,
+    },
+    /// 21: Bluetooth address.
+    BluetoothMac([u8; 6]),
+    /// 23: Bluetooth key, with its two bytes of head.
+    BluetoothKey([u8; 18]),
+    /// Anything else: the bytes are in [`Information::tail`].
+    Raw,
+}
+
+/// A card as readers send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Card {
+    /// `RFID:` and its number, perhaps with a line end.
+    Text(Bytes),
+    /// Framed: 02, type, number, exclusive-or of the number, 03.
+    Framed {
+        /// Type of the card.
+        kind: u8,
+        /// Its number.
+        id: [u8; 4],
+        /// Exclusive-or of the number's bytes.
+        check: u8,
+    },
+    /// Eight bytes.
+    Raw([u8; 8]),
+}
+
+/// 09: what the receiver hears.
+///
+/// | field | length |
+/// |---|---|
+/// | state: 0 none, 1 searching, 2 two dimensions, 3 three, 4 asleep | 1 |
+/// | GPS used, strength of each | 1, n |
+/// | GPS visible, strength of each | 1, n |
+/// | BDS: the same, with a state of its own on some | |
+/// | extension | 1, n |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SatelliteReport {
+    /// GPS.
+    pub gps: Constellation,
+    /// BDS, where it is sent.
+    pub bds: Option<Constellation>,
+    /// What makers add.
+    pub extension: Option<Bytes>,
+}
+
+/// One system's satellites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constellation {
+    /// 0 none, 1 searching, 2 two dimensions, 3 three, 4 asleep.
+    pub state: Option<u8>,
+    /// Signal-to-noise ratio of each satellite used.
+    pub used: Bytes,
+    /// Signal-to-noise ratio of each one visible.
+    pub visible: Bytes,
+}
+
+impl Constellation {
+    /// Whether these bytes begin with a constellation, and what is behind it.
+    fn skip(bytes: &[u8], with_state: bool) -> Option<&[u8]> {
+        let counted = |bytes: &mut &[u8]| -> Option<()> {
+            let (count, rest) = bytes.split_first()?;
+            *bytes = rest.get(usize::from(*count)..)?;
+            Some(())
+        };
+        let mut rest = if with_state { bytes.get(1..)? } else { bytes };
+        counted(&mut rest)?;
+        counted(&mut rest)?;
+        Some(rest)
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, with_state: bool) -> Result<Self, DecodeError> {
+        let state = if with_state { Some(r.u8("receiver state")?) } else { None };
+        if let Some(state) = state {
+            r.note(|| state_name(state).into());
+        }
+        Ok(Self {
+            state,
+            used: counted(r, "satellites used", "strengths of used")?,
+            visible: counted(r, "satellites visible", "strengths of visible")?,
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.extend(self.state);
+        put_counted(out, &self.used);
+        put_counted(out, &self.visible);
+    }
+}
+
+const fn state_name(state: u8) -> &'static str {
+    match state {
+        0 => "none",
+        1 => "searching",
+        2 => "2d",
+        3 => "3d",
+        4 => "asleep",
+        _ => "unknown",
+    }
+}
+
+fn counted<T: Trace>(
+    r: &mut Reader<'_, T>,
+    count: &'static str,
+    field: &'static str,
+) -> Result<Bytes, DecodeError> {
+    let len = r.u8(count)?;
+    r.bytes(field, usize::from(len))
+}
+
+fn put_counted(out: &mut BytesMut, bytes: &[u8]) {
+    let bytes = bytes.get(..usize::from(u8::MAX)).unwrap_or(bytes);
+    out.put_u8(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    out.put_slice(bytes);
+}
+
+impl SatelliteReport {
+    /// Whether what is behind the GPS part is a BDS part (with or without a state) and an
+    /// extension, to the last byte; the manuals do not say which, and older ones have neither.
+    fn bds(rest: &[u8]) -> Option<bool> {
+        let ends = |rest: &[u8]| match rest {
+            [] => true,
+            [len, extension @ ..] => usize::from(*len) == extension.len(),
+        };
+        [true, false]
+            .into_iter()
+            .find(|with_state| Constellation::skip(rest, *with_state).is_some_and(ends))
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let gps = Constellation::decode(r, true)?;
+        let bds = match Self::bds(r.peek()) {
+            Some(with_state) => Some(Constellation::decode(r, with_state)?),
+            None => None,
+        };
+        let extension = match r.peek() {
+            [len, rest @ ..] if usize::from(*len) == rest.len() => {
+                Some(counted(r, "extension size", "extension")?)
+            }
+            _ => None,
+        };
+        Ok(Self { gps, bds, extension })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        if let Some(bds) = &self.bds {
+            bds.encode(out);
+        }
+        if let Some(extension) = &self.extension {
+            put_counted(out, extension);
+        }
+    }
+}
+
+impl Information {
+    /// The external voltage, volts × 100.
+    #[must_use]
+    pub const fn voltage(centivolts: u16) -> Self {
+        Self {
+            sub: Some(0x00),
+            content: InformationContent::ExternalVoltage(centivolts),
+            tail: Bytes::new(),
+        }
+    }
+}
+
+/// Whether six bytes are a time that exists.
+fn is_time(bytes: &[u8]) -> bool {
+    matches!(*bytes, [year, month, day, hour, minute, second, ..] if
+        DateTime { year, month, day, hour, minute, second }.to_unix().is_some())
+}
+
+fn optional_time<T: Trace>(
+    r: &mut Reader<'_, T>,
+    is_there: bool,
+) -> Result<Option<DateTime>, DecodeError> {
+    if is_there { DateTime::decode(r).map(Some) } else { Ok(None) }
+}
+
+fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Bytes {
+    let text = r.take_rest(field);
+    r.note(|| crate::answer::ascii(&text));
+    text
+}
+
+impl InformationContent {
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, sub: u8) -> Result<Self, DecodeError> {
+        let data = r.peek();
+        Ok(match (sub, data.len()) {
+            (0x00, 2..) | (0x0b, 2) => {
+                let voltage = r.u16("external voltage")?;
+                r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
+                Self::ExternalVoltage(voltage)
+            }
+            (0x04, _) => Self::State(text(r, "state")),
+            (0x05, 1..) => {
+                let time = optional_time(r, data.len() >= 7 && is_time(data))?;
+                let ports = r.u8("ports")?;
+                r.note(|| if ports & 1 == 1 { "door open".into() } else { "door closed".into() });
+                Self::Ports { time, ports }
+            }
+            (0x08 | 0x10, _) => Self::Text(text(r, "text")),
+            (0x09, _) if Constellation::skip(data, true).is_some() => {
+                Self::Satellites(SatelliteReport::decode(r)?)
+            }
+            (0x0a, 26..) => {
+                let imei = TerminalId(r.array("imei")?);
+                r.note(|| format!("{imei}"));
+                let imsi = TerminalId(r.array("imsi")?);
+                r.note(|| format!("{imsi}"));
+                let iccid = r.array("iccid")?;
+                r.note(|| super::digits(&iccid));
+                Self::Numbers { imei, imsi, iccid }
+            }
+            (0x0b, 1) => {
+                let generation = r.u8("network")?;
+                r.note(|| match generation {
+                    0 => "2G".into(),
+                    1 => "4G".into(),
+                    other => format!("unknown ({other})"),
+                });
+                Self::Generation(generation)
+            }
+            (0x0d, _) if data.starts_with(b"!") || data.get(6) == Some(&b'!') => {
+                let time = optional_time(r, !data.starts_with(b"!"))?;
+                Self::Fuel { time, text: text(r, "fuel probe") }
+            }
+            (0x15, 11..) => {
+                let index = r.u8("tag index")?;
+                let id = r.array("tag id")?;
+                r.note(|| crate::parse::hex(&id));
+                let millivolts = r.u16("tag battery")?;
+                r.note(|| format!("{millivolts} mV"));
+                let temperature = r.u16("temperature")?.cast_signed();
+                r.note(|| format!("{:.2} °C", f32::from(temperature) / 100.0));
+                Self::Tag { index, id, millivolts, temperature }
+            }
+            (0x1b, _) if data.starts_with(b"RFID:") => Self::Card(Card::Text(text(r, "card"))),
+            (0x1b, 8) => Self::Card(match *data {
+                [0x02, _, a, b, c, d, check, 0x03] if a ^ b ^ c ^ d == check => {
+                    let _: u8 = r.u8("card header")?;
+                    let kind = r.u8("card type")?;
+                    let id = r.array("card")?;
+                    r.note(|| crate::parse::hex(&id));
+                    let check = r.u8("card check")?;
+                    let _: u8 = r.u8("card footer")?;
+                    Card::Framed { kind, id, check }
+                }
+                _ => Card::Raw(r.array("card")?),
+            }),
+            (0x1e, 8..) => {
+                let temperature = r.u32("temperature")?.cast_signed();
+                r.note(|| format!("{} °C", f64::from(temperature) / 10.0));
+                let humidity = r.u32("humidity")?.cast_signed();
+                r.note(|| format!("{} %", f64::from(humidity) / 10.0));
+                Self::Climate { temperature, humidity }
+            }
+            (0x21, 6) => Self::BluetoothMac(r.array("bluetooth address")?),
+            (0x23, 18) if data.starts_with(&[0x01, 0x10]) => {
+                Self::BluetoothKey(r.array("bluetooth key")?)
+            }
+            _ => Self::Raw,
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::ExternalVoltage(voltage) => out.put_u16(*voltage),
+            Self::State(text) | Self::Text(text) | Self::Card(Card::Text(text)) => {
+                out.put_slice(text);
+            }
+            Self::Ports { time, ports } => {
+                out.extend(time.into_iter().flat_map(DateTime::bytes));
+                out.put_u8(*ports);
+            }
+            Self::Satellites(satellites) => satellites.encode(out),
+            Self::Numbers { imei, imsi, iccid } => {
+                out.put_slice(&imei.0);
+                out.put_slice(&imsi.0);
+                out.put_slice(iccid);
+            }
+            Self::Generation(generation) => out.put_u8(*generation),
+            Self::Fuel { time, text } => {
+                out.extend(time.into_iter().flat_map(DateTime::bytes));
+                out.put_slice(text);
+            }
+            Self::Tag { index, id, millivolts, temperature } => {
+                out.put_u8(*index);
+                out.put_slice(id);
+                out.put_u16(*millivolts);
+                out.put_i16(*temperature);
+            }
+            Self::Card(Card::Framed { kind, id, check }) => {
+                out.put_slice(&[0x02, *kind]);
+                out.put_slice(id);
+                out.put_slice(&[*check, 0x03]);
+            }
+            Self::Card(Card::Raw(raw)) => out.put_slice(raw),
+            Self::Climate { temperature, humidity } => {
+                out.put_i32(*temperature);
+                out.put_i32(*humidity);
+            }
+            Self::BluetoothMac(mac) => out.put_slice(mac),
+            Self::BluetoothKey(key) => out.put_slice(key),
+            Self::Raw => {}
+        }
+    }
+}
+
+impl Body for Information {
+    const NAME: &'static str = "information";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        if cx.is_long() { !cx.body.is_empty() } else { cx.is_short() && cx.body.len() == 2 }
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let (sub, content) = if cx.is_long() {
+            let sub = r.u8("sub-type")?;
+            (Some(sub), InformationContent::decode(r, sub)?)
+        } else {
+            (None, InformationContent::decode(r, 0x00)?)
+        };
+        Ok(Self { sub, content, tail: r.take_rest("unknown") })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.extend(self.sub);
+        self.content.encode(out);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x94
+    }
+
+    fn start(&self) -> Start {
+        if self.sub.is_some() { Start::Long } else { Start::Short }
+    }
+
+    /// Key: where there is a time, number, sub-type and time; else where the frame arrived.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        report::normalize(self, cx, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn information(sub: u8, content: InformationContent) -> Information {
+        Information { sub: Some(sub), content, tail: Bytes::new() }
+    }
+
+    const T: DateTime =
+        DateTime { year: 22, month: 9, day: 9, hour: 8, minute: 8, second: 28 };
+
+    #[test]
+    fn every_sub_type_reads_back() {
+        use InformationContent as C;
+        let satellites = |bds_state| SatelliteReport {
+            gps: Constellation {
+                state: Some(3),
+                used: Bytes::from_static(&[40, 38]),
+                visible: Bytes::from_static(&[40, 38, 12]),
+            },
+            bds: Some(Constellation {
+                state: bds_state,
+                used: Bytes::from_static(&[30]),
+                visible: Bytes::from_static(&[30, 29]),
+            }),
+            extension: Some(Bytes::new()),
+        };
+        for (sub, content) in [
+            (0x00, C::ExternalVoltage(1_259)),
+            (0x04, C::State(Bytes::from_static(b"ALM1=C4;STA1=C0;DYD=01"))),
+            (0x05, C::Ports { time: Some(T), ports: 3 }),
+            (0x05, C::Ports { time: None, ports: 0 }),
+            (0x08, C::Text(Bytes::from_static(b"x"))),
+            (0x09, C::Satellites(satellites(Some(2)))),
+            (
+                0x0a,
+                C::Numbers { imei: TerminalId([1; 8]), imsi: TerminalId([2; 8]), iccid: [0x89; 10] },
+            ),
+            (0x0b, C::Generation(1)),
+            (0x0b, C::ExternalVoltage(1_200)),
+            (0x0d, C::Fuel { time: Some(T), text: Bytes::from_static(b"!AIOIL,02") }),
+            (0x0d, C::Fuel { time: None, text: Bytes::from_static(b"!AIOIL,02") }),
+            (0x10, C::Text(Bytes::from_static(b"5A"))),
+            (0x15, C::Tag { index: 1, id: [2; 6], millivolts: 3_795, temperature: -50 }),
+            (0x1b, C::Card(Card::Text(Bytes::from_static(b"RFID:01AB\r\n")))),
+            (0x1b, C::Card(Card::Framed { kind: 8, id: [1, 2, 3, 4], check: 4 })),
+            (0x1b, C::Card(Card::Raw([2, 8, 1, 2, 3, 4, 9, 3]))),
+            (0x1e, C::Climate { temperature: -51, humidity: 750 }),
+            (0x21, C::BluetoothMac([1; 6])),
+            (0x23, C::BluetoothKey([1, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7])),
+        ] {
+            round_trip(Message::from(information(sub, content)));
+        }
+        let short = Information { sub: None, ..Information::voltage(1_259) };
+        round_trip(Message::from(short));
+        round_trip(Message::from(Information {
+            tail: Bytes::from_static(&[1, 2]),
+            ..Information::voltage(1_259)
+        }));
+    }
+
+    #[test]
+    fn bds_satellites_are_read_with_and_without_a_state() {
+        // State 3; GPS 1 used, 2 visible; BDS 1 used, 1 visible; no extension.
+        for (bytes, state) in [
+            (&[9, 3, 1, 40, 2, 40, 12, 1, 30, 1, 30, 0][..], None),
+            (&[9, 3, 1, 40, 2, 40, 12, 2, 1, 30, 1, 30, 0], Some(2)),
+        ] {
+            let Ok(Message::Information(Information {
+                content: InformationContent::Satellites(satellites),
+                ..
+            })) = read_body(Start::Long, 0x94, bytes)
+            else {
+                panic!("{bytes:02x?}")
+            };
+            let bds = satellites.bds.unwrap();
+            assert_eq!((bds.state, &bds.used[..]), (state, &[30][..]));
+            assert_eq!(satellites.extension, Some(Bytes::new()));
+        }
+    }
+
+    #[test]
+    fn data_without_the_shape_of_their_sub_type_are_kept_raw() {
+        for (sub, len) in
+            [(0x00, 1), (0x05, 0), (0x09, 2), (0x0a, 25), (0x0b, 3), (0x0d, 7), (0x15, 10), (0x1b, 7), (0x1e, 7), (0x21, 5), (0x23, 18), (0x01, 4), (0x06, 6), (0xee, 3)]
+        {
+            let mut body = alloc::vec![0xff_u8; len + 1];
+            body[0] = sub;
+            let Ok(Message::Information(read)) = read_body(Start::Long, 0x94, &body) else {
+                panic!("{sub:02x}")
+            };
+            assert_eq!(read.content, InformationContent::Raw, "{sub:02x}");
+            assert_eq!(read.tail.len(), len);
+            round_trip(Message::from(read));
+        }
+    }
+
+    #[test]
+    fn a_card_is_framed_only_if_its_check_is_right() {
+        for (check, framed) in [(0x35, true), (0x36, false)] {
+            let body = [0x1b, 0x02, 0x08, 0x42, 0x77, 0xef, 0xef, check, 0x03];
+            let Ok(Message::Information(read)) = read_body(Start::Long, 0x94, &body) else {
+                panic!()
+            };
+            assert_eq!(
+                matches!(read.content, InformationContent::Card(Card::Framed { .. })),
+                framed
+            );
+        }
+    }
+
+    #[test]
+    fn another_length_under_78_78_is_no_voltage() {
+        let read = read_body(Start::Short, 0x94, &[0, 0, 0x2e, 0xe0]).unwrap();
+        assert!(matches!(read, Message::Unknown(_)), "{read:?}");
+    }
+}

@@ -1,0 +1,329 @@
+//! 0x94 as reports.
+
+use alloc::boxed::Box;
+
+use telemetry::{
+    Event, EventKind, IgnitionSource, Kind, Report, Signal, SignalState, Voltage,
+};
+
+use super::{Card, Information, InformationContent, SatelliteReport, state_name};
+use crate::normalize::{Context, note_bytes};
+
+pub(super) fn normalize(
+    information: &Information,
+    cx: &Context<'_>,
+    out: &mut dyn FnMut(Report),
+) {
+    use InformationContent as C;
+
+    let time = match &information.content {
+        C::Ports { time, .. } | C::Fuel { time, .. } => *time,
+        _ => None,
+    };
+    let sub = information.sub.unwrap_or_default();
+    let mut report = match time {
+        Some(time) => {
+            let mut key = [0x94; 8];
+            if let [_, key_sub, rest @ ..] = &mut key {
+                *key_sub = sub;
+                rest.copy_from_slice(&time.bytes());
+            }
+            cx.timed(Kind::Status, time, &key, 0)
+        }
+        None => cx.untimed(Kind::Status, 0),
+    };
+    let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+    match &information.content {
+        C::ExternalVoltage(raw) => {
+            report.power.external = Voltage::from_volts(f32::from(*raw) / 100.0).ok();
+        }
+        C::State(text) => note_state(&mut report, &crate::answer::ascii(text)),
+        C::Ports { ports, .. } => {
+            let bit = |bit: u8| ports >> bit & 1 == 1;
+            report.signals.extend([
+                Signal::named("gt06.door_open").bool(bit(0)),
+                Signal::named("gt06.door_trigger_high").bool(bit(1)),
+                Signal::named("gt06.door_input_high").bool(bit(2)),
+            ]);
+        }
+        C::Text(text) => report.text = Some(crate::answer::ascii(text).into()),
+        C::Satellites(satellites) => note_satellites(&mut report, satellites),
+        C::Numbers { imei, imsi, iccid } => {
+            let identity = report.identity_mut();
+            identity.imei = Some(alloc::format!("{imei}").into());
+            identity.imsi = Some(alloc::format!("{imsi}").into());
+            identity.iccid = Some(crate::message::digits(iccid).into());
+        }
+        C::Generation(generation) => report.signals.push(match generation {
+            0 => Signal::named("gt06.network_generation").text("2G"),
+            1 => Signal::named("gt06.network_generation").text("4G"),
+            other => number("gt06.network_generation", f64::from(*other), None),
+        }),
+        C::Fuel { text, .. } => {
+            let text = crate::answer::ascii(text);
+            note_fuel(&mut report, &text);
+            report.text = Some(text.into());
+        }
+        C::Tag { index, id, millivolts, temperature } => {
+            let by_tag = |mut signal: Signal| {
+                signal.source = Some(*index);
+                signal
+            };
+            report.signals.extend([
+                by_tag(Signal::named("gt06.tag_id").text(crate::parse::hex(id))),
+                by_tag(number("gt06.tag_battery", f64::from(*millivolts) / 1_000.0, Some("V"))),
+                by_tag(number(
+                    "gt06.tag_temperature",
+                    f64::from(*temperature) / 100.0,
+                    Some("°C"),
+                )),
+            ]);
+        }
+        C::Card(card) => {
+            let (driver, raw): (Box<str>, &[u8]) = match card {
+                Card::Text(text) => {
+                    let text_ascii = crate::answer::ascii(text);
+                    (text_ascii.trim_start_matches("RFID:").into(), text)
+                }
+                Card::Framed { id, .. } => (crate::parse::hex(id).into(), id),
+                Card::Raw(raw) => (crate::parse::hex(raw).into(), raw),
+            };
+            if let Card::Text(_) = card {
+                report.text = Some(crate::answer::ascii(raw).into());
+            }
+            report.identity_mut().driver = Some(driver);
+            report.events.push(Event::by_device(EventKind::CardSwiped, None));
+        }
+        C::Climate { temperature, humidity } => report.signals.extend([
+            number("gt06.temperature", f64::from(*temperature) / 10.0, Some("°C")),
+            number("gt06.humidity", f64::from(*humidity) / 10.0, Some("%")),
+        ]),
+        C::BluetoothMac(mac) => report.signals.push(
+            Signal::named("gt06.bluetooth_address")
+                .text(alloc::format!("{}", telemetry::MacAddress(*mac))),
+        ),
+        // A key is a secret: that it was sent is said, what it is stays in the raw frame.
+        C::BluetoothKey(_) => report
+            .signals
+            .push(Signal::named("gt06.bluetooth_key_sent").bool(true)),
+        C::Raw => {
+            report.signals.push(number("gt06.information_sub", f64::from(sub), None));
+            note_bytes(&mut report, "gt06.information_raw", &information.tail);
+        }
+    }
+    if !matches!(information.content, C::Raw) {
+        cx.note_tail(&mut report, &information.tail);
+    }
+    out(report);
+}
+
+/// `ALM1=C4;STA1=C0;DYD=01;ICCID=…`: switches in hexadecimal, numbers and settings as text.
+fn note_state(report: &mut Report, text: &str) {
+    const NUMBERS: [(&str, &str); 6] = [
+        ("ALM1", "gt06.alarm_switches_1"),
+        ("ALM2", "gt06.alarm_switches_2"),
+        ("ALM3", "gt06.alarm_switches_3"),
+        ("ALM4", "gt06.alarm_switches_4"),
+        ("STA1", "gt06.state_bits"),
+        ("DYD", "gt06.fuel_bits"),
+    ];
+    const TEXTS: [(&str, &str); 5] = [
+        ("SOS", "gt06.sos_numbers"),
+        ("CENTER", "gt06.center_number"),
+        ("FENCE", "gt06.fence"),
+        ("MODE", "gt06.mode"),
+        ("MIFI", "gt06.mifi"),
+    ];
+    for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
+        let (key, value) = (key.trim(), value.trim());
+        let name = |table: &[(&str, &'static str)]| {
+            table.iter().find(|(known, _)| *known == key).map(|(_, name)| *name)
+        };
+        if let Some(name) = name(&NUMBERS) {
+            let Ok(bits) = u8::from_str_radix(value, 16) else { continue };
+            report.signals.push(Signal::named(name).number(bits.into(), None));
+            match key {
+                "STA1" => report.io.armed = Some(bits & 0x80 != 0),
+                "DYD" => note_fuel_bits(report, bits),
+                _ => {}
+            }
+        } else if let Some(name) = name(&TEXTS) {
+            if !value.trim_matches(',').is_empty() {
+                report.signals.push(Signal::named(name).text(value));
+            }
+        } else if key == "ICCID" && !value.is_empty() {
+            report.identity_mut().iccid = Some(value.into());
+        }
+    }
+    report.text = Some(text.into());
+}
+
+/// DYD: bit 0 connected, 1 cut, 2 and 3 to be cut later (no fix; too fast).
+fn note_fuel_bits(report: &mut Report, bits: u8) {
+    if bits & 0b11 != 0 {
+        report.signals.push(Signal::named("gt06.fuel_cut").bool(bits & 0b10 != 0));
+    }
+    if bits & 0b1100 != 0 {
+        let why = if bits & 0b100 != 0 { "no fix" } else { "speed" };
+        report.signals.push(Signal::named("gt06.fuel_cut_deferred").text(why));
+    }
+}
+
+fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
+    let systems = [
+        (
+            Some(&satellites.gps),
+            ["gt06.gps_state", "gt06.gps_used", "gt06.gps_visible", "gt06.gps_strengths"],
+        ),
+        (
+            satellites.bds.as_ref(),
+            ["gt06.bds_state", "gt06.bds_used", "gt06.bds_visible", "gt06.bds_strengths"],
+        ),
+    ];
+    for (system, [state, used, visible, strengths]) in systems {
+        let Some(system) = system else { continue };
+        if let Some(raw) = system.state {
+            report.signals.push(Signal::named(state).text(state_name(raw)));
+        }
+        let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).into();
+        report.signals.extend([
+            Signal::named(used).number(count(&system.used), None),
+            Signal::named(visible).number(count(&system.visible), None),
+        ]);
+        let mut list = alloc::string::String::new();
+        for strength in system.used.iter().chain(&system.visible) {
+            if !list.is_empty() {
+                list.push(' ');
+            }
+            list.push_str(&alloc::format!("{strength}"));
+        }
+        if !list.is_empty() {
+            report.signals.push(Signal::named(strengths).text(list));
+        }
+    }
+    if let Some(extension) = satellites.extension.as_deref().filter(|bytes| !bytes.is_empty()) {
+        note_bytes(report, "gt06.satellites_extension", extension);
+    }
+}
+
+/// `!AIOIL,address,level,temperature,version,reserved,measured,motion,…,sum`; of the level and of
+/// what was measured no text says the unit.
+fn note_fuel(report: &mut Report, text: &str) {
+    const FIELDS: [(usize, &str, Option<&str>); 3] = [
+        (2, "gt06.fuel_probe_level", None),
+        (3, "gt06.fuel_probe_temperature", Some("°C")),
+        (6, "gt06.fuel_probe_measured", None),
+    ];
+    let source = text.split(',').nth(1).and_then(|address| u8::from_str_radix(address, 16).ok());
+    for (at, name, unit) in FIELDS {
+        let Some(value) = text.split(',').nth(at) else { continue };
+        let mut signal = Signal::named(name);
+        signal.source = source;
+        match value.trim().parse::<f64>() {
+            Ok(value) => report.signals.push(signal.number(value, unit)),
+            Err(_) if value.is_empty() => {
+                signal.state = Some(SignalState::NotAvailable);
+                report.signals.push(signal);
+            }
+            Err(_) => report.signals.push(signal.text(value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::field::{DateTime, TerminalId};
+    use crate::message::testing::{report, signal};
+
+    fn information(sub: u8, content: InformationContent) -> Information {
+        Information { sub: Some(sub), content, tail: Bytes::new() }
+    }
+
+    #[test]
+    fn state_text_gives_switches_fuel_and_card_number() {
+        let text = b"ALM1=C4;ALM2=CC;STA1=C0;DYD=0A;SOS=,,;CENTER=123;ICCID=89860000000000000001;;";
+        let r = report(information(4, InformationContent::State(Bytes::from_static(text))));
+        assert_eq!(signal(&r, "gt06.alarm_switches_1").unwrap(), "196");
+        assert_eq!(r.io.armed, Some(true));
+        assert_eq!(signal(&r, "gt06.fuel_cut").unwrap(), "true");
+        assert_eq!(signal(&r, "gt06.fuel_cut_deferred").unwrap(), "speed");
+        assert_eq!(signal(&r, "gt06.sos_numbers"), None, "no numbers, no signal");
+        assert_eq!(signal(&r, "gt06.center_number").unwrap(), "123");
+        assert_eq!(r.identity.unwrap().iccid.as_deref(), Some("89860000000000000001"));
+        assert!(r.text.unwrap().starts_with("ALM1=C4"));
+    }
+
+    #[test]
+    fn a_door_has_its_own_time_and_so_its_own_identity() {
+        let time = DateTime { year: 22, month: 9, day: 9, hour: 8, minute: 8, second: 28 };
+        let ports = InformationContent::Ports { time: Some(time), ports: 0b101 };
+        let r = report(information(5, ports.clone()));
+        assert_eq!(signal(&r, "gt06.door_open").unwrap(), "true");
+        assert_eq!(signal(&r, "gt06.door_trigger_high").unwrap(), "false");
+        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 9, 9, 8, 8, 28));
+        assert_eq!(report(information(5, ports)).id, r.id, "sent again: the same");
+        let later = DateTime { second: 29, ..time };
+        let later = InformationContent::Ports { time: Some(later), ports: 0b101 };
+        assert_ne!(report(information(5, later)).id, r.id);
+    }
+
+    #[test]
+    fn numbers_lose_their_padding() {
+        let r = report(information(
+            0x0a,
+            InformationContent::Numbers {
+                imei: TerminalId::from_digits("123456789012345").unwrap(),
+                imsi: TerminalId::from_digits("460046350100000").unwrap(),
+                iccid: [0x89, 0x86, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1f],
+            },
+        ));
+        let identity = r.identity.unwrap();
+        assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
+        assert_eq!(identity.imsi.as_deref(), Some("460046350100000"));
+        assert_eq!(identity.iccid.as_deref(), Some("8986000000000000001"));
+    }
+
+    #[test]
+    fn a_fuel_probe_names_its_values() {
+        let text = Bytes::from_static(b"!AIOIL,02,025.900,025.400,519J,0200,027.140,0,00,0,9F");
+        let r = report(information(0x0d, InformationContent::Fuel { time: None, text }));
+        assert_eq!(signal(&r, "gt06.fuel_probe_level").unwrap(), "25.9");
+        assert_eq!(signal(&r, "gt06.fuel_probe_temperature").unwrap(), "25.4");
+        assert_eq!(signal(&r, "gt06.fuel_probe_measured").unwrap(), "27.14");
+        assert_eq!(r.signals[0].source, Some(2));
+    }
+
+    #[test]
+    fn cards_climate_and_voltages_have_their_places() {
+        let card = |card| report(information(0x1b, InformationContent::Card(card)));
+        let r = card(Card::Text(Bytes::from_static(b"RFID:00AB\r\n")));
+        assert_eq!(r.identity.as_ref().unwrap().driver.as_deref(), Some("00AB"));
+        assert_eq!(r.events[0].kind, EventKind::CardSwiped);
+        let r = card(Card::Framed { kind: 8, id: [0x42, 0x77, 0xef, 0xef], check: 0x35 });
+        assert_eq!(r.identity.as_ref().unwrap().driver.as_deref(), Some("4277efef"));
+
+        let climate = InformationContent::Climate { temperature: -51, humidity: 750 };
+        let r = report(information(0x1e, climate));
+        assert_eq!(signal(&r, "gt06.temperature").unwrap(), "-5.1");
+        assert_eq!(signal(&r, "gt06.humidity").unwrap(), "75");
+
+        let r = report(Information::voltage(1_259));
+        assert_eq!(r.power.external.unwrap().as_volts(), 12.59);
+    }
+
+    #[test]
+    fn sub_types_that_nobody_knows_are_seen_raw() {
+        let raw = Information {
+            sub: Some(0xee),
+            content: InformationContent::Raw,
+            tail: Bytes::from_static(&[1, 0xab]),
+        };
+        let r = report(raw);
+        assert_eq!(signal(&r, "gt06.information_sub").unwrap(), "238");
+        assert_eq!(signal(&r, "gt06.information_raw").unwrap(), "01ab");
+        assert_eq!(r.io.ignition_source, None::<IgnitionSource>);
+    }
+}

@@ -1,0 +1,79 @@
+//! 0x61, position with a driver's key (DT16E with iButton).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 8 | terminal id | [`TerminalId`] |
+//! | 8 | 18 | position | [`Gps`] |
+//! | 26 | 9, 10 | cell | [`Cell`] with a cell id of 4 |
+//! | 35 | 6 | key | the key's number; all zero: none |
+//!
+//! L 2E. Seen on devices.
+
+use alloc::string::ToString;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, TerminalId};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with a driver's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyLocation {
+    /// Who.
+    pub id: TerminalId,
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// The number of the key.
+    pub key: [u8; 6],
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for KeyLocation {
+    const NAME: &'static str = "key_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let id = TerminalId(r.array("terminal id")?);
+        r.note(|| id.to_string());
+        Ok(Self {
+            id,
+            gps: Gps::decode(r)?,
+            cell: Cell::decode(r, CellForm::L9c)?,
+            key: r.array("key")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.id.0);
+        self.gps.encode(out);
+        self.cell.encode(out);
+        out.put_slice(&self.key);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x61
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x61).gps(&self.gps);
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        report.identity_mut().imei = Some(self.id.to_string().into());
+        report.identity_mut().driver = super::card_number(&self.key);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

@@ -1,0 +1,472 @@
+//! 0x12 and 0x22, location: position, one cell, and what follows by length.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 8, 9 | cell | [`Cell`]; 9 with a wide MNC, or on Seeworld (0x22, L 2F) |
+//! | 26 | | rest | by its length, as below |
+//!
+//! | rest | L | content |
+//! |---|---|---|
+//! | 0 | 1F | nothing |
+//! | 2 | 21 | reserved or language; on Benway inputs |
+//! | 3 | 22 | [`Trailer`] |
+//! | 4 | 23 | mileage 4 |
+//! | 5 | 24 | terminal information 1, volts/100 2, signal 1, extension 1 (VXT01, R31) |
+//! | 7 | 26 | [`Trailer`], mileage 4 |
+//! | 7 + N | ≥71 | mileage 4, N 1, card N, alarm 1, swiped 1 (GT06E with card reader, N = 75) |
+//! | 9 + N | ≥29 | mileage 4, N 1, card N, alarm 1, card state 1, driving time 2 (Wetrust) |
+//! | 12 | 2B | terminal information 1, volts/100 2, signal 1, alarm 1, fuel 2, °C 1 (bit 7 sign), mileage/10 m 4 (S5) |
+//! | 15 | 2F | [`Trailer`], mileage 4, trip time 4, temperature 2, humidity 2 (Seeworld) |
+//!
+//! All L one more with a wide MNC. L 1F to 26: Concox and GT06N manuals; the others seen on
+//! devices. 0x22 is specified in UTC, 0x12 does not say. Any other rest is kept as it is.
+
+use alloc::format;
+use alloc::string::String;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, TerminalInfo, Trailer};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// 0x12 or 0x22.
+    pub number: u8,
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Option<Cell>,
+    /// What follows.
+    pub rest: LocationRest,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What follows behind a location's cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocationRest {
+    /// Nothing that is known.
+    Nothing,
+    /// Reserved or language; on Benway inputs.
+    Word(u16),
+    /// Why it was sent.
+    Trailer(Trailer),
+    /// Mileage.
+    Mileage(u32),
+    /// Why it was sent, and mileage.
+    TrailerMileage(Trailer, u32),
+    /// VXT01, R31.
+    Status {
+        /// Switches.
+        terminal: TerminalInfo,
+        /// Volts × 100.
+        voltage: u16,
+        /// Mobile signal.
+        signal: u8,
+        /// Unknown.
+        extension: u8,
+    },
+    /// S5.
+    Fuel {
+        /// Switches.
+        terminal: TerminalInfo,
+        /// Volts × 100.
+        voltage: u16,
+        /// Mobile signal.
+        signal: u8,
+        /// Alarm.
+        alarm: u8,
+        /// Fuel sensor, unit unknown.
+        fuel: u16,
+        /// Degrees Celsius, bit 7 is the sign.
+        temperature: u8,
+        /// Tens of metres.
+        mileage: u32,
+    },
+    /// GT06E with card reader, Wetrust.
+    Card {
+        /// Metres.
+        mileage: u32,
+        /// ASCII, padded with blanks.
+        card: Bytes,
+        /// Alarm.
+        alarm: u8,
+        /// Whether, or which way, the card was swiped.
+        state: u8,
+        /// Wetrust.
+        driving_time: Option<u16>,
+    },
+    /// Seeworld.
+    Climate {
+        /// Why it was sent.
+        trailer: Trailer,
+        /// Metres.
+        mileage: u32,
+        /// Seconds.
+        trip: u32,
+        /// Bit 15 is the sign; unit by model.
+        temperature: u16,
+        /// Unit by model.
+        humidity: u16,
+    },
+}
+
+impl Location {
+    /// A location with the usual trailer: 0x22.
+    #[must_use]
+    pub const fn new(gps: Gps, cell: Cell, trailer: Trailer) -> Self {
+        Self {
+            number: 0x22,
+            gps,
+            cell: Some(cell),
+            rest: LocationRest::Trailer(trailer),
+            tail: Bytes::new(),
+        }
+    }
+}
+
+impl Body for Location {
+    const NAME: &'static str = "location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    #[inline]
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short() && !cx.body.is_empty() && !super::location_with_id::is_shape(cx) && !super::status_location::is_shape(cx)
+    }
+
+    #[inline]
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let cell = decode_cell(r, cx)?;
+        let rest = match r.remaining() {
+            0 => LocationRest::Nothing,
+            3 => LocationRest::Trailer(Trailer::decode(r)?),
+            7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
+            _ => decode_rare_rest(r)?,
+        };
+        Ok(Self {
+            number: cx.number(),
+            gps,
+            cell,
+            rest,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        if let Some(cell) = self.cell {
+            cell.encode(out);
+        }
+        self.rest.encode(out);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[inline]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(self.number)
+            .gps(&self.gps)
+            .upload_mode(self.rest.trailer().map(|trailer| trailer.upload_mode));
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
+        self.rest.normalize(&mut report, cx.dialect());
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+#[inline]
+fn decode_cell<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Option<Cell>, DecodeError> {
+    let form = match r.peek() {
+        // A bare position, as some send that have no network registration.
+        [] => return Ok(None),
+        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 && *high & 0x80 == 0 => CellForm::L9c,
+        _ => CellForm::L8,
+    };
+    Cell::decode(r, form).map(Some)
+}
+
+fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
+    let mileage = r.u32("mileage")?;
+    r.note(|| format!("{mileage} m"));
+    Ok(mileage)
+}
+
+#[inline(never)]
+fn decode_rare_rest<T: Trace>(r: &mut Reader<'_, T>) -> Result<LocationRest, DecodeError> {
+    let left = r.remaining();
+    // A card's length and its bytes agree with the length of the frame, or it is no card.
+    let card = match r.peek() {
+        [_, _, _, _, n, card @ ..] => card
+            .get(..usize::from(*n))
+            .filter(|card| card.iter().all(|b| (0x20..0x7f).contains(b)))
+            .map(<[u8]>::len),
+        _ => None,
+    };
+    Ok(match (left, card) {
+        (2, _) => LocationRest::Word(r.u16("reserved")?),
+        (4, _) => LocationRest::Mileage(mileage(r)?),
+        (5, _) => LocationRest::Status {
+            terminal: terminal(r)?,
+            voltage: voltage(r)?,
+            signal: crate::field::signal(r)?,
+            extension: r.u8("extension")?,
+        },
+        (left, Some(n)) if n > 0 && (left == n + 7 || left == n + 9) => {
+            let mileage = mileage(r)?;
+            r.u8("card length")?;
+            let card = r.bytes("card", n)?;
+            r.note(|| String::from_utf8_lossy(&card).into_owned());
+            LocationRest::Card {
+                mileage,
+                card,
+                alarm: r.u8("alarm")?,
+                state: r.u8("card state")?,
+                driving_time: if left == n + 9 { Some(r.u16("driving time")?) } else { None },
+            }
+        }
+        (12, _) => LocationRest::Fuel {
+            terminal: terminal(r)?,
+            voltage: voltage(r)?,
+            signal: crate::field::signal(r)?,
+            alarm: r.u8("alarm")?,
+            fuel: r.u16("fuel")?,
+            temperature: r.u8("temperature")?,
+            mileage: r.u32("mileage")?,
+        },
+        (15, _) => LocationRest::Climate {
+            trailer: Trailer::decode(r)?,
+            mileage: mileage(r)?,
+            trip: r.u32("trip time")?,
+            temperature: r.u16("temperature")?,
+            humidity: r.u16("humidity")?,
+        },
+        _ => LocationRest::Nothing,
+    })
+}
+
+fn terminal<T: Trace>(r: &mut Reader<'_, T>) -> Result<TerminalInfo, DecodeError> {
+    let terminal = TerminalInfo(r.u8("terminal information")?);
+    r.note(|| terminal.describe());
+    Ok(terminal)
+}
+
+fn voltage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u16, DecodeError> {
+    let voltage = r.u16("voltage")?;
+    r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
+    Ok(voltage)
+}
+
+impl LocationRest {
+    /// The trailer, where there is one.
+    #[inline]
+    #[must_use]
+    pub const fn trailer(&self) -> Option<Trailer> {
+        match self {
+            Self::Trailer(trailer)
+            | Self::TrailerMileage(trailer, _)
+            | Self::Climate { trailer, .. } => Some(*trailer),
+            _ => None,
+        }
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Nothing => {}
+            Self::Word(word) => out.put_u16(*word),
+            Self::Trailer(trailer) => trailer.encode(out),
+            Self::Mileage(mileage) => out.put_u32(*mileage),
+            Self::TrailerMileage(trailer, mileage) => {
+                trailer.encode(out);
+                out.put_u32(*mileage);
+            }
+            Self::Status {
+                terminal,
+                voltage,
+                signal,
+                extension,
+            } => {
+                out.put_u8(terminal.0);
+                out.put_u16(*voltage);
+                out.put_slice(&[*signal, *extension]);
+            }
+            Self::Fuel {
+                terminal,
+                voltage,
+                signal,
+                alarm,
+                fuel,
+                temperature,
+                mileage,
+            } => {
+                out.put_u8(terminal.0);
+                out.put_u16(*voltage);
+                out.put_slice(&[*signal, *alarm]);
+                out.put_u16(*fuel);
+                out.put_u8(*temperature);
+                out.put_u32(*mileage);
+            }
+            Self::Card {
+                mileage,
+                card,
+                alarm,
+                state,
+                driving_time,
+            } => {
+                out.put_u32(*mileage);
+                out.put_u8(u8::try_from(card.len()).unwrap_or(u8::MAX));
+                out.put_slice(card);
+                out.put_slice(&[*alarm, *state]);
+                out.extend((*driving_time).into_iter().flat_map(u16::to_be_bytes));
+            }
+            Self::Climate {
+                trailer,
+                mileage,
+                trip,
+                temperature,
+                humidity,
+            } => {
+                trailer.encode(out);
+                out.put_u32(*mileage);
+                out.put_u32(*trip);
+                out.put_u16(*temperature);
+                out.put_u16(*humidity);
+            }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[inline]
+    fn normalize(&self, report: &mut telemetry::Report, dialect: crate::Dialect) {
+        match self {
+            Self::Nothing => {}
+            Self::Trailer(trailer) => trailer.normalize(report),
+            Self::TrailerMileage(trailer, mileage) => {
+                trailer.normalize(report);
+                report.odometer_m = Some((*mileage).into());
+            }
+            Self::Mileage(mileage) => report.odometer_m = Some((*mileage).into()),
+            _ => self.normalize_rare(report, dialect),
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize_rare(&self, report: &mut telemetry::Report, dialect: crate::Dialect) {
+        use crate::Dialect;
+        use crate::field::{Alarm, note_signal};
+        use telemetry::{IgnitionSource, Signal, Voltage};
+
+        let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
+        let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+        match self {
+            Self::Word(word) if dialect == Dialect::Benway => {
+                report
+                    .io
+                    .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
+                report.io.inputs = telemetry::Switches::from_bits(u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15), 2);
+                report.signals.push(if word & 0x1000 != 0 {
+                    let degrees = f64::from(word & 0x1ff);
+                    let signed = if word & 0x200 == 0 { degrees } else { -degrees };
+                    number("gt06.temperature", signed, Some("°C"))
+                } else if word & 0x2000 != 0 {
+                    number("gt06.adc", f64::from(word & 0x3ff), Some("V"))
+                } else {
+                    number("gt06.adc", f64::from(word & 0x3ff) / 10.0, Some("V"))
+                });
+            }
+            // Reserved, or the language.
+            Self::Word(0..=2) => {}
+            Self::Word(word) => report
+                .signals
+                .push(number("gt06.reserved_word", (*word).into(), None)),
+            Self::Status {
+                terminal,
+                voltage,
+                signal,
+                ..
+            } => {
+                terminal.normalize(report);
+                report.power.external = volts(*voltage);
+                note_signal(report, *signal);
+            }
+            Self::Fuel {
+                terminal,
+                voltage,
+                signal,
+                alarm,
+                fuel,
+                temperature,
+                mileage,
+            } => {
+                terminal.normalize(report);
+                report.power.external = volts(*voltage);
+                note_signal(report, *signal);
+                if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
+                    alarm.normalize(report);
+                }
+                report.odometer_m = Some(f64::from(*mileage) * 10.0);
+                let degrees = f64::from(temperature & 0x7f);
+                let signed = if temperature & 0x80 == 0 { degrees } else { -degrees };
+                report.signals.extend([
+                    number("gt06.fuel_raw", (*fuel).into(), None),
+                    number("gt06.temperature", signed, Some("°C")),
+                ]);
+            }
+            Self::Card {
+                mileage,
+                card,
+                alarm,
+                driving_time,
+                ..
+            } => {
+                report.odometer_m = Some((*mileage).into());
+                let card = String::from_utf8_lossy(card);
+                if !card.trim().is_empty() {
+                    report.identity_mut().driver = Some(card.trim().into());
+                }
+                if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
+                    alarm.normalize(report);
+                }
+                if let Some(time) = driving_time {
+                    report
+                        .signals
+                        .push(number("gt06.driving_time", (*time).into(), None));
+                }
+            }
+            Self::Climate {
+                trailer,
+                mileage,
+                trip,
+                temperature,
+                humidity,
+            } => {
+                trailer.normalize(report);
+                report.odometer_m = Some((*mileage).into());
+                // The unit is 1 or 0.01, by model, and nothing says which.
+                let magnitude = f64::from(temperature & 0x7fff);
+                let signed = if temperature & 0x8000 == 0 { magnitude } else { -magnitude };
+                report.signals.extend([
+                    number("gt06.trip_time", (*trip).into(), Some("s")),
+                    number("gt06.temperature_raw", signed, None),
+                    number("gt06.humidity_raw", (*humidity).into(), None),
+                ]);
+            }
+            Self::Nothing | Self::Trailer(_) | Self::TrailerMileage(..) | Self::Mileage(_) => {}
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! 0xA2, L 40, position with status (Lynkworld LW2G, LW4G).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`], UTC |
+//! | 18 | 15, 16 | cell | [`Cell`] |
+//! | 33 | 1 | network | kind of network |
+//! | 34 | 1 | terminal information | [`TerminalInfo`] |
+//! | 35 | 2 | supply | volts × 100 |
+//! | 37 | 1 | battery | level or percent |
+//! | 38 | 1 | mobile signal | |
+//! | 39 | 1 | alarm | Lynkworld's codes |
+//! | 40 | 1 | language | 0: no reply wanted |
+//! | 41 | 4 | mileage | metres |
+//! | 45 | 4 | working time | seconds |
+//! | 49 | 8 | id | number of a card or key; all zero: none |
+//! | 57 | 2 | inputs | unknown |
+//!
+//! Seen on devices. Other models send cells and WiFi stations under 0xA2, in other lengths; this
+//! one is told by its length and by a country code where it belongs.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{
+    Cell, CellForm, Gps, TerminalInfo, alarm_meaning, battery, centivolts, is_mcc, is_time,
+    mileage, signal, terminal,
+};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LynkworldLocation {
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// Kind of network.
+    pub network: u8,
+    /// Switches.
+    pub terminal: TerminalInfo,
+    /// Volts × 100.
+    pub supply: u16,
+    /// Battery: a level, or percent.
+    pub raw_battery: u8,
+    /// Mobile signal.
+    pub raw_signal: u8,
+    /// Alarm.
+    pub raw_alarm: u8,
+    /// Language; 0: no reply wanted.
+    pub raw_language: u8,
+    /// Metres.
+    pub mileage: u32,
+    /// Seconds.
+    pub working_time: u32,
+    /// Number of a card or key.
+    pub card: [u8; 8],
+    /// Unknown.
+    pub inputs: u16,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for LynkworldLocation {
+    const NAME: &'static str = "lynkworld_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        let has_length = match cx.body.get(Gps::LEN) {
+            Some(mcc) if mcc & 0x80 == 0 => cx.length() == 0x40,
+            Some(_) => cx.length() == 0x41,
+            None => false,
+        };
+        let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
+        cx.is_short()
+            && has_length
+            && is_time(cx.body, 0)
+            && (is_mcc(cx.body, Gps::LEN) || no_cell)
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            gps: Gps::decode(r)?,
+            cell: Cell::decode(r, CellForm::L15)?,
+            network: r.u8("network")?,
+            terminal: terminal(r)?,
+            supply: centivolts(r, "supply")?,
+            raw_battery: battery(r)?,
+            raw_signal: signal(r)?,
+            raw_alarm: {
+                let alarm = r.u8("alarm")?;
+                r.note(|| alarm_meaning(alarm.into()).into());
+                alarm
+            },
+            raw_language: r.u8("language")?,
+            mileage: mileage(r)?,
+            working_time: {
+                let seconds = r.u32("working time")?;
+                r.note(|| format!("{seconds} s"));
+                seconds
+            },
+            card: r.array("card")?,
+            inputs: r.u16("inputs")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        self.cell.encode(out);
+        out.put_slice(&[self.network, self.terminal.0]);
+        out.put_u16(self.supply);
+        out.put_slice(&[self.raw_battery, self.raw_signal, self.raw_alarm, self.raw_language]);
+        out.put_u32(self.mileage);
+        out.put_u32(self.working_time);
+        out.put_slice(&self.card);
+        out.put_u16(self.inputs);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0xa2
+    }
+
+    /// An alarm is acknowledged once it is stored, unless it says that it wants no reply.
+    fn answer(&self) -> Answer {
+        match (self.raw_alarm, self.raw_language) {
+            (0, _) => Answer::ByPolicy,
+            (_, 0) => Answer::Silent,
+            _ => Answer::WhenDelivered,
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use crate::Dialect;
+        use crate::field::{Alarm, note_battery, note_signal, volts};
+        use telemetry::{Kind, Signal};
+
+        let key = crate::normalize::Key::new(0xa2)
+            .gps(&self.gps)
+            .alarm(Some(self.raw_alarm.into()));
+        // Only Lynkworld sends this, whatever the profile says.
+        let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
+        let kind = if alarm.is_some() { Kind::Alarm } else { Kind::Location };
+        let mut report = cx.positioned(kind, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        self.terminal.normalize(&mut report);
+        report.power.external = volts(self.supply);
+        note_battery(&mut report, self.raw_battery);
+        note_signal(&mut report, self.raw_signal);
+        if let Some(alarm) = alarm {
+            alarm.normalize(&mut report);
+        }
+        report.odometer_m = Some(self.mileage.into());
+        report.vehicle_mut().engine_hours_s = Some(self.working_time.into());
+        if let Some(card) = super::card_number(&self.card) {
+            report.identity_mut().driver = Some(card);
+        }
+        let number = |name, value: f64| Signal::named(name).number(value, None);
+        report.signals.extend([
+            number("gt06.network_raw", self.network.into()),
+            number("gt06.inputs_raw", self.inputs.into()),
+        ]);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

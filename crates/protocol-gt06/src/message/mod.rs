@@ -1,0 +1,408 @@
+//! The messages: one struct each, in a file each.
+//!
+//! Adding one is a file (`message/NAME.rs`, with a type that implements [`Body`]) and a line in
+//! the table below.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::explain::Field;
+use crate::frame::{self, Frame, Head, Start};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+use crate::{DecodeError, Dialect, explain};
+
+/// What a message's decoder may know besides the bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The frame without its bytes.
+    pub head: &'a Head,
+    /// The body.
+    pub body: &'a [u8],
+    /// The family of devices.
+    pub dialect: Dialect,
+}
+
+impl Context<'_> {
+    /// The message's number.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.head.number()
+    }
+
+    /// The L of the manuals' tables: the length that a truthful frame with this body announces.
+    #[inline]
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.body.len() + 5
+    }
+
+    /// Whether the frame starts with `78 78` and has a serial and a checksum.
+    #[inline]
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        matches!(self.head.start(), Start::Short) && self.head.serial().is_some()
+    }
+
+    /// Whether the frame starts with `79 79`.
+    #[inline]
+    #[must_use]
+    pub const fn is_long(&self) -> bool {
+        matches!(self.head.start(), Start::Long)
+    }
+}
+
+/// Which way a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From a device to a server.
+    Device,
+    /// From a server to a device. Devices send such ones back as echoes; they say nothing.
+    Server,
+}
+
+impl Direction {
+    /// `device` or `server`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// One message: how its body is read and written, what it is answered, and what it says.
+///
+/// A message keeps all that was sent: raw integers, unknown bits, bytes behind what is known. So
+/// `encode` writes what `decode` read.
+pub trait Body: Sized {
+    /// The name, in lower case.
+    const NAME: &'static str;
+
+    /// The answer where the body cannot be read, and what [`Body::answer`] is without more.
+    const ANSWER: Answer = Answer::Silent;
+
+    /// Whether a frame with one of the type's numbers is this message: by start, length, content
+    /// or dialect. Unless stated otherwise: a `78 78` frame with serial and checksum.
+    #[inline]
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short() && !cx.body.is_empty()
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError>;
+
+    /// Writes the body.
+    fn encode(&self, out: &mut BytesMut);
+
+    /// The message's number.
+    fn number(&self) -> u8;
+
+    /// How its frames start.
+    #[inline]
+    fn start(&self) -> Start {
+        Start::Short
+    }
+
+    /// What it is answered.
+    #[inline]
+    fn answer(&self) -> Answer {
+        Self::ANSWER
+    }
+
+    /// Which way it travels.
+    #[inline]
+    fn direction(&self) -> Direction {
+        Direction::Device
+    }
+
+    /// What it says, as reports.
+    #[cfg(feature = "telemetry")]
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut dyn FnMut(telemetry::Report));
+}
+
+/// What to do with the type that a frame's number stands for.
+trait Visitor {
+    type Output;
+    fn visit<B: Body + Into<Message>>(self) -> Self::Output;
+    fn unknown(self) -> Self::Output;
+}
+
+macro_rules! messages {
+    ($($module:ident: $($number:pat_param)|+ => $variant:ident,)*) => {
+        $(mod $module;)*
+        $(pub use $module::*;)*
+
+        /// A message.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Message {
+            $(#[doc = concat!("See [`", stringify!($variant), "`](struct@", stringify!($variant), ").")]
+            $variant($variant),)*
+            /// A well-formed frame with a number, length or content that no decoder knows.
+            Unknown(Unknown),
+        }
+
+        $(impl From<$variant> for Message {
+            #[inline]
+            fn from(body: $variant) -> Self {
+                Self::$variant(body)
+            }
+        })*
+
+        #[inline]
+        fn dispatch<V: Visitor>(cx: &Context<'_>, visitor: V) -> V::Output {
+            match cx.number() {
+                $($($number)|+ if <$variant as Body>::accepts(cx) => visitor.visit::<$variant>(),)*
+                _ => visitor.unknown(),
+            }
+        }
+
+        macro_rules! each {
+            ($message:expr, $body:ident => $does:expr) => {
+                match $message {
+                    $(Message::$variant($body) => $does,)*
+                    Message::Unknown($body) => $does,
+                }
+            };
+        }
+    };
+}
+
+// One line a message: file, numbers, type. The first line whose type accepts the frame wins.
+messages! {
+    // What only servers send comes first: echoes of it must not be taken for a device's words.
+    acknowledgement: _ => Acknowledgement,
+    command: 0x80 => Command,
+    address_reply: 0x17 | 0x97 => AddressReply,
+    time_answer: 0x8a => TimeAnswer,
+    // By number.
+    login: 0x01 => Login,
+    location: 0x12 | 0x22 => Location,
+    location_with_id: 0x12 => LocationWithId,
+    status_location: 0x22 => StatusLocation,
+    heartbeat: 0x13 | 0x23 => Heartbeat,
+    alarm: 0x16 | 0x26 => AlarmReport,
+    time_request: 0x8a => TimeRequest,
+}
+
+/// A well-formed frame that no decoder knows; its body is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The number.
+    pub number: u8,
+    /// How the frame starts.
+    pub start: Start,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Body for Unknown {
+    const NAME: &'static str = "unknown";
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: cx.number(),
+            start: cx.head.start(),
+            body: r.take_rest("body"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.body);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Unknown `78 78` frames are acknowledged, once they are stored; `79 79` ones are not.
+    fn answer(&self) -> Answer {
+        match self.start {
+            Start::Short => Answer::WhenDelivered,
+            Start::Long | Start::Wide => Answer::Silent,
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::Unknown, 0);
+        report.raw = Some(self.body.as_ref().into());
+        out(report);
+    }
+}
+
+struct Decode<'a, 'c, T: Trace> {
+    reader: Reader<'a, T>,
+    cx: &'c Context<'c>,
+}
+
+impl<T: Trace> Visitor for Decode<'_, '_, T> {
+    type Output = Result<Message, DecodeError>;
+
+    #[inline]
+    fn visit<B: Body + Into<Message>>(self) -> Self::Output {
+        let mut reader = self.reader.named(B::NAME);
+        B::decode(&mut reader, self.cx).map(Into::into)
+    }
+
+    fn unknown(self) -> Self::Output {
+        let mut reader = self.reader.named(Unknown::NAME);
+        Unknown::decode(&mut reader, self.cx).map(Message::Unknown)
+    }
+}
+
+struct Unread;
+
+impl Visitor for Unread {
+    type Output = (&'static str, Answer);
+
+    fn visit<B: Body + Into<Message>>(self) -> Self::Output {
+        (B::NAME, B::ANSWER)
+    }
+
+    fn unknown(self) -> Self::Output {
+        (Unknown::NAME, Answer::Silent)
+    }
+}
+
+impl Message {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// When the body cannot be read: which field, and at which byte of the frame.
+    #[inline]
+    pub fn decode(frame: &Frame, dialect: Dialect) -> Result<Self, DecodeError> {
+        decode_traced(
+            frame.head(),
+            frame.raw(),
+            Some(frame.raw()),
+            dialect,
+            &mut (),
+        )
+    }
+
+    /// Reads a frame that lies in a slice, as [`frame::find`] found it. Opaque parts are copied.
+    ///
+    /// # Errors
+    /// As for [`Message::decode`].
+    #[inline]
+    pub fn decode_slice(head: &Head, raw: &[u8], dialect: Dialect) -> Result<Self, DecodeError> {
+        decode_traced(head, raw, None, dialect, &mut ())
+    }
+
+    /// Reads a frame and tells of every byte what it is: each is covered exactly once.
+    pub fn explain(frame: &Frame, dialect: Dialect) -> (Result<Self, DecodeError>, Vec<Field>) {
+        explain::explain(frame, |trace| {
+            decode_traced(frame.head(), frame.raw(), Some(frame.raw()), dialect, trace)
+        })
+    }
+
+    /// How a frame is answered whose body cannot be read, and its message's name.
+    pub(crate) fn unread(frame: &Frame, dialect: Dialect) -> (&'static str, Answer) {
+        let cx = Context {
+            head: frame.head(),
+            body: frame.body(),
+            dialect,
+        };
+        dispatch(&cx, Unread)
+    }
+
+    /// Writes the message as a frame with this serial number.
+    pub fn encode(&self, serial: u16, out: &mut BytesMut) {
+        frame::encode(self.start(), self.number(), serial, out, |out| {
+            self.encode_body(out);
+        });
+    }
+
+    /// The message as a frame with this serial number.
+    #[must_use]
+    pub fn to_bytes(&self, serial: u16) -> Bytes {
+        let mut out = BytesMut::new();
+        self.encode(serial, &mut out);
+        out.freeze()
+    }
+
+    /// Writes the body alone.
+    pub fn encode_body(&self, out: &mut BytesMut) {
+        each!(self, body => body.encode(out));
+    }
+
+    /// The message's number.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        each!(self, body => body.number())
+    }
+
+    /// How its frames start.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        each!(self, body => body.start())
+    }
+
+    /// The message's name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        fn name<B: Body>(_: &B) -> &'static str {
+            B::NAME
+        }
+        each!(self, body => name(body))
+    }
+
+    /// What it is answered.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        each!(self, body => body.answer())
+    }
+
+    /// Which way it travels.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        each!(self, body => body.direction())
+    }
+
+    /// What it says, as reports; none for a server's message.
+    #[cfg(feature = "telemetry")]
+    #[inline]
+    pub fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        each!(self, body => body.normalize(cx, out));
+    }
+}
+
+#[inline]
+fn decode_traced<T: Trace>(
+    head: &Head,
+    raw: &[u8],
+    owner: Option<&Bytes>,
+    dialect: Dialect,
+    trace: &mut T,
+) -> Result<Message, DecodeError> {
+    let Range { start, end } = head.body();
+    let body = raw.get(start..end).unwrap_or_default();
+    let cx = Context {
+        head,
+        body,
+        dialect,
+    };
+    let reader = Reader::new(body, start, head.number(), owner, trace);
+    dispatch(&cx, Decode { reader, cx: &cx })
+}

@@ -1,0 +1,332 @@
+//! 0x70, a list of modules (CT10, JM-LL01, JM-LL02, VL103).
+//!
+//! Under `79 79`: id 2, length 2, data, repeated to the end.
+//!
+//! | id | data |
+//! |---|---|
+//! | 0000 | transfer type 1 |
+//! | 0001, 0002, 0003 | IMEI 8, IMSI 8, ICCID 10, as digits |
+//! | 0009, 000A, 000B | satellites used, visible, strengths |
+//! | 0011 | MCC 2, MNC 2, area 2, cell 3, signal 1 |
+//! | 0012 | neighbour cells: kept raw |
+//! | 0016 | CSQ 1 |
+//! | 0018 | battery, volts/100 2 |
+//! | 0028, 0029 | HDOP × 10 1, uploads 4 |
+//! | 002A | high half tamper, low half door or light button |
+//! | 002B | boot reason 1 |
+//! | 002C | time of the report 4, Unix |
+//! | 002E | odometer 4, metres |
+//! | 0030, 0031 | reporting mode 2 and 4 intervals, fence triggers: kept raw |
+//! | 0033 | time 4 (Unix), satellites 1, altitude 2 (signed metres), latitude 4, longitude 4, speed 1, course and status 2 |
+//! | 0034 | event 1, time 4 (Unix), n 1, data n; may repeat |
+//! | 0035 | class of the report 1: 1 live, others stored or start (unconfirmed) |
+//! | 0036 | n 1, n × (MAC 6, signal 1): WiFi |
+//! | 0043 | LTE: MCC 2, MNC 2, area 2, cell 4, signal 1 |
+//! | 0044 | n × (area 2, cell 4, signal 1) |
+//! | 0045 | n 1, n × (MAC 6, signal 1, major 2, minor 2): beacons |
+//! | 007F | MAC 6, millivolts 2, battery % 1, °C/10 2, humidity 2, state 1: Bluetooth tag |
+//! | 1000 | 1 = a reply is wanted |
+//!
+//! Jimi manuals as far as they go; the rest seen on devices. Modules that nobody knows, or of
+//! another length, are kept and shown raw. The acknowledgement is a `78 78` one.
+
+#[cfg(feature = "telemetry")]
+mod report;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{CourseStatus, Position, TerminalId};
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::{Answer, ReplyClass};
+
+/// A list of modules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Modular {
+    /// The modules, in order.
+    pub modules: Vec<Module>,
+    /// Bytes behind the last whole module.
+    pub tail: Bytes,
+}
+
+/// One module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// What it is.
+    pub id: u16,
+    /// Its value.
+    pub data: Bytes,
+}
+
+impl Module {
+    /// The id of a position.
+    pub const POSITION: u16 = 0x0033;
+    /// The id of an event.
+    pub const EVENT: u16 = 0x0034;
+    /// The id of the time of the report.
+    pub const TIME: u16 = 0x002c;
+    /// The id of the wish for a reply.
+    pub const REPLY_WANTED: u16 = 0x1000;
+
+    /// A module.
+    #[must_use]
+    pub fn new(id: u16, data: &[u8]) -> Self {
+        Self { id, data: Bytes::copy_from_slice(data) }
+    }
+}
+
+/// A position with its time, as module 0033 has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModulePosition {
+    /// Seconds since 1970; 0 where there is none.
+    pub unix: u32,
+    /// Metres above sea level.
+    pub altitude: i16,
+    /// The position.
+    pub position: Position,
+}
+
+impl ModulePosition {
+    /// Reads the data of a module 0033.
+    #[must_use]
+    pub fn read(data: &[u8]) -> Option<Self> {
+        let data: &[u8; 18] = data.try_into().ok()?;
+        let [t3, t2, t1, t0, satellites, a1, a0, y3, y2, y1, y0, x3, x2, x1, x0, speed, c1, c0] =
+            *data;
+        Some(Self {
+            unix: u32::from_be_bytes([t3, t2, t1, t0]),
+            altitude: i16::from_be_bytes([a1, a0]),
+            position: Position {
+                raw_satellites: satellites,
+                raw_latitude: u32::from_be_bytes([y3, y2, y1, y0]),
+                raw_longitude: u32::from_be_bytes([x3, x2, x1, x0]),
+                raw_speed: speed,
+                course_status: CourseStatus(u16::from_be_bytes([c1, c0])),
+            },
+        })
+    }
+
+    /// The data of a module 0033.
+    #[must_use]
+    pub fn to_module(&self) -> Module {
+        let mut out = BytesMut::with_capacity(18);
+        out.put_u32(self.unix);
+        out.put_u8(self.position.raw_satellites);
+        out.put_i16(self.altitude);
+        out.put_u32(self.position.raw_latitude);
+        out.put_u32(self.position.raw_longitude);
+        out.put_u8(self.position.raw_speed);
+        out.put_u16(self.position.course_status.0);
+        Module { id: Module::POSITION, data: out.freeze() }
+    }
+}
+
+impl Modular {
+    /// Whether the device wants an acknowledgement.
+    #[must_use]
+    pub fn wants_reply(&self) -> bool {
+        self.modules
+            .iter()
+            .any(|module| module.id == Module::REPLY_WANTED && module.data.ends_with(&[1]))
+    }
+}
+
+impl Body for Modular {
+    const NAME: &'static str = "modular";
+    // Harmless where it is not wanted; without one the device would send it for ever.
+    const ANSWER: Answer = WANTED;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let mut modules = Vec::new();
+        while let [_, _, high, low, rest @ ..] = r.peek() {
+            let len = usize::from(u16::from_be_bytes([*high, *low]));
+            if len > rest.len() {
+                break;
+            }
+            let id = r.u16("module id")?;
+            r.note(|| format!("{id:04x}, {}", module_name(id)));
+            let _: u16 = r.u16("module size")?;
+            let data = r.bytes("module data", len)?;
+            if len > 0 {
+                r.note(|| describe(id, &data));
+            }
+            modules.push(Module { id, data });
+        }
+        Ok(Self { modules, tail: r.take_rest("unknown") })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        for Module { id, data } in &self.modules {
+            let data = data.get(..usize::from(u16::MAX)).unwrap_or(data);
+            out.put_u16(*id);
+            out.put_u16(u16::try_from(data.len()).unwrap_or(u16::MAX));
+            out.put_slice(data);
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x70
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    fn answer(&self) -> Answer {
+        if self.wants_reply() { WANTED } else { Answer::Silent }
+    }
+
+    /// Key: number, time of the position (else of the report), position; an item that repeats has
+    /// its place in the list too. Without a time: where the frame arrived.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        report::normalize(self, cx, out);
+    }
+}
+
+const WANTED: Answer = Answer::Frame {
+    class: ReplyClass::WhenDelivered,
+    start: Start::Short,
+    number: 0x70,
+    body: Bytes::new(),
+};
+
+const fn module_name(id: u16) -> &'static str {
+    match id {
+        0x0000 => "transfer type",
+        0x0001 => "imei",
+        0x0002 => "imsi",
+        0x0003 => "iccid",
+        0x0009 => "satellites used",
+        0x000a => "satellites visible",
+        0x000b => "strengths of satellites",
+        0x0011 => "cell",
+        0x0012 => "neighbour cells",
+        0x0016 => "csq",
+        0x0018 => "battery",
+        0x0028 => "hdop",
+        0x0029 => "uploads",
+        0x002a => "tamper and door",
+        0x002b => "boot reason",
+        0x002c => "time of the report",
+        0x002e => "odometer",
+        0x0030 => "reporting mode",
+        0x0031 => "fence triggers",
+        0x0033 => "position",
+        0x0034 => "event",
+        0x0035 => "class of the report",
+        0x0036 => "wifi",
+        0x0043 => "lte cell",
+        0x0044 => "lte neighbours",
+        0x0045 => "beacons",
+        0x007f => "bluetooth tag",
+        0x1000 => "reply wanted",
+        _ => "unknown",
+    }
+}
+
+fn describe(id: u16, data: &[u8]) -> String {
+    match (id, data) {
+        (0x0001 | 0x0002, data) if data.len() == 8 => {
+            format!("{}", data.try_into().map(TerminalId).unwrap_or_default())
+        }
+        (0x0003, _) => super::digits(data),
+        (0x0018, &[high, low]) => {
+            format!("{:.2} V", f32::from(u16::from_be_bytes([high, low])) / 100.0)
+        }
+        (0x0028, &[hdop]) => format!("{:.1}", f32::from(hdop) / 10.0),
+        (0x002c, &[a, b, c, d]) => time(u32::from_be_bytes([a, b, c, d])),
+        (0x002e, &[a, b, c, d]) => format!("{} m", u32::from_be_bytes([a, b, c, d])),
+        (0x0033, _) => match ModulePosition::read(data) {
+            Some(ModulePosition { unix, altitude, position }) => format!(
+                "{}, {} satellites, {altitude} m, {:.6}° {:.6}°, {} km/h, {}",
+                time(unix),
+                position.satellites(),
+                position.latitude(),
+                position.longitude(),
+                position.raw_speed,
+                position.course_status.describe(),
+            ),
+            None => "of another length".into(),
+        },
+        (0x0034, &[event, a, b, c, d, ..]) => {
+            format!("event {event:02x} at {}", time(u32::from_be_bytes([a, b, c, d])))
+        }
+        _ => String::new(),
+    }
+}
+
+fn time(unix: u32) -> String {
+    crate::field::DateTime::from_unix(unix.into())
+        .map_or_else(|| format!("no time ({unix})"), |time| format!("{time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::{frame, read_body, round_trip};
+
+    #[test]
+    fn modules_of_any_length_read_back_and_a_torn_one_is_kept() {
+        round_trip(Modular {
+            modules: alloc::vec![
+                Module::new(0x0000, &[2]),
+                Module::new(0x0012, &[]),
+                Module::new(0xffff, &[7; 300]),
+            ],
+            tail: Bytes::new(),
+        });
+        let torn = [0x00, 0x18, 0x00, 0x02, 0x01, 0x7c, 0x00, 0x16, 0x00, 0x02, 0x09];
+        let Ok(Message::Modular(read)) = read_body(Start::Long, 0x70, &torn) else { panic!() };
+        assert_eq!(read.modules, [Module::new(0x0018, &[0x01, 0x7c])]);
+        assert_eq!(read.tail.len(), 5);
+        round_trip(read);
+    }
+
+    #[test]
+    fn a_reply_is_given_where_it_is_wanted_in_a_short_frame() {
+        let wanted = |data: &[u8]| Modular {
+            modules: alloc::vec![Module::new(Module::REPLY_WANTED, data)],
+            tail: Bytes::new(),
+        };
+        let mut body = BytesMut::new();
+        wanted(&[1]).encode(&mut body);
+        let head = *frame(Start::Long, 0x70, &body).head();
+        let reply = wanted(&[1])
+            .answer()
+            .reply(head.start(), head.number(), Some(0x50), crate::AckPolicy::default(), 0)
+            .unwrap();
+        assert_eq!(hex::encode(reply.bytes), "78780570005040d40d0a");
+        assert_eq!(reply.class, ReplyClass::WhenDelivered);
+        assert_eq!(wanted(&[0]).answer(), Answer::Silent);
+        assert_eq!(Modular::default().answer(), Answer::Silent);
+    }
+
+    #[test]
+    fn a_position_module_reads_back() {
+        let position = ModulePosition {
+            unix: 1_700_000_000,
+            altitude: -36,
+            position: Position::from_degrees(-33.86, 151.21, 40, 90, 9).unwrap(),
+        };
+        let module = position.to_module();
+        assert_eq!(ModulePosition::read(&module.data), Some(position));
+        assert_eq!(ModulePosition::read(&module.data[1..]), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! 0x38 under `79 79`, position with radio and items (VL106).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 1 | upload mode | [`upload_mode_name`](crate::field::upload_mode_name) |
+//! | 19 | 1 | re-upload | 0 live, 1 stored |
+//! | 20 | 8 to 18 | cell | [`RadioCell`] |
+//! | | | items | [`Items`] |
+//!
+//! Seen on devices. Unlike elsewhere no ignition stands before the upload mode.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Gps, Items, RadioCell, Trailer, upload_mode_name};
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with radio and items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RadioLocation {
+    /// How the frame starts.
+    pub start: Start,
+    /// Where and when.
+    pub gps: Gps,
+    /// Why it was sent.
+    pub upload_mode: u8,
+    /// 0 live, 1 a stored fix that is sent late.
+    pub raw_reupload: u8,
+    /// The serving cell.
+    pub cell: RadioCell,
+    /// The rest.
+    pub items: Items,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for RadioLocation {
+    const NAME: &'static str = "radio_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        (cx.is_long() || cx.is_short()) && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let upload_mode = r.u8("upload mode")?;
+        r.note(|| upload_mode_name(upload_mode).unwrap_or("unknown").into());
+        let raw_reupload = r.u8("re-upload")?;
+        r.note(|| match raw_reupload {
+            0 => "live".into(),
+            1 => "stored, sent late".into(),
+            other => format!("unknown ({other})"),
+        });
+        Ok(Self {
+            start: cx.head.start(),
+            gps,
+            upload_mode,
+            raw_reupload,
+            cell: RadioCell::decode(r)?,
+            items: Items::decode_if_fits(r)?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        out.put_slice(&[self.upload_mode, self.raw_reupload]);
+        self.cell.encode(out);
+        self.items.encode(out);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x38
+    }
+
+    fn start(&self) -> Start {
+        self.start
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x38)
+            .gps(&self.gps)
+            .upload_mode(Some(self.upload_mode));
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        Trailer {
+            // No ignition is said: a byte that means neither on nor off.
+            raw_ignition: u8::MAX,
+            upload_mode: self.upload_mode,
+            raw_reupload: self.raw_reupload,
+        }
+        .normalize(&mut report);
+        self.cell.normalize(&mut report);
+        self.items.normalize(&mut report);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

@@ -1,0 +1,119 @@
+//! 0x11 (L 21) and 0x31 (L 2A), position with a wide cell.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 10 | cell | [`Cell`] with MNC 2, cell id 4 |
+//! | 28 | 0 or 3 | trailer | [`Trailer`]: 0x31 |
+//! | 31 | 0 or 4 | mileage | metres: 0x31 |
+//! | 35 | 0 or 2 | altitude | metres, signed: 0x31 |
+//!
+//! Seen on devices; 0x31 on SL4X. In other lengths 0x31 is a [`Location`](super::Location).
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, Trailer, mileage};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position with a wide cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WideLocation {
+    /// 0x11 or 0x31.
+    pub number: u8,
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// What 0x31 adds.
+    pub more: Option<WideLocationMore>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What 0x31 has behind the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WideLocationMore {
+    /// Why it was sent.
+    pub trailer: Trailer,
+    /// Metres.
+    pub mileage: u32,
+    /// Metres.
+    pub altitude: i16,
+}
+
+impl Body for WideLocation {
+    const NAME: &'static str = "wide_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    #[inline]
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short()
+            && match cx.number() {
+                0x11 => cx.body.len() >= Gps::LEN + 8,
+                _ => cx.length() == 0x2a,
+            }
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let cell = Cell::decode(r, CellForm::L10)?;
+        let more = if r.remaining() == 9 {
+            let trailer = Trailer::decode(r)?;
+            let mileage = mileage(r)?;
+            let altitude = r.u16("altitude")?.cast_signed();
+            r.note(|| format!("{altitude} m"));
+            Some(WideLocationMore { trailer, mileage, altitude })
+        } else {
+            None
+        };
+        Ok(Self {
+            number: cx.number(),
+            gps,
+            cell,
+            more,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        self.cell.encode(out);
+        if let Some(more) = self.more {
+            more.trailer.encode(out);
+            out.put_u32(more.mileage);
+            out.put_i16(more.altitude);
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(self.number)
+            .gps(&self.gps)
+            .upload_mode(self.more.map(|more| more.trailer.upload_mode));
+        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        if let Some(more) = self.more {
+            more.trailer.normalize(&mut report);
+            report.odometer_m = Some(more.mileage.into());
+            if let Some(fix) = &mut report.fix {
+                fix.altitude = telemetry::Altitude::from_metres(more.altitude.into()).ok();
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

@@ -1,0 +1,204 @@
+//! 0x34, L 38 and above, position of X1, a terminal with camera and ports.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 4 | alarms | bits, unknown |
+//! | 4 | 18 | position | [`Gps`] |
+//! | 22 | 2 | information | unknown |
+//! | 24 | 4 | mileage | metres |
+//! | 28 | 9, 10 | cell | [`Cell`] with a cell id of 4 |
+//! | 37 | 4 | driver | number of the driver's card; 0 none |
+//! | 41 | 2 | voltage | volts × 100 |
+//! | 43 | 2 | voltage | volts × 100 |
+//! | 45 | 4 | ports | bits 23–20: N, how many analogue inputs follow |
+//! | 49 | 1 | inputs | bits |
+//! | 50 | 1 | outputs | bits |
+//! | 51 | N × 2 | analogue inputs | volts × 100 |
+//!
+//! Seen on devices. The one description there is calls the first voltage the battery's and the
+//! second the supply's; both frames seen have 12.80 and 14.28 V first and 3.99 and 4.19 V second,
+//! which are a vehicle's supply and a lithium cell. So the one that is above 5 V is taken for the
+//! supply, and the description's order decides only where that does not tell.
+//!
+//! SL4X sends cells under 0x34. This one is told by a time behind the alarms, and by a length
+//! that agrees with its ports.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, centivolts, is_time, mileage};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A position of X1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct X1Location {
+    /// Alarm bits.
+    pub alarms: u32,
+    /// Where and when.
+    pub gps: Gps,
+    /// Unknown.
+    pub information: u16,
+    /// Metres.
+    pub mileage: u32,
+    /// The serving cell.
+    pub cell: Cell,
+    /// The number of the driver's card.
+    pub driver: u32,
+    /// Volts × 100.
+    pub voltages: [u16; 2],
+    /// Bits 23–20: how many analogue inputs; no more than 15 can be written.
+    pub ports: u32,
+    /// Bits.
+    pub inputs: u8,
+    /// Bits.
+    pub outputs: u8,
+    /// Volts × 100.
+    pub analogue: Vec<u16>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What stands before the cell, and what behind it and before the analogue inputs.
+const BEFORE_CELL: usize = 28;
+const BEHIND_CELL: usize = 14;
+
+const fn analogue_count(ports: u32) -> u32 {
+    ports >> 20 & 0xf
+}
+
+/// The length that the ports promise, of a body that long or longer.
+fn promised(body: &[u8]) -> Option<usize> {
+    let mcc = match body.get(BEFORE_CELL..) {
+        Some([high, low, ..]) => u16::from_be_bytes([*high, *low]),
+        _ => return None,
+    };
+    let ports_at = BEFORE_CELL + CellForm::L9c.len(mcc) + 8;
+    let count = usize::from(body.get(ports_at + 1)? >> 4);
+    Some(BEFORE_CELL + CellForm::L9c.len(mcc) + BEHIND_CELL + count * 2)
+}
+
+impl Body for X1Location {
+    const NAME: &'static str = "x1_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short() && is_time(cx.body, 4) && promised(cx.body) == Some(cx.body.len())
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let alarms = r.u32("alarms")?;
+        r.note(|| format!("bits {alarms:08x}"));
+        let gps = Gps::decode(r)?;
+        let information = r.u16("information")?;
+        let mileage = mileage(r)?;
+        let cell = Cell::decode(r, CellForm::L9c)?;
+        let driver = r.u32("driver")?;
+        let voltages = [centivolts(r, "voltage 1")?, centivolts(r, "voltage 2")?];
+        let ports = r.u32("ports")?;
+        r.note(|| format!("{} analogue inputs", analogue_count(ports)));
+        let inputs = r.u8("inputs")?;
+        let outputs = r.u8("outputs")?;
+        let mut analogue = Vec::new();
+        for _ in 0..analogue_count(ports) {
+            analogue.push(centivolts(r, "analogue input")?);
+        }
+        Ok(Self {
+            alarms,
+            gps,
+            information,
+            mileage,
+            cell,
+            driver,
+            voltages,
+            ports,
+            inputs,
+            outputs,
+            analogue,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.alarms);
+        self.gps.encode(out);
+        out.put_u16(self.information);
+        out.put_u32(self.mileage);
+        self.cell.encode(out);
+        out.put_u32(self.driver);
+        for voltage in self.voltages {
+            out.put_u16(voltage);
+        }
+        out.put_u32(self.ports);
+        out.put_slice(&[self.inputs, self.outputs]);
+        for voltage in &self.analogue {
+            out.put_u16(*voltage);
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x34
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use crate::field::volts;
+        use telemetry::{Kind, Signal, Switches};
+
+        /// The names of the analogue inputs; N is no more than 15.
+        const NAMES: [&str; 15] = [
+            "gt06.adc_1", "gt06.adc_2", "gt06.adc_3", "gt06.adc_4", "gt06.adc_5", "gt06.adc_6",
+            "gt06.adc_7", "gt06.adc_8", "gt06.adc_9", "gt06.adc_10", "gt06.adc_11", "gt06.adc_12",
+            "gt06.adc_13", "gt06.adc_14", "gt06.adc_15",
+        ];
+        let key = crate::normalize::Key::new(0x34).gps(&self.gps);
+        let mut report = cx.positioned(Kind::Location, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        report.odometer_m = Some(self.mileage.into());
+        let (supply, battery) = self.supply_and_battery();
+        report.power.external = volts(supply);
+        report.power.battery = volts(battery);
+        if self.driver != 0 {
+            report.identity_mut().driver = Some(self.driver.to_string().into());
+        }
+        report.io.inputs = Switches::from_bits(self.inputs.into(), 8);
+        report.io.outputs = Switches::from_bits(self.outputs.into(), 8);
+        for (raw, name) in self.analogue.iter().zip(NAMES) {
+            let value = f64::from(*raw) / 100.0;
+            report.signals.push(Signal::named(name).number(value, Some("V")));
+        }
+        // What the bits mean no manual says; that some are set must be seen.
+        for (name, value) in [
+            ("gt06.alarm_bits", self.alarms),
+            ("gt06.information_raw", self.information.into()),
+        ] {
+            if value != 0 {
+                report.signals.push(Signal::named(name).number(value.into(), None));
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+impl X1Location {
+    /// Volts × 100 of the supply and of the battery.
+    #[must_use]
+    pub const fn supply_and_battery(&self) -> (u16, u16) {
+        match self.voltages {
+            [first, second] if first > 500 && second <= 500 => (first, second),
+            // As described: battery, supply.
+            [first, second] => (second, first),
+        }
+    }
+}

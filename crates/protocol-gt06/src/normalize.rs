@@ -1,0 +1,352 @@
+//! From a message to reports: zones, units, validity, identity (feature `telemetry`).
+//!
+//! # A report's identity
+//!
+//! The key is the message's number, the raw device time, the position, the upload mode and the
+//! alarm: what stays the same when a device sends the same fact again. Serial, re-upload flag and
+//! checksum are not in it. Where there is no plausible device time the key is where the frame
+//! arrived.
+//!
+//! # Zones
+//!
+//! | numbers | zone |
+//! |---|---|
+//! | 22, 26, 27, 28, 2A, 2C, 8A, A0 to A5 | UTC |
+//! | 10, 11, 12, 16, 18, 1A | set by hand, detected, said at login, else assumed UTC |
+//! | others | set by hand, detected, else assumed UTC |
+
+use telemetry::{
+    Coordinates, Course, Decoder, DeviceId, Fix, FixSource, IdentitySeed, Kind, Name, Origin,
+    RawTime, Report, ReportId, Signal, Speed, Tenant, TimeSource, Timestamp, Zone,
+};
+
+use crate::field::{DateTime, Gps, Position};
+use crate::frame::Head;
+use crate::{Checksum, Dialect, Message, Profile};
+
+/// The names under which reports of this decoder go.
+pub const DECODER: Decoder = Decoder::new("gt06", concat!("gt06/", env!("CARGO_PKG_VERSION")));
+
+/// Whose words the reports are, worked out once for a login.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    tenant: Option<Tenant>,
+    device: Option<DeviceId>,
+    seed: IdentitySeed,
+}
+
+impl Speaker {
+    /// A device of a tenant, as far as they are known.
+    #[must_use]
+    pub fn new(tenant: Option<Tenant>, device: Option<DeviceId>) -> Self {
+        let seed = IdentitySeed::new(
+            tenant.as_ref(),
+            device.as_ref(),
+            DECODER.protocol().as_str(),
+        );
+        Self {
+            tenant,
+            device,
+            seed,
+        }
+    }
+}
+
+/// Turns a message into reports, each of which is given to `out`.
+#[inline]
+pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut dyn FnMut(Report)) {
+    message.normalize(cx, out);
+}
+
+/// What a message's reports need besides the message.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    head: &'a Head,
+    profile: &'a Profile,
+    speaker: &'a Speaker,
+    received_at: Timestamp,
+    origin: Origin,
+}
+
+impl<'a> Context<'a> {
+    /// The surroundings of one frame: its head, what is known about the device, who speaks, and
+    /// when and where the frame arrived.
+    #[must_use]
+    pub const fn new(
+        head: &'a Head,
+        profile: &'a Profile,
+        speaker: &'a Speaker,
+        received_at: Timestamp,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            head,
+            profile,
+            speaker,
+            received_at,
+            origin,
+        }
+    }
+
+    /// The family of devices.
+    #[inline]
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.profile.dialect()
+    }
+
+    /// What is known about the device.
+    #[must_use]
+    pub const fn profile(&self) -> &Profile {
+        self.profile
+    }
+
+    /// When the frame arrived.
+    #[must_use]
+    pub const fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    /// A report without a time of its own: the `index`-th of its frame.
+    #[inline]
+    #[must_use]
+    pub fn untimed(&self, kind: Kind, index: u32) -> Report {
+        let key = self.origin.key(index);
+        self.report(
+            ReportId::mint(self.speaker.seed, self.received_at, &key),
+            kind,
+        )
+    }
+
+    /// A report with a device time. An impossible time is kept raw, and the report's time is its
+    /// arrival.
+    #[inline]
+    #[must_use]
+    pub fn timed(&self, kind: Kind, time: DateTime, key: &[u8], index: u32) -> Report {
+        let raw = RawTime::Civil {
+            year: u16::from(time.year).saturating_add(2_000),
+            month: time.month,
+            day: time.day,
+            hour: time.hour,
+            minute: time.minute,
+            second: time.second,
+        };
+        let unix = time.to_unix();
+        let mut report = match unix {
+            Some(unix) => {
+                let key_time = Timestamp::from_unix(unix);
+                self.report(ReportId::mint(self.speaker.seed, key_time, key), kind)
+            }
+            None => self.untimed(kind, index),
+        };
+        report.raw_time = Some(raw);
+        if let Some(unix) = unix {
+            let (utc, zone) = self.in_utc(unix);
+            report.set_device_time(utc, TimeSource::Device, zone);
+        }
+        report
+    }
+
+    /// A report with a position, at the position's time.
+    #[inline]
+    #[must_use]
+    pub fn positioned(&self, kind: Kind, gps: &Gps, key: &Key) -> Report {
+        self.positioned_at(kind, gps, gps.time, key)
+    }
+
+    /// A report with a position, at a time that need not be the position's.
+    #[inline]
+    #[must_use]
+    pub fn positioned_at(&self, kind: Kind, gps: &Gps, time: DateTime, key: &Key) -> Report {
+        let mut report = self.timed(kind, time, key.as_bytes(), 0);
+        let position = &gps.position;
+        if let Some(mut fix) = fix(position) {
+            if fix.valid {
+                fix.time = if time == gps.time {
+                    report.device_time
+                } else {
+                    gps.time.to_unix().map(|unix| self.in_utc(unix).0)
+                };
+                if report.device_time.is_some() {
+                    report.time_source = TimeSource::Fix;
+                }
+            }
+            report.fix = Some(fix);
+        }
+        if let Some(on) = position.course_status.ignition() {
+            report
+                .io
+                .note_ignition(on, telemetry::IgnitionSource::CourseBits);
+        }
+        report
+    }
+
+    /// Notes bytes that no manual knows, so that they are seen.
+    #[inline]
+    pub fn note_tail(&self, report: &mut Report, tail: &[u8]) {
+        if !tail.is_empty() {
+            note_bytes(report, "gt06.tail", tail);
+        }
+    }
+
+    #[inline]
+    fn report(&self, id: ReportId, kind: Kind) -> Report {
+        let mut report = Report::new(id, DECODER, kind, self.received_at);
+        report.dialect = Some(Name::new(self.dialect().name()));
+        report.tenant.clone_from(&self.speaker.tenant);
+        report.device = self.speaker.device;
+        report.sequence = self.head.serial().map(u32::from);
+        report.checksum = match self.head.checksum() {
+            Checksum::Valid => telemetry::Checksum::Valid,
+            Checksum::Mismatch => telemetry::Checksum::Mismatch,
+            Checksum::Absent => telemetry::Checksum::Absent,
+        };
+        report
+    }
+
+    /// A device's time, read as if it were UTC, in UTC.
+    #[inline]
+    fn in_utc(&self, unix: i64) -> (Timestamp, Zone) {
+        let (minutes, zone) = self.zone();
+        let utc = unix.saturating_sub(i64::from(minutes).saturating_mul(60));
+        (Timestamp::from_unix(utc), zone)
+    }
+
+    #[inline]
+    fn zone(&self) -> (i16, Zone) {
+        let zones = &self.profile.zones;
+        match self.head.number() {
+            0x22 | 0x26..=0x28 | 0x2a | 0x2c | 0x8a | 0xa0..=0xa5 => return (0, Zone::Utc),
+            _ => {}
+        }
+        if let Some(minutes) = zones.configured {
+            return (minutes, Zone::Configured);
+        }
+        if let Some(minutes) = zones.detected {
+            return (minutes, Zone::Detected);
+        }
+        match (self.head.number(), zones.login) {
+            (0x10..=0x12 | 0x16 | 0x18 | 0x1a, Some(minutes)) => (minutes, Zone::Login),
+            _ => (0, Zone::Assumed),
+        }
+    }
+}
+
+/// The fix of a position. None is invented from zeros, and none that is not on Earth.
+#[inline]
+#[must_use]
+pub fn fix(position: &Position) -> Option<Fix> {
+    if position.is_nowhere() {
+        return None;
+    }
+    let bits = position.course_status;
+    let latitude = steps_to_e7(position.raw_latitude, !bits.is_north());
+    let longitude = steps_to_e7(position.raw_longitude, bits.is_west());
+    let coordinates = Coordinates::from_e7(latitude, longitude).ok()?;
+    let mut fix = Fix::new(coordinates, bits.is_positioned(), FixSource::Gnss);
+    fix.speed = Speed::from_kmh(f32::from(position.raw_speed)).ok();
+    fix.course = Course::from_degrees(f32::from(bits.raw_course())).ok();
+    fix.satellites = Some(position.satellites());
+    Some(fix)
+}
+
+/// 1 / 1 800 000 degrees to 1 / 10 000 000, rounded to nearest.
+#[inline]
+const fn steps_to_e7(steps: u32, negative: bool) -> i64 {
+    let e7 = (steps as u64 * 100 + 9) / 18;
+    let e7 = e7.cast_signed();
+    if negative { -e7 } else { e7 }
+}
+
+#[cold]
+pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) {
+    use core::fmt::Write as _;
+    let mut hex = alloc::string::String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _infallible = write!(hex, "{byte:02x}");
+    }
+    report.signals.push(Signal::named(name).text(hex));
+}
+
+/// What stays the same when a device sends the same fact again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key([u8; Self::LEN]);
+
+impl Key {
+    const LEN: usize = 28;
+
+    /// The key of a message that says nothing yet.
+    #[inline]
+    #[must_use]
+    pub const fn new(number: u8) -> Self {
+        let mut key = [0xff; Self::LEN];
+        key[0] = number;
+        Self(key)
+    }
+
+    /// With a position and its time, as sent.
+    #[inline]
+    #[must_use]
+    pub fn gps(self, gps: &Gps) -> Self {
+        self.part(1, gps.time.bytes()).position(&gps.position)
+    }
+
+    /// With a position, as sent: coordinates, hemispheres and validity.
+    #[inline]
+    #[must_use]
+    pub fn position(self, position: &Position) -> Self {
+        self.part(7, position.raw_latitude.to_be_bytes())
+            .part(11, position.raw_longitude.to_be_bytes())
+            .part(15, [position.course_status.hemispheres()])
+    }
+
+    /// With a time that is not the position's.
+    #[inline]
+    #[must_use]
+    pub fn time(self, time: DateTime) -> Self {
+        self.part(16, time.bytes())
+    }
+
+    /// With an upload mode.
+    #[inline]
+    #[must_use]
+    pub fn upload_mode(self, mode: Option<u8>) -> Self {
+        match mode {
+            Some(mode) => self.part(22, [0, mode]),
+            None => self,
+        }
+    }
+
+    /// With an alarm's code.
+    #[inline]
+    #[must_use]
+    pub fn alarm(self, code: Option<u16>) -> Self {
+        match code {
+            Some(code) => self.part(24, code.to_be_bytes()),
+            None => self,
+        }
+    }
+
+    /// With the place in a list, where a message has several items.
+    #[inline]
+    #[must_use]
+    pub fn index(self, index: u16) -> Self {
+        self.part(26, index.to_be_bytes())
+    }
+
+    /// The key.
+    #[inline]
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[inline]
+    fn part<const N: usize>(mut self, at: usize, bytes: [u8; N]) -> Self {
+        if let Some(part) = self.0.get_mut(at..at + N) {
+            part.copy_from_slice(&bytes);
+        }
+        self
+    }
+}

@@ -1,0 +1,83 @@
+//! How frames of the relatives without serial and checksum (Topin, ZX303, 365GPS) are delimited.
+//!
+//! `78 78 LEN NUM body 0D 0A`. LEN is the size of the body, a count of WiFi stations, 0 or 1, so
+//! the size follows from the contents.
+
+/// What is known about the size of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// The frame has this many bytes, stop bytes included.
+    Exactly(usize),
+    /// That many bytes must be there before more can be said.
+    More(usize),
+}
+
+/// Marker, LEN, NUM and the stop bytes.
+const AROUND: usize = 6;
+
+/// The size of the relative's frame at the front of `src`, where its number tells.
+pub(crate) fn find(src: &[u8]) -> Option<Size> {
+    let [0x78, 0x78, announced, number, body @ ..] = src else {
+        return None;
+    };
+    let announced = usize::from(*announced);
+    let sized = |len: usize| Some(at_stop(src, AROUND + len));
+    let one_of = |lens: &[usize]| {
+        lens.iter()
+            .map(|len| at_stop(src, AROUND + len))
+            .find(|size| matches!(size, Some(Size::Exactly(_))))
+            .flatten()
+    };
+    match number {
+        0x01 => one_of(&[9, 10]),
+        0x08 | 0x14 | 0x15 | 0x30 if announced <= 1 => sized(0)?,
+        0x08..=0x11 => one_of(&[18, 20, 21]),
+        0x17 | 0x69 => {
+            // T6, LEN stations of 7, a count of cells, MCC and MNC, that many cells of 5, and
+            // perhaps one byte of alarm.
+            let count_at = 6 + announced * 7;
+            let Some(cells) = body.get(count_at) else {
+                return Some(Size::More(4 + count_at + 1));
+            };
+            let len = count_at + 1 + 3 + usize::from(*cells) * 5;
+            match at_stop(src, AROUND + len) {
+                Some(Size::Exactly(len)) => Some(Size::Exactly(len)),
+                Some(Size::More(len)) => Some(Size::More(len)),
+                None => at_stop(src, AROUND + len + 1),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A frame of `len` bytes if stop bytes end it.
+fn at_stop(src: &[u8], len: usize) -> Option<Size> {
+    match src.get(len.checked_sub(2)?..len) {
+        Some([0x0d, 0x0a]) => Some(Size::Exactly(len)),
+        Some(_) => None,
+        None => Some(Size::More(len)),
+    }
+}
+
+/// Whether a frame whose checksum is wrong has the shape of a relative's frame, which has none.
+///
+/// Each shape has a size that no frame of that number has when serial and checksum are in it.
+pub(crate) fn fits(frame: &[u8]) -> bool {
+    let [0x78, 0x78, announced, number, body @ .., 0x0d, 0x0a] = frame else {
+        return false;
+    };
+    let announced = usize::from(*announced);
+    match number {
+        // With a serial and a checksum a login has 12, 14 or 16 bytes here.
+        0x01 => matches!(body.len(), 9 | 10),
+        0x10 | 0x11 => matches!(body.len(), 18 | 21),
+        0x13 => {
+            (4..=7).contains(&body.len())
+                && announced != 5
+                && (body.len()..=body.len() + 2).contains(&announced)
+        }
+        0x17 | 0x69 => find(frame) == Some(Size::Exactly(frame.len())),
+        0x08 | 0x14 | 0x15 | 0x30 => body.is_empty(),
+        _ => false,
+    }
+}
