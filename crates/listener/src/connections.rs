@@ -486,3 +486,33 @@ impl Link {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_as_wide_as_its_prefix() {
+        let at = |s: &str| Some(format!("{s}:1").parse().expect("an address"));
+        let same = |policy: TakeoverPolicy, a: &str, b: &str| policy.same_network(at(a), at(b));
+        let exact = TakeoverPolicy::default();
+        assert!(same(exact, "10.0.0.1", "10.0.0.1"));
+        assert!(!same(exact, "10.0.0.1", "10.0.0.2"));
+        assert!(same(exact, "[2001:db8::1]", "[2001:db8::2]"));
+        assert!(!same(exact, "[2001:db8::1]", "[2001:db8:0:1::1]"));
+        assert!(same(exact, "10.0.0.1", "[::ffff:10.0.0.1]"));
+        let wide = TakeoverPolicy {
+            ipv4_prefix: 24,
+            ..exact
+        };
+        assert!(same(wide, "10.0.0.1", "10.0.0.200"));
+        assert!(!same(wide, "10.0.0.1", "10.0.1.1"));
+        let any = TakeoverPolicy {
+            ipv4_prefix: 0,
+            ipv6_prefix: 0,
+            ..exact
+        };
+        assert!(same(any, "10.0.0.1", "192.0.2.1") && same(any, "[::1]", "[2001:db8::1]"));
+        assert!(!same(any, "10.0.0.1", "[2001:db8::1]"));
+    }
+}

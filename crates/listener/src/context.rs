@@ -66,7 +66,8 @@ impl<'a> Context<'a> {
     }
 
     /// The device has named itself. The session is suspended until the registry has answered;
-    /// then it goes on in `on_identified`, or the connection is closed.
+    /// then it goes on in `on_identified`, or the connection is closed. Only a frame that could be
+    /// read can do so.
     pub fn identify(&mut self, id: DeviceId) {
         self.wishes.identify = Some(id);
     }

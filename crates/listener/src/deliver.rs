@@ -20,9 +20,11 @@ use telemetry::Envelope;
 /// # let _ = to_nowhere();
 /// ```
 ///
-/// Envelopes of one connection are handed over in order, without waiting for the one before; the
-/// framework bounds how many are under way. A future that waits is back-pressure: the socket is
-/// not read meanwhile. Dropping the future does not take the envelope back.
+/// Envelopes of one connection are handed over in order: each future is polled once before the
+/// next is made, and none waits for the one before. The framework bounds how many are under way;
+/// at the bound the socket is not read, so a future that waits is back-pressure. It is polled to
+/// its end, also when the peer is gone; only a drain that runs out of time drops it, which need
+/// not take the envelope back.
 pub trait Deliver: Send + Sync + 'static {
     /// Resolves when the envelope is durable, or will not be.
     fn deliver(

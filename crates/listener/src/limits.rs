@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// What one server allows its peers. The defaults suit trackers on mobile networks.
 ///
+/// A server takes a count of zero as one, and a time beyond a year as a year.
+///
 /// ```
 /// let mut limits = listener::Limits::default();
 /// limits.connections = 50_000;
@@ -82,5 +84,36 @@ impl Default for Limits {
             drain: Duration::from_secs(20),
             keepalive: Some(Duration::from_secs(60)),
         }
+    }
+}
+
+impl Limits {
+    /// Without values that would stop everything, or that no clock can add.
+    pub(crate) fn workable(mut self) -> Self {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+        for count in [
+            &mut self.connections,
+            &mut self.in_flight,
+            &mut self.in_flight_bytes,
+            &mut self.unwritten,
+            &mut self.partial_frame,
+        ] {
+            *count = (*count).max(1);
+        }
+        for time in [
+            &mut self.login,
+            &mut self.idle,
+            &mut self.frame,
+            &mut self.write,
+            &mut self.resolve,
+            &mut self.pause,
+            &mut self.superseded,
+            &mut self.settle,
+            &mut self.linger,
+            &mut self.drain,
+        ] {
+            *time = (*time).min(YEAR);
+        }
+        self
     }
 }

@@ -24,9 +24,10 @@ pub struct Claim {
 pub enum Resolution {
     /// A device of ours.
     Accept(Identified),
-    /// Talk to it (so that it does not reconnect in a tight loop), but set aside all it says.
+    /// Talk to it (so that it does not reconnect in a tight loop), but keep all it reports in
+    /// quarantine. It can neither be given commands nor take over a device's connection.
     Quarantine(Identified),
-    /// Close the connection without an answer.
+    /// Close the connection without an answer. Many devices reconnect at once and for ever.
     Refuse,
 }
 

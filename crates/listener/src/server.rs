@@ -76,7 +76,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
         self
     }
 
-    /// Listens on an address.
+    /// Listens on an address. Called within a tokio runtime.
     ///
     /// # Errors
     /// [`ServeError::Bind`] when the address cannot be listened on.
@@ -103,7 +103,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
                 protocol: self.protocol,
                 registry: self.registry,
                 deliver: self.deliver,
-                limits: self.limits,
+                limits: self.limits.workable(),
                 epoch: self.epoch,
                 clock: self.clock,
                 connections: self.connections,
@@ -184,7 +184,12 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
                 return;
             };
             let (io, peer) = match self.accept.accept().await {
-                Ok(accepted) => accepted,
+                // An IPv4 peer of a socket for both is named as one.
+                Ok((io, peer)) => {
+                    let canonical =
+                        |p: SocketAddr| SocketAddr::new(p.ip().to_canonical(), p.port());
+                    (io, peer.map(canonical))
+                }
                 Err(e) => {
                     self.shared.metrics.accept_errors.increment(1);
                     if let Some(wait) = back_off.failed(&e) {
@@ -198,7 +203,7 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
             back_off.succeeded();
             self.shared.metrics.accepted.increment(1);
             let ip_permit = match (&per_ip, peer) {
-                (Some(per_ip), Some(peer)) => match per_ip.admit(peer.ip().to_canonical()) {
+                (Some(per_ip), Some(peer)) => match per_ip.admit(peer.ip()) {
                     Some(permit) => Some(Box::new(permit)),
                     None => {
                         self.shared.metrics.rejected("connections_per_ip");
@@ -285,5 +290,19 @@ impl RateLimit {
             return None;
         }
         Some(self.silenced.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_get_some_lines_a_minute_and_the_rest_is_counted() {
+        let limit = RateLimit::default();
+        let noon = Timestamp::from_unix(1_800_000_000);
+        let admitted = (0..100).filter_map(|_| limit.admit(noon)).count();
+        assert_eq!(admitted, 30);
+        assert_eq!(limit.admit(noon.offset_millis(60_000)), Some(70));
     }
 }

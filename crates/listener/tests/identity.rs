@@ -53,10 +53,15 @@ async fn a_device_in_quarantine_is_talked_to_and_all_it_says_is_set_aside() {
     let mut device = rig.dial.connect();
     device.send("I aside\nD one\nT profile\nH\n").await;
     device.expect("welcome\nstored one\nalive\n").await;
-    assert!(
-        summaries(&rig.shelf)
-            .iter()
-            .all(|s| s == "quarantined the device is in quarantine")
+    let quarantined = "quarantined the device is in quarantine";
+    assert_eq!(
+        summaries(&rig.shelf),
+        [
+            quarantined,
+            quarantined,
+            "filtered learned",
+            "filtered heartbeat"
+        ]
     );
     assert_eq!(rig.shelf.envelopes()[1].device, Some(key("aside")));
     // Nothing is learned from it, and nobody can reach it.

@@ -293,16 +293,16 @@ where
             Verdict::Understood => {
                 self.bad_in_row = 0;
                 match (&self.who, wishes.filtered) {
-                    (Some(who), _) if who.set_aside => {
-                        Quarantine::new("the device is in quarantine")
-                    }
-                    (None, None) if !reports.is_empty() => Quarantine::new("data before login"),
+                    (None, _) if !reports.is_empty() => Quarantine::new("data before login"),
                     (Some(who), _) if !reports.is_empty() => {
-                        if speaks_for(who, &reports) {
+                        if !speaks_for(who, &reports) {
+                            Quarantine::new("the session reported for another device")
+                        } else if who.set_aside {
+                            Quarantine::new("the device is in quarantine")
+                        } else {
                             metrics.reports.increment(1);
                             return Content::Reports(reports);
                         }
-                        Quarantine::new("the session reported for another device")
                     }
                     (_, Some(reason)) => {
                         metrics.filtered.increment(1);
@@ -360,7 +360,7 @@ where
         }
     }
 
-    fn defect(&mut self, what: &'static str) {
+    pub(super) fn defect(&mut self, what: &'static str) {
         tracing::error!(
             protocol = %self.shared.name,
             connection = self.entry.link().id,

@@ -11,6 +11,7 @@ mod frames;
 
 use std::cell::RefCell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -126,9 +127,9 @@ where
         }
     }
 
-    fn on_signals(&mut self, signals: Signals, cx: &mut Context<'_>) {
+    fn on_signals(&mut self, signals: Signals) {
         if signals.has(Signal::Order) {
-            self.on_orders(cx);
+            self.on_orders();
         }
         if signals.has(Signal::Superseded) && self.superseded_by.is_none() {
             self.superseded_by = Some(Instant::now() + self.shared.limits.superseded);
@@ -144,7 +145,7 @@ where
         }
     }
 
-    fn on_orders(&mut self, _: &mut Context<'_>) {
+    fn on_orders(&mut self) {
         for order in self.entry.link().take_orders() {
             let device = self.who.as_ref().map(|who| &who.key);
             if self.closing.is_some() || device.is_none() {
@@ -160,14 +161,18 @@ where
                 device,
                 &mut wishes,
             );
-            match self.session.on_command(&order.command, &mut context) {
-                Ok(()) => {
+            let verdict = catch_unwind(AssertUnwindSafe(|| {
+                self.session.on_command(&order.command, &mut context)
+            }));
+            match verdict {
+                Err(_) => self.defect("the session panicked on a command"),
+                Ok(Ok(())) => {
                     for reply in &wishes.replies {
                         self.outbox.reply(reply, &self.shared.metrics);
                     }
                     self.outbox.tell_when_written(order.verdict);
                 }
-                Err(refused) => {
+                Ok(Err(refused)) => {
                     order.verdict.send(Err(refused.into())).ok();
                 }
             }
@@ -296,7 +301,9 @@ where
 
     fn pause(&mut self) {
         self.paused = true;
-        self.session.on_pause();
+        if catch_unwind(AssertUnwindSafe(|| self.session.on_pause())).is_err() {
+            self.defect("the session panicked on a pause");
+        }
     }
 }
 
@@ -335,7 +342,7 @@ where
         this.entry.link().register(cx.waker());
         for _ in 0..ROUNDS {
             if let Some(signals) = this.entry.link().take_signals() {
-                this.on_signals(signals, cx);
+                this.on_signals(signals);
             }
             this.poll_resolution(cx);
             this.outbox.poll_verdicts(&this.shared.metrics, cx);
@@ -353,6 +360,10 @@ where
                 Poll::Ready(due) => this.on_due(due, cx),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+        // A peer that never rests has deadlines too.
+        if let Poll::Ready(due) = this.poll_deadline(cx) {
+            this.on_due(due, cx);
         }
         cx.waker().wake_by_ref();
         Poll::Pending

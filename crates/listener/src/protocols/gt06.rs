@@ -1,0 +1,155 @@
+//! GT06 / Concox / Jimi: [`protocol_gt06::Session`] on this crate's traits.
+
+use bytes::{Bytes, BytesMut};
+use protocol_gt06::normalize::{self, DECODER, Speaker};
+use protocol_gt06::{AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass};
+use telemetry::{Name, Quarantine};
+
+use crate::{Context, Identified, Protocol, RawFrame, Session, Skipped};
+
+/// The GT06 family of protocols.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gt06 {
+    acknowledge: AckPolicy,
+}
+
+impl Gt06 {
+    /// With a policy of one's own about what is acknowledged beyond the manuals.
+    pub const fn new(acknowledge: AckPolicy) -> Self {
+        Self { acknowledge }
+    }
+}
+
+impl Protocol for Gt06 {
+    type Session = Gt06Session;
+
+    fn name(&self) -> Name {
+        DECODER.protocol()
+    }
+
+    fn session(&self) -> Gt06Session {
+        Gt06Session {
+            session: protocol_gt06::Session::new(self.acknowledge),
+            known: Profile::default(),
+            speaker: Speaker::new(None, None),
+            login: None,
+            may_learn: true,
+        }
+    }
+}
+
+/// One GT06 connection.
+#[derive(Debug)]
+pub struct Gt06Session {
+    session: protocol_gt06::Session,
+    /// What was known before the frame at hand, by which it is read.
+    known: Profile,
+    speaker: Speaker,
+    /// The login that waits for the registry.
+    login: Option<Box<(Frame, Message)>>,
+    /// Not if the registry's profile could not be read: it would be overwritten.
+    may_learn: bool,
+}
+
+impl Gt06Session {
+    fn report(&self, frame: &Frame, message: &Message, cx: &mut Context<'_>) {
+        let around = normalize::Context::new(
+            frame.head(),
+            &self.known,
+            &self.speaker,
+            cx.now(),
+            cx.origin(),
+        );
+        let mut said_something = false;
+        normalize::normalize(message, &around, &mut |report| {
+            said_something = true;
+            cx.emit(report);
+        });
+        if !said_something {
+            cx.filter(match message.direction() {
+                Direction::Server => "server_message",
+                Direction::Device => "nothing_to_report",
+            });
+        }
+    }
+
+    /// Notes what the frame at hand taught the session; the next one is read by it.
+    fn learn(&mut self, cx: &mut Context<'_>) {
+        if self.known != *self.session.profile() {
+            self.known = self.session.profile().clone();
+            if self.may_learn {
+                cx.learn((&self.known).into());
+            }
+        }
+    }
+}
+
+impl RawFrame for Frame {
+    fn raw(&self) -> Bytes {
+        self.raw().clone()
+    }
+}
+
+impl Session for Gt06Session {
+    type Frame = Frame;
+
+    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Skipped> {
+        self.session.next_frame(src).map_err(|e| match e {
+            FrameError::Skipped { bytes, looks_like } => Skipped { bytes, looks_like },
+            _ => Skipped {
+                bytes: 1,
+                looks_like: None,
+            },
+        })
+    }
+
+    fn on_pause(&mut self) {
+        self.session.on_pause();
+    }
+
+    fn on_frame(&mut self, frame: Frame, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+        let handled = self.session.on_frame(&frame, cx.now().as_unix());
+        match handled.reply {
+            Some(reply) if reply.class == ReplyClass::Now => cx.reply(reply.bytes),
+            Some(reply) => cx.reply_when_delivered(reply.bytes),
+            None => {}
+        }
+        let message = handled.message.map_err(|e| Quarantine {
+            field: Some(Name::new(e.field())),
+            offset: Some(e.offset()),
+            message: e.to_string().into(),
+        })?;
+        if let Some(id) = handled.identify {
+            let id = id
+                .device_id()
+                .ok_or_else(|| Quarantine::new("not a terminal id"))?;
+            self.login = Some(Box::new((frame, message)));
+            cx.identify(id);
+            return Ok(());
+        }
+        self.report(&frame, &message, cx);
+        self.learn(cx);
+        Ok(())
+    }
+
+    fn on_identified(&mut self, who: &Identified, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+        let profile = match who.profile.as_ref().map(Profile::try_from) {
+            Some(Ok(profile)) => Some(profile),
+            Some(Err(e)) => {
+                tracing::warn!(device = %who.device, error = %e, "a profile cannot be read");
+                self.may_learn = false;
+                None
+            }
+            None => None,
+        };
+        self.known = profile.clone().unwrap_or_default();
+        self.session.on_identified(profile);
+        self.speaker = Speaker::new(Some(who.device.tenant.clone()), Some(who.device.device));
+        if let Some(login) = self.login.take() {
+            let (frame, message) = *login;
+            self.report(&frame, &message, cx);
+        }
+        self.learn(cx);
+        Ok(())
+    }
+}

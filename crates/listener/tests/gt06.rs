@@ -1,0 +1,126 @@
+//! A GT06 device through the adapter: frames in, envelopes and answers out.
+#![cfg(feature = "gt06")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use listener::protocols::Gt06;
+use listener::test_util::{Device, Shelf, network};
+use listener::{Claim, Identified, Limits, Registry, Resolution, Server};
+use telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+/// The login of the manual: 752533678900242, eight hours east.
+const LOGIN: &str = "7878110107525336789002427000320100051279 0d0a";
+const LOGIN_ANSWER: &str = "7878050100059ff8 0d0a";
+
+/// Remembers profiles.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Option<Profile>>>);
+
+impl Registry for Memory {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        Resolution::Accept(Identified {
+            device: DeviceKey {
+                tenant: Tenant::new("acme"),
+                device: claim.id,
+            },
+            profile: self.0.lock().unwrap().clone(),
+        })
+    }
+
+    fn learn(&self, _: &DeviceKey, profile: &Profile) {
+        *self.0.lock().unwrap() = Some(profile.clone());
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex::decode(hex.replace(' ', "")).unwrap()
+}
+
+fn connect(memory: &Memory) -> (Device, Shelf) {
+    let (dial, incoming) = network();
+    let shelf = Shelf::default();
+    let server = Server::new(Gt06::default(), memory.clone(), shelf.clone())
+        .limits(Limits::default())
+        .clock(|| Timestamp::from_civil(2026, 11, 20, 7, 0, 0).unwrap())
+        .serve(incoming);
+    tokio::spawn(server.run(CancellationToken::new()));
+    (dial.connect(), shelf)
+}
+
+fn frame(number: u8, body: &str, serial: u16) -> Vec<u8> {
+    let body = bytes(body);
+    let mut checked = vec![u8::try_from(body.len() + 5).unwrap(), number];
+    checked.extend(&body);
+    checked.extend(serial.to_be_bytes());
+    let crc = protocol_gt06::checksum(&checked);
+    [&[0x78, 0x78], &*checked, &crc.to_be_bytes(), b"\r\n"].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_logs_in_beats_and_reports() {
+    let memory = Memory::default();
+    let (mut device, shelf) = connect(&memory);
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+
+    let heartbeat = frame(0x13, "4604040002", 6);
+    device.send(&heartbeat).await;
+    device.expect(frame(0x13, "", 6)).await;
+
+    let location = frame(
+        0x22,
+        "0f0c1d0233050c027ac8190c4658000014e0 01cc00287d001f71 010000",
+        7,
+    );
+    device.send(&location).await;
+    device.expect_silence(Duration::from_secs(1)).await;
+
+    let envelopes = shelf.envelopes();
+    let kinds: Vec<_> = envelopes
+        .iter()
+        .map(|e| match &e.content {
+            Content::Reports(reports) => reports[0].kind,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, [Kind::Login, Kind::Heartbeat, Kind::Location]);
+    let Content::Reports(reports) = &envelopes[2].content else {
+        unreachable!()
+    };
+    let fix = reports[0].fix.as_ref().unwrap();
+    assert!((fix.coordinates.latitude() - 23.1117).abs() < 0.01);
+    assert_eq!(reports[0].device.unwrap().as_str(), "752533678900242");
+    assert_eq!(envelopes[2].raw, location);
+
+    // What the login taught is kept, and travels with the frames after it.
+    let learned = memory.0.lock().unwrap().clone();
+    assert!(learned.as_ref().unwrap().as_str().contains("480"));
+    assert_eq!(envelopes[0].profile, None);
+    assert_eq!(envelopes[1].profile, learned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_on_the_port_gets_no_answer_and_harms_nobody() {
+    let (mut device, shelf) = connect(&Memory::default());
+    device
+        .send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        .await;
+    device.expect_silence(Duration::from_secs(30)).await;
+    // It may still be a device behind a proxy that speaks first.
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    assert_eq!(shelf.contents().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_of_a_newer_version_is_not_overwritten() {
+    let newer = Profile::new(r#"{"version":99}"#);
+    let memory = Memory(Arc::new(Mutex::new(Some(newer.clone()))));
+    let (mut device, _) = connect(&memory);
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    assert_eq!(*memory.0.lock().unwrap(), Some(newer));
+}
