@@ -51,6 +51,14 @@ pub(crate) enum Work {
 pub(crate) struct Gathered {
     pub(crate) frames: Vec<Pending>,
     pub(crate) last: bool,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, pending: Pending) {
+        self.bytes = self.bytes.saturating_add(pending.cost);
+        self.frames.push(pending);
+    }
 }
 
 /// Gathers batches: what waits is taken together. If the batch before this one was more than a
@@ -75,39 +83,51 @@ impl Gather {
     /// Waits for the next batch.
     pub(crate) fn next(&mut self, queue: &Receiver<Work>) -> Gathered {
         let mut batch = Gathered::default();
-        let Ok(Work::Frame(first)) = queue.recv() else {
-            batch.last = true;
-            return batch;
-        };
-        let mut bytes = first.cost;
-        batch.frames.push(*first);
-        let until = Instant::now() + self.limits.age;
-        while batch.frames.len() < self.limits.frames && bytes < self.limits.bytes {
-            let next = match queue.try_recv() {
-                Err(TryRecvError::Empty) if self.busy => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    match queue.recv_timeout(left) {
-                        Err(RecvTimeoutError::Timeout) => break,
-                        Err(RecvTimeoutError::Disconnected) => Work::Stop,
-                        Ok(work) => work,
-                    }
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => Work::Stop,
-                Ok(work) => work,
-            };
-            match next {
-                Work::Frame(pending) => {
-                    bytes = bytes.saturating_add(pending.cost);
-                    batch.frames.push(*pending);
-                }
-                Work::Stop => {
-                    batch.last = true;
-                    break;
-                }
-            }
+        match queue.recv() {
+            Ok(Work::Frame(first)) => batch.push(*first),
+            Ok(Work::Stop) | Err(_) => batch.last = true,
         }
+        let wait = self.busy.then(|| Instant::now() + self.limits.age);
+        self.fill(&mut batch, queue, wait);
         self.busy = batch.frames.len() > FEW;
         batch
+    }
+
+    /// Takes what waits already, perhaps nothing.
+    pub(crate) fn ready(&mut self, queue: &Receiver<Work>) -> Gathered {
+        let mut batch = Gathered::default();
+        self.top_up(&mut batch, queue);
+        batch
+    }
+
+    /// Adds what has come meanwhile.
+    pub(crate) fn top_up(&mut self, batch: &mut Gathered, queue: &Receiver<Work>) {
+        self.fill(batch, queue, None);
+        self.busy = batch.frames.len() > FEW;
+    }
+
+    fn fill(&self, batch: &mut Gathered, queue: &Receiver<Work>, until: Option<Instant>) {
+        while !batch.last
+            && batch.frames.len() < self.limits.frames
+            && batch.bytes < self.limits.bytes
+        {
+            let next = match (queue.try_recv(), until) {
+                (Ok(work), _) => work,
+                (Err(TryRecvError::Disconnected), _) => Work::Stop,
+                (Err(TryRecvError::Empty), None) => return,
+                (Err(TryRecvError::Empty), Some(until)) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    match queue.recv_timeout(left) {
+                        Ok(work) => work,
+                        Err(RecvTimeoutError::Timeout) => return,
+                        Err(RecvTimeoutError::Disconnected) => Work::Stop,
+                    }
+                }
+            };
+            match next {
+                Work::Frame(pending) => batch.push(*pending),
+                Work::Stop => batch.last = true,
+            }
+        }
     }
 }

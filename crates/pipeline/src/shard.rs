@@ -69,17 +69,57 @@ struct Overlay {
     lanes: Vec<(DeviceKey, Lane)>,
 }
 
+impl Overlay {
+    fn find(&self, device: &DeviceKey) -> Option<&Lane> {
+        let place = self.places.get(device)?;
+        self.lanes.get(*place).map(|(_, lane)| lane)
+    }
+}
+
+/// A batch that is being written.
+struct UnderWay {
+    frames: Vec<Pending>,
+    overlay: Overlay,
+    since: Instant,
+}
+
+/// From so many frames on, a batch is prepared while the one before is being written. A smaller
+/// one waits for that, so that more can join it.
+const WORTH_PREPARING: usize = 64;
+
 impl<S: Sink> Shard<S> {
     /// Works until the queue ends.
+    ///
+    /// While one batch is being written the next is prepared, on top of the states that the first
+    /// will have left. If the first fails, what was prepared is forgotten, and both are done
+    /// again, one after the other.
     pub(crate) fn run(mut self, queue: &Receiver<Work>) -> Drained {
+        let mut under_way: Option<UnderWay> = None;
         loop {
-            let gathered = self.gather.next(queue);
+            let mut gathered = if under_way.is_some() {
+                self.gather.ready(queue)
+            } else {
+                self.gather.next(queue)
+            };
+            if gathered.frames.len() < WORTH_PREPARING
+                && let Some(before) = under_way.take()
+            {
+                if let Err(frames) = self.land(before) {
+                    self.settle(frames);
+                }
+                self.gather.top_up(&mut gathered, queue);
+            }
             if !gathered.frames.is_empty() {
-                self.settle(gathered.frames);
+                under_way = self.fly(gathered.frames, under_way);
             }
             if gathered.last {
                 break;
             }
+        }
+        if let Some(before) = under_way
+            && let Err(frames) = self.land(before)
+        {
+            self.settle(frames);
         }
         // Frames that were still waiting to enter are not taken any more.
         while let Ok(work) = queue.try_recv() {
@@ -91,22 +131,93 @@ impl<S: Sink> Shard<S> {
         self.summary
     }
 
-    /// Stores frames, in order, and tells each its outcome.
-    fn settle(&mut self, mut frames: Vec<Pending>) {
-        let started = Instant::now();
-        let envelopes: Vec<&Envelope> = frames.iter().map(|pending| &pending.envelope).collect();
-        match self.attempt(&envelopes) {
-            Ok(written) => {
-                count(&written, started);
-                self.summary.settled += u64::try_from(frames.len()).unwrap_or(u64::MAX);
-                for pending in frames {
-                    let outcome = match pending.envelope.content {
-                        Said::Filtered(_) => Outcome::Filtered,
-                        Said::Reports(_) | Said::Quarantined(_) => Outcome::Delivered,
-                    };
-                    pending.ack.settle(outcome);
+    /// Prepares a batch, waits for the one before it, and begins to write it.
+    fn fly(&mut self, frames: Vec<Pending>, before: Option<UnderWay>) -> Option<UnderWay> {
+        let overlay = before.as_ref().map(|before| &before.overlay);
+        let prepared = self
+            .prepare(&envelopes(&frames), overlay)
+            .and_then(|(overlay, batch)| Ok((overlay, self.sink.prepare(batch)?)));
+        let landed = match before {
+            None => Ok(None),
+            Some(before) => self.landed(before).map(Some),
+        };
+        let (prepared, landed) = match (prepared, landed) {
+            // Only what was prepared on top of states that are committed may be written.
+            (Ok(prepared), Ok(landed)) => (prepared, landed),
+            (_, landed) => {
+                match landed {
+                    Ok(Some(landed)) => self.acknowledge(landed),
+                    Ok(None) => {}
+                    Err(failed) => self.settle(failed),
                 }
+                self.settle(frames);
+                return None;
             }
+        };
+        let (overlay, prepared) = prepared;
+        let begun = self.sink.begin(prepared);
+        // The devices of the batch before are told while this one is being written.
+        if let Some(landed) = landed {
+            self.acknowledge(landed);
+        }
+        match begun {
+            Ok(()) => Some(UnderWay {
+                frames,
+                overlay,
+                since: Instant::now(),
+            }),
+            Err(_) => {
+                self.settle(frames);
+                None
+            }
+        }
+    }
+
+    /// Waits for a batch, and tells its devices; or gives its frames back.
+    fn land(&mut self, under_way: UnderWay) -> Result<(), Vec<Pending>> {
+        let frames = self.landed(under_way)?;
+        self.acknowledge(frames);
+        Ok(())
+    }
+
+    /// Waits for a batch. If it is durable its states are the committed ones. Its frames come
+    /// back either way.
+    fn landed(&mut self, under_way: UnderWay) -> Result<Vec<Pending>, Vec<Pending>> {
+        match self.sink.complete() {
+            Ok(written) => {
+                count(&written, under_way.since);
+                self.commit(under_way.overlay);
+                Ok(under_way.frames)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a batch was not stored; it is tried again alone");
+                Err(under_way.frames)
+            }
+        }
+    }
+
+    fn commit(&mut self, overlay: Overlay) {
+        for (device, lane) in overlay.lanes {
+            self.lanes.keep(device, lane);
+        }
+        self.health.ready();
+    }
+
+    fn acknowledge(&mut self, frames: Vec<Pending>) {
+        self.summary.settled += u64::try_from(frames.len()).unwrap_or(u64::MAX);
+        for pending in frames {
+            let outcome = match pending.envelope.content {
+                Said::Filtered(_) => Outcome::Filtered,
+                Said::Reports(_) | Said::Quarantined(_) => Outcome::Delivered,
+            };
+            pending.ack.settle(outcome);
+        }
+    }
+
+    /// Stores frames, in order, and tells each its outcome. It takes as long as it takes.
+    fn settle(&mut self, mut frames: Vec<Pending>) {
+        match self.attempt(&envelopes(&frames)) {
+            Ok(()) => self.acknowledge(frames),
             Err(Gone::OutOfTime) => self.fail(frames),
             Err(Gone::Refused(error)) if frames.len() == 1 => {
                 for pending in frames {
@@ -132,13 +243,11 @@ impl<S: Sink> Shard<S> {
         let mut envelope = pending.envelope.clone();
         envelope.content =
             Said::Quarantined(Quarantine::new(format!("could not be stored: {error}")));
-        let started = Instant::now();
         match self.attempt(&[&envelope]) {
-            Ok(written) => {
-                count(&written, started);
-                self.summary.settled += 1;
-                pending.ack.settle(Outcome::Delivered);
-            }
+            Ok(()) => self.acknowledge(vec![Pending {
+                envelope,
+                ..pending
+            }]),
             Err(_) => self.fail(vec![pending]),
         }
     }
@@ -154,21 +263,11 @@ impl<S: Sink> Shard<S> {
 
     /// Runs the stages and writes, again and again while the failure is transient. The stages are
     /// deterministic, so each attempt gives the same.
-    fn attempt(&mut self, envelopes: &[&Envelope]) -> Result<Written, Gone> {
+    fn attempt(&mut self, envelopes: &[&Envelope]) -> Result<(), Gone> {
         let mut attempts = 0;
         loop {
-            let tried = self.prepare(envelopes).and_then(|(overlay, batch)| {
-                let written = self.sink.write(&batch)?;
-                Ok((overlay, written))
-            });
-            match tried {
-                Ok((overlay, written)) => {
-                    for (device, lane) in overlay.lanes {
-                        self.lanes.keep(device, lane);
-                    }
-                    self.health.ready();
-                    return Ok(written);
-                }
+            match self.try_once(envelopes) {
+                Ok(()) => return Ok(()),
                 Err(error @ SinkError::Permanent(_)) => return Err(Gone::Refused(error)),
                 Err(error @ SinkError::Transient(_)) => {
                     attempts += 1;
@@ -186,7 +285,24 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn prepare(&mut self, envelopes: &[&Envelope]) -> Result<(Overlay, Batch), SinkError> {
+    fn try_once(&mut self, envelopes: &[&Envelope]) -> Result<(), SinkError> {
+        let since = Instant::now();
+        let (overlay, batch) = self.prepare(envelopes, None)?;
+        let prepared = self.sink.prepare(batch)?;
+        self.sink.begin(prepared)?;
+        let written = self.sink.complete()?;
+        count(&written, since);
+        self.commit(overlay);
+        Ok(())
+    }
+
+    /// Runs the stages, on top of the committed lanes and of those that the batch under way will
+    /// leave.
+    fn prepare(
+        &mut self,
+        envelopes: &[&Envelope],
+        under_way: Option<&Overlay>,
+    ) -> Result<(Overlay, Batch), SinkError> {
         let mut overlay = Overlay::default();
         let mut batch = Batch {
             frames: Vec::with_capacity(envelopes.len()),
@@ -195,7 +311,7 @@ impl<S: Sink> Shard<S> {
         };
         for envelope in envelopes {
             let device = match &envelope.device {
-                Some(key) => Some(self.enter(&mut overlay, key)?),
+                Some(key) => Some(self.enter(&mut overlay, under_way, key)?),
                 None => None,
             };
             let lane = device.and_then(|at| overlay.lanes.get_mut(at));
@@ -229,11 +345,17 @@ impl<S: Sink> Shard<S> {
 
     /// The place of a device's lane in the overlay: copied there from the committed lanes, or
     /// read back from the store.
-    fn enter(&mut self, overlay: &mut Overlay, key: &DeviceKey) -> Result<usize, SinkError> {
+    fn enter(
+        &mut self,
+        overlay: &mut Overlay,
+        under_way: Option<&Overlay>,
+        key: &DeviceKey,
+    ) -> Result<usize, SinkError> {
         if let Some(place) = overlay.places.get(key) {
             return Ok(*place);
         }
-        let lane = match self.lanes.find(key) {
+        let known = under_way.and_then(|before| before.find(key));
+        let lane = match known.or_else(|| self.lanes.find(key)) {
             Some(lane) => lane.clone(),
             None => Lane::from(self.sink.load(key)?),
         };
@@ -264,6 +386,10 @@ impl<S: Sink> Shard<S> {
             }
         }
     }
+}
+
+fn envelopes(frames: &[Pending]) -> Vec<&Envelope> {
+    frames.iter().map(|pending| &pending.envelope).collect()
 }
 
 /// Runs the stages over what a frame said, and adds the reports that remain to the batch.
@@ -303,7 +429,7 @@ fn work_on(
         }
     }
     match (batch.reports.len() > first, filtered) {
-        (true, _) => Content::Reports(first..batch.reports.len()),
+        (true, _) => Content::Reports(batch.reports.len() - first),
         (false, Some(reason)) => Content::Filtered(reason),
         (false, None) => Content::Duplicate,
     }

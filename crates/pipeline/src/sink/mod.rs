@@ -4,7 +4,6 @@
 pub mod sqlite;
 
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use bytes::Bytes;
 use telemetry::{DeviceKey, Name, Origin, Quarantine, Report, Timestamp};
@@ -17,6 +16,9 @@ use crate::latest::Latest;
 /// Its calls block; they are made from the shard's own thread. The shard owns retries: a sink
 /// tries once and says what went wrong.
 pub trait Sink: Send + 'static {
+    /// A batch in the form in which it is written.
+    type Prepared: Send;
+
     /// What is kept of a device: its number, and the state that was committed last. A device that
     /// is not known yet gets a number, which costs nothing until it is written.
     ///
@@ -24,11 +26,25 @@ pub trait Sink: Send + 'static {
     /// When the store cannot be read now.
     fn load(&mut self, device: &DeviceKey) -> Result<Loaded, SinkError>;
 
-    /// Writes a batch: all of it or nothing, durable when it returns.
+    /// Brings a batch into the form in which it is written. No I/O: the shard does it while the
+    /// batch before is being written.
     ///
     /// # Errors
-    /// When nothing of the batch was stored.
-    fn write(&mut self, batch: &Batch) -> Result<Written, SinkError>;
+    /// When a record cannot be written in any form.
+    fn prepare(&mut self, batch: Batch) -> Result<Self::Prepared, SinkError>;
+
+    /// Begins to write a batch, and returns while it is being written. There is never more than
+    /// one under way.
+    ///
+    /// # Errors
+    /// When nothing of the batch is stored.
+    fn begin(&mut self, prepared: Self::Prepared) -> Result<(), SinkError>;
+
+    /// Waits for the batch that is under way: all of it is durable, or nothing.
+    ///
+    /// # Errors
+    /// When nothing of the batch is stored.
+    fn complete(&mut self) -> Result<Written, SinkError>;
 
     /// Nothing more will come. `received` frames were taken over in all; `settled` says that each
     /// of them has its outcome on record.
@@ -102,8 +118,8 @@ pub struct Frame {
 /// What is to be stored of a frame.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// These of [`Batch::reports`]; at least one.
-    Reports(Range<usize>),
+    /// So many of [`Batch::reports`], at least one: the frames take them in order.
+    Reports(usize),
     /// Nothing: all that it says is durable already.
     Duplicate,
     /// Nothing; why.

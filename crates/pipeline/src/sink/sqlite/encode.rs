@@ -5,9 +5,9 @@ use telemetry::{Kind, Report};
 use crate::SinkError;
 use crate::sink::{Batch, Content, Frame};
 
-/// A batch in the form in which it is written.
+/// A batch as rows.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub struct Rows {
     pub(super) received: i64,
     pub(super) devices: Vec<DeviceRow>,
     pub(super) frames: Vec<FrameRow>,
@@ -43,45 +43,47 @@ pub(super) struct ReportRow {
 const BODY: usize = 768;
 
 impl Rows {
-    pub(super) fn encode(batch: &Batch) -> Result<Self, SinkError> {
-        let devices = batch.devices.iter().map(|changed| {
+    pub(super) fn encode(batch: Batch) -> Result<Self, SinkError> {
+        let devices = batch.devices.into_iter().map(|changed| {
             Ok(DeviceRow {
                 id: changed.slot.0,
-                tenant: changed.key.tenant.clone(),
-                device: changed.key.device,
                 latest: json(&changed.latest, 512)?,
-                state: changed.states.clone(),
+                tenant: changed.key.tenant,
+                device: changed.key.device,
+                state: changed.states,
             })
         });
-        let frames = batch.frames.iter().map(|frame| {
-            let reports = match &frame.content {
-                Content::Reports(range) => batch.reports.get(range.clone()).unwrap_or_default(),
-                _ => &[],
+        let devices = devices.collect::<Result<_, SinkError>>()?;
+        let mut reports = batch.reports.into_iter();
+        let frames = batch.frames.into_iter().map(|frame| {
+            let count = match &frame.content {
+                Content::Reports(count) => *count,
+                _ => 0,
             };
+            let rows = reports
+                .by_ref()
+                .take(count)
+                .map(|report| ReportRow::encode(report, frame.device.is_some()));
             Ok(FrameRow {
-                frame: frame.clone(),
-                reports: reports
-                    .iter()
-                    .map(|report| ReportRow::encode(report, frame.device.is_some()))
-                    .collect::<Result<_, SinkError>>()?,
+                reports: rows.collect::<Result<_, SinkError>>()?,
+                frame,
             })
         });
         Ok(Self {
             received: int(batch.received),
-            devices: devices.collect::<Result<_, SinkError>>()?,
+            devices,
             frames: frames.collect::<Result<_, SinkError>>()?,
         })
     }
 }
 
 impl ReportRow {
-    fn encode(report: &Report, identified: bool) -> Result<Self, SinkError> {
-        let mut lean = report.clone();
-        lean.late = None;
-        lean.raw = None;
+    fn encode(mut report: Report, identified: bool) -> Result<Self, SinkError> {
+        let late = report.late.take();
+        report.raw = None;
         if identified {
-            lean.device = None;
-            lean.tenant = None;
+            report.device = None;
+            report.tenant = None;
         }
         let answer = match (report.kind, report.reply_to) {
             (Kind::CommandReply, Some(flag)) => {
@@ -92,8 +94,8 @@ impl ReportRow {
         Ok(Self {
             id: *report.id.as_bytes(),
             time: report.time.as_millis(),
-            late: report.late,
-            body: json(&lean, BODY)?,
+            late,
+            body: json(&report, BODY)?,
             answer,
         })
     }

@@ -1,7 +1,7 @@
 //! The sink: a batch in one transaction.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use telemetry::{DeviceKey, Profile};
@@ -26,6 +26,7 @@ pub struct SqliteSink {
     store: Store,
     epoch: i64,
     reader: Connection,
+    under_way: Option<mpsc::Receiver<Result<Written, rusqlite::Error>>>,
 }
 
 impl SqliteSink {
@@ -33,12 +34,15 @@ impl SqliteSink {
         Ok(Self {
             reader: store.connect_reader()?,
             epoch: int(epoch),
+            under_way: None,
             store,
         })
     }
 }
 
 impl Sink for SqliteSink {
+    type Prepared = Rows;
+
     fn load(&mut self, device: &DeviceKey) -> Result<Loaded, SinkError> {
         let mut find = self.reader.prepare_cached(
             "SELECT id, latest, state FROM device WHERE tenant = ?1 AND device = ?2",
@@ -63,15 +67,18 @@ impl Sink for SqliteSink {
         })
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<Written, SinkError> {
-        let rows = Rows::encode(batch)?;
+    fn prepare(&mut self, batch: Batch) -> Result<Rows, SinkError> {
+        Rows::encode(batch)
+    }
+
+    fn begin(&mut self, rows: Rows) -> Result<(), SinkError> {
         let epoch = self.epoch;
         let quarantine = i64::from(self.store.inner.options.quarantine);
         let profiles = Arc::clone(&self.store.inner.profiles);
         let answered = self.store.inner.answered.clone();
         let writer = self.store.writer().map_err(SinkError::transient)?;
-        let written = writer
-            .call(move |db| {
+        let under_way = writer
+            .begin(move |db| {
                 let mut job = Job {
                     epoch,
                     written: Written::default(),
@@ -81,9 +88,19 @@ impl Sink for SqliteSink {
                 job.write(db, &rows, quarantine, &profiles)?;
                 profiles.written();
                 job.announce(&answered);
-                Ok::<_, rusqlite::Error>(job.written)
+                Ok(job.written)
             })
             .map_err(SinkError::transient)?;
+        self.under_way = Some(under_way);
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<Written, SinkError> {
+        let nothing = || SinkError::transient("nothing is being written");
+        let under_way = self.under_way.take().ok_or_else(nothing)?;
+        let written = under_way
+            .recv()
+            .map_err(|_| SinkError::transient(StoreError::Closed))?;
         Ok(written?)
     }
 

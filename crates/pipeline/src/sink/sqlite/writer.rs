@@ -57,19 +57,26 @@ impl Writer {
         Ok(heard)
     }
 
-    /// Gives a job to the thread and blocks until it is done.
-    pub(super) fn call<T: Send + 'static>(
+    /// Gives a job to the thread; its result is heard by blocking, also on a thread of a runtime.
+    pub(super) fn begin<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        // Not `blocking_recv`: this may be called from a thread of a runtime, at start.
+    ) -> Result<mpsc::Receiver<T>, StoreError> {
         let (tell, heard) = mpsc::sync_channel(1);
         let job: Job = Box::new(move |db| {
             let _gone = tell.send(job(db)).is_err();
         });
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
         jobs.send(job).map_err(|_| StoreError::Closed)?;
-        heard.recv().map_err(|_| StoreError::Closed)
+        Ok(heard)
+    }
+
+    /// Gives a job to the thread and blocks until it is done.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.begin(job)?.recv().map_err(|_| StoreError::Closed)
     }
 }
 
