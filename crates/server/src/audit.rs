@@ -1,17 +1,203 @@
-//! `milepost audit`.
+//! `milepost audit`: nothing vanished, and with a ledger: nothing that a device was told is
+//! stored is missing. Reads only; the server may run meanwhile or not.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use pipeline::sink::sqlite::{Audit, Page, Reader, Span, Store};
+use serde::Serialize;
+use telemetry::{DeviceKey, Tenant};
+
+use crate::config::{self, FILE_ENV, Loaded, Sources};
 use crate::failure::Failure;
+use crate::simulate::ledger::{self, Comparison, LedgerAudit};
 
 /// Flags of `milepost audit`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {}
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// The configuration file; it says where the store is and whose devices it holds.
+    #[arg(long, value_name = "FILE", env = FILE_ENV)]
+    pub config: Option<PathBuf>,
+    /// Where the store is [default: ./milepost-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// What a simulation sent and saw acknowledged (milepost simulate --ledger).
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Fails when more than so many facts of the ledger are missing that were never acknowledged.
+    /// Without it any number may be: a crash costs what was in memory and under way.
+    #[arg(long, value_name = "N", requires = "ledger")]
+    pub max_missing: Option<u64>,
+    /// Prints the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
-/// Checks the sums.
+/// All that was found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    ok: bool,
+    store: Audit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<LedgerAudit>,
+}
+
+/// Checks the sums and the ledger, and prints them.
 ///
 /// # Errors
-/// When the store cannot be read.
-pub fn run(_: &Options) -> Result<ExitCode, Failure> {
-    Err(Failure::new("not built yet"))
+/// When the store or the ledger cannot be read.
+pub fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let data_dir = options.data_dir.clone();
+    let Loaded { config, .. } = config::load(&Sources {
+        file: options.config.as_deref(),
+        environment: std::env::vars_os().collect(),
+        flags: data_dir
+            .map(|folder| ("data_dir", "--data-dir", folder))
+            .into_iter()
+            .collect(),
+    })?;
+    let wrong = |error: &dyn fmt::Display| {
+        Failure::new(format!(
+            "cannot audit {}: {error}",
+            config.data_dir.display()
+        ))
+    };
+    let store = Store::open_read_only(&config.data_dir).map_err(|error| wrong(&error))?;
+    let reader = store.reader().map_err(|error| wrong(&error))?;
+    let sums = reader.audit().map_err(|error| wrong(&error))?;
+    let ledger = match &options.ledger {
+        None => None,
+        Some(path) => Some(compare(path, &reader, &config.devices.tenant)?),
+    };
+    let finding = Finding {
+        ok: sums.ok
+            && ledger.as_ref().is_none_or(|ledger| {
+                ledger.is_ok()
+                    && options
+                        .max_missing
+                        .is_none_or(|max| ledger.unacknowledged_missing <= max)
+            }),
+        store: sums,
+        ledger,
+    };
+    if options.json {
+        let text = serde_json::to_string_pretty(&finding)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        println!("{text}");
+    } else {
+        println!("{finding}");
+    }
+    Ok(if finding.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// How many reports are read at once.
+const PAGE: u32 = 1_000;
+
+/// Holds the ledger against all that the store has of its devices.
+fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit, Failure> {
+    let wrong = |error: &dyn fmt::Display| {
+        Failure::new(format!("cannot compare {}: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    let mut comparison = Comparison::default();
+    let mut devices = BTreeSet::new();
+    for entry in ledger::read(BufReader::new(file)) {
+        let entry = entry.map_err(|error| wrong(&error))?;
+        devices.insert(entry.device);
+        comparison.entry(&entry);
+    }
+    let span = Span {
+        raw: true,
+        ..Span::default()
+    };
+    for device in devices {
+        let key = DeviceKey {
+            tenant: tenant.clone(),
+            device,
+        };
+        let mut page = Page::first(PAGE);
+        loop {
+            let reports = reader
+                .history(&key, &span, &page)
+                .map_err(|error| wrong(&error))?;
+            for report in &reports.items {
+                comparison.stored(device, report.id, report.raw.as_deref());
+            }
+            if reports.next.is_none() {
+                break;
+            }
+            page = Page::after(PAGE, reports.next);
+        }
+    }
+    Ok(comparison.finish())
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:>6} {:>7} {:>10} = {:>10} + {:>10} + {:>9} + {:>11} + {:>9}",
+            "epoch",
+            "end",
+            "received",
+            "stored",
+            "duplicate",
+            "filtered",
+            "quarantined",
+            "abandoned"
+        )?;
+        for epoch in &self.store.epochs {
+            let filtered: u64 = epoch.filtered.values().sum();
+            writeln!(
+                f,
+                "{:>6} {:>7} {:>10} = {:>10} + {:>10} + {:>9} + {:>11} + {:>9}{}",
+                epoch.epoch,
+                if epoch.clean { "clean" } else { "not yet" },
+                epoch.received,
+                epoch.stored,
+                epoch.duplicate,
+                filtered,
+                epoch.quarantined,
+                epoch.abandoned,
+                if epoch.ok { "" } else { "   WRONG" },
+            )?;
+            for (reason, count) in &epoch.filtered {
+                writeln!(f, "{:>6} filtered, {reason}: {count}", "")?;
+            }
+        }
+        if let Some(ledger) = &self.ledger {
+            writeln!(
+                f,
+                "ledger: {} facts sent ({} of them again), {} acknowledged; {} are stored",
+                ledger.facts, ledger.sent_again, ledger.acknowledged, ledger.stored
+            )?;
+            writeln!(
+                f,
+                "  acknowledged and missing: {}",
+                ledger.acknowledged_missing
+            )?;
+            writeln!(f, "  stored twice: {}", ledger.stored_twice)?;
+            writeln!(
+                f,
+                "  unacknowledged and missing: {}",
+                ledger.unacknowledged_missing
+            )?;
+            for example in &ledger.examples {
+                writeln!(
+                    f,
+                    "    {}: {} {}",
+                    example.fault, example.device, example.key
+                )?;
+            }
+        }
+        f.write_str(if self.ok { "ok" } else { "NOT ok" })
+    }
 }
