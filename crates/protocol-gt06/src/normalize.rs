@@ -260,13 +260,18 @@ const fn steps_to_e7(steps: u32, negative: bool) -> i64 {
 
 #[cold]
 pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) {
+    report.signals.push(Signal::named(name).text(hex(bytes)));
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> alloc::string::String {
     use core::fmt::Write as _;
     let mut hex = alloc::string::String::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
         // Writing to a string cannot fail.
         let _infallible = write!(hex, "{byte:02x}");
     }
-    report.signals.push(Signal::named(name).text(hex));
+    hex
 }
 
 /// What stays the same when a device sends the same fact again.

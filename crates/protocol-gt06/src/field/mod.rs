@@ -5,6 +5,10 @@ mod cell;
 mod course_status;
 mod datetime;
 mod gps;
+mod items;
+mod neighbour;
+mod radio_cell;
+mod reading;
 mod status;
 mod terminal_id;
 mod terminal_info;
@@ -15,11 +19,17 @@ pub use cell::{Cell, CellForm};
 pub use course_status::CourseStatus;
 pub use datetime::DateTime;
 pub use gps::{Gps, Position};
+pub use items::{Item, Items};
+pub use neighbour::{Neighbour, NeighbourForm, dbm};
+pub use radio_cell::RadioCell;
 pub use status::Status;
 pub use terminal_id::TerminalId;
 pub use terminal_info::TerminalInfo;
 pub use trailer::{Trailer, upload_mode_name};
 
+pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
+#[cfg(feature = "telemetry")]
+pub(crate) use reading::volts;
 pub(crate) use status::{battery, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};

@@ -6,6 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Alarm, TerminalInfo, alarm_meaning};
 use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
 
 /// The status block behind alarms.
@@ -32,6 +33,36 @@ impl Status {
     #[must_use]
     pub fn alarm(&self, dialect: Dialect) -> Option<Alarm> {
         Alarm::from_status(self.raw_alarm.into(), self.terminal, dialect)
+    }
+
+    /// The alarm's code where the high half of the language is its bits 11 to 8 (0x27, 0x39,
+    /// 0xA3, 0xA4, 0xA9 of newer Jimi models).
+    #[must_use]
+    pub const fn extended_code(&self) -> u16 {
+        u16::from_be_bytes([self.raw_language >> 4, self.raw_alarm])
+    }
+
+    /// What an alarm with this block is answered: it is acknowledged once it is stored (the device
+    /// repeats it otherwise), unless it says that it wants no reply.
+    #[must_use]
+    pub const fn answer(&self) -> Answer {
+        match self.raw_language & 0x0f {
+            0 => Answer::Silent,
+            _ => Answer::WhenDelivered,
+        }
+    }
+
+    /// Reads the block where the high half of the language extends the alarm's code.
+    ///
+    /// # Errors
+    /// When bytes are missing.
+    pub fn decode_extended<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let status = Self::decode(r)?;
+        if status.raw_language > 0x0f {
+            let code = status.extended_code();
+            r.note(|| format!("alarm {code:#05x}: {}", alarm_meaning(code)));
+        }
+        Ok(status)
     }
 
     /// Reads the block.
@@ -75,10 +106,22 @@ impl Status {
     /// Notes in a report what the block says, the alarm included.
     #[cfg(feature = "telemetry")]
     pub fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
+        self.normalize_with(report, self.alarm(dialect));
+    }
+
+    /// The same where the high half of the language extends the alarm's code.
+    #[cfg(feature = "telemetry")]
+    pub fn normalize_extended(&self, report: &mut telemetry::Report, dialect: Dialect) {
+        let alarm = Alarm::from_status(self.extended_code(), self.terminal, dialect);
+        self.normalize_with(report, alarm);
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize_with(&self, report: &mut telemetry::Report, alarm: Option<Alarm>) {
         self.terminal.normalize(report);
         note_battery(report, self.raw_battery);
         note_signal(report, self.raw_signal);
-        if let Some(alarm) = self.alarm(dialect) {
+        if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
     }

@@ -185,12 +185,46 @@ messages! {
     time_answer: 0x8a => TimeAnswer,
     // By number.
     login: 0x01 => Login,
-    location: 0x12 | 0x22 => Location,
+    gps_only: 0x10 => GpsOnly,
+    cell_only: 0x11 => CellOnly,
+    wide_location: 0x11 | 0x31 => WideLocation,
+    location: 0x12 | 0x22 | 0x2d | 0x31 | 0xa0 => Location,
     location_with_id: 0x12 => LocationWithId,
     status_location: 0x22 => StatusLocation,
     heartbeat: 0x13 | 0x23 => Heartbeat,
     alarm: 0x16 | 0x26 => AlarmReport,
+    cell_scan: 0x19 => CellScan,
+    cell_alarm: 0x19 | 0xa5 => CellAlarm,
+    gps_cells: 0x1e => GpsCells,
+    fence_alarm: 0x27 | 0xa3 | 0xa4 => FenceAlarm,
+    supply_location: 0x32 => SupplyLocation,
+    altitude_alarm: 0x32 => AltitudeAlarm,
+    az735_report: 0x32 | 0x33 => Az735Report,
+    x1_location: 0x34 => X1Location,
+    card_location: 0x36 => CardLocation,
+    item_location: 0x37 => ItemLocation,
+    radio_location: 0x38 => RadioLocation,
+    radio_alarm: 0x39 => RadioAlarm,
+    key_location: 0x61 => KeyLocation,
+    lynkworld_location: 0xa2 => LynkworldLocation,
+    seeworld_status: 0xa3 => SeeworldStatus,
     time_request: 0x8a => TimeRequest,
+}
+
+/// The key of a report that has a time and no position: the number and the whole body.
+#[cfg(feature = "telemetry")]
+fn whole_key<B: Body>(body: &B) -> BytesMut {
+    let mut key = BytesMut::new();
+    key.put_u8(body.number());
+    body.encode(&mut key);
+    key
+}
+
+/// The number of a card or key in hexadecimal; all zero is none.
+#[cfg(feature = "telemetry")]
+fn card_number(bytes: &[u8]) -> Option<alloc::boxed::Box<str>> {
+    let is_some = bytes.iter().any(|byte| *byte != 0);
+    is_some.then(|| crate::normalize::hex(bytes).into())
 }
 
 /// A well-formed frame that no decoder knows; its body is kept.

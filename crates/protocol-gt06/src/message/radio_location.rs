@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Gps, Items, RadioCell, Trailer, upload_mode_name};
+use crate::field::{Gps, Items, RadioCell, upload_mode_name};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -95,7 +95,7 @@ impl Body for RadioLocation {
             .gps(&self.gps)
             .upload_mode(Some(self.upload_mode));
         let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
-        Trailer {
+        crate::field::Trailer {
             // No ignition is said: a byte that means neither on nor off.
             raw_ignition: u8::MAX,
             upload_mode: self.upload_mode,

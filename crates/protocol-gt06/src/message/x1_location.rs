@@ -24,7 +24,6 @@
 //! that agrees with its ports.
 
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -169,7 +168,7 @@ impl Body for X1Location {
         report.power.external = volts(supply);
         report.power.battery = volts(battery);
         if self.driver != 0 {
-            report.identity_mut().driver = Some(self.driver.to_string().into());
+            report.identity_mut().driver = Some(format!("{}", self.driver).into());
         }
         report.io.inputs = Switches::from_bits(self.inputs.into(), 8);
         report.io.outputs = Switches::from_bits(self.outputs.into(), 8);
