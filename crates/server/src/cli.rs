@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{audit, check_config, options, shutdown, simulate};
+use crate::{audit, check_config, decode, demo, options, serve, shutdown, simulate};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -18,8 +18,14 @@ pub struct Cli {
 /// What to do. One line each here, one module each with its `Options` and `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Take trackers' connections, store what they say, answer HTTP.
+    Serve(options::Options),
+    /// See it work: a server and fifty simulated vehicles, with nothing to set up.
+    Demo(demo::Options),
     /// Say what is wrong with a configuration, or what would run.
     CheckConfig(options::Options),
+    /// Say what frames mean: one message per line in, one JSON object per message out.
+    Decode(decode::Options),
     /// Simulate trackers against a server.
     Simulate(Box<simulate::Options>),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
@@ -41,9 +47,16 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
+            Command::Serve(options) => runtime()?
+                .block_on(serve::run(&options))
+                .map(|()| ExitCode::SUCCESS),
+            Command::Demo(options) => runtime()?
+                .block_on(demo::run(options))
+                .map(|()| ExitCode::SUCCESS),
             Command::CheckConfig(options) => {
                 check_config::run(&options).map(|()| ExitCode::SUCCESS)
             }
+            Command::Decode(options) => decode::run(options),
             Command::Simulate(options) => runtime()?.block_on(async {
                 let shutdown = shutdown::on_signal()?;
                 let summary = simulate::run(*options, shutdown).await?;

@@ -8,9 +8,16 @@ pub mod audit;
 pub mod check_config;
 pub mod cli;
 pub mod config;
+pub mod decode;
+pub mod demo;
+mod descriptors;
 pub mod failure;
+mod gt06;
+pub mod http;
 pub mod logging;
 pub mod options;
+mod registry;
+pub mod serve;
 pub mod shutdown;
 pub mod simulate;
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use milepost::config::{self, AcknowledgeLocations, Config, KEYS, Loaded, Sources};
+use protocol_gt06::Dialect;
 
 const EXAMPLE: &str = include_str!("../../../milepost.example.toml");
 
@@ -66,6 +67,10 @@ fn the_example_names_every_key() {
         assert!(EXAMPLE.contains(key.env), "{} is missing", key.env);
     }
     let device = loaded.config.devices.listed.first().unwrap();
+    assert_eq!(
+        (device.dialect, device.zone),
+        (Some(Dialect::Jimi), Some(480))
+    );
     assert_eq!(
         device.acknowledge_locations,
         Some(AcknowledgeLocations::Always)
@@ -159,6 +164,26 @@ fn what_is_not_toml_is_refused_with_its_line() {
     assert!(said.contains("FILE:2: not TOML"), "{said}");
     let said = refused("data_dir = 'a'\ndata_dir = 'b'\n");
     assert!(said.contains("FILE:2: not TOML"), "{said}");
+}
+
+#[test]
+fn zones_of_devices_are_offsets_that_exist() {
+    let zone = |text: &str| {
+        load_file(&format!("[[device]]\nid = '1'\nzone = '{text}'\n"))
+            .map(|loaded| loaded.config.devices.listed[0].zone)
+    };
+    assert_eq!(zone("+05:45"), Ok(Some(345)));
+    assert_eq!(zone("-04:00"), Ok(Some(-240)));
+    for wrong in ["8", "+8", "+8:00", "+15:00", "+08:60", "08:00", "UTC", ""] {
+        assert!(
+            zone(wrong).unwrap_err().contains("east of Greenwich"),
+            "{wrong}"
+        );
+    }
+    assert!(
+        refused("[[device]]\nid = '1'\ndialect = 'vl103'\n")
+            .contains("one of \"concox\", \"jimi\"")
+    );
 }
 
 #[test]

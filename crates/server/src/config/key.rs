@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol_gt06::Dialect;
 use telemetry::{DeviceId, Tenant};
 
 use super::{AcknowledgeLocations, Config, Device, LogFormat, Secret, UnknownDevice, Value, check};
@@ -284,22 +285,52 @@ pub struct KeyOfDevice {
 }
 
 /// All keys of a `[[device]]` table except `id`, which makes one.
-pub(super) const DEVICE_KEYS: &[KeyOfDevice] = &[KeyOfDevice {
-    name: "acknowledge_locations",
-    set: |device, value| {
-        device.acknowledge_locations = Some(value.one_of(ACKNOWLEDGE)?);
-        Ok(())
+pub(super) const DEVICE_KEYS: &[KeyOfDevice] = &[
+    KeyOfDevice {
+        name: "acknowledge_locations",
+        set: |device, value| {
+            device.acknowledge_locations = Some(value.one_of(ACKNOWLEDGE)?);
+            Ok(())
+        },
     },
-}];
+    KeyOfDevice {
+        name: "dialect",
+        set: |device, value| {
+            let known: Vec<_> = Dialect::ALL.iter().map(|d| (d.name(), *d)).collect();
+            device.dialect = Some(value.one_of(&known)?);
+            Ok(())
+        },
+    },
+    KeyOfDevice {
+        name: "zone",
+        set: |device, value| {
+            let wrong = || "must be hours and minutes east of Greenwich, such as \"+08:00\"";
+            let zone = value.text("an offset").ok().and_then(minutes_east);
+            device.zone = Some(zone.ok_or_else(wrong)?);
+            Ok(())
+        },
+    },
+];
 
 /// The id of a `[[device]]` table.
 pub(super) fn device_id(value: &Value) -> Result<Device, String> {
     let id = value.text("an id such as an IMEI")?;
     let id = DeviceId::new(id).map_err(|error| format!("must be a device's id: {error}"))?;
-    Ok(Device {
-        id,
-        acknowledge_locations: None,
-    })
+    Ok(Device::new(id))
+}
+
+/// `+08:00` as minutes; at most 14 hours either way, which is what the world has.
+fn minutes_east(text: &str) -> Option<i16> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten();
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let total = i16::from(hours) * 60 + i16::from(minutes);
+    (minutes < 60 && total <= 14 * 60).then_some(sign * total)
 }
 
 fn word<T: PartialEq>(words: &[(&str, T)], meaning: T) -> Option<String> {

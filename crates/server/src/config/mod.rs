@@ -19,6 +19,7 @@ use std::time::Duration;
 pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
 pub use key::{KEYS, Key, KeyOfDevice};
+use protocol_gt06::Dialect;
 use telemetry::{DeviceId, Tenant};
 pub use value::Value;
 
@@ -119,6 +120,22 @@ pub struct Device {
     pub id: DeviceId,
     /// Whether it is told that its locations have arrived; else as `gt06` says.
     pub acknowledge_locations: Option<AcknowledgeLocations>,
+    /// The family of devices by whose rules it is read; else what is learned.
+    pub dialect: Option<Dialect>,
+    /// The zone of its times where the protocol does not say, in minutes east of Greenwich.
+    pub zone: Option<i16>,
+}
+
+impl Device {
+    /// A device without settings of its own.
+    pub const fn new(id: DeviceId) -> Self {
+        Self {
+            id,
+            acknowledge_locations: None,
+            dialect: None,
+            zone: None,
+        }
+    }
 }
 
 /// What one connection, and all of them, may take.
@@ -171,13 +188,29 @@ impl Default for Config {
                 max_connections: 100_000,
                 max_connections_per_address: 0,
                 login_timeout: Duration::from_secs(60),
-                idle_timeout: Duration::from_mins(30),
+                idle_timeout: Duration::from_mins(15),
                 frame_timeout: Duration::from_secs(30),
                 write_timeout: Duration::from_secs(30),
                 max_in_flight: 64,
-                max_bad_frames: 100,
+                max_bad_frames: 64,
                 drain_timeout: Duration::from_secs(20),
             },
+        }
+    }
+}
+
+impl Config {
+    /// Checks what values say together, for a configuration that was made in code.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn check(&self) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        check::together(self, &[], &mut faults);
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Faults(faults))
         }
     }
 }

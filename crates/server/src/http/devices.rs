@@ -1,0 +1,90 @@
+//! Which devices are known, and what is last known of them.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use pipeline::Latest;
+use pipeline::sink::sqlite::{Cursor, Device as Known};
+use serde::Serialize;
+use telemetry::{DeviceId, DeviceKey};
+
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::{Api, Shared, read};
+
+/// One device, as it is last known.
+#[derive(Debug, Serialize)]
+pub(super) struct Device {
+    device: DeviceId,
+    connected: bool,
+    #[serde(flatten)]
+    latest: Latest,
+}
+
+/// A page of devices.
+#[derive(Debug, Serialize)]
+pub(super) struct Devices {
+    devices: Vec<Device>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Cursor>,
+}
+
+impl Device {
+    fn new(api: &Api, known: Known) -> Self {
+        Self {
+            device: known.key.device,
+            connected: api.connections.is_connected(&known.key),
+            latest: known.latest,
+        }
+    }
+}
+
+/// `GET /v1/devices`
+pub(super) async fn list(
+    State(api): State<Shared>,
+    mut parameters: Parameters,
+) -> Result<Json<Devices>, Problem> {
+    let page = parameters.page()?;
+    parameters.finish()?;
+    let tenant = api.tenant.clone();
+    let page = read(&api, move |reader| reader.devices(&tenant, &page)).await?;
+    let devices = page.items.into_iter();
+    Ok(Json(Devices {
+        devices: devices.map(|device| Device::new(&api, device)).collect(),
+        next: page.next,
+    }))
+}
+
+/// `GET /v1/devices/{id}`
+pub(super) async fn one(
+    State(api): State<Shared>,
+    path: Result<Path<String>, PathRejection>,
+    parameters: Parameters,
+) -> Result<Json<Device>, Problem> {
+    parameters.finish()?;
+    let device = id(path)?;
+    let key = key(&api, device);
+    match read(&api, move |reader| reader.device(&key)).await? {
+        Some(known) => Ok(Json(Device::new(&api, known))),
+        None => Err(unknown(device.as_str())),
+    }
+}
+
+pub(super) fn key(api: &Api, device: DeviceId) -> DeviceKey {
+    DeviceKey {
+        tenant: api.tenant.clone(),
+        device,
+    }
+}
+
+/// The device that a path names. What cannot be a device's id is no device's.
+pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<DeviceId, Problem> {
+    match path {
+        Ok(Path(text)) => DeviceId::new(&text).map_err(|_| unknown(&text)),
+        Err(error) => Err(Problem::new(error.status(), error.body_text())),
+    }
+}
+
+pub(super) fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("no device {id:?} is known"))
+}

@@ -1,0 +1,149 @@
+//! Who is this device, and what is known about it: the store's answer, remembered in memory.
+//!
+//! Logins are answered even while nothing can be written: reading uses the store's readers, and a
+//! device that has been seen in this run is answered from memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use listener::{Claim, Identified, Registry, Resolution};
+use pipeline::Latest;
+use pipeline::sink::sqlite::{Store, StoreError};
+use telemetry::{DeviceId, DeviceKey, Profile, Tenant};
+
+use crate::config::{Devices, UnknownDevice};
+use crate::gt06::Configured;
+
+/// Devices that are remembered; when there are more, all are forgotten and read again.
+const MAX_REMEMBERED: usize = 500_000;
+
+/// The registry of `milepost serve`.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreRegistry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    tenant: Tenant,
+    unknown: UnknownDevice,
+    configured: Configured,
+    known: Mutex<HashMap<DeviceId, Option<Profile>>>,
+}
+
+/// What the store says about a claim.
+enum Found {
+    Known(Option<Profile>),
+    Unknown,
+    /// It cannot be asked.
+    Unavailable,
+}
+
+impl StoreRegistry {
+    /// A registry on a store.
+    pub(crate) fn new(store: Store, devices: &Devices, configured: Configured) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                tenant: devices.tenant.clone(),
+                unknown: devices.unknown,
+                configured,
+                known: Mutex::default(),
+            }),
+        }
+    }
+
+    fn key(&self, device: DeviceId) -> DeviceKey {
+        DeviceKey {
+            tenant: self.inner.tenant.clone(),
+            device,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
+        self.inner
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, device: DeviceId, profile: Option<Profile>) {
+        let mut known = self.known();
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(device, profile);
+    }
+
+    async fn find(&self, device: DeviceId) -> Found {
+        if let Some(profile) = self.known().get(&device) {
+            return Found::Known(profile.clone());
+        }
+        let key = self.key(device);
+        let reading = self.inner.store.read(move |reader| {
+            let profile = reader.profile(&key)?;
+            // What was set aside does not make a device known.
+            let known = profile.is_some()
+                || reader
+                    .device(&key)?
+                    .is_some_and(|device| has_reported(&device.latest));
+            Ok::<_, StoreError>((known, profile))
+        });
+        match reading.await {
+            Ok((true, profile)) => Found::Known(profile),
+            Ok((false, _)) => Found::Unknown,
+            Err(error) => {
+                tracing::warn!(%error, %device, "the store could not be asked about a device");
+                Found::Unavailable
+            }
+        }
+    }
+}
+
+/// Whether any report of the device was stored: a mere sign of life is left by frames in
+/// quarantine, too.
+fn has_reported(latest: &Latest) -> bool {
+    let mut only_seen = Latest::default();
+    only_seen.last_seen = latest.last_seen;
+    *latest != only_seen
+}
+
+impl Registry for StoreRegistry {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        let configured = &self.inner.configured;
+        let found = self.find(claim.id).await;
+        let identified = |profile: Option<Profile>| Identified {
+            device: self.key(claim.id),
+            profile: configured.over(claim.id, profile),
+        };
+        let welcome = configured.lists(claim.id) || self.inner.unknown == UnknownDevice::Accept;
+        match found {
+            Found::Known(profile) => {
+                self.remember(claim.id, profile.clone());
+                Resolution::Accept(identified(profile))
+            }
+            Found::Unknown if welcome => {
+                self.remember(claim.id, None);
+                Resolution::Accept(identified(None))
+            }
+            // A login is answered even when the store cannot be read; but not remembered.
+            Found::Unavailable if welcome => Resolution::Accept(identified(None)),
+            Found::Unknown | Found::Unavailable => {
+                tracing::info!(device = %claim.id, peer = ?claim.peer, "an unknown device");
+                if self.inner.unknown == UnknownDevice::Quarantine {
+                    Resolution::Quarantine(identified(None))
+                } else {
+                    Resolution::Refuse
+                }
+            }
+        }
+    }
+
+    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+        self.remember(device.device, Some(profile.clone()));
+        if let Err(error) = self.inner.store.put_profile(device, profile) {
+            tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
+        }
+    }
+}

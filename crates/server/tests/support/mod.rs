@@ -1,0 +1,317 @@
+//! The built binary as a black box: start it, speak HTTP and GT06 to it, end it.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub mod tracker;
+
+/// How long anything may take before a test gives up on it. No test passes by waiting this long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary with nothing of this machine's configuration.
+pub fn milepost() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milepost"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MILEPOST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A running `milepost serve`; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pub http: SocketAddr,
+    pub gt06: SocketAddr,
+    pub data_dir: PathBuf,
+    token: Option<String>,
+    log: PathBuf,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// How to start one.
+#[derive(Default)]
+pub struct Start {
+    data_dir: Option<PathBuf>,
+    http: Option<SocketAddr>,
+    gt06: Option<SocketAddr>,
+    token: Option<String>,
+    config: Option<String>,
+    environment: Vec<(String, String)>,
+    ignoring_file_size_signal: bool,
+}
+
+impl Start {
+    pub fn data_dir(mut self, path: &Path) -> Self {
+        self.data_dir = Some(path.to_owned());
+        self
+    }
+
+    /// The addresses of a server that was there before.
+    pub fn at(mut self, http: SocketAddr, gt06: SocketAddr) -> Self {
+        (self.http, self.gt06) = (Some(http), Some(gt06));
+        self
+    }
+
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config = Some(toml.to_owned());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writing beyond the limit on files then is an error, as on a full disk, not the end.
+    pub fn ignoring_file_size_signal(mut self) -> Self {
+        self.ignoring_file_size_signal = true;
+        self
+    }
+
+    pub fn start(self) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = self.data_dir.unwrap_or_else(|| folder.path().join("data"));
+        let log = folder.path().join("log");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut command = if self.ignoring_file_size_signal {
+            // A program inherits which signals are ignored.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+            shell.arg(env!("CARGO_BIN_EXE_milepost"));
+            shell
+        } else {
+            milepost()
+        };
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(&data_dir)
+            .args(["--http", &self.http.unwrap_or(any).to_string()])
+            .args(["--gt06", &self.gt06.unwrap_or(any).to_string()])
+            .envs(self.environment)
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap());
+        if let Some(config) = self.config {
+            let path = folder.path().join("milepost.toml");
+            std::fs::write(&path, config).unwrap();
+            command.arg("--config").arg(path);
+        }
+        if let Some(token) = &self.token {
+            command.env("MILEPOST_API_TOKEN", token);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = |what: &str| {
+            line.split_once(what)
+                .and_then(|(_, rest)| rest.split([',', '\n']).next())
+                .and_then(|address| address.parse().ok())
+        };
+        let (Some(http), Some(gt06)) = (address("http://"), address("gt06 ")) else {
+            let log = std::fs::read_to_string(&log).unwrap();
+            panic!("the server did not start: {line:?}\n{log}");
+        };
+        Server {
+            child,
+            http,
+            gt06,
+            data_dir,
+            token: self.token,
+            log,
+            _folder: Some(folder),
+        }
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Start::default().start()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], "")
+    }
+
+    /// A GET that must work.
+    pub fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    /// A request with the server's token, if it has one, unless the headers say otherwise.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        let named = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if !named("host") {
+            head += &format!("Host: {}\r\n", self.http);
+        }
+        if let Some(token) = &self.token
+            && !named("authorization")
+        {
+            head += &format!("Authorization: Bearer {token}\r\n");
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        head += "\r\n";
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        read_answer(stream)
+    }
+
+    /// Asks until the answer is as wished.
+    pub fn until(&self, path: &str, wished: impl Fn(&Answer) -> bool) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if wished(&answer) {
+                return answer;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{path} did not become as wished: {answer:?}\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGTERM, and the wait for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn read_answer(stream: TcpStream) -> Answer {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or_else(|| panic!("no status in {line:?}"));
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    let chunked = headers
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
+    let mut body = Vec::new();
+    if chunked {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).expect("a chunk, not the end");
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).unwrap();
+            if size == 0 {
+                break;
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
+    } else {
+        reader.read_to_end(&mut body).unwrap();
+    }
+    Answer {
+        status,
+        headers,
+        body: String::from_utf8(body).unwrap(),
+    }
+}
