@@ -38,10 +38,19 @@ async fn the_session_waits_for_the_registry_and_its_frames_wait_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_replies_of_a_login_wait_for_the_registry() {
+    let rig = Rig::with_registry(|_| {}, Picky::default());
+    let mut device = rig.dial.connect();
+    device.send("J slow\n").await;
+    device.expect_silence(Duration::from_millis(1_900)).await;
+    device.expect("hello\nwelcome\n").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_device_is_closed_without_an_answer_and_its_frame_is_counted() {
     let rig = Rig::with_registry(|_| {}, Picky::default());
     let mut device = rig.dial.connect();
-    device.send("I refused\nD one\n").await;
+    device.send("J refused\nD one\n").await;
     device.expect_end().await;
     assert_eq!(summaries(&rig.shelf), ["filtered refused"]);
 }

@@ -14,7 +14,11 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 fn server(limits: Limits) -> Server<Lines, AcceptAll, Shelf> {
-    Server::new(Lines, AcceptAll(Tenant::new("acme")), Shelf::default()).limits(limits)
+    onto(Shelf::default(), limits)
+}
+
+fn onto(shelf: Shelf, limits: Limits) -> Server<Lines, AcceptAll, Shelf> {
+    Server::new(Lines, AcceptAll(Tenant::new("acme")), shelf).limits(limits)
 }
 
 fn loopback() -> SocketAddr {
@@ -107,4 +111,34 @@ async fn one_address_gets_only_its_share() {
     drop(first);
     shutdown.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_that_a_drain_left_unread_do_not_reset_the_last_acknowledgement() {
+    let mut limits = Limits::default();
+    limits.in_flight = 1;
+    let shelf = Shelf::default();
+    let bound = onto(shelf.clone(), limits).bind(loopback()).unwrap();
+    let addr = bound.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(bound.run(shutdown.clone()));
+
+    let mut device = TcpStream::connect(addr).await.unwrap();
+    device.write_all(b"I 42\n").await.unwrap();
+    device.read_exact(&mut [0; 8]).await.unwrap();
+    shelf.hold();
+    device.write_all(b"D one\n").await.unwrap();
+    while shelf.envelopes().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // At the bound: nobody reads this.
+    device.write_all(b"D late\n").await.unwrap();
+    shutdown.cancel();
+    shelf.release();
+    let mut rest = Vec::new();
+    device.read_to_end(&mut rest).await.expect("no reset");
+    assert_eq!(rest, b"stored one\n");
+    drop(device);
+    running.await.unwrap();
+    assert_eq!(shelf.envelopes().len(), 2);
 }

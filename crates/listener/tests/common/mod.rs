@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// | line | |
 /// |---|---|
 /// | `I id` | identifies; `welcome` at once |
+/// | `J id` | identifies; `hello` at once, before the registry is asked |
 /// | `H` | a heartbeat: `alive` at once, nothing to store |
 /// | `D text` | data: `stored text` when delivered |
 /// | `L text` | data without acknowledgement |
@@ -110,7 +111,10 @@ impl Session for LineSession {
         let (kind, rest) = text.trim_end().split_at_checked(1).unwrap_or(("", ""));
         let rest = rest.trim();
         match kind {
-            "I" => {
+            "I" | "J" => {
+                if kind == "J" {
+                    cx.reply(Bytes::from_static(b"hello\n"));
+                }
                 let id = DeviceId::new(rest).map_err(|e| Quarantine::new(e.to_string()))?;
                 self.login = Some(cx.now());
                 cx.identify(id);
