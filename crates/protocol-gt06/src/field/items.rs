@@ -70,7 +70,11 @@ impl Items {
     /// # Errors
     /// Never, in fact: a list that fits can be read.
     pub fn decode_if_fits<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        if Self::fits(r.peek()) { Self::decode(r) } else { Ok(Self::default()) }
+        if Self::fits(r.peek()) {
+            Self::decode(r)
+        } else {
+            Ok(Self::default())
+        }
     }
 
     /// Writes the list.

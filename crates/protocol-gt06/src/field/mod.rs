@@ -27,9 +27,9 @@ pub use terminal_id::TerminalId;
 pub use terminal_info::TerminalInfo;
 pub use trailer::{Trailer, upload_mode_name};
 
-pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::volts;
+pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
 pub(crate) use status::{battery, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};

@@ -53,8 +53,12 @@ pub struct Neighbour {
 
 impl Neighbour {
     /// An empty slot of a 2G list.
-    pub const EMPTY: Self =
-        Self { form: NeighbourForm::C6, lac: 0, cell_id: 0, raw_signal: 0 };
+    pub const EMPTY: Self = Self {
+        form: NeighbourForm::C6,
+        lac: 0,
+        cell_id: 0,
+        raw_signal: 0,
+    };
 
     /// Whether the slot holds a cell.
     #[must_use]

@@ -51,14 +51,34 @@ impl RadioCell {
     /// When bytes are missing.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let raw_radio = r.u8("radio")?;
-        r.note(|| if raw_radio >= 3 { "LTE".into() } else { format!("{raw_radio}, before LTE") });
-        let (form, wide) =
-            if raw_radio >= 3 { (CellForm::L15, true) } else { (CellForm::L8, false) };
+        r.note(|| {
+            if raw_radio >= 3 {
+                "LTE".into()
+            } else {
+                format!("{raw_radio}, before LTE")
+            }
+        });
+        let (form, wide) = if raw_radio >= 3 {
+            (CellForm::L15, true)
+        } else {
+            (CellForm::L8, false)
+        };
         let cell = Cell::decode(r, form)?;
-        let raw_signal =
-            if wide { r.u16("cell signal")? } else { u16::from(r.u8("cell signal")?) };
-        let block = Self { raw_radio, cell, raw_signal };
-        r.note(|| block.signal_dbm().map_or_else(|| "no dBm".into(), |dbm| format!("{dbm} dBm")));
+        let raw_signal = if wide {
+            r.u16("cell signal")?
+        } else {
+            u16::from(r.u8("cell signal")?)
+        };
+        let block = Self {
+            raw_radio,
+            cell,
+            raw_signal,
+        };
+        r.note(|| {
+            block
+                .signal_dbm()
+                .map_or_else(|| "no dBm".into(), |dbm| format!("{dbm} dBm"))
+        });
         Ok(block)
     }
 

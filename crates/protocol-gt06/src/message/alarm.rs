@@ -8,7 +8,7 @@
 //! | 27 | 5 | status | [`Status`] |
 //! | 32 | 0, 4 or 8 | mileage or card | L 29: mileage; L 2D: card (TRX16i) |
 //!
-//! L 24: without the size (VXT01, R31). L 4A: size 0, 45 zero bytes, status. Concox GT06 manual for
+//! L 24: without the size; see also [`SupplyAlarm`](super::SupplyAlarm). L 4A: size 0, 45 zero bytes, status. Concox GT06 manual for
 //! L 25; the others seen on devices. 0x26 is specified in UTC, 0x16 does not say.
 
 use alloc::format;

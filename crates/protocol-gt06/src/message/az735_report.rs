@@ -167,14 +167,16 @@ impl Body for Az735Report {
         } else {
             cx.timed(kind, self.time, &super::whole_key(self), 0)
         };
-        if let Some((_, cell, signal)) = self.cell
-            && let Some(mut normal) = cell.normalize(true)
+        // The cells' signals fall from the serving one down (63, 36, 36, 33, 18 were seen), so they
+        // are no −dBm; which unit they have nobody says, and none is put into the report.
+        if let Some((_, cell, _)) = self.cell
+            && let Some(normal) = cell.normalize(true)
         {
-            normal.signal_dbm = dbm(signal);
             report.network.push_cell(normal);
             // The neighbours' network is the serving cell's.
             for neighbour in &self.cells {
-                if let Some(cell) = neighbour.normalize(cell.raw_mcc, cell.mnc, false) {
+                if let Some(mut cell) = neighbour.normalize(cell.raw_mcc, cell.mnc, false) {
+                    cell.signal_dbm = None;
                     report.network.push_cell(cell);
                 }
             }

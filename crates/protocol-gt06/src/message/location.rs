@@ -1,15 +1,15 @@
-//! 0x12 and 0x22, location: position, one cell, and what follows by length.
+//! 0x12, 0x22, 0x2D, 0x31 and 0xA0, location: position, one cell, and what follows by length.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
 //! | 0 | 18 | position | [`Gps`] |
-//! | 18 | 8, 9 | cell | [`Cell`]; 9 with a wide MNC, or on Seeworld (0x22, L 2F) |
+//! | 18 | 8, 9 | cell | [`Cell`]; 9 with a wide MNC, or on Seeworld (0x22, L 2F); 0xA0: 15, 16 |
 //! | 26 | | rest | by its length, as below |
 //!
 //! | rest | L | content |
 //! |---|---|---|
 //! | 0 | 1F | nothing |
-//! | 2 | 21 | reserved or language; on Benway inputs |
+//! | 2 | 21 | reserved or language; on Benway inputs, see [`LocationRest::Word`] |
 //! | 3 | 22 | [`Trailer`] |
 //! | 4 | 23 | mileage 4 |
 //! | 5 | 24 | terminal information 1, volts/100 2, signal 1, extension 1 (VXT01, R31) |
@@ -19,8 +19,13 @@
 //! | 12 | 2B | terminal information 1, volts/100 2, signal 1, alarm 1, fuel 2, °C 1 (bit 7 sign), mileage/10 m 4 (S5) |
 //! | 15 | 2F | [`Trailer`], mileage 4, trip time 4, temperature 2, humidity 2 (Seeworld) |
 //!
-//! All L one more with a wide MNC. L 1F to 26: Concox and GT06N manuals; the others seen on
-//! devices. 0x22 is specified in UTC, 0x12 does not say. Any other rest is kept as it is.
+//! All L one more with a wide MNC, and 7 more in 0xA0. L 1F to 26: Concox and GT06N manuals; 0xA0:
+//! Jimi 4G manuals; the others seen on devices. 0x22 and 0xA0 are specified in UTC, the others do
+//! not say. Any other rest is kept as it is.
+//!
+//! A rest of 12 bytes can be a card of three or five digits as well as S5's. It is S5's where the
+//! supply is a vehicle's (5 to 40 V), and the terminal information says what the position's status
+//! says about the fix.
 
 use alloc::format;
 use alloc::string::String;
@@ -36,7 +41,7 @@ use crate::reply::Answer;
 /// A position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// 0x12 or 0x22.
+    /// 0x12, 0x22, 0x2D, 0x31 or 0xA0.
     pub number: u8,
     /// Where and when.
     pub gps: Gps,
@@ -53,7 +58,10 @@ pub struct Location {
 pub enum LocationRest {
     /// Nothing that is known.
     Nothing,
-    /// Reserved or language; on Benway inputs.
+    /// Reserved or language (0 to 2); on Benway inputs: bit 15 ignition, bit 14 input 2, bit 12: a
+    /// temperature follows (bit 9 sign, bits 8 to 0), else an analogue input (bits 9 to 0; bit 13:
+    /// volts, else tenths). Read so on Benway, and elsewhere where it is no language and the bits
+    /// that Benway leaves free, 10 and 11, are 0.
     Word(u16),
     /// Why it was sent.
     Trailer(Trailer),
@@ -95,9 +103,9 @@ pub enum LocationRest {
         mileage: u32,
         /// ASCII, padded with blanks.
         card: Bytes,
-        /// Alarm.
+        /// Whether there is an alarm; no code of the manuals' table. A digit on GT06E.
         alarm: u8,
-        /// Whether, or which way, the card was swiped.
+        /// Whether, or which way, the card was swiped. A digit on GT06E.
         state: u8,
         /// Wetrust.
         driving_time: Option<u16>,
@@ -148,7 +156,7 @@ impl Body for Location {
             0 => LocationRest::Nothing,
             3 => LocationRest::Trailer(Trailer::decode(r)?),
             7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
-            _ => decode_rare_rest(r)?,
+            _ => decode_rare_rest(r, &gps)?,
         };
         Ok(Self {
             number: cx.number(),
@@ -196,10 +204,14 @@ fn decode_cell<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Opti
         // A bare position, as some send that have no network registration.
         [] => return Ok(None),
         [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 && *high & 0x80 == 0 => CellForm::L9c,
+        _ if cx.number() == 0xa0 && r.remaining() >= L15_MIN => CellForm::L15,
         _ => CellForm::L8,
     };
     Cell::decode(r, form).map(Some)
 }
+
+/// The shortest 4G cell, which only 0xA0 has.
+const L15_MIN: usize = 15;
 
 fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
     let mileage = r.u32("mileage")?;
@@ -208,8 +220,20 @@ fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
 }
 
 #[inline(never)]
-fn decode_rare_rest<T: Trace>(r: &mut Reader<'_, T>) -> Result<LocationRest, DecodeError> {
+fn decode_rare_rest<T: Trace>(
+    r: &mut Reader<'_, T>,
+    gps: &Gps,
+) -> Result<LocationRest, DecodeError> {
     let left = r.remaining();
+    // What a card's reader would have there is a mileage, which starts with zeros.
+    let is_fuel = match r.peek() {
+        [terminal, high, low, ..] if left == 12 => {
+            let terminal = TerminalInfo(*terminal);
+            (500..=4_000).contains(&u16::from_be_bytes([*high, *low]))
+                && terminal.is_tracking() == gps.position.course_status.is_positioned()
+        }
+        _ => false,
+    };
     // A card's length and its bytes agree with the length of the frame, or it is no card.
     let card = match r.peek() {
         [_, _, _, _, n, card @ ..] => card
@@ -227,7 +251,7 @@ fn decode_rare_rest<T: Trace>(r: &mut Reader<'_, T>) -> Result<LocationRest, Dec
             signal: crate::field::signal(r)?,
             extension: r.u8("extension")?,
         },
-        (left, Some(n)) if n > 0 && (left == n + 7 || left == n + 9) => {
+        (left, Some(n)) if n > 0 && !is_fuel && (left == n + 7 || left == n + 9) => {
             let mileage = mileage(r)?;
             r.u8("card length")?;
             let card = r.bytes("card", n)?;
@@ -374,7 +398,7 @@ impl LocationRest {
         let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         match self {
-            Self::Word(word) if dialect == Dialect::Benway => {
+            Self::Word(word) if dialect == Dialect::Benway || (*word > 2 && word & 0x0c00 == 0) => {
                 report
                     .io
                     .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
@@ -431,17 +455,23 @@ impl LocationRest {
                 mileage,
                 card,
                 alarm,
+                state,
                 driving_time,
-                ..
             } => {
                 report.odometer_m = Some((*mileage).into());
                 let card = String::from_utf8_lossy(card);
-                if !card.trim().is_empty() {
+                // Blanks or zeros: no card.
+                if !card.trim().trim_matches('0').is_empty() {
                     report.identity_mut().driver = Some(card.trim().into());
                 }
-                if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
-                    alarm.normalize(report);
+                // A flag: what kind of alarm is not said.
+                if digit(*alarm) != 0 {
+                    report.events.push(telemetry::Event::by_device(
+                        telemetry::EventKind::Unknown,
+                        Some(digit(*alarm).into()),
+                    ));
                 }
+                report.signals.push(number("gt06.card_state", digit(*state).into(), None));
                 if let Some(time) = driving_time {
                     report
                         .signals
@@ -468,5 +498,14 @@ impl LocationRest {
             }
             Self::Nothing | Self::Trailer(_) | Self::TrailerMileage(..) | Self::Mileage(_) => {}
         }
+    }
+}
+
+/// A number that is sent as itself or as an ASCII digit.
+#[cfg(feature = "telemetry")]
+const fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        other => other,
     }
 }

@@ -192,6 +192,7 @@ messages! {
     location_with_id: 0x12 => LocationWithId,
     status_location: 0x22 => StatusLocation,
     heartbeat: 0x13 | 0x23 => Heartbeat,
+    supply_alarm: 0x16 => SupplyAlarm,
     alarm: 0x16 | 0x26 => AlarmReport,
     cell_scan: 0x19 => CellScan,
     cell_alarm: 0x19 | 0xa5 => CellAlarm,

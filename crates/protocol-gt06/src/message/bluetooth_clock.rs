@@ -1,0 +1,180 @@
+//! 0xB2, a Bluetooth beacon was met, as by a time clock for staff.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 6 | time | [`DateTime`] |
+//! | 6 | 1 | signal | dBm, signed |
+//! | 7 | 6 | MAC | |
+//! | 13 | 16 | UUID | |
+//! | 29 | 2, 2 | major, minor | |
+//! | 33 | 2 | battery | volts × 100 |
+//! | 35 | 1 | clock | bits 2 to 5 |
+//!
+//! Seen on devices.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::DateTime;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A Bluetooth beacon was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BluetoothClock {
+    /// How the frame starts.
+    pub start: Start,
+    /// When.
+    pub time: DateTime,
+    /// How strongly it is heard, dBm.
+    pub dbm: i8,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// Its group.
+    pub uuid: [u8; 16],
+    /// Its number in the group.
+    pub major: u16,
+    /// Its number under that.
+    pub minor: u16,
+    /// Volts × 100 of its battery.
+    pub voltage: u16,
+    /// Bits 2 to 5 say what the clock did.
+    pub raw_clock: u8,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for BluetoothClock {
+    const NAME: &'static str = "bluetooth_clock";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() || cx.is_short() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let time = DateTime::decode(r)?;
+        let dbm = r.u8("signal")?.cast_signed();
+        r.note(|| format!("{dbm} dBm"));
+        let mac = r.array("mac")?;
+        let uuid = r.array("uuid")?;
+        let major = r.u16("major")?;
+        let minor = r.u16("minor")?;
+        let voltage = r.u16("voltage")?;
+        r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
+        Ok(Self {
+            start: cx.head.start(),
+            time,
+            dbm,
+            mac,
+            uuid,
+            major,
+            minor,
+            voltage,
+            raw_clock: r.u8("clock")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.time.encode(out);
+        out.put_i8(self.dbm);
+        out.put_slice(&self.mac);
+        out.put_slice(&self.uuid);
+        for word in [self.major, self.minor, self.voltage] {
+            out.put_u16(word);
+        }
+        out.put_u8(self.raw_clock);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0xb2
+    }
+
+    fn start(&self) -> Start {
+        self.start
+    }
+
+    /// As for other numbers of which no manual states an answer.
+    fn answer(&self) -> Answer {
+        if self.start == Start::Short { Answer::WhenDelivered } else { Answer::Silent }
+    }
+
+    /// Key: number, time, address of the beacon.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::{MacAddress, Signal};
+
+        let mut key = BytesMut::with_capacity(13);
+        key.put_u8(0xb2);
+        self.time.encode(&mut key);
+        key.put_slice(&self.mac);
+        let mut report = cx.timed(telemetry::Kind::Status, self.time, &key, 0);
+        let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+        report.signals.extend([
+            Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),
+            number("gt06.beacon_signal", self.dbm.into(), Some("dBm")),
+            Signal::named("gt06.beacon_uuid").text(crate::parse::hex(&self.uuid)),
+            number("gt06.beacon_major", self.major.into(), None),
+            number("gt06.beacon_minor", self.minor.into(), None),
+            number("gt06.beacon_battery", f64::from(self.voltage) / 100.0, Some("V")),
+            number("gt06.beacon_clock", f64::from(self.raw_clock >> 2 & 0x0f), None),
+        ]);
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn clock() -> BluetoothClock {
+        BluetoothClock {
+            start: Start::Short,
+            time: DateTime { year: 22, month: 1, day: 2, hour: 3, minute: 4, second: 5 },
+            dbm: -70,
+            mac: [1, 2, 3, 4, 5, 6],
+            uuid: [7; 16],
+            major: 8,
+            minor: 9,
+            voltage: 301,
+            raw_clock: 0b1011_0100,
+            tail: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn it_reads_back_and_each_short_length_is_an_error() {
+        round_trip(clock());
+        round_trip(BluetoothClock { start: Start::Long, ..clock() });
+        round_trip(BluetoothClock { tail: Bytes::from_static(&[1]), ..clock() });
+        let mut body = BytesMut::new();
+        clock().encode(&mut body);
+        assert_eq!(body.len(), 36);
+        for len in 1..body.len() {
+            assert!(read_body(Start::Short, 0xb2, &body[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_beacon_is_reported() {
+        use crate::message::testing::{report, signal};
+
+        let r = report(clock());
+        assert_eq!(signal(&r, "gt06.beacon_signal").unwrap(), "-70");
+        assert_eq!(signal(&r, "gt06.beacon_battery").unwrap(), "3.01");
+        assert_eq!(signal(&r, "gt06.beacon_clock").unwrap(), "13");
+        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
+    }
+}

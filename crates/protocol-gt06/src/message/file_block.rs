@@ -1,0 +1,272 @@
+//! 0x8D, a block of a recording.
+//!
+//! Under `79 79`:
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 1 | type | 0 monitoring, 1 SOS, 2 intercom |
+//! | 1 | 4 | size | of the file, bytes |
+//! | 5 | 1 | kind of check | 0 CRC, 1 MD5 |
+//! | 6 | 2 or 16 | check | of the file |
+//! | | 4 | offset | where the block begins |
+//! | | 2 | length | of the data |
+//! | | | data | |
+//! | | 6 or 2 | mark | types 0 and 2 the time, type 1 the alarm's serial |
+//!
+//! Seen on devices. No answer is known. Which CRC it is nobody says, so a file is not checked.
+
+use alloc::format;
+use alloc::string::String;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::DateTime;
+use crate::frame::Start;
+use crate::media::UploadId;
+use crate::parse::{Reader, Trace};
+
+/// A block of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileBlock {
+    /// 0 monitoring, 1 SOS, 2 intercom.
+    pub kind: u8,
+    /// The file's size in bytes.
+    pub size: u32,
+    /// The file's check sum.
+    pub check: FileCheck,
+    /// Where the block begins.
+    pub offset: u32,
+    /// The block.
+    pub data: Bytes,
+    /// What tells recordings apart: a time, or the serial of an alarm.
+    pub mark: Bytes,
+}
+
+/// A file's check sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileCheck {
+    /// Two bytes.
+    Crc(u16),
+    /// Sixteen bytes.
+    Md5([u8; 16]),
+}
+
+impl FileBlock {
+    /// The upload that the block belongs to: its type and mark.
+    #[must_use]
+    pub(crate) fn upload(&self) -> UploadId {
+        let mark = self
+            .mark
+            .iter()
+            .take(6)
+            .fold(0_u64, |mark, byte| mark << 8 | u64::from(*byte));
+        UploadId { number: 0x8d, file: u64::from(self.kind) << 48 | mark }
+    }
+
+    /// Whether the block is all of the file.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.offset == 0 && usize::try_from(self.size).is_ok_and(|size| size == self.data.len())
+    }
+
+    /// When the recording was made, where its mark says so.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime> {
+        match (self.kind, &self.mark[..]) {
+            (0 | 2, &[year, month, day, hour, minute, second]) => {
+                Some(DateTime { year, month, day, hour, minute, second })
+            }
+            _ => None,
+        }
+    }
+
+    fn kind_name(&self) -> &'static str {
+        match self.kind {
+            0 => "monitoring",
+            1 => "sos",
+            2 => "intercom",
+            _ => "unknown",
+        }
+    }
+
+    /// A number for the file, as text.
+    #[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "only reports name it"))]
+    fn id(&self) -> String {
+        format!("{}-{}", self.kind_name(), crate::parse::hex(&self.mark))
+    }
+}
+
+impl Body for FileBlock {
+    const NAME: &'static str = "file_block";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let kind = r.u8("type")?;
+        let size = r.u32("size")?;
+        let check = match r.u8("kind of check")? {
+            0 => FileCheck::Crc(r.u16("check")?),
+            1 => FileCheck::Md5(r.array("check")?),
+            other => return Err(r.out_of_range("kind of check", 1, other.into())),
+        };
+        let offset = r.u32("offset")?;
+        let len = r.u16("length")?;
+        let block = Self {
+            kind,
+            size,
+            check,
+            offset,
+            data: r.bytes("data", usize::from(len))?,
+            mark: r.take_rest("mark"),
+        };
+        r.note(|| block.time().map_or_else(String::new, |time| format!("{time}")));
+        Ok(block)
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let data = self.data.get(..usize::from(u16::MAX)).unwrap_or(&self.data);
+        out.put_u8(self.kind);
+        out.put_u32(self.size);
+        match self.check {
+            FileCheck::Crc(crc) => {
+                out.put_u8(0);
+                out.put_u16(crc);
+            }
+            FileCheck::Md5(md5) => {
+                out.put_u8(1);
+                out.put_slice(&md5);
+            }
+        }
+        out.put_u32(self.offset);
+        out.put_u16(u16::try_from(data.len()).unwrap_or(u16::MAX));
+        out.put_slice(data);
+        out.put_slice(&self.mark);
+    }
+
+    fn number(&self) -> u8 {
+        0x8d
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    /// Key: number, type, mark, offset; where the mark is no time, where the frame arrived.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = self.report(cx, self.offset, 0);
+        let mut media = self.media();
+        media.size = Some(self.size.into());
+        media.offset = self.offset.into();
+        media.complete = self.is_whole();
+        media.data = self.data.clone();
+        report.media = Some(media.into());
+        out(report);
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl FileBlock {
+    fn report(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        offset: u32,
+        index: u32,
+    ) -> telemetry::Report {
+        let mut key = BytesMut::with_capacity(12);
+        key.put_slice(&[0x8d, self.kind]);
+        key.put_slice(&self.mark);
+        key.put_u32(offset);
+        let mut report = match self.time() {
+            Some(time) => cx.timed(telemetry::Kind::Media, time, &key, index),
+            None => cx.untimed(telemetry::Kind::Media, index),
+        };
+        let check = match &self.check {
+            FileCheck::Crc(crc) => format!("crc {crc:04x}"),
+            FileCheck::Md5(md5) => format!("md5 {}", crate::parse::hex(md5)),
+        };
+        report.signals.push(telemetry::Signal::named("gt06.file_check").text(check));
+        report
+    }
+
+    fn media(&self) -> telemetry::Media {
+        let mut media = telemetry::Media::new(self.id(), "audio");
+        media.event = Some(self.kind.into());
+        media
+    }
+
+    /// The whole recording, which this block completed.
+    pub(crate) fn normalize_whole(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        whole: &Bytes,
+    ) -> telemetry::Report {
+        let mut report = self.report(cx, u32::MAX, 1);
+        report.media = Some(crate::media::completed(self.media(), whole).into());
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DecodeErrorKind;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn block(kind: u8, mark: &'static [u8]) -> FileBlock {
+        FileBlock {
+            kind,
+            size: 2_000,
+            check: FileCheck::Crc(0x1234),
+            offset: 1_000,
+            data: Bytes::from_static(b"#!AMR"),
+            mark: Bytes::from_static(mark),
+        }
+    }
+
+    #[test]
+    fn it_reads_back_with_either_check_and_mark() {
+        for block in [block(0, &[22, 1, 2, 3, 4, 5]), block(1, &[0, 9]), block(9, &[])] {
+            round_trip(FileBlock { check: FileCheck::Md5([7; 16]), ..block.clone() });
+            round_trip(block);
+        }
+    }
+
+    #[test]
+    fn a_check_of_an_unknown_kind_has_an_unknown_length() {
+        let error = read_body(Start::Long, 0x8d, &[0, 0, 0, 7, 208, 2, 1]).unwrap_err();
+        assert_eq!(error.kind(), DecodeErrorKind::OutOfRange { value: 2 });
+        let mut body = BytesMut::new();
+        block(1, &[]).encode(&mut body);
+        for len in 1..body.len() {
+            assert!(read_body(Start::Long, 0x8d, &body[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn recordings_are_told_apart_by_type_and_mark() {
+        assert_ne!(block(0, &[22, 1, 2, 3, 4, 5]).upload(), block(2, &[22, 1, 2, 3, 4, 5]).upload());
+        assert_ne!(block(0, &[22, 1, 2, 3, 4, 5]).upload(), block(0, &[22, 1, 2, 3, 4, 6]).upload());
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_mark_is_the_time_of_a_recording() {
+        use crate::message::testing::report;
+
+        let r = report(block(0, &[22, 1, 2, 3, 4, 5]));
+        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
+        assert_eq!(&*r.media.as_ref().unwrap().id, "monitoring-160102030405");
+        let r = report(block(1, &[0, 9]));
+        assert_eq!(r.device_time, None);
+        let media = r.media.unwrap();
+        assert_eq!((media.offset, media.size, media.complete), (1_000, Some(2_000), false));
+    }
+}

@@ -1,0 +1,144 @@
+//! 0xFD, the device tells its firmware.
+//!
+//! Under `79 79`:
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 8 | IMEI | 16 digits, the first one 0 |
+//! | 8 | 2 | size | of what follows |
+//! | 10 | 16 | key | |
+//! | 26 | 1 | separator | `:` |
+//! | 27 | | text | `[VERSION]…[BUILD]…` |
+//!
+//! Seen on devices. They repeat it until it is answered or they give up; since nobody knows what
+//! an answer would make them do, there is none.
+
+use alloc::string::String;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::TerminalId;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+
+/// The device tells its firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirmwareNotice {
+    /// Number of the modem.
+    pub imei: TerminalId,
+    /// The size as sent: key, separator, text.
+    pub raw_size: u16,
+    /// A key.
+    pub key: [u8; 16],
+    /// A colon.
+    pub separator: u8,
+    /// `[VERSION]…[BUILD]…`
+    pub raw_text: Bytes,
+}
+
+impl FirmwareNotice {
+    /// The text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        crate::answer::ascii(&self.raw_text)
+    }
+}
+
+impl Body for FirmwareNotice {
+    const NAME: &'static str = "firmware_notice";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let imei = TerminalId(r.array("imei")?);
+        r.note(|| alloc::format!("{imei}"));
+        let raw_size = r.u16("size")?;
+        let notice = Self {
+            imei,
+            raw_size,
+            key: r.array("key")?,
+            separator: r.u8("separator")?,
+            raw_text: r.take_rest("text"),
+        };
+        r.note(|| notice.to_text());
+        Ok(notice)
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.imei.0);
+        out.put_u16(self.raw_size);
+        out.put_slice(&self.key);
+        out.put_u8(self.separator);
+        out.put_slice(&self.raw_text);
+    }
+
+    fn number(&self) -> u8 {
+        0xfd
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    /// Key: where the frame arrived.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::Status, 0);
+        let text = self.to_text();
+        let identity = report.identity_mut();
+        identity.imei = Some(alloc::format!("{}", self.imei).into());
+        identity.firmware = crate::answer::firmware(&text).map(Into::into);
+        if let Some(build) = crate::answer::build(&text) {
+            let build = telemetry::Signal::named("gt06.firmware_build").text(build);
+            report.signals.push(build);
+        }
+        report.text = Some(text.into());
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn notice() -> FirmwareNotice {
+        FirmwareNotice {
+            imei: TerminalId::from_digits("123456789012345").unwrap(),
+            raw_size: 76,
+            key: [7; 16],
+            separator: b':',
+            raw_text: Bytes::from_static(b"[VERSION]GT06D_V15_WM[BUILD]2013/12/28 15:24\0"),
+        }
+    }
+
+    #[test]
+    fn it_reads_back_and_each_short_length_is_an_error() {
+        round_trip(notice());
+        let mut body = BytesMut::new();
+        notice().encode(&mut body);
+        for len in 1..27 {
+            assert!(read_body(Start::Long, 0xfd, &body[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn firmware_and_build_are_told_apart() {
+        use crate::message::testing::{report, signal};
+
+        let r = report(notice());
+        let identity = r.identity.as_ref().unwrap();
+        assert_eq!(identity.firmware.as_deref(), Some("GT06D_V15_WM"));
+        assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
+        assert_eq!(signal(&r, "gt06.firmware_build").unwrap(), "2013/12/28 15:24");
+    }
+}

@@ -1,0 +1,167 @@
+//! 0x36, heartbeat with items (Jimi 4G, H08).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 1 | terminal information | [`TerminalInfo`] |
+//! | 1 | 1 | battery | a level, or percent |
+//! | 2 | 1 | signal | a level, or the model's own unit |
+//! | 3 | 1 | extension | |
+//! | 4 | 1 | language | |
+//! | 5 | | items | [`Items`] |
+//!
+//! Seen on devices; always answered. The number has three other meanings: a location of L 35
+//! (TRX16i), and a block of a photo and its request (X1). It is a heartbeat where its items end
+//! with the body and the first of them, if any, is one that heartbeats are known to have; where
+//! they are others, only if it is not a block or a request by its own length.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Items, TerminalInfo};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A sign of life with a status and items.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemHeartbeat {
+    /// Switches.
+    pub terminal: TerminalInfo,
+    /// Battery.
+    pub battery: u8,
+    /// Mobile signal.
+    pub signal: u8,
+    /// Extension.
+    pub extension: u8,
+    /// Language.
+    pub language: u8,
+    /// What else there is.
+    pub items: Items,
+}
+
+const HEAD: usize = 5;
+
+/// Whether a body of 0x36 is a heartbeat beyond doubt.
+pub(super) fn is_shape(body: &[u8]) -> bool {
+    let Some(items) = body.get(HEAD..) else { return false };
+    let known = match items {
+        [] => true,
+        [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..] => true,
+        _ => false,
+    };
+    known && Items::fits(items)
+}
+
+impl Body for ItemHeartbeat {
+    const NAME: &'static str = "heartbeat";
+    const ANSWER: Answer = Answer::Now;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short()
+            && (is_shape(cx.body)
+                || cx.body.get(HEAD..).is_some_and(Items::fits)
+                    && !super::photo_block::is_shape(cx.body))
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let terminal = TerminalInfo(r.u8("terminal information")?);
+        r.note(|| terminal.describe());
+        Ok(Self {
+            terminal,
+            battery: crate::field::battery(r)?,
+            signal: crate::field::signal(r)?,
+            extension: r.u8("extension")?,
+            language: r.u8("language")?,
+            items: Items::decode(r)?,
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&[
+            self.terminal.0,
+            self.battery,
+            self.signal,
+            self.extension,
+            self.language,
+        ]);
+        self.items.encode(out);
+    }
+
+    fn number(&self) -> u8 {
+        0x36
+    }
+
+    /// Key: where the frame arrived.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
+        self.terminal.normalize(&mut report);
+        crate::field::note_battery(&mut report, self.battery);
+        crate::field::note_signal(&mut report, self.signal);
+        self.items.normalize(&mut report);
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Message;
+    use crate::field::Item;
+    use crate::frame::Start;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn heartbeat(items: alloc::vec::Vec<Item>) -> ItemHeartbeat {
+        ItemHeartbeat {
+            terminal: TerminalInfo(4),
+            battery: 6,
+            signal: 2,
+            items: Items(items),
+            ..ItemHeartbeat::default()
+        }
+    }
+
+    fn volts(raw: &'static [u8]) -> Item {
+        Item { id: 0x0027, data: Bytes::from_static(raw) }
+    }
+
+    #[test]
+    fn it_reads_back_with_and_without_items() {
+        round_trip(heartbeat(vec![]));
+        round_trip(heartbeat(vec![volts(&[0x12, 0xce])]));
+        let unknown = Item { id: 0x0999, data: Bytes::from_static(&[1]) };
+        round_trip(heartbeat(vec![unknown.clone()]));
+        round_trip(heartbeat(vec![volts(&[0x12, 0xce]), unknown]));
+    }
+
+    /// Ten bytes: the last two, the supply's voltage, could be the length of a requested block.
+    #[test]
+    fn a_low_voltage_does_not_make_it_a_request_for_a_photo() {
+        round_trip(heartbeat(vec![volts(&[0x01, 0x9a])]));
+    }
+
+    #[test]
+    fn what_is_no_heartbeat_is_left_to_others() {
+        for body in [&[4, 6, 2, 0][..], &[4, 6, 2, 0, 0, 0, 0x27], &[4, 6, 2, 0, 0, 0, 0x27, 2, 1]] {
+            let read = read_body(Start::Short, 0x36, body).unwrap();
+            assert!(matches!(read, Message::Unknown(_)), "{read:?}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn items_reach_the_report() {
+        let r = crate::message::testing::report(heartbeat(vec![volts(&[0x12, 0xce])]));
+        assert_eq!(r.power.external.unwrap().as_volts(), 48.14);
+        assert_eq!(r.power.charging, Some(true));
+        assert_eq!(r.kind, telemetry::Kind::Heartbeat);
+    }
+}

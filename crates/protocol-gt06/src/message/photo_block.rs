@@ -1,0 +1,126 @@
+//! 0x36 with data, a block of a photo (X1).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 4 | photo | its number |
+//! | 4 | 4 | offset | where the block begins |
+//! | 8 | 2 | length | of the data |
+//! | 10 | | data | |
+//!
+//! Seen on devices, under both starts. The number has other meanings (see
+//! [`ItemHeartbeat`](super::ItemHeartbeat)); a block is what its own length says ends with the
+//! body.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+
+/// A block of a photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoBlock {
+    /// How the frame starts.
+    pub start: Start,
+    /// The photo's number.
+    pub photo: u32,
+    /// Where the block begins.
+    pub offset: u32,
+    /// The block.
+    pub data: Bytes,
+}
+
+/// Whether a body of 0x36 is a block by its own length.
+pub(super) fn is_shape(body: &[u8]) -> bool {
+    matches!(body, [_, _, _, _, _, _, _, _, high, low, data @ ..]
+        if !data.is_empty() && usize::from(u16::from_be_bytes([*high, *low])) == data.len())
+}
+
+impl Body for PhotoBlock {
+    const NAME: &'static str = "photo_block";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.head.serial().is_some()
+            && is_shape(cx.body)
+            && !super::item_heartbeat::is_shape(cx.body)
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let photo = r.u32("photo")?;
+        let offset = r.u32("offset")?;
+        let len = r.u16("length")?;
+        let data = r.bytes("data", usize::from(len))?;
+        Ok(Self { start: cx.head.start(), photo, offset, data })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let data = self.data.get(..usize::from(u16::MAX)).unwrap_or(&self.data);
+        out.put_u32(self.photo);
+        out.put_u32(self.offset);
+        out.put_u16(u16::try_from(data.len()).unwrap_or(u16::MAX));
+        out.put_slice(data);
+    }
+
+    fn number(&self) -> u8 {
+        0x36
+    }
+
+    fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Key: where the frame arrived, since a block has no time.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let mut report = cx.untimed(telemetry::Kind::Media, 0);
+        let mut media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
+        media.offset = self.offset.into();
+        media.data = self.data.clone();
+        report.media = Some(media.into());
+        out(report);
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl PhotoBlock {
+    /// The whole photo, which this block completed.
+    pub(crate) fn normalize_whole(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        whole: &Bytes,
+    ) -> telemetry::Report {
+        let mut report = cx.untimed(telemetry::Kind::Media, 1);
+        let media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
+        report.media = Some(crate::media::completed(media, whole).into());
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::{read_body, round_trip};
+
+    #[test]
+    fn it_reads_back_under_both_starts() {
+        for start in [Start::Short, Start::Long] {
+            let data = Bytes::from_static(b"\xff\xd8\xff\xe0 some picture");
+            round_trip(PhotoBlock { start, photo: 77, offset: 1_024, data });
+        }
+        let data = Bytes::from(alloc::vec![7; 1_024]);
+        round_trip(PhotoBlock { start: Start::Long, photo: 77, offset: 0, data });
+    }
+
+    #[test]
+    fn a_length_that_does_not_fit_makes_it_something_else() {
+        let body = [0, 0, 0, 77, 0, 0, 0, 0, 0, 3, 1, 2];
+        let read = read_body(Start::Short, 0x36, &body).unwrap();
+        assert!(matches!(read, Message::Unknown(_)), "{read:?}");
+    }
+}

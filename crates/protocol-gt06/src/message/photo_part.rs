@@ -1,0 +1,248 @@
+//! 0x41, a part of a photo with its circumstances.
+//!
+//! Under `79 79`:
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 8 | serial number | |
+//! | 8 | 4 | time | Unix, UTC |
+//! | 12 | 4 | latitude | hemisphere not stated |
+//! | 16 | 4 | longitude | hemisphere not stated |
+//! | 20 | 2, 1, 1, 2 | unknown | |
+//! | 26 | 8 | cell | form not stated |
+//! | 34 | 4 | media | its number |
+//! | 38 | 4 | total | size, in bytes or parts: which of them is not stated |
+//! | 42 | 1 | type | 0 image |
+//! | 43 | 1 | format | 0 jpeg |
+//! | 44 | 1 | event | |
+//! | 45 | 2 | part | |
+//! | 47 | | data | |
+//!
+//! Seen on devices. Each part is acknowledged under `79 79` when it is stored.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// A part of a photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoPart {
+    /// Serial number.
+    pub serial_number: [u8; 8],
+    /// Seconds since 1970.
+    pub unix: u32,
+    /// North or south is not said.
+    pub raw_latitude: u32,
+    /// East or west is not said.
+    pub raw_longitude: u32,
+    /// Six bytes that no manual explains.
+    pub unknown: [u8; 6],
+    /// The serving cell, in a form that no manual explains.
+    pub cell: [u8; 8],
+    /// The file's number.
+    pub media: u32,
+    /// The file's size, in bytes or parts.
+    pub total: u32,
+    /// 0 image.
+    pub kind: u8,
+    /// 0 jpeg.
+    pub format: u8,
+    /// Why it was taken.
+    pub event: u8,
+    /// The part's number.
+    pub part: u16,
+    /// The part.
+    pub data: Bytes,
+}
+
+impl PhotoPart {
+    /// Whether the part is all of the file.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.part <= 1 && usize::try_from(self.total).is_ok_and(|total| total == self.data.len())
+    }
+}
+
+impl Body for PhotoPart {
+    const NAME: &'static str = "photo_part";
+    const ANSWER: Answer = Answer::WhenDelivered;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_long() && !cx.body.is_empty()
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        let serial_number = r.array("serial number")?;
+        let unix = r.u32("time")?;
+        r.note(|| super::unix_text(unix));
+        Ok(Self {
+            serial_number,
+            unix,
+            raw_latitude: r.u32("latitude")?,
+            raw_longitude: r.u32("longitude")?,
+            unknown: r.array("unknown")?,
+            cell: r.array("cell")?,
+            media: r.u32("media")?,
+            total: r.u32("total")?,
+            kind: r.u8("type")?,
+            format: r.u8("format")?,
+            event: r.u8("event")?,
+            part: r.u16("part")?,
+            data: r.take_rest("data"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.serial_number);
+        for word in [self.unix, self.raw_latitude, self.raw_longitude] {
+            out.put_u32(word);
+        }
+        out.put_slice(&self.unknown);
+        out.put_slice(&self.cell);
+        out.put_u32(self.media);
+        out.put_u32(self.total);
+        out.put_slice(&[self.kind, self.format, self.event]);
+        out.put_u16(self.part);
+        out.put_slice(&self.data);
+    }
+
+    fn number(&self) -> u8 {
+        0x41
+    }
+
+    fn start(&self) -> Start {
+        Start::Long
+    }
+
+    /// Key: number, time, media, part.
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::Signal;
+
+        let mut report = self.report(cx, u32::from(self.part), 0);
+        let mut media = self.media();
+        media.complete = self.is_whole();
+        media.data = self.data.clone();
+        if media.complete {
+            media.size = Some(self.total.into());
+        }
+        report.media = Some(media.into());
+        let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+        let hex = |name, bytes| Signal::named(name).text(crate::parse::hex(bytes));
+        report.signals.extend([
+            number("gt06.media_part", self.part.into(), None),
+            number("gt06.media_total", self.total.into(), None),
+            hex("gt06.camera_serial_number", &self.serial_number),
+            hex("gt06.camera_cell", &self.cell),
+            hex("gt06.camera_unknown", &self.unknown),
+        ]);
+        if (self.raw_latitude, self.raw_longitude) != (0, 0) {
+            report.signals.extend([
+                number("gt06.latitude_raw", self.raw_latitude.into(), None),
+                number("gt06.longitude_raw", self.raw_longitude.into(), None),
+            ]);
+        }
+        out(report);
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl PhotoPart {
+    fn report(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        part: u32,
+        index: u32,
+    ) -> telemetry::Report {
+        let mut key = BytesMut::with_capacity(13);
+        key.put_u8(0x41);
+        key.put_u32(self.unix);
+        key.put_u32(self.media);
+        key.put_u32(part);
+        cx.timed_unix(telemetry::Kind::Media, self.unix, self.unix != 0, &key, index)
+    }
+
+    fn media(&self) -> telemetry::Media {
+        let kind = if self.kind == 0 { "image" } else { "file" };
+        let mut media = telemetry::Media::new(alloc::format!("{}", self.media), kind);
+        media.format = (self.format == 0).then(|| telemetry::Name::new("jpeg"));
+        media.event = Some(self.event.into());
+        media
+    }
+
+    /// The whole photo, which this part completed.
+    pub(crate) fn normalize_whole(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        whole: &Bytes,
+    ) -> telemetry::Report {
+        let mut report = self.report(cx, u32::MAX, 1);
+        report.media = Some(crate::media::completed(self.media(), whole).into());
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn part(part: u16, total: u32, data: &'static [u8]) -> PhotoPart {
+        PhotoPart {
+            serial_number: [1; 8],
+            unix: 1_700_000_000,
+            raw_latitude: 1,
+            raw_longitude: 2,
+            unknown: [3; 6],
+            cell: [4; 8],
+            media: 5,
+            total,
+            kind: 0,
+            format: 0,
+            event: 6,
+            part,
+            data: Bytes::from_static(data),
+        }
+    }
+
+    #[test]
+    fn it_reads_back_and_each_short_length_is_an_error() {
+        round_trip(part(1, 100, b"\xff\xd8"));
+        let mut body = BytesMut::new();
+        part(1, 100, b"").encode(&mut body);
+        assert_eq!(body.len(), 47);
+        for len in 1..body.len() {
+            assert!(read_body(Start::Long, 0x41, &body[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn it_is_acknowledged_in_kind() {
+        let reply = part(1, 2, b"ab")
+            .answer()
+            .reply(Start::Long, 0x41, Some(9), crate::AckPolicy::default(), 0)
+            .unwrap();
+        assert_eq!(hex::encode(&reply.bytes[..7]), "79790005410009");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn each_part_is_a_report_of_its_own() {
+        use crate::message::testing::report;
+
+        let (a, b) = (report(part(0, 4, b"ab")), report(part(1, 4, b"cd")));
+        assert_ne!(a.id, b.id);
+        assert_eq!(report(part(0, 4, b"ab")).id, a.id);
+        assert!(!a.media.as_ref().unwrap().complete);
+        let media = report(part(0, 2, b"ab")).media.unwrap();
+        assert!(media.complete, "one part is the whole");
+        assert_eq!(media.format.unwrap().as_str(), "jpeg");
+    }
+}

@@ -1,0 +1,75 @@
+//! 0x36 from a server: a block of a photo is wanted (X1).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 4 | photo | its number |
+//! | 4 | 4 | offset | where the block begins |
+//! | 8 | 2 | length | at most 1024 |
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Body, Context, Direction};
+use crate::DecodeError;
+use crate::parse::{Reader, Trace};
+
+/// A block of a photo is wanted, from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhotoRequest {
+    /// The photo's number.
+    pub photo: u32,
+    /// Where the block begins.
+    pub offset: u32,
+    /// How long it is.
+    pub len: u16,
+}
+
+impl PhotoRequest {
+    /// The longest block that may be asked for.
+    pub const LONGEST: u16 = 1_024;
+}
+
+impl Body for PhotoRequest {
+    const NAME: &'static str = "photo_request";
+
+    /// Ten bytes without data, unless they are a heartbeat.
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short()
+            && cx.body.len() == 10
+            && matches!(cx.body, [.., high, low]
+                if (1..=Self::LONGEST).contains(&u16::from_be_bytes([*high, *low])))
+            && !super::item_heartbeat::is_shape(cx.body)
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { photo: r.u32("photo")?, offset: r.u32("offset")?, len: r.u16("length")? })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.photo);
+        out.put_u32(self.offset);
+        out.put_u16(self.len);
+    }
+
+    fn number(&self) -> u8 {
+        0x36
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Server
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::round_trip;
+
+    #[test]
+    fn it_reads_back() {
+        round_trip(PhotoRequest { photo: 77, offset: 0, len: 1_024 });
+        round_trip(PhotoRequest { photo: u32::MAX, offset: 1_024, len: 1 });
+    }
+}

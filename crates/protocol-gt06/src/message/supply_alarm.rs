@@ -1,0 +1,108 @@
+//! 0x16, L 24, alarm with supply (VXT01, R31).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 8, 9 | cell | [`Cell`], without a size before it |
+//! | 26 | 1 | terminal information | [`TerminalInfo`]; its alarm bits are the alarm |
+//! | 27 | 2 | supply | volts × 100 |
+//! | 29 | 1 | mobile signal | |
+//! | 30 | 1 | extension | unknown |
+//!
+//! Seen on devices: the same five bytes as in their 0x12 of that length. Read as the usual
+//! [`Status`](crate::field::Status), the low byte of the supply would be the signal and the signal
+//! an alarm: 12.52 V with a full signal would say "fence in" instead of the SOS that the alarm
+//! bits say. It is the usual status where the second byte is a level of the battery, the third a
+//! level of the signal and the last one a language: then it is an
+//! [`AlarmReport`](super::AlarmReport).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{Cell, CellForm, Gps, TerminalInfo, centivolts, is_mcc, signal, terminal};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// An alarm with supply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupplyAlarm {
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// Switches, and the alarm.
+    pub terminal: TerminalInfo,
+    /// Volts × 100.
+    pub supply: u16,
+    /// Mobile signal.
+    pub raw_signal: u8,
+    /// Unknown.
+    pub extension: u8,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for SupplyAlarm {
+    const NAME: &'static str = "supply_alarm";
+    const ANSWER: Answer = Answer::WhenDelivered;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        let cell = match cx.body.get(Gps::LEN..) {
+            Some([high, low, ..]) => CellForm::L8.len(u16::from_be_bytes([*high, *low])),
+            _ => return false,
+        };
+        let is_status = match cx.body.get(Gps::LEN + cell..) {
+            Some([_, 0..=6, 0..=4, _, 1 | 2]) => true,
+            Some([_, _, _, _, _]) => false,
+            _ => return false,
+        };
+        cx.is_short() && is_mcc(cx.body, Gps::LEN) && !is_status
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            gps: Gps::decode(r)?,
+            cell: Cell::decode(r, CellForm::L8)?,
+            terminal: terminal(r)?,
+            supply: centivolts(r, "supply")?,
+            raw_signal: signal(r)?,
+            extension: r.u8("extension")?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        self.cell.encode(out);
+        out.put_u8(self.terminal.0);
+        out.put_u16(self.supply);
+        out.put_slice(&[self.raw_signal, self.extension]);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x16
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = crate::normalize::Key::new(0x16)
+            .gps(&self.gps)
+            .alarm(Some(self.terminal.alarm_bits().into()));
+        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        self.terminal.normalize(&mut report);
+        report.power.external = crate::field::volts(self.supply);
+        crate::field::note_signal(&mut report, self.raw_signal);
+        if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
+            alarm.normalize(&mut report);
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}

@@ -1,0 +1,264 @@
+//! Runs further frames, where a folder of them lies beside the repository; without it the test
+//! passes and says so.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use protocol_gt06::message::LocationRest;
+use protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message};
+use serde_json::Value;
+
+struct Row {
+    n: u64,
+    raw: Bytes,
+    is_whole: bool,
+    is_doubtful: bool,
+    values: Value,
+}
+
+fn rows() -> Vec<Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/gt06.jsonl");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        println!("no further frames beside the repository: nothing to run");
+        return Vec::new();
+    };
+    text.lines()
+        .map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            Row {
+                n: row["n"].as_u64().unwrap(),
+                raw: hex::decode(row["hex"].as_str().unwrap()).unwrap().into(),
+                is_whole: row["length_ok"] == true && row["crc_ok"] == true,
+                is_doubtful: row
+                    .get("doubt")
+                    .is_some_and(|doubt| *doubt != Value::Bool(false)),
+                values: row["values"].clone(),
+            }
+        })
+        .collect()
+}
+
+/// The frames of one row, whose end counts as a pause of the sender.
+fn frames(raw: &[u8]) -> Vec<Frame> {
+    let mut deframer = Deframer::new();
+    let mut stream = BytesMut::from(raw);
+    let mut frames = Vec::new();
+    let mut paused = false;
+    loop {
+        match deframer.next_frame(&mut stream) {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) if paused => return frames,
+            Ok(None) => {
+                deframer.on_pause();
+                paused = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[test]
+fn every_row_gives_a_message_and_every_byte_is_explained() {
+    let mut unread = Vec::new();
+    for row in rows() {
+        let frames = frames(&row.raw);
+        assert!(!frames.is_empty(), "row {}: no frame", row.n);
+        for frame in &frames {
+            let (message, fields) = Message::explain(frame, Dialect::default());
+            assert_covers(frame, &fields, row.n);
+            match message {
+                Ok(message) => {
+                    if frame.head().length() == usize::from(frame.head().announced())
+                        && frame.checksum() == protocol_gt06::Checksum::Valid
+                    {
+                        let again = message.to_bytes(frame.serial().unwrap());
+                        assert_eq!(again, frame.raw(), "row {}", row.n);
+                    }
+                }
+                Err(error) => {
+                    // A whole frame may be refused for what it says, not for its form.
+                    let says = matches!(error.kind(), DecodeErrorKind::OutOfRange { .. });
+                    assert!(says || !row.is_whole, "row {}: {error}", row.n);
+                    unread.push((row.n, error));
+                }
+            }
+        }
+    }
+    for (n, error) in &unread {
+        println!("row {n}: {error}");
+    }
+}
+
+fn assert_covers(frame: &Frame, fields: &[Field], n: u64) {
+    let mut at = 0;
+    for field in fields {
+        assert_eq!(field.range.start, at, "row {n}: {field}");
+        at = field.range.end;
+    }
+    assert_eq!(at, frame.raw().len(), "row {n}");
+}
+
+#[test]
+fn values_are_those_that_are_known() {
+    let mut compared = 0;
+    for row in rows().iter().filter(|row| !row.is_doubtful) {
+        let Some(frame) = frames(&row.raw).into_iter().next() else {
+            continue;
+        };
+        let Ok(message) = Message::decode(&frame, Dialect::default()) else {
+            continue;
+        };
+        let mut check = |key: &str, ours: Value| {
+            let Some(theirs) = row.values.get(key).filter(|v| !v.is_null()) else {
+                return;
+            };
+            compared += 1;
+            let same = match (theirs.as_f64(), ours.as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() < 2e-6,
+                _ => *theirs == ours,
+            };
+            assert!(same, "row {} {key}: theirs {theirs}, ours {ours}", row.n);
+        };
+        if row.is_whole && row.values["serial"].is_u64() {
+            check("serial", frame.serial().into());
+        }
+        let (gps, cell, trailer, status) = match &message {
+            Message::Login(login) => {
+                check("id", login.id.digits().into());
+                check("type_code", login.model.map(|m| format!("{m:04x}")).into());
+                (None, None, None, None)
+            }
+            Message::Location(l) => {
+                match l.rest {
+                    LocationRest::Mileage(m) | LocationRest::TrailerMileage(_, m) => {
+                        check("mileage_raw", m.into());
+                    }
+                    _ => {}
+                }
+                (Some(l.gps), l.cell, l.rest.trailer(), None)
+            }
+            Message::AlarmReport(a) => {
+                check("lbs_len", a.raw_cell_size.into());
+                (Some(a.gps), a.cell, None, Some(a.status))
+            }
+            Message::Heartbeat(h) => {
+                check("terminal", terminal(h.terminal));
+                if let protocol_gt06::message::HeartbeatForm::Usual {
+                    battery, signal, ..
+                } = h.form
+                {
+                    check("voltage", battery.into());
+                    check("gsm", signal.into());
+                }
+                (None, None, None, None)
+            }
+            _ => (None, None, None, None),
+        };
+        if let Some(gps) = gps {
+            let p = gps.position;
+            check("lat", ((p.latitude() * 1e6).round() / 1e6).into());
+            check("lon", ((p.longitude() * 1e6).round() / 1e6).into());
+            check("speed_kmh", p.raw_speed.into());
+            check("course", p.course_status.raw_course().into());
+            check("sat", p.satellites().into());
+            check("valid", p.course_status.is_positioned().into());
+            check(
+                "course_status",
+                format!("{:#06x}", p.course_status.0).into(),
+            );
+            let time = gps
+                .time
+                .to_unix()
+                .map(|_| gps.time.to_string().replace(' ', "T"));
+            check("time", time.into());
+        }
+        if let Some(cell) = cell {
+            check("mcc", cell.mcc().into());
+            check("mnc", cell.mnc.into());
+            check("lac", cell.lac.into());
+            check("cell", cell.cell_id.into());
+        }
+        if let Some(trailer) = trailer {
+            check("acc", trailer.ignition().into());
+            check("upload_mode", trailer.upload_mode.into());
+            check("reupload", trailer.is_live().map(|live| !live).into());
+        }
+        if let Some(status) = status {
+            check("terminal", terminal(status.terminal));
+            check("voltage", status.raw_battery.into());
+            check("gsm", status.raw_signal.into());
+            if row.values["alarm"]
+                .as_str()
+                .is_some_and(|alarm| alarm.starts_with("0x"))
+            {
+                check("alarm", format!("{:#04x}", status.raw_alarm).into());
+            }
+            check("language", status.raw_language.into());
+        }
+    }
+    println!("{compared} values compared");
+}
+
+fn terminal(ti: protocol_gt06::field::TerminalInfo) -> Value {
+    serde_json::json!({
+        "armed": ti.is_armed(),
+        "acc": ti.ignition(),
+        "charging": ti.is_charging(),
+        "alarm_bits": ti.alarm_bits(),
+        "gps_on": ti.is_tracking(),
+        "cut": ti.is_cut(),
+    })
+}
+
+#[test]
+fn one_stream_of_all_rows_gives_the_same_messages_in_every_chunk_size() {
+    let rows = rows();
+    let stream: Vec<u8> = rows
+        .iter()
+        .flat_map(|row| row.raw.iter().copied())
+        .collect();
+    let expected = read(&stream, stream.len().max(1));
+    for size in 1..=64 {
+        let got = read(&stream, size);
+        assert_eq!(got.len(), expected.len(), "chunks of {size}");
+        for (got, expected) in got.iter().zip(&expected) {
+            assert_eq!(
+                hex::encode(got.raw()),
+                hex::encode(expected.raw()),
+                "chunks of {size}"
+            );
+        }
+    }
+    // No whole frame is lost among those that are not.
+    let mut found = expected.iter();
+    for row in rows.iter().filter(|row| row.is_whole) {
+        for frame in frames(&row.raw) {
+            assert!(
+                found.any(|f| f.raw() == frame.raw()),
+                "row {} is lost in the stream",
+                row.n
+            );
+        }
+    }
+}
+
+fn read(stream: &[u8], size: usize) -> Vec<Frame> {
+    let mut deframer = Deframer::new();
+    let mut src = BytesMut::new();
+    let mut frames = Vec::new();
+    let mut drain = |deframer: &mut Deframer, src: &mut BytesMut| loop {
+        match deframer.next_frame(src) {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    };
+    for chunk in stream.chunks(size) {
+        src.extend_from_slice(chunk);
+        drain(&mut deframer, &mut src);
+    }
+    deframer.on_pause();
+    drain(&mut deframer, &mut src);
+    frames
+}
