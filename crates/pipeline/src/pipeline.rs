@@ -124,14 +124,18 @@ impl Pipeline {
             shards.push(finished);
             health.push(cell);
         }
-        let capacity = u32::try_from(options.queue_bytes.max(1)).unwrap_or(u32::MAX);
         let frames = u32::try_from(options.queue_frames.max(1)).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(options.queue_bytes).unwrap_or(u32::MAX);
+        // One semaphore bounds both: where every frame costs at least its part of the bytes,
+        // there are never more frames than that.
+        let least = (bytes / frames).max(1);
+        let capacity = least.saturating_mul(frames);
         let shared = Shared {
             room: Arc::new(Semaphore::new(
                 usize::try_from(capacity).unwrap_or(usize::MAX >> 3),
             )),
             capacity,
-            least: capacity.div_ceil(frames),
+            least,
             queues,
             spread: RandomState::new(),
             received,

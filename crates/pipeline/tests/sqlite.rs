@@ -6,10 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use pipeline::sink::sqlite::{Page, Span};
-use pipeline::{Options, Outcome, Pipeline};
+use pipeline::sink::sqlite::{CommandState, Page, Span, Store, StoreOptions};
+use pipeline::{Backoff, Health, Options, Outcome, Pipeline};
 use support::{at, filtered, frame, key, located, open, position, unreadable};
-use telemetry::{Content, IgnitionSource, Io};
+use telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -97,4 +97,246 @@ async fn what_comes_back_is_what_went_in() {
         .unwrap();
     sent.raw = None;
     assert_eq!(history.items, [sent]);
+}
+
+#[tokio::test]
+async fn a_locked_store_holds_data_back_and_readers_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    handle.submit(located(&device, 1, 0)).await;
+
+    let lock = rusqlite::Connection::open(store.path()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = Box::pin(handle.submit(located(&device, 2, 10)));
+    let again = Box::pin(handle.submit(located(&device, 3, 10)));
+    while handle.health() == Health::Ready {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let Health::Stalled(why) = handle.health() else {
+        panic!("stalled a moment ago");
+    };
+    assert!(why.contains("locked by another program"), "{why}");
+    // Nothing that a login needs waits for the writer.
+    let profile = Profile::new("learned while stalled");
+    store.put_profile(&device, &profile).unwrap();
+    let read = store.read(move |reader| Ok((reader.count()?, reader.profile(&key(1))?)));
+    assert_eq!(read.await.unwrap(), (1, Some(profile.clone())));
+
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(first.await, Outcome::Delivered);
+    assert_eq!(again.await, Outcome::Delivered);
+    assert!(pipeline.drain(SOON).await.clean);
+    let audit = store.reader().unwrap().audit().unwrap();
+    let epoch = audit.epochs.first().unwrap();
+    assert!(
+        audit.ok && epoch.stored == 2 && epoch.duplicate == 1,
+        "{audit:?}"
+    );
+    drop(store);
+    let reopened = open(&folder);
+    let known = reopened.reader().unwrap().profile(&device).unwrap();
+    assert_eq!(known, Some(profile));
+}
+
+#[tokio::test]
+async fn a_restart_forgets_nothing_and_a_late_report_never_moves_the_last_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = key(1);
+    for (epoch, time, expected) in [(1, 100, 100), (2, 50, 100), (3, 100, 100), (4, 200, 200)] {
+        let store = open(&folder);
+        assert_eq!(store.begin_epoch().unwrap(), epoch);
+        let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &quick()).unwrap();
+        let mut envelope = located(&device, 1, time);
+        envelope.origin.epoch = epoch;
+        assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
+        let found = store.reader().unwrap().device(&device).unwrap().unwrap();
+        assert_eq!(found.latest.fix_time, Some(at(expected)), "epoch {epoch}");
+        assert!(pipeline.drain(SOON).await.clean);
+    }
+    let store = open(&folder);
+    let reader = store.reader().unwrap();
+    let history = reader
+        .history(&device, &Span::default(), &Page::first(10))
+        .unwrap();
+    let late: Vec<_> = history.items.iter().map(|report| report.late).collect();
+    assert_eq!(late, [Some(true), Some(false), Some(false)]);
+    let audit = reader.audit().unwrap();
+    assert!(audit.ok);
+    let repeated = audit.epochs.iter().find(|epoch| epoch.epoch == 3).unwrap();
+    assert_eq!((repeated.stored, repeated.duplicate), (0, 1));
+}
+
+#[tokio::test]
+async fn lists_are_read_in_pages_that_fit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let device = key(1);
+    // Three reports for each moment, so that pages end between equals.
+    let mut sent = Vec::new();
+    for n in 0..21_u64 {
+        let mut report = position(&device, i64::try_from(n / 3).unwrap(), 100);
+        let mut id = *report.id.as_bytes();
+        id[15] = u8::try_from(n).unwrap();
+        report.id = ReportId::from_bytes(id);
+        sent.push(report.id);
+        let envelope = frame(Some(&device), n, Content::Reports(vec![report]));
+        pipeline.handle().submit(envelope).await;
+        pipeline.handle().submit(unreadable(100 + n)).await;
+        pipeline
+            .handle()
+            .submit(located(&key(n), 200 + n, 1_000))
+            .await;
+    }
+    let reader = store.reader().unwrap();
+    let all = Span {
+        to: Some(at(500)),
+        ..Span::default()
+    };
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let page = Page::after(4, after);
+        let part = reader.history(&device, &all, &page).unwrap();
+        ids.extend(part.items.iter().map(|report| report.id));
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, sent);
+    let some = Span {
+        from: Some(at(2)),
+        to: Some(at(4)),
+        raw: true,
+    };
+    let part = reader.history(&device, &some, &Page::first(100)).unwrap();
+    let expected: Vec<_> = sent.iter().skip(6).take(6).copied().collect();
+    assert!(part.items.iter().map(|report| report.id).eq(expected));
+    assert!(part.items.iter().all(|report| report.raw.is_some()));
+
+    let (mut devices, mut after) = (Vec::new(), None);
+    loop {
+        let part = reader
+            .devices(&device.tenant, &Page::after(4, after))
+            .unwrap();
+        devices.extend(part.items.into_iter().map(|found| found.key));
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(devices.iter().cloned().eq((0..21).map(key)));
+    let newest = reader.quarantine(&Page::first(20)).unwrap();
+    let oldest = reader.quarantine(&Page::after(20, newest.next)).unwrap();
+    assert_eq!((newest.items.len(), oldest.items.len()), (20, 1));
+    assert_eq!(oldest.items.first().unwrap().raw, format!("{:016x}", 100));
+    assert_eq!(oldest.next, None);
+}
+
+#[tokio::test]
+async fn quarantine_is_bounded_and_what_it_forgets_stays_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = StoreOptions::default();
+    options.quarantine = 5;
+    let store = Store::open(&folder, options).unwrap();
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    for n in 1..=12 {
+        pipeline.handle().submit(unreadable(n)).await;
+    }
+    assert!(pipeline.drain(SOON).await.clean);
+    let reader = store.reader().unwrap();
+    let kept = reader.quarantine(&Page::first(100)).unwrap().items;
+    assert_eq!(kept.len(), 5);
+    assert_eq!(kept.first().unwrap().raw, format!("{:016x}", 12));
+    let audit = reader.audit().unwrap();
+    assert!(audit.ok);
+    assert_eq!(audit.epochs.first().unwrap().quarantined, 12);
+}
+
+#[tokio::test]
+async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let device = key(1);
+    let far = at(1_000_000_000);
+    let command = store.queue_command(&device, "RELAY,1#", far).await.unwrap();
+    assert_eq!(command.status, CommandState::Queued);
+    let waiting = |store: &Store| {
+        store
+            .reader()
+            .unwrap()
+            .waiting_commands(&key(1), at(0))
+            .unwrap()
+    };
+    // Durable: another run finds it.
+    drop(store);
+    let store = open(&folder);
+    assert_eq!(waiting(&store), [command.clone()]);
+    assert!(store.command_sent(command.id).await.unwrap());
+    assert!(waiting(&store).is_empty());
+
+    let mut answers = store.answers();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let answer = |from: &DeviceKey, n: u64| {
+        let mut report = position(from, i64::try_from(n).unwrap(), 100);
+        report.kind = Kind::CommandReply;
+        report.fix = None;
+        report.reply_to = Some(command.id);
+        report.text = Some("Cut off: Success".into());
+        frame(Some(from), n, Content::Reports(vec![report]))
+    };
+    // Another device cannot answer for this one.
+    pipeline.handle().submit(answer(&key(2), 1)).await;
+    let state = |store: &Store| {
+        store
+            .reader()
+            .unwrap()
+            .command(command.id)
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!(state(&store).status, CommandState::Sent);
+    pipeline.handle().submit(answer(&device, 2)).await;
+    assert_eq!(answers.recv().await.unwrap(), command.id);
+    let done = state(&store);
+    assert_eq!(done.status, CommandState::Answered);
+    assert_eq!(done.answer.as_deref(), Some("Cut off: Success"));
+    assert!(!store.command_refused(command.id, "too late").await.unwrap());
+
+    let refused = store.queue_command(&device, "X", far).await.unwrap();
+    assert!(
+        store
+            .command_refused(refused.id, "no such thing")
+            .await
+            .unwrap()
+    );
+    let short = store.queue_command(&device, "Y", at(1)).await.unwrap();
+    assert_eq!(store.expire_commands(at(2)).await.unwrap(), 1);
+    let reader = store.reader().unwrap();
+    let listed = reader.commands(&device, &Page::first(10)).unwrap().items;
+    let states: Vec<_> = listed.iter().map(|c| (c.id, c.status)).collect();
+    assert_eq!(
+        states,
+        [
+            (short.id, CommandState::Expired),
+            (refused.id, CommandState::Refused),
+            (command.id, CommandState::Answered)
+        ]
+    );
+}
+
+fn quick() -> Options {
+    let mut options = Options::default();
+    options.backoff = Backoff {
+        first: Duration::from_millis(5),
+        most: Duration::from_millis(20),
+    };
+    options
 }

@@ -1,0 +1,385 @@
+//! The pipeline over a sink that does as it is told.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![cfg(feature = "sqlite")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use pipeline::sink::Content as Stored;
+use pipeline::sink::{Batch, Loaded, Sink, Slot, Written};
+use pipeline::{Backoff, Health, Options, Outcome, Pipeline, SinkError};
+use support::{frame, key, located, position};
+use telemetry::{Content, DeviceKey};
+
+/// What the test and the sink share.
+#[derive(Default)]
+struct State {
+    /// Batches that are refused before one is taken.
+    transient: u32,
+    /// Frames that no batch may hold, unless as quarantined.
+    poison: Vec<u64>,
+    /// Whether batches wait.
+    closed: bool,
+    /// Frames in the order in which they became durable, with what was stored.
+    durable: Vec<(u64, &'static str)>,
+    /// The `late` marks of the reports, in the same order.
+    late: Vec<Option<bool>>,
+    batches: Vec<usize>,
+    devices: HashMap<DeviceKey, (Slot, Vec<u8>)>,
+    finished: Option<(u64, bool)>,
+}
+
+#[derive(Clone, Default)]
+struct Control(Arc<(Mutex<State>, Condvar)>);
+
+impl Control {
+    fn set<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let done = change(&mut self.0.0.lock().unwrap());
+        self.0.1.notify_all();
+        done
+    }
+
+    fn sink(&self) -> Fake {
+        Fake {
+            control: self.clone(),
+            under_way: None,
+        }
+    }
+}
+
+struct Fake {
+    control: Control,
+    under_way: Option<Batch>,
+}
+
+impl Sink for Fake {
+    type Prepared = Batch;
+
+    fn load(&mut self, device: &DeviceKey) -> Result<Loaded, SinkError> {
+        self.control.set(|state| {
+            let mut loaded = Loaded::new(Slot(0));
+            if let Some((slot, states)) = state.devices.get(device) {
+                loaded.slot = *slot;
+                loaded.states.clone_from(states);
+            }
+            Ok(loaded)
+        })
+    }
+
+    fn prepare(&mut self, batch: Batch) -> Result<Batch, SinkError> {
+        Ok(batch)
+    }
+
+    fn begin(&mut self, batch: Batch) -> Result<(), SinkError> {
+        assert!(self.under_way.is_none(), "one batch at a time");
+        self.under_way = Some(batch);
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<Written, SinkError> {
+        let batch = self.under_way.take().unwrap();
+        let (lock, changed) = &*self.control.0;
+        let mut state = lock.lock().unwrap();
+        while state.closed {
+            state = changed.wait(state).unwrap();
+        }
+        if state.transient > 0 {
+            state.transient -= 1;
+            return Err(SinkError::transient("locked, says the test"));
+        }
+        let kind = |content: &Stored| match content {
+            Stored::Reports(_) => "reports",
+            Stored::Duplicate => "duplicate",
+            Stored::Filtered(_) => "filtered",
+            Stored::Quarantined(_) => "quarantined",
+        };
+        let frames: Vec<_> = batch
+            .frames
+            .iter()
+            .map(|frame| (frame.origin.frame, kind(&frame.content)))
+            .collect();
+        if frames
+            .iter()
+            .any(|(n, kind)| *kind == "reports" && state.poison.contains(n))
+        {
+            return Err(SinkError::permanent("poison, says the test"));
+        }
+        state.batches.push(frames.len());
+        state.durable.extend(frames);
+        state
+            .late
+            .extend(batch.reports.iter().map(|report| report.late));
+        for device in batch.devices {
+            state
+                .devices
+                .insert(device.key, (device.slot, device.states));
+        }
+        Ok(Written::default())
+    }
+
+    fn finish(&mut self, received: u64, settled: bool) -> Result<(), SinkError> {
+        self.control
+            .set(|state| state.finished = Some((received, settled)));
+        Ok(())
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.backoff = Backoff {
+        first: Duration::from_millis(1),
+        most: Duration::from_millis(2),
+    };
+    options
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn nobody_is_told_before_the_batch_is_durable() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let mut verdict = pin!(pipeline.handle().submit(located(&key(1), 1, 0)));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut verdict).await;
+    assert!(early.is_err());
+    control.set(|state| {
+        assert!(state.durable.is_empty());
+        state.closed = false;
+    });
+    assert_eq!(verdict.await, Outcome::Delivered);
+    assert_eq!(control.set(|state| state.durable.clone()), [(1, "reports")]);
+}
+
+#[tokio::test]
+async fn frames_are_stored_in_the_order_of_the_calls_even_through_a_full_queue() {
+    let control = Control::default();
+    let mut options = options();
+    options.queue_frames = 3;
+    options.batch.frames = 2;
+    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    let verdicts: Vec<_> = (1..=50)
+        .map(|n| Box::pin(handle.submit(located(&device, n, 0))))
+        .collect();
+    // They are waited for in the wrong order.
+    let mut tasks: Vec<_> = verdicts.into_iter().rev().map(tokio::spawn).collect();
+    while let Some(task) = tasks.pop() {
+        assert_eq!(task.await.unwrap(), Outcome::Delivered);
+    }
+    let durable = control.set(|state| state.durable.clone());
+    assert!(durable.iter().map(|(n, _)| *n).eq(1..=50), "{durable:?}");
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_callers_wait_and_their_frames_are_not_received_yet() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let mut options = options();
+    options.queue_frames = 3;
+    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let handle = pipeline.handle();
+    let mut verdicts: Vec<_> = (1..=5)
+        .map(|n| Box::pin(handle.submit(located(&key(n), n, 0))))
+        .collect();
+    assert_eq!(handle.received(), 3);
+    // A caller that gives up while it waits takes its frame back.
+    drop(verdicts.pop());
+    control.set(|state| state.closed = false);
+    for verdict in verdicts {
+        assert_eq!(verdict.await, Outcome::Delivered);
+    }
+    assert_eq!(handle.received(), 4);
+    let drained = pipeline.drain(LONG).await;
+    assert!(drained.clean && drained.settled == 4, "{drained:?}");
+    assert_eq!(control.set(|state| state.finished), Some((4, true)));
+}
+
+#[tokio::test]
+async fn a_failed_batch_leaves_no_trace_in_any_stage() {
+    let control = Control::default();
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    control.set(|state| state.transient = 3);
+    // If the first attempt had left its id in the window, the next would call it a duplicate; if
+    // it had moved the guard, both would be late.
+    let reports = vec![position(&device, 10, 10), position(&device, 20, 20)];
+    let both = frame(Some(&device), 1, Content::Reports(reports));
+    assert_eq!(handle.submit(both).await, Outcome::Delivered);
+    assert_eq!(
+        handle.submit(located(&device, 2, 15)).await,
+        Outcome::Delivered
+    );
+    control.set(|state| {
+        assert_eq!(state.transient, 0);
+        assert_eq!(state.durable, [(1, "reports"), (2, "reports")]);
+        assert_eq!(state.late, [Some(false), Some(false), Some(true)]);
+    });
+    assert_eq!(handle.health(), Health::Ready);
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_frame_under_way_shares_its_fate() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    let mut first = Box::pin(handle.submit(located(&device, 1, 0)));
+    let mut again = Box::pin(handle.submit(located(&device, 2, 0)));
+    let mut nobody = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut nobody).is_pending());
+    assert!(again.as_mut().poll(&mut nobody).is_pending());
+    control.set(|state| state.closed = false);
+    assert_eq!(first.await, Outcome::Delivered);
+    assert_eq!(again.await, Outcome::Delivered);
+    let durable = control.set(|state| state.durable.clone());
+    assert_eq!(durable, [(1, "reports"), (2, "duplicate")]);
+}
+
+#[tokio::test]
+async fn a_batch_prepared_on_one_that_fails_is_prepared_again() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let mut options = options();
+    options.batch.frames = 100;
+    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    // The first batch is frame 1 alone and waits in the sink. The second is large enough to be
+    // prepared meanwhile, and repeats frame 1 in its middle.
+    let first = Box::pin(handle.submit(located(&device, 1, 1_000)));
+    let rest: Vec<_> = (2..=100)
+        .map(|n| {
+            let time = if n == 50 {
+                1_000
+            } else {
+                i64::try_from(n).unwrap()
+            };
+            Box::pin(handle.submit(located(&device, n, time)))
+        })
+        .collect();
+    control.set(|state| {
+        state.poison = vec![1];
+        state.closed = false;
+    });
+    assert_eq!(first.await, Outcome::Delivered);
+    for verdict in rest {
+        assert_eq!(verdict.await, Outcome::Delivered);
+    }
+    control.set(|state| {
+        assert_eq!(state.durable.first(), Some(&(1, "quarantined")));
+        // What frame 1 said was not stored with it, so its repeat is no duplicate, and what came
+        // before the repeat is not late.
+        let repeat = state.durable.iter().find(|(n, _)| *n == 50);
+        assert_eq!(repeat, Some(&(50, "reports")));
+        assert_eq!(
+            state
+                .late
+                .iter()
+                .filter(|late| **late == Some(true))
+                .count(),
+            50
+        );
+        assert_eq!(state.late.first(), Some(&Some(false)));
+    });
+}
+
+#[tokio::test]
+async fn poison_costs_one_frame_and_the_rest_goes_on_in_order() {
+    let control = Control::default();
+    control.set(|state| {
+        state.closed = true;
+        state.poison = vec![13];
+    });
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    let verdicts: Vec<_> = (1..=40)
+        .map(|n| {
+            let time = i64::try_from(n).unwrap();
+            Box::pin(handle.submit(located(&device, n, time)))
+        })
+        .collect();
+    control.set(|state| state.closed = false);
+    for verdict in verdicts {
+        assert_eq!(verdict.await, Outcome::Delivered);
+    }
+    control.set(|state| {
+        assert!(state.durable.iter().map(|(n, _)| *n).eq(1..=40));
+        let set_aside: Vec<_> = state
+            .durable
+            .iter()
+            .filter(|(_, kind)| *kind != "reports")
+            .collect();
+        assert_eq!(set_aside, [&(13, "quarantined")]);
+    });
+}
+
+#[tokio::test]
+async fn a_drain_that_runs_out_of_time_says_failed_and_the_end_is_not_clean() {
+    let control = Control::default();
+    control.set(|state| state.transient = u32::MAX);
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let handle = pipeline.handle();
+    let verdict = Box::pin(handle.submit(located(&key(1), 1, 0)));
+    while handle.health() == Health::Ready {
+        tokio::task::yield_now().await;
+    }
+    let drained = pipeline.drain(Duration::ZERO).await;
+    assert_eq!(verdict.await, Outcome::Failed);
+    assert!(!drained.clean && drained.failed == 1, "{drained:?}");
+    assert_eq!(control.set(|state| state.finished), Some((1, false)));
+}
+
+#[tokio::test]
+async fn a_drain_settles_what_was_queued() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let handle = pipeline.handle();
+    let verdicts: Vec<_> = (1..=200)
+        .map(|n| Box::pin(handle.submit(located(&key(n), n, 0))))
+        .collect();
+    control.set(|state| state.closed = false);
+    let drained = pipeline.drain(LONG).await;
+    assert!(drained.clean && drained.settled == 200, "{drained:?}");
+    for verdict in verdicts {
+        assert_eq!(verdict.await, Outcome::Delivered);
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_loses_its_frames_and_says_so() {
+    struct Panics;
+    impl Sink for Panics {
+        type Prepared = ();
+        fn load(&mut self, _: &DeviceKey) -> Result<Loaded, SinkError> {
+            panic!("on purpose")
+        }
+        fn prepare(&mut self, _: Batch) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn begin(&mut self, (): ()) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn complete(&mut self) -> Result<Written, SinkError> {
+            Ok(Written::default())
+        }
+        fn finish(&mut self, _: u64, _: bool) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+    let pipeline = Pipeline::start(Panics, &options()).unwrap();
+    let verdict = pipeline.handle().submit(located(&key(1), 1, 0)).await;
+    assert_eq!(verdict, Outcome::Lost);
+    assert!(!pipeline.drain(LONG).await.clean);
+}
