@@ -137,7 +137,13 @@ mod tests {
     fn no_file_names_another_host_or_writes_markup_from_strings() {
         for asset in ASSETS {
             let body = asset.body.replace("http://www.w3.org/2000/svg", "");
-            for word in ["http://", "https://", "innerHTML", "insertAdjacentHTML", "eval("] {
+            for word in [
+                "http://",
+                "https://",
+                "innerHTML",
+                "insertAdjacentHTML",
+                "eval(",
+            ] {
                 assert!(!body.contains(word), "{} has {word}", asset.path);
             }
         }
@@ -152,6 +158,10 @@ mod tests {
         asked.insert(header::IF_NONE_MATCH, tag.clone());
         let answer = asset.answer(&tag, &asked);
         assert_eq!(answer.status(), StatusCode::NOT_MODIFIED);
-        assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+        assert!(
+            answer
+                .headers()
+                .contains_key(header::CONTENT_SECURITY_POLICY)
+        );
     }
 }

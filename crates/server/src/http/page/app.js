@@ -469,6 +469,7 @@ setText($("empty-command"), `SERVER,${/[a-z]/i.test(host) ? 1 : 0},${host},5023,
 globalThis.milepost = {
   drawn: () => map.drawn.map(({ vehicle, sx, sy }) => ({ id: vehicle.id, state: vehicle.state, x: sx, y: sy })),
   roads: () => fleet.segments.length,
+  trail: () => detail.trail?.length ?? 0,
 };
 
 map.resize();

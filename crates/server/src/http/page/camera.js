@@ -170,7 +170,8 @@ export function steer(canvas, camera, on) {
     moved += Math.hypot(nx - cx, ny - cy);
     if (pointers.size > 1) {
       const now = spread(pointers);
-      if (pinch > 0 && now > 0) camera.zoomAt(nx, ny, Math.log2(now / pinch));
+      // Around where the fingers were; then the map goes with them to where they are.
+      if (pinch > 0 && now > 0) camera.zoomAt(cx, cy, Math.log2(now / pinch));
       pinch = now;
       moved += 10;
     }
