@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub mod tracker;
+pub(crate) mod tracker;
 
 /// How long anything may take before a test gives up on it. No test passes by waiting this long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary with nothing of this machine's configuration.
-pub fn milepost() -> Command {
+pub(crate) fn milepost() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_milepost"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MILEPOST_") {
@@ -27,11 +27,11 @@ pub fn milepost() -> Command {
 }
 
 /// A running `milepost serve`; killed when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub http: SocketAddr,
-    pub gt06: SocketAddr,
-    pub data_dir: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) gt06: SocketAddr,
+    pub(crate) data_dir: PathBuf,
     token: Option<String>,
     log: PathBuf,
     _folder: Option<tempfile::TempDir>,
@@ -39,7 +39,7 @@ pub struct Server {
 
 /// How to start one.
 #[derive(Default)]
-pub struct Start {
+pub(crate) struct Start {
     data_dir: Option<PathBuf>,
     http: Option<SocketAddr>,
     gt06: Option<SocketAddr>,
@@ -50,39 +50,39 @@ pub struct Start {
 }
 
 impl Start {
-    pub fn data_dir(mut self, path: &Path) -> Self {
+    pub(crate) fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
         self
     }
 
     /// The addresses of a server that was there before.
-    pub fn at(mut self, http: SocketAddr, gt06: SocketAddr) -> Self {
+    pub(crate) fn at(mut self, http: SocketAddr, gt06: SocketAddr) -> Self {
         (self.http, self.gt06) = (Some(http), Some(gt06));
         self
     }
 
-    pub fn token(mut self, token: &str) -> Self {
+    pub(crate) fn token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    pub fn config(mut self, toml: &str) -> Self {
+    pub(crate) fn config(mut self, toml: &str) -> Self {
         self.config = Some(toml.to_owned());
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Writing beyond the limit on files then is an error, as on a full disk, not the end.
-    pub fn ignoring_file_size_signal(mut self) -> Self {
+    pub(crate) fn ignoring_file_size_signal(mut self) -> Self {
         self.ignoring_file_size_signal = true;
         self
     }
 
-    pub fn start(self) -> Server {
+    pub(crate) fn start(self) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = self.data_dir.unwrap_or_else(|| folder.path().join("data"));
         let log = folder.path().join("log");
@@ -141,43 +141,43 @@ impl Start {
 
 /// An HTTP answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Start::default().start()
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], "")
     }
 
     /// A GET that must work.
-    pub fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }
 
     /// A request with the server's token, if it has one, unless the headers say otherwise.
-    pub fn request(
+    pub(crate) fn request(
         &self,
         method: &str,
         path: &str,
@@ -209,7 +209,7 @@ impl Server {
     }
 
     /// Asks until the answer is as wished.
-    pub fn until(&self, path: &str, wished: impl Fn(&Answer) -> bool) -> Answer {
+    pub(crate) fn until(&self, path: &str, wished: impl Fn(&Answer) -> bool) -> Answer {
         let begun = Instant::now();
         loop {
             let answer = self.get(path);
@@ -225,15 +225,15 @@ impl Server {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(self.child.id().to_string())
@@ -242,7 +242,7 @@ impl Server {
         assert!(sent.success());
     }
 
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -258,7 +258,7 @@ impl Server {
     }
 
     /// SIGTERM, and the wait for the end.
-    pub fn terminate(&mut self) -> ExitStatus {
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
     }

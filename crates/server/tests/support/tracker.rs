@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::PATIENCE;
 
 /// A frame: `78 78`, length, number, body, serial, CRC, `0D 0A`.
-pub fn frame(number: u8, body: &[u8], serial: u16) -> Vec<u8> {
+pub(crate) fn frame(number: u8, body: &[u8], serial: u16) -> Vec<u8> {
     let length = u8::try_from(body.len() + 5).unwrap();
     let mut checked = vec![length, number];
     checked.extend_from_slice(body);
@@ -37,18 +37,18 @@ fn crc_x25(bytes: &[u8]) -> u16 {
 }
 
 /// 0x01 with a 15-digit id.
-pub fn login(id: &str, serial: u16) -> Vec<u8> {
+pub(crate) fn login(id: &str, serial: u16) -> Vec<u8> {
     let digits = format!("0{id}");
     frame(0x01, &hex::decode(digits).unwrap(), serial)
 }
 
 /// 0x13.
-pub fn heartbeat(serial: u16) -> Vec<u8> {
+pub(crate) fn heartbeat(serial: u16) -> Vec<u8> {
     frame(0x13, &[0x46, 0x04, 0x03, 0x00, 0x02], serial)
 }
 
 /// 0x22: near 22.5 N 113.9 E, at a time of 2026-11-20 UTC that `n` seconds of the day give.
-pub fn location(n: u32, serial: u16) -> Vec<u8> {
+pub(crate) fn location(n: u32, serial: u16) -> Vec<u8> {
     let (hour, minute, second) = (n / 3600 % 24, n / 60 % 60, n % 60);
     let mut body = vec![26, 11, 20, byte(hour), byte(minute), byte(second), 0xc9];
     body.extend_from_slice(&(40_500_000 + n).to_be_bytes());
@@ -61,7 +61,7 @@ pub fn location(n: u32, serial: u16) -> Vec<u8> {
 }
 
 /// 0x16: SOS.
-pub fn alarm(n: u32, serial: u16) -> Vec<u8> {
+pub(crate) fn alarm(n: u32, serial: u16) -> Vec<u8> {
     let (hour, minute, second) = (n / 3600 % 24, n / 60 % 60, n % 60);
     let mut body = vec![26, 11, 20, byte(hour), byte(minute), byte(second), 0xc9];
     body.extend_from_slice(&(40_500_000 + n).to_be_bytes());
@@ -76,12 +76,12 @@ fn byte(n: u32) -> u8 {
 }
 
 /// A tracker's connection.
-pub struct Tracker {
+pub(crate) struct Tracker {
     stream: TcpStream,
 }
 
 impl Tracker {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -89,24 +89,24 @@ impl Tracker {
     }
 
     /// Connects and logs in.
-    pub fn login(address: SocketAddr, id: &str) -> Self {
+    pub(crate) fn login(address: SocketAddr, id: &str) -> Self {
         let mut tracker = Self::connect(address);
         tracker.send(&login(id, 1));
         assert_eq!(tracker.receive(), frame(0x01, &[], 1));
         tracker
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Sends to a server that may have closed already.
-    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// The next short frame from the server.
-    pub fn receive(&mut self) -> Vec<u8> {
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
         let mut head = [0; 3];
         self.stream.read_exact(&mut head).unwrap();
         assert_eq!(head[..2], [0x78, 0x78]);
@@ -116,7 +116,7 @@ impl Tracker {
     }
 
     /// Whether the server says something within `wait`.
-    pub fn hears_within(&mut self, wait: Duration) -> bool {
+    pub(crate) fn hears_within(&mut self, wait: Duration) -> bool {
         self.stream.set_read_timeout(Some(wait)).unwrap();
         let heard = match self.stream.peek(&mut [0]) {
             Ok(n) => n > 0,
@@ -128,7 +128,7 @@ impl Tracker {
     }
 
     /// Waits until the server has closed the connection; what it said until then.
-    pub fn until_closed(&mut self) -> Vec<u8> {
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
         let mut said = Vec::new();
         let mut part = [0; 4096];
         loop {
