@@ -14,6 +14,8 @@
 //! other device is forgotten once it was given to the network; made while offline, it is kept
 //! until then.
 
+mod fact;
+mod reply;
 #[cfg(test)]
 mod tests;
 
@@ -22,32 +24,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use protocol_gt06::Frame;
-use telemetry::{DeviceId, ReportId};
+use telemetry::DeviceId;
 
-use super::command;
+use self::fact::Fact;
 use super::journal::Journal;
 use super::key::Keys;
 use super::random::Random;
-use super::stats::{Kind, Wrong};
+use super::stats::Kind;
 use super::vehicle::Vehicle;
-use super::wire::{self, AlarmCode, Condition, Position, Reply};
+use super::wire::{self, Condition};
 
 /// How long a login or a heartbeat waits for its reply before it is sent again.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is sent before the connection is given up.
 const TRIES: u32 = 3;
-/// How long a fact waits for its acknowledgement before it is sent again on this connection.
-const REPEAT: Duration = Duration::from_secs(15);
-/// How often a fact is sent on one connection.
-const FACT_TRIES: u32 = 3;
-/// How many facts may wait for their acknowledgement on a connection.
-const WINDOW: usize = 32;
-/// Stored fixes are uploaded in bursts of so many, so often.
-const BURST: usize = 10;
-const BURST_EVERY: Duration = Duration::from_millis(200);
-/// How many fixes fit into the device.
-const MEMORY: usize = 10_000;
 /// How many serial numbers are remembered of frames that may be answered but need not be.
 const RECENT: usize = 512;
 
@@ -82,27 +72,6 @@ enum Link {
     Offline,
     LoggingIn,
     Online,
-}
-
-/// Something that must not be forgotten.
-#[derive(Debug, Clone, Copy)]
-struct Fact {
-    position: Position,
-    alarm: Option<(AlarmCode, Condition)>,
-    key: Option<ReportId>,
-    /// Times sent in all, and on this connection.
-    sent: u32,
-    tries: u32,
-    last_sent: Duration,
-}
-
-impl Fact {
-    const fn kind(&self) -> Kind {
-        match self.alarm {
-            Some(_) => Kind::Alarm,
-            None => Kind::Location,
-        }
-    }
 }
 
 /// A frame on this connection that waits for its reply.
@@ -288,194 +257,6 @@ impl Tracker {
         due.max(now + Duration::from_millis(1))
     }
 
-    /// Makes the fixes and alarms that are due, whether there is a connection or not.
-    fn record(&mut self, now: Duration) {
-        let own = self.own_time(now);
-        while self.next_location <= own {
-            let at = self.next_location;
-            self.next_location += self.habits.interval.max(Duration::from_millis(10));
-            let position = self.observe(at);
-            let fact = self.fact(position, None);
-            self.say(now, fact);
-        }
-        while let Some(at) = self.next_alarm.filter(|at| *at <= own) {
-            let pause = waiting_time(&mut self.random, self.habits.alarm_every);
-            // Not twice in a second: the time on the wire has no fractions, and a second alarm
-            // at the same place would be the same fact.
-            self.next_alarm = Some(at + pause.max(Duration::from_secs(2)));
-            let position = self.observe(at);
-            let code = self.alarm_code(&position);
-            let fact = self.fact(position, Some((code, self.condition)));
-            self.say(now, fact);
-        }
-    }
-
-    fn observe(&mut self, at: Duration) -> Position {
-        let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        self.vehicle.advance_to(millis);
-        let seen = self.vehicle.observe();
-        self.condition.ignition = seen.ignition;
-        self.condition.signal = if self.random.chance(0.1) { 3 } else { 4 };
-        Position {
-            time: self.journal.device_time(at),
-            seen,
-        }
-    }
-
-    fn alarm_code(&mut self, position: &Position) -> AlarmCode {
-        if !position.seen.ignition {
-            return AlarmCode::Vibration;
-        }
-        match self.random.index(4) {
-            0 | 1 => AlarmCode::Sos,
-            2 => AlarmCode::PowerCut,
-            _ => AlarmCode::LowBattery,
-        }
-    }
-
-    fn fact(&self, position: Position, alarm: Option<(AlarmCode, Condition)>) -> Fact {
-        let mut fact = Fact {
-            position,
-            alarm,
-            key: None,
-            sent: 0,
-            tries: 0,
-            last_sent: Duration::ZERO,
-        };
-        if self.journal.keeps_keys() {
-            fact.key = self.keys.key(&self.encode(&fact, 0, false));
-        }
-        fact
-    }
-
-    /// Sends a new fact if that is possible now, else keeps it.
-    fn say(&mut self, now: Duration, fact: Fact) {
-        let order = self.next_fact;
-        self.next_fact += 1;
-        if self.link == Link::Online && self.has_room() {
-            self.send_fact(now, order, fact);
-            return;
-        }
-        if self.stored.len() >= MEMORY {
-            self.stored.pop_front();
-            self.journal.forgotten();
-        }
-        self.stored.push_back((order, fact));
-    }
-
-    fn has_room(&self) -> bool {
-        self.in_flight.len() < WINDOW
-    }
-
-    /// Uploads what was kept, a burst at a time.
-    fn upload(&mut self, now: Duration) {
-        if self.stored.is_empty() || now < self.next_burst {
-            return;
-        }
-        self.next_burst = now + BURST_EVERY;
-        for _ in 0..BURST {
-            if !self.has_room() {
-                break;
-            }
-            let Some((order, fact)) = self.stored.pop_front() else {
-                break;
-            };
-            self.send_fact(now, order, fact);
-        }
-    }
-
-    /// Sends facts again whose acknowledgement does not come.
-    fn repeat_facts(&mut self, now: Duration) {
-        let due: Vec<u64> = self
-            .in_flight
-            .iter()
-            .filter(|(_, fact)| fact.tries < FACT_TRIES && now >= fact.last_sent + REPEAT)
-            .map(|(order, _)| *order)
-            .collect();
-        for order in due {
-            if let Some(fact) = self.in_flight.remove(&order) {
-                self.send_fact(now, order, fact);
-            }
-        }
-    }
-
-    fn number(&self, fact: &Fact) -> u8 {
-        match (fact.alarm, self.waits_for_locations) {
-            (None, true) => wire::LOCATION_CLASSIC,
-            (None, false) => wire::LOCATION,
-            (Some(_), true) => wire::ALARM_CLASSIC,
-            (Some(_), false) => wire::ALARM,
-        }
-    }
-
-    fn encode(&self, fact: &Fact, serial: u16, again: bool) -> Bytes {
-        let number = self.number(fact);
-        match &fact.alarm {
-            None => wire::location(number, serial, &fact.position, again),
-            Some((code, condition)) => {
-                wire::alarm(number, serial, &fact.position, condition, *code)
-            }
-        }
-    }
-
-    fn send_fact(&mut self, now: Duration, order: u64, mut fact: Fact) {
-        let serial = self.next_serial();
-        // Stored fixes are marked, whether they were sent before or could not be.
-        let made = self.journal.device_time(self.own_time(now));
-        let stored = fact.sent > 0 || made.since(fact.position.time) > Duration::from_secs(5);
-        let frame = self.encode(&fact, serial, stored);
-        let (number, kind) = (self.number(&fact), fact.kind());
-        self.journal
-            .sent(now, self.id, kind, fact.key, &frame, fact.sent > 0);
-        self.out.put_slice(&frame);
-        fact.sent += 1;
-        fact.tries += 1;
-        fact.last_sent = now;
-        if fact.alarm.is_some() || self.waits_for_locations {
-            self.questions.push(Question {
-                number,
-                serial,
-                kind,
-                asked: now,
-                fact: Some(order),
-            });
-            self.in_flight.insert(order, fact);
-        } else {
-            self.remember(number, serial);
-        }
-        if kind == Kind::Location && self.random.chance(self.habits.bad) {
-            self.send_bad(now, &fact);
-        }
-    }
-
-    /// Bytes that are wrong on purpose; the frames around them must not suffer.
-    fn send_bad(&mut self, now: Duration, fact: &Fact) {
-        let bytes: Bytes = match self.random.index(3) {
-            // Noise, without anything that could be a frame's start.
-            0 => (0..=self.random.index(40))
-                .map(|_| u8::try_from(self.random.index(0x70)).unwrap_or(0))
-                .collect(),
-            // The first part of a frame.
-            1 => {
-                let frame = self.encode(fact, 0, true);
-                frame.slice(..12 + self.random.index(12))
-            }
-            // A frame with a wrong check sum, of a heartbeat: it says nothing new.
-            _ => {
-                let serial = self.next_serial();
-                self.remember(wire::HEARTBEAT, serial);
-                let mut frame = wire::heartbeat(serial, &self.condition).to_vec();
-                if let [.., sum, _, _] = frame.as_mut_slice() {
-                    *sum ^= 0x5A;
-                }
-                frame.into()
-            }
-        };
-        self.journal
-            .sent(now, self.id, Kind::Bad, None, &bytes, false);
-        self.out.put_slice(&bytes);
-    }
-
     fn remember(&mut self, number: u8, serial: u16) {
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
@@ -566,105 +347,6 @@ impl Tracker {
         self.next_outage = Some(own + gap + pause);
         self.journal.outage();
         Some(now + gap.div_f64(self.habits.speedup))
-    }
-
-    /// Takes what the server sent. An error is the end of the connection.
-    pub(crate) fn received(&mut self, now: Duration, bytes: &[u8]) -> Result<(), Wrong> {
-        self.received.put_slice(bytes);
-        while let Some(reply) = wire::next_reply(&mut self.received) {
-            match reply {
-                Reply::Frame(frame) => self.reply(now, &frame),
-                Reply::Checksum => self.journal.wrong(Wrong::Checksum),
-                Reply::Garbage => {
-                    self.journal.wrong(Wrong::Garbage);
-                    return Err(Wrong::Garbage);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn reply(&mut self, now: Duration, frame: &Frame) {
-        let number = frame.number();
-        match number {
-            wire::COMMAND => return self.obey(now, frame),
-            // Optional after an alarm; nobody here asks for addresses.
-            wire::ADDRESS | wire::ADDRESS_CHINESE => return,
-            _ => {}
-        }
-        let serial = frame.serial().unwrap_or(0);
-        if !frame.body().is_empty() {
-            self.journal.wrong(Wrong::Content);
-            return;
-        }
-        let asked = self
-            .questions
-            .iter()
-            .position(|question| (question.number, question.serial) == (number, serial));
-        let Some(index) = asked else {
-            match self.recent.iter().position(|r| *r == (number, serial)) {
-                Some(index) => {
-                    self.recent.remove(index);
-                    self.journal.unneeded();
-                }
-                None => self.journal.wrong(Wrong::Unasked),
-            }
-            return;
-        };
-        let question = self.questions.remove(index);
-        if question.fact.is_none() {
-            self.unanswered_in_a_row = 0;
-            // Replies come in order, so older questions of the kind will not be answered.
-            let missed = self.questions.extract_if(.., |older| {
-                older.kind == question.kind && older.asked < question.asked
-            });
-            for older in missed.collect::<Vec<_>>() {
-                self.journal.unanswered(older.kind);
-                self.remember(older.number, older.serial);
-            }
-        }
-        if question.kind == Kind::Login && self.link == Link::LoggingIn {
-            self.link = Link::Online;
-            self.next_heartbeat = self.next_heartbeat.max(self.own_time(now));
-        }
-        let waited = now.saturating_sub(question.asked);
-        match question.fact {
-            None => self
-                .journal
-                .acknowledged(now, self.id, question.kind, None, waited),
-            // Acknowledged already under another serial number: nothing new.
-            Some(order) => {
-                if let Some(fact) = self.in_flight.remove(&order) {
-                    self.journal
-                        .acknowledged(now, self.id, question.kind, fact.key, waited);
-                    // Replies to its repetitions may still come, or not.
-                    let others: Vec<_> = self
-                        .questions
-                        .extract_if(.., |other| other.fact == Some(order))
-                        .collect();
-                    for other in others {
-                        self.remember(other.number, other.serial);
-                    }
-                }
-            }
-        }
-    }
-
-    fn obey(&mut self, now: Duration, frame: &Frame) {
-        let Some((flag, text)) = wire::command(frame) else {
-            self.journal.wrong(Wrong::Content);
-            return;
-        };
-        self.journal.command();
-        let seen = self.vehicle.observe();
-        let place = (seen.latitude, seen.longitude);
-        let answer = command::obey(text, &mut self.condition, place);
-        let serial = self.next_serial();
-        let frame = wire::command_answer(serial, flag, &answer);
-        self.journal
-            .sent(now, self.id, Kind::Answer, None, &frame, false);
-        self.remember(wire::COMMAND_ANSWER, serial);
-        self.out.put_slice(&frame);
     }
 
     /// At the very end: what was never acknowledged, or never sent.

@@ -1,12 +1,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use protocol_gt06::frame::encode;
-use protocol_gt06::{Framing, Start};
+use protocol_gt06::{Frame, Framing, Start};
 use telemetry::{Tenant, Timestamp};
 
 use super::super::road::Roads;
+use super::super::stats::Wrong;
 use super::super::vehicle::Parking;
 use super::super::{KindSummary, Summary};
+use super::fact::{FACT_TRIES, MEMORY, WINDOW};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
