@@ -322,3 +322,13 @@ async fn upkeep(metrics: PrometheusHandle) {
         metrics.run_upkeep();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_configuration_are_the_listeners_own() {
+        assert_eq!(limits(&Config::default().limits), Limits::default());
+    }
+}
