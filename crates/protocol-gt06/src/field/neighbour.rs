@@ -29,7 +29,7 @@ pub enum NeighbourForm {
 impl NeighbourForm {
     /// The entry's size.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn size(self) -> usize {
         match self {
             Self::C6 => 6,
             Self::C7 => 7,

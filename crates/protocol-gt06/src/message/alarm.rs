@@ -154,6 +154,8 @@ impl Body for AlarmReport {
 /// which no size has.)
 fn has_cell_size(rest: &[u8]) -> bool {
     match (rest.len(), rest) {
+        // A size of 0 and the status, and no cell between them.
+        (6, [0, ..]) => true,
         (0..=13, _) => false,
         (14, [high @ 0x80..=0x83, low, ..]) => {
             !(200..=999).contains(&(u16::from_be_bytes([*high, *low]) & !Cell::WIDE_MNC))
@@ -167,5 +169,74 @@ fn cell_form(rest: &[u8]) -> CellForm {
     match (rest.len(), rest) {
         (14 | 18 | 22, [0..=0x7f, ..]) => CellForm::L9c,
         _ => CellForm::L8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::body;
+    use crate::message::testing::{CELL, GPS, read, read_parts};
+    use crate::{Message, Start};
+
+    fn read_alarm(number: u8, parts: &[&str]) -> AlarmReport {
+        match read_parts(Start::Short, number, parts) {
+            Message::AlarmReport(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_worked_example() {
+        let hex = "78782516 0b0b0f0e241d cf 027ac887 0c4657e6 00 1402 09 01cc00287d001f72 \
+                   6506040101 0036 56a4 0d0a";
+        let message = read(hex);
+        assert_eq!(message.to_bytes(0x36), hex::decode(hex.replace([' ', '\n'], "")).unwrap());
+        let Message::AlarmReport(alarm) = message else { panic!("{message:?}") };
+        assert_eq!((alarm.status.raw_alarm, alarm.raw_cell_size), (1, Some(9)));
+    }
+
+    #[test]
+    fn the_cell_is_found_by_what_is_left_for_it() {
+        const STATUS: &str = "65 06 04 01 01";
+        for (parts, form, mnc) in [
+            ([GPS, "08", CELL, STATUS, ""], CellForm::L8, 0),
+            ([GPS, "39", CELL, STATUS, ""], CellForm::L8, 0),
+            ([GPS, "09", "81cc 0007 287d 001f71", STATUS, ""], CellForm::L8, 7),
+            ([GPS, "09", "01cc 00 287d 00001f71", STATUS, ""], CellForm::L9c, 0),
+            ([GPS, "08", CELL, STATUS, "00000064"], CellForm::L8, 0),
+            ([GPS, "08", CELL, STATUS, "c300000100001201"], CellForm::L8, 0),
+            ([GPS, "", CELL, STATUS, ""], CellForm::L8, 0),
+            ([GPS, "", "81cc 0007 287d 001f71", STATUS, ""], CellForm::L8, 7),
+        ] {
+            let alarm = read_alarm(0x16, &parts);
+            let cell = alarm.cell.unwrap();
+            assert_eq!((cell.form, cell.mcc(), cell.mnc), (form, 460, mnc), "{parts:?}");
+            assert_eq!((cell.cell_id, alarm.status.raw_alarm), (8_049, 1), "{parts:?}");
+            let tails = (alarm.mileage.is_some(), alarm.card.is_some());
+            let len = body(&[parts[4]]).len();
+            assert_eq!(tails, (len == 4, len == 8), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_in_place_of_a_cell_are_skipped() {
+        let zeros = "00".repeat(45);
+        let alarm = read_alarm(0x16, &[GPS, "00", &zeros, "65 06 04 01 01"]);
+        assert_eq!((alarm.cell, alarm.status.raw_alarm), (None, 1));
+        let none = read_alarm(0x16, &[GPS, "00", "65 06 04 01 01"]);
+        assert_eq!((none.cell, none.status.raw_alarm), (None, 1));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_alarm_says_the_ignition_before_the_terminal_does() {
+        let report = crate::message::testing::report(read_alarm(
+            0x26,
+            &[GPS, "08", CELL, "44 06 04 fe 01", "00000064"],
+        ));
+        assert_eq!(report.io.ignition, Some(true));
+        assert_eq!(report.odometer_m, Some(100.0));
+        assert_eq!(report.zone, Some(telemetry::Zone::Utc));
     }
 }

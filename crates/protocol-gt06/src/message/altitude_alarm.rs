@@ -104,3 +104,37 @@ impl Body for AltitudeAlarm {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, read_parts};
+    use crate::{Message, Start};
+
+    const CELL: &str = "0a 02d4 000a c3c7 0dbdc40b";
+
+    fn read(parts: &[&str]) -> AltitudeAlarm {
+        match read_parts(Start::Short, 0x32, parts) {
+            Message::AltitudeAlarm(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_altitude_is_optional_and_never_the_serial_or_the_checksum() {
+        assert_eq!(read(&[GPS, CELL, "46 05 04 01 02"]).altitude, None);
+        assert_eq!(read(&[GPS, CELL, "46 05 04 01 02", "02af"]).altitude, Some(687));
+        assert_eq!(read(&[GPS, CELL, "46 05 04 01 02", "ffff"]).altitude, Some(-1));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn it_is_an_alarm_with_height() {
+        let report =
+            crate::message::testing::report(read(&[GPS, CELL, "46 05 04 01 02", "02af"]));
+        assert_eq!(report.kind, telemetry::Kind::Alarm);
+        assert_eq!(report.events.first().unwrap().kind, telemetry::EventKind::Sos);
+        assert_eq!(report.fix.unwrap().altitude.unwrap().as_metres(), 687.0);
+        assert_eq!(report.network.cell.unwrap().mnc, 10);
+    }
+}

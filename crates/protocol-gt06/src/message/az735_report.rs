@@ -113,7 +113,7 @@ impl Body for Az735Report {
             cell.encode(out);
             out.put_u8(signal);
         }
-        out.put_u8(size(self.cells.len() * NeighbourForm::C6.len()));
+        out.put_u8(size(self.cells.len() * NeighbourForm::C6.size()));
         for cell in &self.cells {
             cell.encode(out);
         }
@@ -222,5 +222,90 @@ fn state_meaning(state: u8) -> &'static str {
         0xa4 => "intrusion",
         0xa5 => "door",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use crate::message::testing::read_parts;
+    use crate::Message;
+
+    const TIME: &str = "0f0c1d023305";
+    const POSITION: &str = "0c c9 027ac818 0c465860 00 1400";
+    const CELL: &str = "09 01cc 00 287d 001f71 24";
+
+    fn read(number: u8, parts: &[&str]) -> Az735Report {
+        match read_parts(Start::Long, number, parts) {
+            Message::Az735Report(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_block_may_be_missing() {
+        for position in ["00", POSITION] {
+            for cell in ["00", CELL] {
+                for cells in ["00", "06 287d 001f72 21"] {
+                    for wifi in ["00", "0e aabbccddeeff 3c 000000000000 00"] {
+                        for state in ["00 00", "00 03 004600"] {
+                            let read = read(0x32, &[TIME, position, cell, cells, wifi, state]);
+                            assert_eq!(read.position.is_some(), position != "00");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_ends_inside_an_entry_is_an_error() {
+        let body = crate::message::testing::body(&[TIME, "00 00", "07 287d 001f72 21 00"]);
+        assert!(crate::message::testing::read_body(Start::Long, 0x32, &body).is_err());
+    }
+
+    #[test]
+    fn it_is_acknowledged_in_a_frame_of_its_own_kind() {
+        let message = Message::from(read(0x33, &[TIME, "00 00 00 00", "a0 00"]));
+        assert_eq!(message.answer(), Answer::WhenDelivered);
+        let policy = crate::AckPolicy::default();
+        let reply = message.answer().reply(message.start(), message.number(), Some(1), policy, 0);
+        assert_eq!(reply.unwrap().bytes[..5], [0x79, 0x79, 0x00, 0x05, 0x33]);
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn states_of_alarms_are_events_and_those_of_positions_are_not() {
+        use crate::message::testing::{report, signal};
+        use telemetry::{EventKind, Kind};
+        for (state, kind) in [
+            ("a0", EventKind::Armed),
+            ("a1", EventKind::Disarmed),
+            ("a2", EventKind::LowBattery),
+            ("a3", EventKind::LowBattery),
+            ("a4", EventKind::Intrusion),
+            ("a5", EventKind::Door),
+            ("a6", EventKind::Unknown),
+        ] {
+            let r = report(read(0x33, &[TIME, POSITION, CELL, "00 00", state, "00"]));
+            assert_eq!((r.kind, r.events.first().unwrap().kind), (Kind::Alarm, kind));
+        }
+        let r = report(read(0x32, &[TIME, POSITION, CELL, "00 00", "a0 00"]));
+        assert_eq!((r.kind, r.events.len()), (Kind::Location, 0));
+        assert_eq!(signal(&r, "gt06.state").unwrap(), "160");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn without_a_position_it_is_cells_and_stations() {
+        let stations = "0e aabbccddeeff 3c 000000000000 00";
+        let parts = [TIME, "00", CELL, "06 287d 001f72 21", stations, "00 00"];
+        let r = crate::message::testing::report(read(0x32, &parts));
+        assert_eq!(r.kind, telemetry::Kind::Cells);
+        assert_eq!(r.network.cells().count(), 2);
+        assert!(r.network.cells().all(|cell| cell.signal_dbm.is_none()));
+        assert_eq!(r.network.wifi().len(), 1, "an address of zeros is no station");
+        assert_eq!(r.device_time.unwrap().to_string(), "2015-12-29T02:51:05Z");
     }
 }

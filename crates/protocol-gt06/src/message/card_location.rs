@@ -124,3 +124,39 @@ impl Body for CardLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::message::testing::{GPS, body, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const MORE: &str = "01 00 00  00000064  0514  28  000006";
+    const CARD: &str = "c3000001 00001201";
+
+    #[test]
+    fn length_time_and_country_code_tell_it_from_heartbeats_and_photos() {
+        let parts = [GPS, "01cc 00 25ef 0540e88c", MORE, CARD];
+        let Message::CardLocation(read) = read_parts(Start::Short, 0x36, &parts) else {
+            panic!("no card")
+        };
+        assert_eq!((read.supply, read.battery, read.working_time), (1_300, 40, 6));
+        let wide = [GPS, "81cc 0007 25ef 0540e88c", MORE, CARD];
+        assert!(matches!(read_parts(Start::Short, 0x36, &wide), Message::CardLocation(_)));
+        // The same length with something else where the time would be.
+        let mut other = body(&parts);
+        *other.get_mut(1).unwrap() = 13;
+        let other = read_body(Start::Short, 0x36, &other);
+        assert!(!matches!(other, Ok(Message::CardLocation(_))), "{other:?}");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn supply_battery_and_driver_reach_the_report() {
+        let parts = [GPS, "01cc 00 25ef 0540e88c", MORE, CARD];
+        let report = crate::message::testing::report(read_parts(Start::Short, 0x36, &parts));
+        assert_eq!(report.power.external.unwrap().as_volts(), 13.0);
+        assert_eq!(report.power.battery.unwrap().as_volts(), 4.0);
+        assert_eq!(report.vehicle.unwrap().engine_hours_s, Some(360.0));
+        assert_eq!(report.identity.unwrap().driver.as_deref(), Some("c300000100001201"));
+    }
+}

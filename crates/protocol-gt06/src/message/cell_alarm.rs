@@ -76,3 +76,44 @@ impl Body for CellAlarm {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, read_parts};
+    use crate::{Message, Start};
+
+    fn read(number: u8, parts: &[&str]) -> CellAlarm {
+        match read_parts(Start::Short, number, parts) {
+            Message::CellAlarm(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn number_and_length_tell_the_size_of_the_cell() {
+        const STATUS: &str = "20 03 04 01 02";
+        for (number, cell, form) in [
+            (0x19, CELL, CellForm::L8),
+            (0x19, "81cc 0007 287d 001f71", CellForm::L8),
+            (0x19, "01cc 00 287d 00001f71", CellForm::L9c),
+            (0xa5, "01cc 00 0000287d 0000000000001f71", CellForm::L15),
+            (0xa5, "81cc 0007 0000287d 0000000000001f71", CellForm::L15),
+        ] {
+            let read = read(number, &[cell, STATUS]);
+            assert_eq!((read.cell.form, read.cell.lac), (form, 10_365), "{cell}");
+            assert_eq!(read.status.raw_alarm, 1);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn it_has_no_time_but_its_arrival() {
+        let report = crate::message::testing::report(read(0x19, &[CELL, "20 03 04 00 02"]));
+        assert_eq!((report.kind, report.device_time), (telemetry::Kind::Alarm, None));
+        // The code says nothing, the terminal's bits do.
+        let event = report.events.first().unwrap();
+        assert_eq!((event.kind, event.code), (telemetry::EventKind::Sos, None));
+        assert!(report.fix.is_none() && report.network.cell.is_some());
+    }
+}

@@ -102,3 +102,41 @@ impl Body for CellScan {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, read_parts};
+    use crate::{Message, Start};
+
+    #[test]
+    fn a_body_longer_than_an_alarm_is_a_list_of_cells() {
+        let parts = ["0f0c1d023305", "01cc 00", "02 287d 001f71 50  287d 001f72 5a", "0000"];
+        let Message::CellScan(read) = read_parts(Start::Short, 0x19, &parts) else {
+            panic!("no scan")
+        };
+        assert_eq!((read.cells.len(), read.tail.len()), (2, 2));
+        let alarm = read_parts(Start::Short, 0x19, &[CELL, "20 03 04 01 02"]);
+        assert!(matches!(alarm, Message::CellAlarm(_)));
+    }
+
+    #[test]
+    fn a_count_that_lies_is_an_error_with_its_place() {
+        let body = crate::message::testing::body(&["0f0c1d023305", "01cc 00", "05 287d 001f71 50"]);
+        let error = crate::message::testing::read_body(Start::Short, 0x19, &body).unwrap_err();
+        assert_eq!((error.field(), error.offset()), ("lac", 20));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_first_cell_serves() {
+        let parts = ["0f0c1d023305", "81cc 0007", "02 287d 001f71 50  287d 001f72 5a", "0000"];
+        let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
+        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert!(report.events.is_empty());
+        let cells: Vec<_> = report.network.cells().copied().collect();
+        assert_eq!(cells.iter().map(|c| c.serving).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(cells.first().map(|c| (c.mcc, c.mnc, c.signal_dbm)), Some((460, 7, Some(-80))));
+        assert_eq!(report.signals, [], "a tail of zeros says nothing");
+    }
+}

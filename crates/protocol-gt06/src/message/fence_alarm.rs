@@ -149,3 +149,81 @@ fn cell_form(rest: &[u8], raw_size: u8) -> Option<CellForm> {
             })
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    const LTE: &str = "01cc 00 0000287d 0000000000001f71";
+    const WIDE: &str = "81cc 0007 0000287d 0000000000001f71";
+    const STATUS: &str = "46 05 04 13 02";
+
+    fn read(number: u8, parts: &[&str]) -> FenceAlarm {
+        match read_parts(Start::Short, number, parts) {
+            Message::FenceAlarm(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_cell_is_found_by_what_is_left_for_it() {
+        use CellForm::{L8, L9c, L15};
+        for (number, parts, form, fence, mileage) in [
+            (0x27, [GPS, "09", CELL, STATUS, "03"], L8, Some(3), None),
+            // A size that is junk decides nothing.
+            (0x27, [GPS, "39", CELL, STATUS, "ff"], L8, Some(255), None),
+            (0x27, [GPS, "09", CELL, STATUS, "03 00000064"], L8, Some(3), Some(100)),
+            (0x27, [GPS, "0a", "81cc 0007 287d 001f71", STATUS, "03"], L8, Some(3), None),
+            (0xa3, [GPS, "10", LTE, STATUS, ""], L15, None, None),
+            (0xa4, [GPS, "10", LTE, STATUS, "ff"], L15, Some(255), None),
+            (0xa4, [GPS, "11", WIDE, STATUS, "07"], L15, Some(7), None),
+            (0xa3, [GPS, "09", CELL, STATUS, ""], L8, None, None),
+            (0xa4, [GPS, "0a", "01cc 00 287d 00001f71", STATUS, "01"], L9c, Some(1), None),
+        ] {
+            if form == L9c {
+                // Six bytes left behind an L8: no length of this message, so the cell is wider.
+                let read = read(number, &parts);
+                assert_eq!(read.cell.unwrap().form, L9c, "{parts:?}");
+                continue;
+            }
+            let read = read(number, &parts);
+            let cell = read.cell.unwrap();
+            assert_eq!((cell.form, cell.mcc(), cell.lac), (form, 460, 10_365), "{parts:?}");
+            assert_eq!((read.raw_fence, read.mileage), (fence, mileage), "{parts:?}");
+            assert_eq!(read.status.raw_alarm, 0x13);
+        }
+    }
+
+    #[test]
+    fn without_a_cell_the_status_comes_at_once() {
+        let none = read(0xa4, &[GPS, "00", STATUS, "ff"]);
+        assert_eq!((none.cell, none.status.raw_alarm), (None, 0x13));
+        let zeros = read(0x27, &[GPS, "09", "0000 00 0000 000000", STATUS, "ff"]);
+        assert!(!zeros.cell.unwrap().is_some());
+    }
+
+    #[test]
+    fn it_is_acknowledged_unless_the_language_is_none() {
+        for (language, answer) in
+            [("01", Answer::WhenDelivered), ("12", Answer::WhenDelivered), ("00", Answer::Silent)]
+        {
+            let parts = [GPS, "10", LTE, "46 05 04 13", language, "ff"];
+            assert_eq!(Message::from(read(0xa4, &parts)).answer(), answer);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_fence_reaches_the_report_unless_it_is_none() {
+        use crate::message::testing::{report, signal};
+        let fenced = report(read(0xa4, &[GPS, "10", LTE, "46 05 04 04 02", "07"]));
+        assert_eq!(fenced.events.first().unwrap().kind, telemetry::EventKind::GeofenceEnter);
+        assert_eq!(signal(&fenced, "gt06.fence").unwrap(), "7");
+        assert_eq!(fenced.zone, Some(telemetry::Zone::Utc));
+        let other = report(read(0xa4, &[GPS, "10", LTE, STATUS, "ff"]));
+        assert_eq!(signal(&other, "gt06.fence"), None);
+        assert_eq!(other.network.cell.unwrap().radio, telemetry::Radio::Lte);
+    }
+}

@@ -61,3 +61,30 @@ impl Body for GpsOnly {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::message::testing::{GPS, read_parts};
+    use crate::{Message, Start};
+
+    #[test]
+    fn the_language_is_optional() {
+        for (parts, language) in [(&[GPS][..], None), (&[GPS, "0002"], Some(2))] {
+            let Message::GpsOnly(read) = read_parts(Start::Short, 0x10, parts) else {
+                panic!("{parts:?}")
+            };
+            assert_eq!((read.language, read.gps.position.satellites()), (language, 9));
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn an_odd_tail_does_not_lose_the_fix() {
+        let read = read_parts(Start::Short, 0x10, &[GPS, "aabbcc"]);
+        let report = crate::message::testing::report(read);
+        let fix = report.fix.as_ref().unwrap();
+        assert_eq!(fix.coordinates.latitude(), 23.1116933);
+        assert_eq!(report.zone, Some(telemetry::Zone::Assumed));
+        assert_eq!(crate::message::testing::signal(&report, "gt06.tail").unwrap(), "aabbcc");
+    }
+}

@@ -91,3 +91,46 @@ impl Body for ItemLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    const TRAILER: &str = "00 00 01";
+    const ITEMS: &str = "002e 04 00002328  003b 02 00fa  003c 04 01020001";
+
+    fn read(parts: &[&str]) -> ItemLocation {
+        match read_parts(Start::Short, 0x37, parts) {
+            Message::ItemLocation(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_mileage_stands_before_the_items_or_does_not() {
+        let without = read(&[GPS, CELL, TRAILER, ITEMS]);
+        assert_eq!((without.mileage, without.items.0.len()), (None, 3));
+        let with = read(&[GPS, CELL, TRAILER, "000003e8", ITEMS]);
+        assert_eq!((with.mileage, with.items.0.len()), (Some(1_000), 3));
+    }
+
+    #[test]
+    fn what_is_no_list_of_items_is_kept_whole() {
+        let odd = read(&[GPS, CELL, TRAILER, ITEMS, "0027 05 01"]);
+        assert!(odd.items.0.is_empty());
+        assert_eq!(odd.tail.len(), 19 + 4);
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn known_items_have_names_and_unknown_ones_are_seen() {
+        use crate::message::testing::{report, signal};
+        let report = report(read(&[GPS, CELL, TRAILER, ITEMS, "0027 02 04e4"]));
+        assert_eq!(report.odometer_m, Some(9_000.0));
+        assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
+        assert_eq!(signal(&report, "gt06.accuracy_or_hdop").unwrap(), "2.5");
+        assert_eq!(signal(&report, "gt06.item.003c").unwrap(), "01020001");
+    }
+}

@@ -96,3 +96,20 @@ impl Body for LocationWithId {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    #[test]
+    fn a_time_behind_an_id_tells_it_from_a_location_with_a_tail() {
+        let with_id = read_parts(Start::Short, 0x12, &["0123456789012345", GPS, CELL]);
+        let Message::LocationWithId(read) = with_id else { panic!("{with_id:?}") };
+        assert_eq!((read.id.to_string().as_str(), read.cell.mcc()), ("123456789012345", 460));
+        let tail = read_parts(Start::Short, 0x12, &[GPS, CELL, "0102030405060708"]);
+        let Message::Location(read) = tail else { panic!("{tail:?}") };
+        assert_eq!(read.tail.len(), 8);
+    }
+}

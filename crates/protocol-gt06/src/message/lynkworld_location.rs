@@ -174,3 +174,49 @@ impl Body for LynkworldLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, body, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const CELL: &str = "01cc 00 0000287d 0000000000001f71";
+
+    fn parts<'a>(alarm: &'a str, card: &'a str) -> [&'a str; 7] {
+        [GPS, CELL, "04 46 04e4 06 04", alarm, "00000064 00000e10", card, "0003"]
+    }
+
+    fn read(alarm: &str) -> Message {
+        read_parts(Start::Short, 0xa2, &parts(alarm, "0000000000000000"))
+    }
+
+    #[test]
+    fn only_an_alarm_that_wants_a_reply_is_acknowledged_for_itself() {
+        assert_eq!(read("00 01").answer(), Answer::ByPolicy);
+        assert_eq!(read("01 01").answer(), Answer::WhenDelivered);
+        assert_eq!(read("01 00").answer(), Answer::Silent);
+    }
+
+    #[test]
+    fn without_a_country_code_in_its_place_it_is_something_else() {
+        let mut other = body(&parts("00 01", "0000000000000000"));
+        *other.get_mut(18).unwrap() = 0x10;
+        let other = read_body(Start::Short, 0xa2, &other);
+        assert!(!matches!(other, Ok(Message::LynkworldLocation(_))), "{other:?}");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn alarm_codes_are_lynkworlds() {
+        use crate::message::testing::{report, signal};
+        let report = report(read("19 01"));
+        let event = report.events.first().unwrap();
+        assert_eq!(event.kind, telemetry::EventKind::HarshAcceleration);
+        assert_eq!(report.kind, telemetry::Kind::Alarm);
+        assert_eq!(report.vehicle.as_ref().unwrap().engine_hours_s, Some(3_600.0));
+        assert_eq!(report.odometer_m, Some(100.0));
+        assert!(report.identity.is_none());
+        assert_eq!(signal(&report, "gt06.inputs_raw").unwrap(), "3");
+    }
+}

@@ -3,6 +3,9 @@
 //! Adding one is a file (`message/NAME.rs`, with a type that implements [`Body`]) and a line in
 //! the table below.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -190,7 +193,7 @@ messages! {
     wide_location: 0x11 | 0x31 => WideLocation,
     location: 0x12 | 0x22 | 0x2d | 0x31 | 0xa0 => Location,
     location_with_id: 0x12 => LocationWithId,
-    status_location: 0x22 => StatusLocation,
+    status_location: 0x22 | 0x25 => StatusLocation,
     heartbeat: 0x13 | 0x23 => Heartbeat,
     supply_alarm: 0x16 => SupplyAlarm,
     alarm: 0x16 | 0x26 => AlarmReport,
@@ -219,6 +222,22 @@ fn whole_key<B: Body>(body: &B) -> BytesMut {
     key.put_u8(body.number());
     body.encode(&mut key);
     key
+}
+
+/// Text where the bytes are text, without what pads it; hexadecimal where they are not.
+#[cfg(feature = "telemetry")]
+fn readable(bytes: &[u8]) -> alloc::boxed::Box<str> {
+    let text = bytes.trim_ascii();
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    match text.get(..end).map(core::str::from_utf8) {
+        Some(Ok(text)) if !text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b)) => {
+            text.trim().into()
+        }
+        _ => crate::normalize::hex(bytes).into(),
+    }
 }
 
 /// The number of a card or key in hexadecimal; all zero is none.

@@ -91,3 +91,40 @@ impl Body for RadioAlarm {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, read_parts};
+    use crate::{Message, Start};
+
+    const CELL: &str = "03 01cc 00 0000287d 0000000000001f71 ffb0";
+
+    fn read(status: &str) -> Message {
+        read_parts(Start::Short, 0x39, &[GPS, CELL, status, "0027 02 04e4"])
+    }
+
+    #[test]
+    fn the_high_half_of_the_language_belongs_to_the_alarm() {
+        for (status, code, answer) in [
+            ("46 06 04 07 12", 0x107, Answer::WhenDelivered),
+            ("46 06 04 07 02", 0x007, Answer::WhenDelivered),
+            ("46 06 04 07 10", 0x107, Answer::Silent),
+        ] {
+            let message = read(status);
+            assert_eq!(message.answer(), answer);
+            let Message::RadioAlarm(alarm) = message else { panic!("{message:?}") };
+            assert_eq!((alarm.status.extended_code(), alarm.items.0.len()), (code, 1));
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn jamming_is_an_alarm_of_twelve_bits() {
+        let report = crate::message::testing::report(read("46 06 04 07 12"));
+        let event = report.events.first().unwrap();
+        assert_eq!((event.kind, event.code), (telemetry::EventKind::Jamming, Some(0x107)));
+        let report = crate::message::testing::report(read("46 06 04 07 02"));
+        assert_eq!(report.events.first().unwrap().kind, telemetry::EventKind::Unknown);
+    }
+}

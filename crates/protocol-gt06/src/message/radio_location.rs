@@ -108,3 +108,40 @@ impl Body for RadioLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, read_parts};
+    use crate::{Message, Start};
+
+    fn read(parts: &[&str]) -> RadioLocation {
+        match read_parts(Start::Long, 0x38, parts) {
+            Message::RadioLocation(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_radio_decides_about_the_size_of_the_cell() {
+        let lte = read(&[GPS, "00 01", "03 01cc 00 0000287d 0000000000001f71 ffb0"]);
+        assert!(lte.cell.is_lte());
+        assert_eq!((lte.cell.cell.lac, lte.cell.signal_dbm()), (10_365, Some(-80)));
+        let gsm = read(&[GPS, "00 01", "00 01cc 00 287d 001f71 50", "0027 02 04e4"]);
+        assert_eq!((gsm.cell.cell.lac, gsm.cell.signal_dbm()), (10_365, Some(-80)));
+        assert_eq!(gsm.items.0.len(), 1);
+        let wide = read(&[GPS, "00 01", "03 81cc 0007 0000287d 0000000000001f71 0050"]);
+        assert_eq!((wide.cell.cell.mnc, wide.cell.signal_dbm()), (7, Some(-80)));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn no_ignition_is_read_from_a_message_that_has_none() {
+        let parts = [GPS, "00 01", "03 01cc 00 0000287d 0000000000001f71 ffb0"];
+        let report = crate::message::testing::report(read(&parts));
+        assert_eq!(report.io.ignition, None);
+        assert_eq!(report.fix.unwrap().live, Some(false));
+        let cell = report.network.cell.unwrap();
+        assert_eq!((cell.radio, cell.signal_dbm), (telemetry::Radio::Lte, Some(-80)));
+    }
+}

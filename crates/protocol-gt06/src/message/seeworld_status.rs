@@ -167,3 +167,35 @@ impl Body for SeeworldStatus {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    const SHORT: &str = "46 0001 06 64 0c 01";
+    const LONG: &str = "46 0001 06 64 0c 01  1e 0a 00000200 5f 01 00 000000";
+
+    #[test]
+    fn a_body_without_room_for_a_position_is_a_status() {
+        for (parts, steps) in [(SHORT, None), (LONG, Some(512))] {
+            let Message::SeeworldStatus(read) = read_parts(Start::Short, 0xa3, &[parts]) else {
+                panic!("no status")
+            };
+            assert_eq!((read.supply, read.more.map(|more| more.steps)), (12, steps));
+        }
+        let alarm = read_parts(Start::Short, 0xa3, &[GPS, "09", CELL, "46 05 04 13 02"]);
+        assert!(matches!(alarm, Message::FenceAlarm(_)));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_supply_of_six_volts_is_no_overspeed() {
+        let read = read_parts(Start::Short, 0xa3, &["46 0001 06 64 06 01"]);
+        let report = crate::message::testing::report(read);
+        assert!(report.events.is_empty());
+        assert_eq!(report.kind, telemetry::Kind::Status);
+        assert_eq!(report.power.external.unwrap().as_volts(), 6.0);
+        assert_eq!(report.network.signal.unwrap().value(), 100.0);
+    }
+}

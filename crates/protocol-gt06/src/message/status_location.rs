@@ -1,4 +1,4 @@
-//! 0x22 with status (NT11 to NT46, XT40: L 3C).
+//! 0x22 with status (NT11 to NT46, XT40: L 3C) and 0x25, the same with a driver (XT40, X25: L 4E).
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -7,7 +7,8 @@
 //! | 9 | 6 | device time | [`DateTime`], UTC |
 //! | 15 | 18 | position | [`Gps`] |
 //! | 33 | 1 | size of the cell | nothing reliable |
-//! | 34 | 8, 9 | cell | [`Cell`] |
+//! | 34 | 8, 9 | cell | [`Cell`]; 0x25: 9, 10 |
+//! | | 0 or 1 | radio | kind of radio: 0x25 |
 //! | 42 | 1 | terminal information | [`TerminalInfo`] |
 //! | 43 | 2 | supply | volts × 100 |
 //! | 45 | 1 | battery | volts × 10 |
@@ -16,6 +17,9 @@
 //! | 48 | 1 | language | |
 //! | 49 | 3 | mileage | unit unknown |
 //! | 52 | 3 | working time | minutes |
+//! | | 1 | size of the driver | N, 0x25; 0: nothing follows |
+//! | | 1 | kind of id | 0x25 |
+//! | | N − 1 | driver | 0x25 |
 //!
 //! Seen on devices.
 
@@ -33,6 +37,8 @@ use crate::reply::Answer;
 /// A position with the terminal's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusLocation {
+    /// 0x22 or 0x25.
+    pub number: u8,
     /// Unknown.
     pub source: u8,
     /// Who.
@@ -45,6 +51,8 @@ pub struct StatusLocation {
     pub raw_cell_size: u8,
     /// The serving cell.
     pub cell: Cell,
+    /// The kind of radio: 0x25.
+    pub radio: Option<u8>,
     /// Switches.
     pub terminal: TerminalInfo,
     /// Volts × 100.
@@ -61,6 +69,8 @@ pub struct StatusLocation {
     pub mileage: u32,
     /// Minutes; 24 bits.
     pub working_time: u32,
+    /// The driver, the kind of id in the first byte: 0x25.
+    pub driver: Option<Bytes>,
     /// Bytes that no manual knows.
     pub tail: Bytes,
 }
@@ -83,17 +93,19 @@ impl Body for StatusLocation {
 
     #[inline]
     fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && is_shape(cx)
+        cx.is_short() && (is_shape(cx) || cx.number() == 0x25)
     }
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let source = r.u8("source")?;
         let id = TerminalId(r.array("terminal id")?);
         r.note(|| id.to_string());
         let device_time = DateTime::decode(r)?;
         let gps = Gps::decode(r)?;
         let raw_cell_size = r.u8("cell size")?;
-        let cell = Cell::decode(r, CellForm::L8)?;
+        let with_driver = cx.number() == 0x25;
+        let cell = Cell::decode(r, if with_driver { CellForm::L9c } else { CellForm::L8 })?;
+        let radio = if with_driver { Some(r.u8("radio")?) } else { None };
         let terminal = TerminalInfo(r.u8("terminal information")?);
         r.note(|| terminal.describe());
         let supply = r.u16("supply")?;
@@ -107,13 +119,16 @@ impl Body for StatusLocation {
         let mileage = r.u24("mileage")?;
         let working_time = r.u24("working time")?;
         r.note(|| format!("{working_time} min"));
+        let driver = if with_driver { Some(driver(r)?) } else { None };
         Ok(Self {
+            number: cx.number(),
             source,
             id,
             device_time,
             gps,
             raw_cell_size,
             cell,
+            radio,
             terminal,
             supply,
             battery,
@@ -122,6 +137,7 @@ impl Body for StatusLocation {
             language,
             mileage,
             working_time,
+            driver,
             tail: r.take_rest("unknown"),
         })
     }
@@ -133,16 +149,21 @@ impl Body for StatusLocation {
         self.gps.encode(out);
         out.put_u8(self.raw_cell_size);
         self.cell.encode(out);
+        out.extend(self.radio);
         out.put_u8(self.terminal.0);
         out.put_u16(self.supply);
         out.put_slice(&[self.battery, self.signal, self.alarm, self.language]);
         out.put_uint(self.mileage.into(), 3);
         out.put_uint(self.working_time.into(), 3);
+        if let Some(driver) = &self.driver {
+            out.put_u8(u8::try_from(driver.len()).unwrap_or(u8::MAX));
+            out.put_slice(driver);
+        }
         out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
-        0x22
+        self.number
     }
 
     #[cfg(feature = "telemetry")]
@@ -156,7 +177,7 @@ impl Body for StatusLocation {
 
         // The same position is sent again with a new device time: that is a new fact, so both
         // times are in the key.
-        let key = crate::normalize::Key::new(0x22)
+        let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .time(self.device_time)
             .alarm(Some(self.alarm.into()));
@@ -173,8 +194,74 @@ impl Body for StatusLocation {
         report
             .signals
             .push(Signal::named("gt06.mileage_raw").number(self.mileage.into(), None));
+        if let Some(radio) = self.radio {
+            report.signals.push(Signal::named("gt06.radio_raw").number(radio.into(), None));
+        }
+        if let Some([kind, id @ ..]) = self.driver.as_deref()
+            && id.iter().any(|byte| *byte != 0)
+        {
+            report.identity_mut().driver = Some(super::readable(id));
+            report.signals.push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
+        }
         report.identity_mut().imei = Some(self.id.to_string().into());
         cx.note_tail(&mut report, &self.tail);
         out(report);
+    }
+}
+
+fn driver<T: Trace>(r: &mut Reader<'_, T>) -> Result<Bytes, DecodeError> {
+    let size = r.u8("driver size")?;
+    r.bytes("driver", size.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, body, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const HEAD: &str = "01 0123456789012345 0f0c1d023309";
+    const STATUS: &str = "46 0984 28 4c 00 02 000005 000171";
+    const WIDE: &str = "0a 01cc 00 287d 00001f71 04";
+
+    fn read(number: u8, parts: &[&str]) -> StatusLocation {
+        match read_parts(Start::Short, number, parts) {
+            Message::StatusLocation(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn length_tells_it_from_a_plain_location() {
+        let read = read(0x22, &[HEAD, GPS, "09", CELL, STATUS]);
+        assert_eq!((read.supply, read.battery, read.working_time), (2_436, 40, 369));
+        let plain = body(&[GPS, CELL, "00 00 00"]);
+        let plain = read_body(Start::Short, 0x22, &plain);
+        assert!(matches!(plain, Ok(Message::Location(_))), "{plain:?}");
+    }
+
+    #[test]
+    fn a_driver_of_another_size_than_promised_is_an_error() {
+        let body = body(&[HEAD, GPS, WIDE, STATUS, "05 01 3132"]);
+        let error = read_body(Start::Short, 0x25, &body).unwrap_err();
+        assert_eq!(error.field(), "driver");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn drivers_are_text_or_numbers_or_nobody() {
+        for (driver, name) in [
+            ("04 01 313233", Some("123")),
+            ("06 01 3132330000", Some("123")),
+            ("04 02 ff0001", Some("ff0001")),
+            ("04 01 000000", None),
+            ("01 01", None),
+            ("00", None),
+        ] {
+            let report = crate::message::testing::report(read(0x25, &[HEAD, GPS, WIDE, STATUS, driver]));
+            let identity = report.identity.unwrap();
+            assert_eq!(identity.driver.as_deref(), name, "{driver}");
+            assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
+        }
     }
 }

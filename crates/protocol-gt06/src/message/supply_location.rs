@@ -143,3 +143,55 @@ impl Body for SupplyLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, read_parts};
+    use crate::{Message, Start};
+
+    const MORE: &str = "01 00 00  00000064  056e  0000003c";
+
+    fn read(parts: &[&str]) -> SupplyLocation {
+        match read_parts(Start::Short, 0x32, parts) {
+            Message::SupplyLocation(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn length_and_country_code_tell_the_size_of_the_cell() {
+        for (cell, last, mnc) in [
+            ("02d4 06 c4af 001f7801", "", 0),
+            ("02d4 06 c4af 0aaf7801", "422d", 6),
+            ("82d4 0006 c4af 0aaf7801", "422d", 6),
+            ("02d4 06 c4af 1f7801", "", 6),
+            ("82d4 0006 c4af 1f7801", "", 6),
+        ] {
+            if mnc == 0 {
+                // A cell id of four without the last word: no length of this message.
+                let body = crate::message::testing::body(&[GPS, cell, MORE]);
+                let other = crate::message::testing::read_body(Start::Short, 0x32, &body);
+                assert!(!matches!(other, Ok(Message::SupplyLocation(_))), "{other:?}");
+                continue;
+            }
+            let read = read(&[GPS, cell, MORE, last]);
+            assert_eq!((read.cell.mnc, read.cell.lac), (mnc, 0xc4af), "{cell} {last}");
+            assert_eq!((read.mileage, read.supply, read.ignition_time), (100, 1_390, 60));
+            assert_eq!(read.radio_word.is_some(), !last.is_empty());
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn it_is_a_location_with_a_supply_not_an_alarm() {
+        let read = read(&[GPS, "02d4 06 c4af 0aaf7801", MORE, "422d"]);
+        assert_eq!(Message::from(read.clone()).answer(), Answer::ByPolicy);
+        let report = crate::message::testing::report(read);
+        assert_eq!(report.kind, telemetry::Kind::Location);
+        assert!(report.events.is_empty());
+        assert_eq!(report.power.external.unwrap().as_volts(), 13.9);
+        assert_eq!(report.network.cell.unwrap().radio, telemetry::Radio::Lte);
+        assert_eq!(report.io.ignition, Some(true));
+    }
+}

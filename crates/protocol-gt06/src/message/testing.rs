@@ -16,7 +16,9 @@ pub(crate) fn read(hex: &str) -> Message {
 /// A frame around a body, with serial 1.
 pub(crate) fn frame(start: Start, number: u8, body: &[u8]) -> Frame {
     let mut out = BytesMut::new();
-    encode(start, number, 1, &mut out, |out| out.extend_from_slice(body));
+    encode(start, number, 1, &mut out, |out| {
+        out.extend_from_slice(body)
+    });
     Frame::parse(out.freeze(), Framing::Checked).unwrap()
 }
 
@@ -76,7 +78,13 @@ pub(crate) fn reports_as(
     let frame = Frame::parse(message.to_bytes(1), Framing::Checked).unwrap();
     let speaker = Speaker::new(None, DeviceId::new("123456789012345").ok());
     let received_at = Timestamp::from_unix(1_700_000_000);
-    let cx = Context::new(frame.head(), profile, &speaker, received_at, Origin::default());
+    let cx = Context::new(
+        frame.head(),
+        profile,
+        &speaker,
+        received_at,
+        Origin::default(),
+    );
     let mut reports = std::vec::Vec::new();
     message.normalize(&cx, &mut |report| reports.push(report));
     reports
@@ -96,10 +104,40 @@ pub(crate) fn signal(report: &telemetry::Report, id: &str) -> Option<std::string
     use std::string::ToString;
     use telemetry::Value;
 
-    let signal = report.signals.iter().find(|signal| signal.id.to_string() == id)?;
+    let signal = report
+        .signals
+        .iter()
+        .find(|signal| signal.id.to_string() == id)?;
     Some(match signal.value.as_ref()? {
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => value.to_string(),
         Value::Text(value) => value.to_string(),
     })
+}
+
+/// A position in UTC: 2015-12-29 02:51:05, 23.111693 N 114.409298 E, 9 satellites, valid.
+pub(crate) const GPS: &str = "0f0c1d023305 c9 027ac818 0c465860 00 1400";
+/// A cell: 460, 0, 10365, 8049.
+pub(crate) const CELL: &str = "01cc 00 287d 001f71";
+
+/// A body written in hexadecimal parts, spaces allowed.
+pub(crate) fn body(parts: &[&str]) -> std::vec::Vec<u8> {
+    hex::decode(parts.concat().replace(' ', "")).unwrap()
+}
+
+/// Reads a body written in hexadecimal parts. It is written back as it was, and so is each shorter
+/// one that can be read at all.
+pub(crate) fn read_parts(start: Start, number: u8, parts: &[&str]) -> Message {
+    let body = body(parts);
+    let whole = read_body(start, number, &body).unwrap();
+    for len in 0..=body.len() {
+        let body = body.get(..len).unwrap();
+        if let Ok(message) = read_body(start, number, body) {
+            let mut written = BytesMut::new();
+            message.encode_body(&mut written);
+            assert_eq!(written, body, "{message:?}");
+        }
+    }
+    round_trip(whole.clone());
+    whole
 }

@@ -117,3 +117,39 @@ impl Body for WideLocation {
         out(report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    const WIDE: &str = "01cc 0007 287d 0dbdc40b";
+
+    #[test]
+    fn sl4x_adds_why_mileage_and_altitude() {
+        let parts = [GPS, WIDE, "01 00 01", "00000064", "ffec"];
+        let Message::WideLocation(read) = read_parts(Start::Short, 0x31, &parts) else {
+            panic!("not wide")
+        };
+        assert_eq!((read.cell.mnc, read.cell.cell_id), (7, 0x0dbd_c40b));
+        let more = read.more.unwrap();
+        assert_eq!((more.mileage, more.altitude), (100, -20));
+    }
+
+    #[test]
+    fn a_0x31_of_another_length_is_a_plain_location() {
+        let read = read_parts(Start::Short, 0x31, &[GPS, CELL, "01 00 01"]);
+        assert!(matches!(read, Message::Location(_)), "{read:?}");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn altitude_and_age_reach_the_report() {
+        let parts = [GPS, WIDE, "01 00 01", "00000064", "ffec"];
+        let report = crate::message::testing::report(read_parts(Start::Short, 0x31, &parts));
+        let fix = report.fix.unwrap();
+        assert_eq!(fix.altitude.unwrap().as_metres(), -20.0);
+        assert_eq!(fix.live, Some(false));
+        assert_eq!((report.odometer_m, report.io.ignition), (Some(100.0), Some(true)));
+    }
+}

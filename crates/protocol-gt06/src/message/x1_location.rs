@@ -201,3 +201,57 @@ impl X1Location {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{GPS, body, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const HEAD: &str = "00000000";
+    const CELL: &str = "0000 00000194 01cc 03 287d 00001f71";
+
+    fn read(parts: &[&str]) -> X1Location {
+        match read_parts(Start::Short, 0x34, parts) {
+            Message::X1Location(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_ports_say_how_many_analogue_inputs_follow() {
+        for (ports, inputs) in [("42010000", ""), ("42210000", "0005 0003"), ("42110000", "0005")] {
+            let read = read(&[HEAD, GPS, CELL, "004aa82b", "0500 018f", ports, "00 01", inputs]);
+            assert_eq!(read.analogue.len() * 2, body(&[inputs]).len());
+        }
+        let one_more = body(&[HEAD, GPS, CELL, "004aa82b", "0500 018f", "42210000", "00 01 0005"]);
+        let read = read_body(Start::Short, 0x34, &one_more);
+        assert!(!matches!(read, Ok(Message::X1Location(_))), "{read:?}");
+    }
+
+    #[test]
+    fn what_is_above_five_volts_is_the_supply_in_either_order() {
+        for (voltages, supply_and_battery) in [
+            ("0500 018f", (1_280, 399)),
+            ("018f 0500", (1_280, 399)),
+            // Where neither tells: battery first, as described.
+            ("0190 018f", (399, 400)),
+        ] {
+            let read = read(&[HEAD, GPS, CELL, "00000000", voltages, "42010000", "00 01"]);
+            assert_eq!(read.supply_and_battery(), supply_and_battery, "{voltages}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn driver_switches_and_unknown_bits_are_seen() {
+        use crate::message::testing::{report, signal};
+        let parts =
+            ["39000000", GPS, CELL, "00000007", "0500 018f", "42110000", "05 01", "0041"];
+        let report = report(read(&parts));
+        assert_eq!(report.identity.as_ref().unwrap().driver.as_deref(), Some("7"));
+        assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
+        assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
+        assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);
+    }
+}
