@@ -3,10 +3,18 @@
 
 mod common;
 
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::{Picky, Rig, summaries};
+use common::{Lines, Picky, Rig, summaries};
+use listener::{Accept, AcceptAll, Connections, Limits, NotDelivered, Server};
+use telemetry::{Envelope, Tenant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -115,4 +123,76 @@ async fn back_pressure_is_not_the_devices_silence() {
     rig.shelf.release();
     device.expect("stored one\nstored two\n").await;
     assert_eq!(takes(device.expect_end()).await, 100);
+}
+
+/// A peer that is always ready: it sends heartbeats without end, and takes every answer.
+struct Restless;
+
+impl AsyncRead for Restless {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        buf.put_slice(b"H\nH\n");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Restless {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Yields one such peer.
+struct Once(Option<Restless>);
+
+impl Accept for Once {
+    type Io = Restless;
+
+    async fn accept(&mut self) -> io::Result<(Restless, Option<SocketAddr>)> {
+        match self.0.take() {
+            Some(peer) => Ok((peer, None)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+// On the real clock: a paused one stands still while a task can run.
+#[tokio::test]
+async fn a_peer_that_never_rests_has_deadlines_and_lets_others_run() {
+    let mut limits = Limits::default();
+    limits.login = Duration::from_millis(20);
+    limits.linger = Duration::from_millis(20);
+    let connections = Connections::default();
+    let deliver = |_: Envelope| async { Ok::<(), NotDelivered>(()) };
+    let server = Server::new(Lines, AcceptAll(Tenant::new("acme")), deliver)
+        .limits(limits)
+        .connections(connections.clone())
+        .serve(Once(Some(Restless)));
+    let running = tokio::spawn(server.run(CancellationToken::new()));
+    while connections.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::timeout(secs(20), async {
+        while !connections.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the login deadline passed unseen");
+    running.abort();
 }

@@ -6,9 +6,17 @@ mod common;
 use std::time::Duration;
 
 use common::{MAX_LINE, Picky, Rig, summaries, summary};
-use listener::test_util::Shelf;
+use listener::test_util::{Device, Shelf};
 use proptest::prelude::*;
 use telemetry::Origin;
+use tokio::time::Instant;
+
+/// Not by a deadline: those are minutes away.
+async fn ends_at_once(device: Device) {
+    let start = Instant::now();
+    device.expect_end().await;
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_device_logs_in_and_reports_byte_by_byte() {
@@ -114,6 +122,19 @@ async fn a_session_that_panics_costs_its_own_connection_and_the_frame_is_kept() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_panics_between_frames_does_not_take_its_frames_along() {
+    let rig = Rig::new(|_| {});
+    rig.shelf.hold();
+    let mut device = rig.dial.connect();
+    device.send("I 42\nD one\nC\nx").await;
+    device.expect("welcome\n").await;
+    device.expect_silence(Duration::from_secs(2)).await;
+    rig.shelf.release();
+    device.expect("stored one\n").await;
+    ends_at_once(device).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_cannot_report_for_another_device() {
     let rig = Rig::new(|_| {});
     let mut device = rig.dial.connect();
@@ -138,7 +159,7 @@ async fn many_bad_ones_in_a_row_cost_the_connection() {
         if last == "B\n" {
             device.expect("kept\n").await;
         }
-        device.expect_end().await;
+        ends_at_once(device).await;
     }
 }
 
@@ -150,7 +171,7 @@ async fn a_garbage_flood_ends_and_leaves_the_others_alone() {
     bystander.expect("welcome\n").await;
     let mut device = rig.dial.connect();
     device.flood(&vec![b'x'; 1 << 20]).await;
-    device.expect_end().await;
+    ends_at_once(device).await;
     assert_eq!(summaries(&rig.shelf), ["reports login"]);
     bystander.send("H\n").await;
     bystander.expect("alive\n").await;

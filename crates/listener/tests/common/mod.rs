@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 /// | `B` | cannot be read; `kept` when delivered |
 /// | `N` | forgets to give an outcome; `never` when delivered |
 /// | `P` | panics |
+/// | `C` | panics at the next pause |
 /// | `F` | reports for another device |
 /// | `T text` | learns a profile |
 /// | `X` | closes |
@@ -43,6 +44,7 @@ pub struct Lines;
 #[derive(Default)]
 pub struct LineSession {
     paused: bool,
+    panics: bool,
     seed: Option<IdentitySeed>,
     login: Option<Timestamp>,
 }
@@ -134,6 +136,10 @@ impl Session for LineSession {
             }
             "N" => cx.reply_when_delivered(Bytes::from_static(b"never\n")),
             "P" => panic!("asked to"),
+            "C" => {
+                cx.filter("careful");
+                self.panics = true;
+            }
             "F" => {
                 let mut report = self.report(cx, b"forged");
                 report.device = Some(DeviceId::new("another").expect("an id"));
@@ -160,6 +166,7 @@ impl Session for LineSession {
     }
 
     fn on_pause(&mut self) {
+        assert!(!self.panics, "asked to");
         self.paused = true;
     }
 
