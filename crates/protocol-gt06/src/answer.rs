@@ -93,10 +93,14 @@ impl<'a> Answer<'a> {
             outcome: outcome(text),
             position: position(text),
             battery_v: labelled(text, "battery:").and_then(volts),
-            external_v: ["external voltage:", "power voltage:", "external power voltage:"]
-                .iter()
-                .find_map(|label| labelled(text, label))
-                .and_then(volts),
+            external_v: [
+                "external voltage:",
+                "power voltage:",
+                "external power voltage:",
+            ]
+            .iter()
+            .find_map(|label| labelled(text, label))
+            .and_then(volts),
             ignition: labelled(text, "acc:").and_then(on_or_off),
             armed: ["defense:", "defence:"]
                 .iter()
@@ -127,10 +131,11 @@ fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     loop {
         let at = find(rest, label)?;
         let behind = rest.get(at + label.len()..)?;
-        let begins = rest.get(..at).is_some_and(|before| {
-            !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        let is_word = label.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let goes_on = rest.get(..at).is_some_and(|before| {
+            before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         });
-        if begins {
+        if !(is_word && goes_on) {
             return Some(behind.trim_start());
         }
         rest = behind;
@@ -185,7 +190,8 @@ fn outcome(text: &str) -> Option<Outcome> {
 
 /// "OK" as a word of its own; it is too short to be searched for anywhere.
 fn is_ok(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("ok"))
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| word.eq_ignore_ascii_case("ok"))
 }
 
 fn on_or_off(text: &str) -> Option<bool> {
@@ -226,9 +232,13 @@ fn numbered<'a>(
     digits: core::ops::RangeInclusive<usize>,
 ) -> Option<&'a str> {
     let rest = labelled(text, label)?;
-    let begin = rest.find(|c: char| c.is_ascii_digit()).filter(|at| *at <= 4)?;
+    let begin = rest
+        .find(|c: char| c.is_ascii_digit())
+        .filter(|at| *at <= 4)?;
     let rest = rest.get(begin..)?;
-    let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(rest.len());
     let found = rest.get(..end)?.trim_end_matches(['F', 'f']);
     (digits.contains(&found.len()) && found.bytes().all(|b| b.is_ascii_hexdigit())).then_some(found)
 }
@@ -237,7 +247,9 @@ fn numbered<'a>(
 pub(crate) fn firmware(text: &str) -> Option<&str> {
     let name = match labelled(text, "[version]") {
         Some(behind) => behind.split(['[', '\r', '\n']).next()?,
-        None => labelled(text, "version:")?.split([';', ',', '\r', '\n']).next()?,
+        None => labelled(text, "version:")?
+            .split([';', ',', '\r', '\n'])
+            .next()?,
     };
     let name = name.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
     (!name.is_empty()).then_some(name)
@@ -266,8 +278,13 @@ fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
 fn position(text: &str) -> Option<TextPosition> {
     let (latitude, longitude) = match labelled(text, "lat:") {
         Some(latitude) => {
-            let longitude = ["lon:", "lng:", "long:"].iter().find_map(|l| labelled(text, l))?;
-            (degrees(latitude, 'N', 'S')?.0, degrees(longitude, 'E', 'W')?.0)
+            let longitude = ["lon:", "lng:", "long:"]
+                .iter()
+                .find_map(|l| labelled(text, l))?;
+            (
+                degrees(latitude, 'N', 'S')?.0,
+                degrees(longitude, 'E', 'W')?.0,
+            )
         }
         // A link to a map: `?q=N22.577,E113.916`.
         None => {
@@ -338,7 +355,6 @@ pub(crate) fn utf16(bytes: &[u8]) -> String {
     String::from(text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))
 }
 
-/// Notes in a report what an answer says. `zone` finds the instant of a civil time.
 #[cfg(feature = "telemetry")]
 impl Answer<'_> {
     /// Notes in a report what the text says, but for the position's time, whose zone the caller
@@ -354,11 +370,16 @@ impl Answer<'_> {
             && let Ok(coordinates) =
                 Coordinates::from_degrees(position.latitude, position.longitude)
         {
-            let source =
-                if position.last_known { FixSource::LastKnown } else { FixSource::Gnss };
+            let source = if position.last_known {
+                FixSource::LastKnown
+            } else {
+                FixSource::Gnss
+            };
             let mut fix = Fix::new(coordinates, !position.last_known, source);
             fix.speed = position.speed_kmh.and_then(|v| Speed::from_kmh(v).ok());
-            fix.course = position.course_deg.and_then(|v| Course::from_degrees(v).ok());
+            fix.course = position
+                .course_deg
+                .and_then(|v| Course::from_degrees(v).ok());
             fix.live = Some(!position.last_known);
             report.fix = Some(fix);
         }
@@ -369,7 +390,13 @@ impl Answer<'_> {
             report.io.note_ignition(on, IgnitionSource::Status);
         }
         report.io.armed = self.armed.or(report.io.armed);
-        if self.iccid.or(self.imsi).or(self.imei).or(self.firmware).is_some() {
+        if self
+            .iccid
+            .or(self.imsi)
+            .or(self.imei)
+            .or(self.firmware)
+            .is_some()
+        {
             let identity = report.identity_mut();
             identity.iccid = self.iccid.map(Into::into);
             identity.imsi = self.imsi.map(Into::into);
@@ -426,7 +453,8 @@ mod tests {
         assert_eq!(p.time.unwrap().year, 17);
         assert!(p.last_known);
 
-        let c = Answer::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
+        let c =
+            Answer::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
         let p = c.position.unwrap();
         assert_eq!((p.latitude, p.longitude), (-1.5, 2.25));
         assert_eq!(p.time.unwrap().day, 2);
@@ -445,7 +473,11 @@ mod tests {
             assert_eq!(Answer::read(text).position, None, "{text}");
         }
         let no_date = Answer::read("Lat:N1.0,Lon:E1.0,DateTime:11-13-15 11:53:43");
-        assert_eq!(no_date.position.unwrap().time, None, "an impossible time is absent");
+        assert_eq!(
+            no_date.position.unwrap().time,
+            None,
+            "an impossible time is absent"
+        );
     }
 
     #[test]
@@ -457,7 +489,11 @@ mod tests {
         assert_eq!(a.battery_v, Some(4.16));
         assert_eq!((a.ignition, a.armed), (Some(false), Some(true)));
         assert_eq!(Answer::read("Battery:NORMAL").battery_v, None);
-        assert_eq!(Answer::read("Battery:42").battery_v, None, "no unit, no volts");
+        assert_eq!(
+            Answer::read("Battery:42").battery_v,
+            None,
+            "no unit, no volts"
+        );
     }
 
     #[test]
@@ -465,8 +501,14 @@ mod tests {
         let a = Answer::read("<ICCID:89882390000000000650>");
         assert_eq!(a.iccid, Some("89882390000000000650"));
         assert_eq!(Answer::read("ICCID: 8944 no").iccid, None);
-        assert_eq!(Answer::read("IMSI:460046350100000;IMEI:123456789012345").imsi, Some("460046350100000"));
-        assert_eq!(Answer::read("IMSI:460046350100000;IMEI:123456789012345").imei, Some("123456789012345"));
+        assert_eq!(
+            Answer::read("IMSI:460046350100000;IMEI:123456789012345").imsi,
+            Some("460046350100000")
+        );
+        assert_eq!(
+            Answer::read("IMSI:460046350100000;IMEI:123456789012345").imei,
+            Some("123456789012345")
+        );
         let text = "[VERSION]GT06D_20_60DM2_V15_WM[BUILD]2013/12/28 15:24";
         assert_eq!(Answer::read(text).firmware, Some("GT06D_20_60DM2_V15_WM"));
         assert_eq!(build(text), Some("2013/12/28 15:24"));
@@ -474,8 +516,17 @@ mod tests {
 
     #[test]
     fn any_text_is_read_without_trouble() {
-        for text in ["Lat:N", "Lat:é", "q=", "ICCID:", "[VERSION]", "Speed:é", "\u{feff}", "acc:"] {
-            let _ = Answer::read(text);
+        for text in [
+            "Lat:N",
+            "Lat:é",
+            "q=",
+            "ICCID:",
+            "[VERSION]",
+            "Speed:é",
+            "\u{feff}",
+            "acc:",
+        ] {
+            assert_eq!(Answer::read(text).position, None, "{text}");
         }
         assert_eq!(ascii(b"  ok\0\0"), "ok");
         assert_eq!(utf16(&[0, b'O', 0, b'K', 0]), "OK");

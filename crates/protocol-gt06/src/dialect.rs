@@ -1,6 +1,7 @@
 //! Families of devices that mean different things by the same bytes.
 //!
-//! A dialect is a value: recognised from what a device says, or set for it by hand, and kept in
+//! A dialect is a value: recognised from messages that only one family sends
+//! ([`Message::dialect`](crate::Message::dialect)), or set for a device by hand, and kept in
 //! its [`Profile`](crate::Profile). Decoding takes it as an argument and never guesses behind the
 //! caller's back.
 

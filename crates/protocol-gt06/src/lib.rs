@@ -84,6 +84,7 @@ extern crate alloc;
 #[cfg(any(feature = "telemetry", feature = "codec", test))]
 extern crate std;
 
+pub mod answer;
 mod checksum;
 mod deframer;
 mod dialect;
@@ -91,6 +92,7 @@ mod error;
 mod explain;
 pub mod field;
 pub mod frame;
+pub mod media;
 pub mod message;
 #[cfg(feature = "telemetry")]
 pub mod normalize;
@@ -99,6 +101,7 @@ mod profile;
 mod relative;
 pub mod reply;
 mod session;
+mod text;
 
 pub use checksum::checksum;
 pub use deframer::Deframer;

@@ -15,6 +15,8 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::Message;
+
 /// Which upload of a connection a block belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId {
@@ -50,7 +52,12 @@ pub struct Limits {
 impl Default for Limits {
     /// Four files, 2 MiB, 8,192 blocks, ten minutes.
     fn default() -> Self {
-        Self { files: 4, bytes: 2 << 20, blocks: 8_192, idle_ms: 600_000 }
+        Self {
+            files: 4,
+            bytes: 2 << 20,
+            blocks: 8_192,
+            idle_ms: 600_000,
+        }
     }
 }
 
@@ -109,7 +116,12 @@ impl Assembler {
     /// An empty one.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, uploads: Vec::new(), held: 0, abandoned: Vec::new() }
+        Self {
+            limits,
+            uploads: Vec::new(),
+            held: 0,
+            abandoned: Vec::new(),
+        }
     }
 
     /// Bytes held for all uploads.
@@ -132,7 +144,10 @@ impl Assembler {
             return false;
         }
         // Announced again: from the start.
-        self.uploads.iter().position(|u| u.id == id).map(|at| self.remove(at));
+        self.uploads
+            .iter()
+            .position(|u| u.id == id)
+            .map(|at| self.remove(at));
         self.upload(id, false, now).total = Some(total);
         true
     }
@@ -154,20 +169,34 @@ impl Assembler {
         };
         let total = total.or_else(|| self.find(id).and_then(|upload| upload.total));
         let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let end = if by_part { size } else { at.saturating_add(size) };
+        let end = if by_part {
+            size
+        } else {
+            at.saturating_add(size)
+        };
         let limit = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
-        if end > total.unwrap_or(u64::MAX).max(if by_part { u64::MAX } else { 0 })
+        if end
+            > total
+                .unwrap_or(u64::MAX)
+                .max(if by_part { u64::MAX } else { 0 })
             || end > limit
             || !by_part && total.is_some_and(|total| total > limit)
         {
             return Taken::Refused;
         }
         if data.is_empty() {
-            return if total == Some(0) { Taken::Complete(Bytes::new()) } else { Taken::Repeated };
+            return if total == Some(0) {
+                Taken::Complete(Bytes::new())
+            } else {
+                Taken::Repeated
+            };
         }
         if self.find(id).is_some_and(|upload| {
             upload.by_part == by_part
-                && upload.blocks.get(&at).is_some_and(|known| known.len() >= data.len())
+                && upload
+                    .blocks
+                    .get(&at)
+                    .is_some_and(|known| known.len() >= data.len())
         }) {
             return Taken::Repeated;
         }
@@ -210,16 +239,25 @@ impl Assembler {
         let upload = self.find(id).filter(|upload| !upload.by_part)?;
         let front = upload.front();
         let total = upload.total?;
-        let next = upload.blocks.range(front..).next().map_or(total, |(at, _)| *at);
+        let next = upload
+            .blocks
+            .range(front..)
+            .next()
+            .map_or(total, |(at, _)| *at);
         let gap = next.saturating_sub(front).min(u64::from(len));
-        u16::try_from(gap).ok().filter(|gap| *gap > 0).map(|gap| (front, gap))
+        u16::try_from(gap)
+            .ok()
+            .filter(|gap| *gap > 0)
+            .map(|gap| (front, gap))
     }
 
     /// Gives up what has seen no new block for too long.
     pub fn expire(&mut self, now: i64) {
         let idle = self.limits.idle_ms;
-        while let Some(at) =
-            self.uploads.iter().position(|u| now.saturating_sub(u.touched) > idle)
+        while let Some(at) = self
+            .uploads
+            .iter()
+            .position(|u| now.saturating_sub(u.touched) > idle)
         {
             self.abandon(at);
         }
@@ -256,7 +294,9 @@ impl Assembler {
             Some(at) => at,
             None => {
                 while self.uploads.len() >= self.limits.files.max(1) {
-                    let Some(oldest) = self.oldest_but(id) else { break };
+                    let Some(oldest) = self.oldest_but(id) else {
+                        break;
+                    };
                     self.abandon(oldest);
                 }
                 self.uploads.push(Upload {
@@ -285,7 +325,9 @@ impl Assembler {
     fn abandon(&mut self, at: usize) {
         /// As many are named as can be of use; a flood of them is not worth memory.
         const NAMED: usize = 16;
-        let Upload { id, held, total, .. } = self.remove(at);
+        let Upload {
+            id, held, total, ..
+        } = self.remove(at);
         if self.abandoned.len() < NAMED {
             self.abandoned.push(Abandoned { id, held, total });
         }
@@ -307,7 +349,11 @@ impl Upload {
     }
 
     fn whole(&self) -> Option<Bytes> {
-        if self.by_part { self.whole_of_parts() } else { self.whole_of_offsets() }
+        if self.by_part {
+            self.whole_of_parts()
+        } else {
+            self.whole_of_offsets()
+        }
     }
 
     fn whole_of_offsets(&self) -> Option<Bytes> {
@@ -328,7 +374,12 @@ impl Upload {
 
     fn whole_of_parts(&self) -> Option<Bytes> {
         let total = self.total?;
-        let first = self.blocks.keys().next().copied().filter(|first| *first <= 1)?;
+        let first = self
+            .blocks
+            .keys()
+            .next()
+            .copied()
+            .filter(|first| *first <= 1)?;
         let count = u64::try_from(self.blocks.len()).ok()?;
         let without_gap = self.blocks.keys().next_back().copied() == Some(first + count - 1);
         let held = u64::try_from(self.held).unwrap_or(u64::MAX);
@@ -343,18 +394,97 @@ impl Upload {
     }
 }
 
+/// A block of a file, as its message has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block<'a> {
+    pub(crate) id: UploadId,
+    pub(crate) place: Place,
+    pub(crate) total: Option<u64>,
+    /// The block alone is the whole file, and its report says so.
+    pub(crate) is_whole: bool,
+    pub(crate) data: &'a [u8],
+}
+
+impl Message {
+    /// The block of a file that the message carries.
+    pub(crate) fn block(&self) -> Option<Block<'_>> {
+        match self {
+            Self::PhotoBlock(block) => Some(Block {
+                id: UploadId {
+                    number: 0x36,
+                    file: block.photo.into(),
+                },
+                place: Place::Offset(block.offset.into()),
+                total: None,
+                is_whole: false,
+                data: &block.data,
+            }),
+            Self::PhotoPart(part) => Some(Block {
+                id: UploadId {
+                    number: 0x41,
+                    file: part.media.into(),
+                },
+                place: Place::Part(part.part),
+                total: Some(part.total.into()),
+                is_whole: part.is_whole(),
+                data: &part.data,
+            }),
+            Self::FileBlock(block) => Some(Block {
+                id: block.upload(),
+                place: Place::Offset(block.offset.into()),
+                total: Some(block.size.into()),
+                is_whole: block.is_whole(),
+                data: &block.data,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The report of a file that the block of this message completed.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn normalize_whole(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        whole: &Bytes,
+    ) -> Option<telemetry::Report> {
+        match self {
+            Self::PhotoBlock(block) => Some(block.normalize_whole(cx, whole)),
+            Self::PhotoPart(part) => Some(part.normalize_whole(cx, whole)),
+            Self::FileBlock(block) => Some(block.normalize_whole(cx, whole)),
+            _ => None,
+        }
+    }
+}
+
+/// A file with all its bytes.
+#[cfg(feature = "telemetry")]
+pub(crate) fn completed(mut media: telemetry::Media, whole: &Bytes) -> telemetry::Media {
+    media.size = u64::try_from(whole.len()).ok();
+    media.complete = true;
+    media.data = whole.clone();
+    media
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PHOTO: UploadId = UploadId { number: 0x36, file: 7 };
+    const PHOTO: UploadId = UploadId {
+        number: 0x36,
+        file: 7,
+    };
 
     fn other(file: u64) -> UploadId {
         UploadId { file, ..PHOTO }
     }
 
     fn small(files: usize, bytes: usize, blocks: usize) -> Assembler {
-        Assembler::new(Limits { files, bytes, blocks, idle_ms: 1_000 })
+        Assembler::new(Limits {
+            files,
+            bytes,
+            blocks,
+            idle_ms: 1_000,
+        })
     }
 
     #[test]
@@ -362,14 +492,27 @@ mod tests {
         let mut a = Assembler::default();
         assert!(a.open(PHOTO, 10, 0));
         assert_eq!(a.missing(PHOTO, 1_024), Some((0, 10)));
-        assert_eq!(a.push(PHOTO, Place::Offset(6), None, b"6789", 0), Taken::Kept);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(6), None, b"6789", 0),
+            Taken::Kept
+        );
         assert_eq!(a.missing(PHOTO, 1_024), Some((0, 6)));
-        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"0123", 0), Taken::Kept);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(0), None, b"0123", 0),
+            Taken::Kept
+        );
         assert_eq!(a.missing(PHOTO, 1), Some((4, 1)));
-        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"0123", 0), Taken::Repeated);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(0), None, b"0123", 0),
+            Taken::Repeated
+        );
         let whole = Taken::Complete(Bytes::from_static(b"0123456789"));
         assert_eq!(a.push(PHOTO, Place::Offset(2), None, b"23456", 0), whole);
-        assert_eq!((a.held(), a.uploads()), (0, 0), "a complete file is no longer held");
+        assert_eq!(
+            (a.held(), a.uploads()),
+            (0, 0),
+            "a complete file is no longer held"
+        );
         assert_eq!(a.missing(PHOTO, 1_024), None);
     }
 
@@ -383,7 +526,11 @@ mod tests {
             }
             let place = Place::Part(first + 1);
             let whole = Taken::Complete(Bytes::from_static(b"abcdef"));
-            assert_eq!(a.push(PHOTO, place, Some(total), b"cd", 0), whole, "{first} {total}");
+            assert_eq!(
+                a.push(PHOTO, place, Some(total), b"cd", 0),
+                whole,
+                "{first} {total}"
+            );
         }
     }
 
@@ -398,17 +545,33 @@ mod tests {
     fn memory_is_bounded_and_the_oldest_upload_makes_room() {
         let mut a = small(4, 100, 8);
         a.push(other(1), Place::Offset(0), None, &[1; 60], 0);
-        assert_eq!(a.push(other(2), Place::Offset(0), None, &[2; 60], 1), Taken::Kept);
+        assert_eq!(
+            a.push(other(2), Place::Offset(0), None, &[2; 60], 1),
+            Taken::Kept
+        );
         assert_eq!((a.held(), a.uploads()), (60, 1));
-        let gone = Abandoned { id: other(1), held: 60, total: None };
+        let gone = Abandoned {
+            id: other(1),
+            held: 60,
+            total: None,
+        };
         assert_eq!(a.take_abandoned(), [gone]);
         assert_eq!(a.take_abandoned(), []);
         // Its own blocks never make room for each other.
-        assert_eq!(a.push(other(2), Place::Offset(60), None, &[2; 60], 1), Taken::Refused);
+        assert_eq!(
+            a.push(other(2), Place::Offset(60), None, &[2; 60], 1),
+            Taken::Refused
+        );
         assert_eq!(a.held(), 60);
         assert!(!a.open(other(3), 101, 1), "larger than the limit");
-        assert_eq!(a.push(other(3), Place::Offset(0), Some(101), b"x", 1), Taken::Refused);
-        assert_eq!(a.push(other(3), Place::Offset(u64::MAX), None, b"x", 1), Taken::Refused);
+        assert_eq!(
+            a.push(other(3), Place::Offset(0), Some(101), b"x", 1),
+            Taken::Refused
+        );
+        assert_eq!(
+            a.push(other(3), Place::Offset(u64::MAX), None, b"x", 1),
+            Taken::Refused
+        );
     }
 
     #[test]
@@ -422,7 +585,10 @@ mod tests {
         for n in 0..3 {
             a.push(PHOTO, Place::Offset(2 * n), None, b"x", 0);
         }
-        assert_eq!(a.push(PHOTO, Place::Offset(50), None, b"x", 0), Taken::Refused);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(50), None, b"x", 0),
+            Taken::Refused
+        );
     }
 
     #[test]
@@ -434,7 +600,14 @@ mod tests {
         assert_eq!(a.uploads(), 1, "a new block starts the time again");
         a.expire(1_901);
         assert_eq!((a.uploads(), a.held()), (0, 0));
-        assert_eq!(a.take_abandoned(), [Abandoned { id: PHOTO, held: 2, total: Some(10) }]);
+        assert_eq!(
+            a.take_abandoned(),
+            [Abandoned {
+                id: PHOTO,
+                held: 2,
+                total: Some(10)
+            }]
+        );
         assert!(a.open(PHOTO, 10, 1_902));
         a.clear();
         assert_eq!(a.take_abandoned().len(), 1);
@@ -444,9 +617,16 @@ mod tests {
     fn what_lies_behind_the_end_is_refused_and_nothing_is_kept_of_it() {
         let mut a = Assembler::default();
         assert!(a.open(PHOTO, 4, 0));
-        assert_eq!(a.push(PHOTO, Place::Offset(2), None, b"234", 0), Taken::Refused);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(2), None, b"234", 0),
+            Taken::Refused
+        );
         assert_eq!(a.held(), 0);
-        assert_eq!(a.push(PHOTO, Place::Part(0), None, b"23", 0), Taken::Refused, "parts of a file by offsets");
+        assert_eq!(
+            a.push(PHOTO, Place::Part(0), None, b"23", 0),
+            Taken::Refused,
+            "parts of a file by offsets"
+        );
     }
 
     #[test]
@@ -462,8 +642,14 @@ mod tests {
     #[test]
     fn an_empty_file_is_complete_at_once() {
         let mut a = Assembler::default();
-        assert_eq!(a.push(PHOTO, Place::Offset(0), Some(0), b"", 0), Taken::Complete(Bytes::new()));
-        assert_eq!(a.push(PHOTO, Place::Offset(0), None, b"", 0), Taken::Repeated);
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(0), Some(0), b"", 0),
+            Taken::Complete(Bytes::new())
+        );
+        assert_eq!(
+            a.push(PHOTO, Place::Offset(0), None, b"", 0),
+            Taken::Repeated
+        );
         assert_eq!(a.uploads(), 0);
     }
 }

@@ -22,6 +22,7 @@ use telemetry::{
 
 use crate::field::{DateTime, Gps, Position};
 use crate::frame::Head;
+pub(crate) use crate::text::hex;
 use crate::{Checksum, Dialect, Message, Profile};
 
 /// The names under which reports of this decoder go.
@@ -95,6 +96,13 @@ impl<'a> Context<'a> {
         self.profile.dialect()
     }
 
+    /// The family of devices by whose rules a message is read that may itself tell its family.
+    /// What is known counts more.
+    #[must_use]
+    pub fn dialect_or(&self, told: Option<Dialect>) -> Dialect {
+        self.profile.dialect.or(told).unwrap_or_default()
+    }
+
     /// What is known about the device.
     #[must_use]
     pub const fn profile(&self) -> &Profile {
@@ -123,14 +131,7 @@ impl<'a> Context<'a> {
     #[inline]
     #[must_use]
     pub fn timed(&self, kind: Kind, time: DateTime, key: &[u8], index: u32) -> Report {
-        let raw = RawTime::Civil {
-            year: u16::from(time.year).saturating_add(2_000),
-            month: time.month,
-            day: time.day,
-            hour: time.hour,
-            minute: time.minute,
-            second: time.second,
-        };
+        let raw = raw_time(time);
         let unix = time.to_unix();
         let mut report = match unix {
             Some(unix) => {
@@ -145,6 +146,37 @@ impl<'a> Context<'a> {
             report.set_device_time(utc, TimeSource::Device, zone);
         }
         report
+    }
+
+    /// A report with a device time in seconds since 1970, which is UTC. Where `is_time` denies that
+    /// it is one, it is kept raw, and the report's time is its arrival.
+    #[must_use]
+    pub fn timed_unix(
+        &self,
+        kind: Kind,
+        unix: u32,
+        is_time: bool,
+        key: &[u8],
+        index: u32,
+    ) -> Report {
+        let time = Timestamp::from_unix(unix.into());
+        let mut report = if is_time {
+            self.report(ReportId::mint(self.speaker.seed, time, key), kind)
+        } else {
+            self.untimed(kind, index)
+        };
+        report.raw_time = Some(RawTime::Unix(unix));
+        if is_time {
+            report.set_device_time(time, TimeSource::Device, Zone::Utc);
+        }
+        report
+    }
+
+    /// A civil time of the device in UTC, and how its zone is known; `None` if there is no such
+    /// time.
+    #[must_use]
+    pub fn utc(&self, time: DateTime) -> Option<(Timestamp, Zone)> {
+        time.to_unix().map(|unix| self.in_utc(unix))
     }
 
     /// A report with a position, at the position's time.
@@ -232,6 +264,20 @@ impl<'a> Context<'a> {
     }
 }
 
+/// A device's time exactly as sent.
+#[inline]
+#[must_use]
+pub fn raw_time(time: DateTime) -> RawTime {
+    RawTime::Civil {
+        year: u16::from(time.year).saturating_add(2_000),
+        month: time.month,
+        day: time.day,
+        hour: time.hour,
+        minute: time.minute,
+        second: time.second,
+    }
+}
+
 /// The fix of a position. None is invented from zeros, and none that is not on Earth.
 #[inline]
 #[must_use]
@@ -261,17 +307,6 @@ const fn steps_to_e7(steps: u32, negative: bool) -> i64 {
 #[cold]
 pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) {
     report.signals.push(Signal::named(name).text(hex(bytes)));
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> alloc::string::String {
-    use core::fmt::Write as _;
-    let mut hex = alloc::string::String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _infallible = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 /// What stays the same when a device sends the same fact again.

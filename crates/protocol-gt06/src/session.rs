@@ -104,6 +104,10 @@ impl Session {
             Ok(message) => (message.answer(), message.direction()),
             Err(_) => (Message::unread(frame, dialect).1, Direction::Device),
         };
+        // Set by hand or learned before, it stays.
+        if self.profile.dialect.is_none() {
+            self.profile.dialect = message.as_ref().ok().and_then(Message::dialect);
+        }
         let identify = match &message {
             Ok(Message::Login(login)) => {
                 self.on_login(login);

@@ -19,6 +19,8 @@ pub use cell::{Cell, CellForm};
 pub use course_status::CourseStatus;
 pub use datetime::DateTime;
 pub use gps::{Gps, Position};
+#[cfg(feature = "telemetry")]
+pub(crate) use items::note_raw_item;
 pub use items::{Item, Items};
 pub use neighbour::{Neighbour, NeighbourForm, dbm};
 pub use radio_cell::RadioCell;

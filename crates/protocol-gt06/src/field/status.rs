@@ -106,21 +106,32 @@ impl Status {
     /// Notes in a report what the block says, the alarm included.
     #[cfg(feature = "telemetry")]
     pub fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
-        self.normalize_with(report, self.alarm(dialect));
+        self.normalize_with(report, self.alarm(dialect), dialect);
     }
 
     /// The same where the high half of the language extends the alarm's code.
     #[cfg(feature = "telemetry")]
     pub fn normalize_extended(&self, report: &mut telemetry::Report, dialect: Dialect) {
         let alarm = Alarm::from_status(self.extended_code(), self.terminal, dialect);
-        self.normalize_with(report, alarm);
+        self.normalize_with(report, alarm, dialect);
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize_with(&self, report: &mut telemetry::Report, alarm: Option<Alarm>) {
+    fn normalize_with(
+        &self,
+        report: &mut telemetry::Report,
+        alarm: Option<Alarm>,
+        dialect: Dialect,
+    ) {
         self.terminal.normalize(report);
-        note_battery(report, self.raw_battery);
-        note_signal(report, self.raw_signal);
+        if dialect == Dialect::Seeworld {
+            // Percent, both.
+            report.power.battery_charge = telemetry::Percent::new(self.raw_battery.into()).ok();
+            report.network.signal = telemetry::Percent::new(self.raw_signal.into()).ok();
+        } else {
+            note_battery(report, self.raw_battery);
+            note_signal(report, self.raw_signal);
+        }
         if let Some(alarm) = alarm {
             alarm.normalize(report);
         }

@@ -16,7 +16,7 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
+use crate::{DecodeError, Dialect};
 use crate::field::{Cell, CellForm, Gps, Status};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -128,6 +128,15 @@ impl Body for AlarmReport {
         }
     }
 
+    /// A four-byte cell id is Seeworld's, a card TRX16i's.
+    fn dialect(&self) -> Option<Dialect> {
+        match (self.cell, self.card) {
+            (Some(Cell { form: CellForm::L9c, .. }), None) => Some(Dialect::Seeworld),
+            (_, Some(_)) => Some(Dialect::Trx16i),
+            _ => None,
+        }
+    }
+
     #[cfg(feature = "telemetry")]
     fn normalize(
         &self,
@@ -139,7 +148,9 @@ impl Body for AlarmReport {
             .alarm(Some(self.status.raw_alarm.into()));
         let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        self.status.normalize(&mut report, cx.dialect());
+        let dialect = cx.dialect_or(self.dialect());
+        report.dialect = Some(dialect.name().into());
+        self.status.normalize(&mut report, dialect);
         report.odometer_m = self.mileage.map(Into::into);
         if let Some(card) = self.card {
             report.identity_mut().driver = Some(format!("{card:016x}").into());
@@ -238,5 +249,45 @@ mod tests {
         assert_eq!(report.io.ignition, Some(true));
         assert_eq!(report.odometer_m, Some(100.0));
         assert_eq!(report.zone, Some(telemetry::Zone::Utc));
+    }
+
+    #[test]
+    fn a_message_tells_its_family_and_a_session_remembers() {
+        use crate::message::testing::frame;
+        use crate::{AckPolicy, Session};
+
+        let usual = body(&[GPS, "08", CELL, "65 06 04 01 01"]);
+        let seeworld = body(&[GPS, "09", "01cc 00 287d 00001f71", "41 3e 42 01 02"]);
+        let trx = body(&[GPS, "08", CELL, "65 06 04 01 01", "c300000100001201"]);
+        let mut session = Session::new(AckPolicy::default());
+        for (body, dialect) in [
+            (&usual, None),
+            (&seeworld, Some(Dialect::Seeworld)),
+            // What was learned first, or set by hand, stays.
+            (&trx, Some(Dialect::Seeworld)),
+        ] {
+            let handled = session.on_frame(&frame(Start::Short, 0x16, body), 0);
+            assert!(handled.message.is_ok());
+            assert_eq!(session.profile().dialect, dialect);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_message_that_tells_its_family_is_read_by_its_rules() {
+        use crate::message::testing::{report, reports_as};
+        use telemetry::EventKind;
+
+        let seeworld = [GPS, "09", "01cc 00 287d 00001f71", "41 3e 06 29 02"];
+        let r = report(read_alarm(0x16, &seeworld));
+        assert_eq!(r.events.first().unwrap().kind, EventKind::Accident);
+        assert_eq!(r.dialect.unwrap().as_str(), "seeworld");
+        assert_eq!(r.power.battery_charge.unwrap().value(), 62.0);
+        assert_eq!(r.network.signal.unwrap().value(), 6.0);
+        // What is known about the device counts more.
+        let mut profile = crate::Profile::default();
+        profile.dialect = Some(Dialect::Concox);
+        let r = reports_as(&profile, read_alarm(0x16, &seeworld)).remove(0);
+        assert_eq!(r.events.first().unwrap().kind, EventKind::HarshAcceleration);
     }
 }

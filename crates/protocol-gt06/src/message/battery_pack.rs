@@ -95,7 +95,7 @@ impl Body for BatteryPack {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let serial_number = r.array("serial number")?;
         let unix = r.u32("time")?;
-        r.note(|| super::unix_text(unix));
+        r.note(|| crate::text::unix(unix));
         let percent = |r: &mut Reader<'_, T>, field| {
             let raw = r.u8(field)?;
             r.note(|| format!("{raw} %"));
@@ -185,18 +185,15 @@ impl Body for BatteryPack {
     ) {
         use telemetry::{Event, EventKind, Signal};
 
-        let mut key = [0x40; 13];
-        if let [_, time @ .., _, _, _, _, _, _, _, _] = &mut key {
-            time.copy_from_slice(&self.unix.to_be_bytes());
-        }
-        if let Some(pack) = key.last_chunk_mut() {
-            *pack = self.serial_number;
-        }
+        let mut key = BytesMut::with_capacity(13);
+        key.put_u8(0x40);
+        key.put_u32(self.unix);
+        key.put_slice(&self.serial_number);
         let mut report =
             cx.timed_unix(telemetry::Kind::Status, self.unix, self.unix != 0, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.signals.extend([
-            Signal::named("gt06.pack_serial_number").text(crate::parse::hex(&self.serial_number)),
+            Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
             number("gt06.pack_relative_charge", self.relative_charge.into(), Some("%")),
             number("gt06.pack_remaining_capacity", self.remaining.into(), None),
             number("gt06.pack_absolute_charge", self.absolute_charge.into(), Some("%")),

@@ -122,7 +122,7 @@ impl Body for BluetoothClock {
         report.signals.extend([
             Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),
             number("gt06.beacon_signal", self.dbm.into(), Some("dBm")),
-            Signal::named("gt06.beacon_uuid").text(crate::parse::hex(&self.uuid)),
+            Signal::named("gt06.beacon_uuid").text(crate::text::hex(&self.uuid)),
             number("gt06.beacon_major", self.major.into(), None),
             number("gt06.beacon_minor", self.minor.into(), None),
             number("gt06.beacon_battery", f64::from(self.voltage) / 100.0, Some("V")),

@@ -20,7 +20,7 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
+use crate::{DecodeError, Dialect};
 use crate::field::{
     Cell, CellForm, Gps, Trailer, centivolts, decivolts, is_mcc, is_time, mileage,
 };
@@ -99,6 +99,10 @@ impl Body for CardLocation {
 
     fn number(&self) -> u8 {
         0x36
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Trx16i)
     }
 
     #[cfg(feature = "telemetry")]

@@ -142,7 +142,7 @@ impl Body for CommandReply {
                 out.put_u8(*raw_size);
                 out.put_u32(self.flag);
                 out.put_slice(&self.raw_text);
-                out.extend(language.into_iter().flat_map(|word| word.to_be_bytes()));
+                out.extend(language.iter().flat_map(|word| word.to_be_bytes()));
                 out.put_slice(tail);
             }
             CommandReplyForm::Long { encoding } => {

@@ -64,7 +64,7 @@ impl Body for DeviceState {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let unix = r.u32("time")?;
-        r.note(|| super::unix_text(unix));
+        r.note(|| crate::text::unix(unix));
         let mut items = Vec::new();
         while let [_, _, len, rest @ ..] = r.peek() {
             let len = usize::from(*len);

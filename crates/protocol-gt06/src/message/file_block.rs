@@ -93,7 +93,7 @@ impl FileBlock {
     /// A number for the file, as text.
     #[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "only reports name it"))]
     fn id(&self) -> String {
-        format!("{}-{}", self.kind_name(), crate::parse::hex(&self.mark))
+        format!("{}-{}", self.kind_name(), crate::text::hex(&self.mark))
     }
 }
 
@@ -190,7 +190,7 @@ impl FileBlock {
         };
         let check = match &self.check {
             FileCheck::Crc(crc) => format!("crc {crc:04x}"),
-            FileCheck::Md5(md5) => format!("md5 {}", crate::parse::hex(md5)),
+            FileCheck::Md5(md5) => format!("md5 {}", crate::text::hex(md5)),
         };
         report.signals.push(telemetry::Signal::named("gt06.file_check").text(check));
         report

@@ -272,12 +272,6 @@ impl Information {
     }
 }
 
-/// Whether six bytes are a time that exists.
-fn is_time(bytes: &[u8]) -> bool {
-    matches!(*bytes, [year, month, day, hour, minute, second, ..] if
-        DateTime { year, month, day, hour, minute, second }.to_unix().is_some())
-}
-
 fn optional_time<T: Trace>(
     r: &mut Reader<'_, T>,
     is_there: bool,
@@ -302,7 +296,7 @@ impl InformationContent {
             }
             (0x04, _) => Self::State(text(r, "state")),
             (0x05, 1..) => {
-                let time = optional_time(r, data.len() >= 7 && is_time(data))?;
+                let time = optional_time(r, data.len() >= 7 && crate::field::is_time(data, 0))?;
                 let ports = r.u8("ports")?;
                 r.note(|| if ports & 1 == 1 { "door open".into() } else { "door closed".into() });
                 Self::Ports { time, ports }
@@ -317,7 +311,7 @@ impl InformationContent {
                 let imsi = TerminalId(r.array("imsi")?);
                 r.note(|| format!("{imsi}"));
                 let iccid = r.array("iccid")?;
-                r.note(|| super::digits(&iccid));
+                r.note(|| crate::text::digits(&iccid));
                 Self::Numbers { imei, imsi, iccid }
             }
             (0x0b, 1) => {
@@ -336,7 +330,7 @@ impl InformationContent {
             (0x15, 11..) => {
                 let index = r.u8("tag index")?;
                 let id = r.array("tag id")?;
-                r.note(|| crate::parse::hex(&id));
+                r.note(|| crate::text::hex(&id));
                 let millivolts = r.u16("tag battery")?;
                 r.note(|| format!("{millivolts} mV"));
                 let temperature = r.u16("temperature")?.cast_signed();
@@ -349,7 +343,7 @@ impl InformationContent {
                     let _: u8 = r.u8("card header")?;
                     let kind = r.u8("card type")?;
                     let id = r.array("card")?;
-                    r.note(|| crate::parse::hex(&id));
+                    r.note(|| crate::text::hex(&id));
                     let check = r.u8("card check")?;
                     let _: u8 = r.u8("card footer")?;
                     Card::Framed { kind, id, check }
@@ -378,7 +372,7 @@ impl InformationContent {
                 out.put_slice(text);
             }
             Self::Ports { time, ports } => {
-                out.extend(time.into_iter().flat_map(DateTime::bytes));
+                out.extend(time.iter().flat_map(|time| time.bytes()));
                 out.put_u8(*ports);
             }
             Self::Satellites(satellites) => satellites.encode(out),
@@ -389,7 +383,7 @@ impl InformationContent {
             }
             Self::Generation(generation) => out.put_u8(*generation),
             Self::Fuel { time, text } => {
-                out.extend(time.into_iter().flat_map(DateTime::bytes));
+                out.extend(time.iter().flat_map(|time| time.bytes()));
                 out.put_slice(text);
             }
             Self::Tag { index, id, millivolts, temperature } => {

@@ -44,11 +44,7 @@ const HEAD: usize = 5;
 /// Whether a body of 0x36 is a heartbeat beyond doubt.
 pub(super) fn is_shape(body: &[u8]) -> bool {
     let Some(items) = body.get(HEAD..) else { return false };
-    let known = match items {
-        [] => true,
-        [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..] => true,
-        _ => false,
-    };
+    let known = matches!(items, [] | [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..]);
     known && Items::fits(items)
 }
 
@@ -119,7 +115,7 @@ mod tests {
     use crate::frame::Start;
     use crate::message::testing::{read_body, round_trip};
 
-    fn heartbeat(items: alloc::vec::Vec<Item>) -> ItemHeartbeat {
+    fn heartbeat(items: vec::Vec<Item>) -> ItemHeartbeat {
         ItemHeartbeat {
             terminal: TerminalInfo(4),
             battery: 6,

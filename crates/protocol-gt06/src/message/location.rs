@@ -33,7 +33,7 @@ use alloc::string::String;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
+use crate::{DecodeError, Dialect};
 use crate::field::{Cell, CellForm, Gps, TerminalInfo, Trailer};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -178,6 +178,10 @@ impl Body for Location {
 
     fn number(&self) -> u8 {
         self.number
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        matches!(self.rest, LocationRest::Climate { .. }).then_some(Dialect::Seeworld)
     }
 
     #[cfg(feature = "telemetry")]
@@ -376,7 +380,7 @@ impl LocationRest {
 
     #[cfg(feature = "telemetry")]
     #[inline]
-    fn normalize(&self, report: &mut telemetry::Report, dialect: crate::Dialect) {
+    fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
         match self {
             Self::Nothing => {}
             Self::Trailer(trailer) => trailer.normalize(report),
@@ -390,8 +394,7 @@ impl LocationRest {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize_rare(&self, report: &mut telemetry::Report, dialect: crate::Dialect) {
-        use crate::Dialect;
+    fn normalize_rare(&self, report: &mut telemetry::Report, dialect: Dialect) {
         use crate::field::{Alarm, note_signal};
         use telemetry::{IgnitionSource, Signal, Voltage};
 
@@ -507,5 +510,139 @@ const fn digit(byte: u8) -> u8 {
     match byte {
         b'0'..=b'9' => byte - b'0',
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::{Message, Start};
+
+    fn read(number: u8, parts: &[&str]) -> Location {
+        match read_parts(Start::Short, number, parts) {
+            Message::Location(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_worked_example() {
+        let read = read(0x22, &[GPS, CELL, "00 00 01"]);
+        assert_eq!(read.gps.time.to_unix(), Some(1_451_357_465));
+        assert_eq!(read.rest.trailer().unwrap().is_live(), Some(false));
+    }
+
+    #[test]
+    fn what_follows_is_known_by_its_length() {
+        use LocationRest as R;
+        let wide = "81cc 0007 287d 001f71";
+        for cell in [CELL, wide] {
+            for (rest, known) in [
+                ("", (|r| matches!(r, R::Nothing)) as fn(&R) -> bool),
+                ("0002", |r| matches!(r, R::Word(2))),
+                ("01 00 00", |r| matches!(r, R::Trailer(_))),
+                ("00000064", |r| matches!(r, R::Mileage(100))),
+                ("46 04e4 04 00", |r| matches!(r, R::Status { voltage: 1_252, .. })),
+                ("01 00 00 00000064", |r| matches!(r, R::TrailerMileage(_, 100))),
+                ("0102030405060708", |r| matches!(r, R::Nothing)),
+            ] {
+                for number in [0x12, 0x22, 0x2d] {
+                    let read = read(number, &[GPS, cell, rest]);
+                    assert!(known(&read.rest), "{number:02x} {rest}: {read:?}");
+                    assert_eq!(read.tail.len(), if rest.len() == 16 { 8 } else { 0 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_4g_location_has_a_4g_cell() {
+        for (cell, mnc) in [
+            ("01cc 00 0000287d 0000000000001f71", 0),
+            ("81cc 0007 0000287d 0000000000001f71", 7),
+        ] {
+            for (rest, mileage) in [("01 00 00", false), ("01 00 00 00000064", true)] {
+                let read = read(0xa0, &[GPS, cell, rest]);
+                let cell = read.cell.unwrap();
+                assert_eq!((cell.mnc, cell.lac, cell.cell_id), (mnc, 10_365, 8_049));
+                assert_eq!(matches!(read.rest, LocationRest::TrailerMileage(..)), mileage);
+            }
+        }
+    }
+
+    /// Twelve bytes: S5's status, or a mileage, a card of three digits and a driving time.
+    #[test]
+    fn a_vehicles_voltage_and_the_fix_tell_s5_from_a_card() {
+        // An alarm 03 stands where a card's length would be, and text behind it.
+        let fuel = read(0x12, &[GPS, CELL, "46 04b6 04 03 2041 20 00000cd9"]);
+        assert!(matches!(fuel.rest, LocationRest::Fuel { alarm: 3, .. }), "{fuel:?}");
+        let card = read(0x12, &[GPS, CELL, "0000869c 03 313233 01 00 0005"]);
+        let LocationRest::Card { card, driving_time, .. } = card.rest else { panic!("{card:?}") };
+        assert_eq!((&card[..], driving_time), (&b"123"[..], Some(5)));
+        // A voltage, but a terminal that denies the fix: a mileage of 4.2 km more.
+        let card = read(0x12, &[GPS, CELL, "0004b604 03 313233 01 00 0005"]);
+        assert!(matches!(card.rest, LocationRest::Card { .. }), "{card:?}");
+    }
+
+    #[test]
+    fn a_card_of_another_length_than_promised_is_a_tail() {
+        for rest in ["0000869c 04 313233 01 00 0005", "0000869c 03 0a0b0c 01 00 00050000"] {
+            let read = read(0x12, &[GPS, CELL, rest]);
+            assert!(!matches!(read.rest, LocationRest::Card { .. }), "{read:?}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_cards_alarm_is_a_flag_and_no_code() {
+        use crate::message::testing::{report, signal};
+        let blank = "20".repeat(75);
+        // GT06E with an empty card: digits, both 0. 0x30 would be a harsh braking.
+        let quiet = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "30 30"]));
+        assert!(quiet.events.is_empty() && quiet.identity.is_none());
+        let wetrust = report(read(0x12, &[GPS, CELL, "00000064 03 313233 01 01 0005"]));
+        let event = wetrust.events.first().unwrap();
+        assert_eq!((event.kind, event.code), (telemetry::EventKind::Unknown, Some(1)));
+        assert_eq!(wetrust.identity.as_ref().unwrap().driver.as_deref(), Some("123"));
+        assert_eq!(signal(&wetrust, "gt06.card_state").unwrap(), "1");
+        assert_eq!(signal(&wetrust, "gt06.driving_time").unwrap(), "5");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn two_bytes_are_a_language_or_benways_inputs() {
+        use crate::message::testing::{report, reports_as, signal};
+        let language = report(read(0x12, &[GPS, CELL, "0001"]));
+        assert!(language.signals.is_empty() && language.io.inputs.is_empty());
+        let inputs = report(read(0x12, &[GPS, CELL, "c000"]));
+        assert_eq!(inputs.io.ignition, Some(true));
+        assert_eq!(inputs.io.inputs.iter().filter(|on| *on).count(), 2);
+        let reserved = report(read(0x12, &[GPS, CELL, "0c00"]));
+        assert_eq!(signal(&reserved, "gt06.reserved_word").unwrap(), "3072");
+        // By the profile even a 1 is an input.
+        let mut profile = crate::Profile::default();
+        profile.dialect = Some(Dialect::Benway);
+        let benway = reports_as(&profile, read(0x12, &[GPS, CELL, "0001"])).remove(0);
+        assert_eq!(signal(&benway, "gt06.adc").unwrap(), "0.1");
+        let cold = reports_as(&profile, read(0x12, &[GPS, CELL, "1205"])).remove(0);
+        assert_eq!(signal(&cold, "gt06.temperature").unwrap(), "-5");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn s5_and_seeworld_keep_their_units() {
+        use crate::message::testing::{report, signal};
+        let s5 = report(read(0x12, &[GPS, CELL, "46 04b6 04 00 0123 85 00000cd9"]));
+        assert_eq!(s5.power.external.unwrap().as_volts(), 12.06);
+        assert_eq!(signal(&s5, "gt06.temperature").unwrap(), "-5");
+        assert_eq!(s5.odometer_m, Some(32_890.0));
+        let climate = "00 00 00 00000064 0000003c 8020 002d";
+        let message = read(0x22, &[GPS, "01cc 00 287d 00001f71", climate]);
+        assert_eq!(Message::from(message.clone()).dialect(), Some(Dialect::Seeworld));
+        let seeworld = report(message);
+        assert_eq!(signal(&seeworld, "gt06.temperature_raw").unwrap(), "-32");
+        assert_eq!(signal(&seeworld, "gt06.trip_time").unwrap(), "60");
+        assert_eq!(seeworld.network.cell.unwrap().cell_id, 8_049);
     }
 }

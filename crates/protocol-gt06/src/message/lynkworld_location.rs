@@ -24,7 +24,7 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
+use crate::{DecodeError, Dialect};
 use crate::field::{
     Cell, CellForm, Gps, TerminalInfo, alarm_meaning, battery, centivolts, is_mcc, is_time,
     mileage, signal, terminal,
@@ -135,13 +135,16 @@ impl Body for LynkworldLocation {
         }
     }
 
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Lynkworld)
+    }
+
     #[cfg(feature = "telemetry")]
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
         out: &mut dyn FnMut(telemetry::Report),
     ) {
-        use crate::Dialect;
         use crate::field::{Alarm, note_battery, note_signal, volts};
         use telemetry::{Kind, Signal};
 

@@ -126,6 +126,12 @@ pub trait Body: Sized {
         Direction::Device
     }
 
+    /// The family of devices, where only one sends such a message.
+    #[inline]
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
+
     /// What it says, as reports.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut dyn FnMut(telemetry::Report));
@@ -186,6 +192,9 @@ messages! {
     command: 0x80 => Command,
     address_reply: 0x17 | 0x97 => AddressReply,
     time_answer: 0x8a => TimeAnswer,
+    server_text: 0x81 | 0x82 => ServerText,
+    card_answer: 0x9b => CardAnswer,
+    photo_request: 0x36 => PhotoRequest,
     // By number.
     login: 0x01 => Login,
     gps_only: 0x10 => GpsOnly,
@@ -197,6 +206,7 @@ messages! {
     heartbeat: 0x13 | 0x23 => Heartbeat,
     supply_alarm: 0x16 => SupplyAlarm,
     alarm: 0x16 | 0x26 => AlarmReport,
+    command_reply: 0x15 | 0x21 => CommandReply,
     cell_scan: 0x19 => CellScan,
     cell_alarm: 0x19 | 0xa5 => CellAlarm,
     gps_cells: 0x1e => GpsCells,
@@ -205,14 +215,29 @@ messages! {
     altitude_alarm: 0x32 => AltitudeAlarm,
     az735_report: 0x32 | 0x33 => Az735Report,
     x1_location: 0x34 => X1Location,
+    photo_info: 0x35 => PhotoInfo,
     card_location: 0x36 => CardLocation,
+    item_heartbeat: 0x36 => ItemHeartbeat,
+    photo_block: 0x36 => PhotoBlock,
     item_location: 0x37 => ItemLocation,
     radio_location: 0x38 => RadioLocation,
     radio_alarm: 0x39 => RadioAlarm,
+    battery_pack: 0x40 => BatteryPack,
+    photo_part: 0x41 => PhotoPart,
     key_location: 0x61 => KeyLocation,
+    obd_text: 0x65 | 0x66 | 0x8c => ObdText,
+    modular: 0x70 => Modular,
+    file_block: 0x8d => FileBlock,
+    information: 0x94 => Information,
+    camera_alarm: 0x95 => CameraAlarm,
+    external_data: 0x9b | 0x9c => ExternalData,
     lynkworld_location: 0xa2 => LynkworldLocation,
     seeworld_status: 0xa3 => SeeworldStatus,
     time_request: 0x8a => TimeRequest,
+    bluetooth_clock: 0xb2 => BluetoothClock,
+    device_state: 0xf1 => DeviceState,
+    peripheral_state: 0xf2 => PeripheralState,
+    firmware_notice: 0xfd => FirmwareNotice,
 }
 
 /// The key of a report that has a time and no position: the number and the whole body.
@@ -428,6 +453,13 @@ impl Message {
     #[must_use]
     pub fn direction(&self) -> Direction {
         each!(self, body => body.direction())
+    }
+
+    /// The family of devices that sent it, where only one sends such a message: by this a
+    /// [`Session`](crate::Session) learns what it is talking to.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        each!(self, body => body.dialect())
     }
 
     /// What it says, as reports; none for a server's message.

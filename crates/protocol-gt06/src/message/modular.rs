@@ -245,17 +245,17 @@ fn describe(id: u16, data: &[u8]) -> String {
         (0x0001 | 0x0002, data) if data.len() == 8 => {
             format!("{}", data.try_into().map(TerminalId).unwrap_or_default())
         }
-        (0x0003, _) => super::digits(data),
+        (0x0003, _) => crate::text::digits(data),
         (0x0018, &[high, low]) => {
             format!("{:.2} V", f32::from(u16::from_be_bytes([high, low])) / 100.0)
         }
         (0x0028, &[hdop]) => format!("{:.1}", f32::from(hdop) / 10.0),
-        (0x002c, &[a, b, c, d]) => time(u32::from_be_bytes([a, b, c, d])),
+        (0x002c, &[a, b, c, d]) => crate::text::unix(u32::from_be_bytes([a, b, c, d])),
         (0x002e, &[a, b, c, d]) => format!("{} m", u32::from_be_bytes([a, b, c, d])),
         (0x0033, _) => match ModulePosition::read(data) {
             Some(ModulePosition { unix, altitude, position }) => format!(
                 "{}, {} satellites, {altitude} m, {:.6}° {:.6}°, {} km/h, {}",
-                time(unix),
+                crate::text::unix(unix),
                 position.satellites(),
                 position.latitude(),
                 position.longitude(),
@@ -265,15 +265,10 @@ fn describe(id: u16, data: &[u8]) -> String {
             None => "of another length".into(),
         },
         (0x0034, &[event, a, b, c, d, ..]) => {
-            format!("event {event:02x} at {}", time(u32::from_be_bytes([a, b, c, d])))
+            format!("event {event:02x} at {}", crate::text::unix(u32::from_be_bytes([a, b, c, d])))
         }
         _ => String::new(),
     }
-}
-
-fn time(unix: u32) -> String {
-    crate::field::DateTime::from_unix(unix.into())
-        .map_or_else(|| format!("no time ({unix})"), |time| format!("{time}"))
 }
 
 #[cfg(test)]

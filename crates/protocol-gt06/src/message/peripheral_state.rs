@@ -77,7 +77,7 @@ impl Body for PeripheralState {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let unix = r.u32("time")?;
-        r.note(|| super::unix_text(unix));
+        r.note(|| crate::text::unix(unix));
         let mut items = Vec::new();
         while let Some((id, escaped, len)) = PeripheralItem::size(r.peek()) {
             let _: u16 = r.u16("item id")?;
@@ -161,7 +161,7 @@ impl PeripheralItem {
                 push(number("gt06.peripheral_event_data", data.into()));
                 push(number("gt06.peripheral_detail_kind", kind.into()));
                 if !detail.is_empty() {
-                    push(Signal::named("gt06.peripheral_detail").text(crate::parse::hex(detail)));
+                    push(Signal::named("gt06.peripheral_detail").text(crate::text::hex(detail)));
                 }
             }
             // The battery of the vehicle, or a pack: not the device's own.
@@ -178,7 +178,7 @@ impl PeripheralItem {
                 push(number("gt06.external_battery_cycles", u16::from_be_bytes([c1, c0])));
                 if unknown.iter().any(|byte| *byte != 0) {
                     push(
-                        Signal::named("gt06.external_battery_raw").text(crate::parse::hex(unknown)),
+                        Signal::named("gt06.external_battery_raw").text(crate::text::hex(unknown)),
                     );
                 }
             }

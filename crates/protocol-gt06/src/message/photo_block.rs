@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_length_that_does_not_fit_makes_it_something_else() {
-        let body = [0, 0, 0, 77, 0, 0, 0, 0, 0, 3, 1, 2];
+        let body = [0, 0, 0, 77, 0, 0, 0, 9, 0, 3, 1, 2];
         let read = read_body(Start::Short, 0x36, &body).unwrap();
         assert!(matches!(read, Message::Unknown(_)), "{read:?}");
     }

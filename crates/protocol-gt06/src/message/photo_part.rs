@@ -77,7 +77,7 @@ impl Body for PhotoPart {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let serial_number = r.array("serial number")?;
         let unix = r.u32("time")?;
-        r.note(|| super::unix_text(unix));
+        r.note(|| crate::text::unix(unix));
         Ok(Self {
             serial_number,
             unix,
@@ -135,7 +135,7 @@ impl Body for PhotoPart {
         }
         report.media = Some(media.into());
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
-        let hex = |name, bytes| Signal::named(name).text(crate::parse::hex(bytes));
+        let hex = |name, bytes| Signal::named(name).text(crate::text::hex(bytes));
         report.signals.extend([
             number("gt06.media_part", self.part.into(), None),
             number("gt06.media_total", self.total.into(), None),

@@ -25,7 +25,7 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
+use crate::{DecodeError, Dialect};
 use crate::field::{Gps, Status, TerminalInfo, battery, terminal};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -128,6 +128,10 @@ impl Body for SeeworldStatus {
 
     fn answer(&self) -> Answer {
         if self.language == 0 { Answer::Silent } else { Answer::WhenDelivered }
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Seeworld)
     }
 
     #[cfg(feature = "telemetry")]

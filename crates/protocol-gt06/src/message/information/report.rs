@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 
+use bytes::{BufMut, BytesMut};
 use telemetry::{
-    Event, EventKind, IgnitionSource, Kind, Report, Signal, SignalState, Voltage,
+    Event, EventKind, Kind, Report, Signal, SignalState, Voltage,
 };
 
 use super::{Card, Information, InformationContent, SatelliteReport, state_name};
@@ -23,11 +24,9 @@ pub(super) fn normalize(
     let sub = information.sub.unwrap_or_default();
     let mut report = match time {
         Some(time) => {
-            let mut key = [0x94; 8];
-            if let [_, key_sub, rest @ ..] = &mut key {
-                *key_sub = sub;
-                rest.copy_from_slice(&time.bytes());
-            }
+            let mut key = BytesMut::with_capacity(8);
+            key.put_slice(&[0x94, sub]);
+            time.encode(&mut key);
             cx.timed(Kind::Status, time, &key, 0)
         }
         None => cx.untimed(Kind::Status, 0),
@@ -52,7 +51,7 @@ pub(super) fn normalize(
             let identity = report.identity_mut();
             identity.imei = Some(alloc::format!("{imei}").into());
             identity.imsi = Some(alloc::format!("{imsi}").into());
-            identity.iccid = Some(crate::message::digits(iccid).into());
+            identity.iccid = Some(crate::text::digits(iccid).into());
         }
         C::Generation(generation) => report.signals.push(match generation {
             0 => Signal::named("gt06.network_generation").text("2G"),
@@ -70,7 +69,7 @@ pub(super) fn normalize(
                 signal
             };
             report.signals.extend([
-                by_tag(Signal::named("gt06.tag_id").text(crate::parse::hex(id))),
+                by_tag(Signal::named("gt06.tag_id").text(crate::text::hex(id))),
                 by_tag(number("gt06.tag_battery", f64::from(*millivolts) / 1_000.0, Some("V"))),
                 by_tag(number(
                     "gt06.tag_temperature",
@@ -85,8 +84,8 @@ pub(super) fn normalize(
                     let text_ascii = crate::answer::ascii(text);
                     (text_ascii.trim_start_matches("RFID:").into(), text)
                 }
-                Card::Framed { id, .. } => (crate::parse::hex(id).into(), id),
-                Card::Raw(raw) => (crate::parse::hex(raw).into(), raw),
+                Card::Framed { id, .. } => (crate::text::hex(id).into(), id),
+                Card::Raw(raw) => (crate::text::hex(raw).into(), raw),
             };
             if let Card::Text(_) = card {
                 report.text = Some(crate::answer::ascii(raw).into());
@@ -324,6 +323,5 @@ mod tests {
         let r = report(raw);
         assert_eq!(signal(&r, "gt06.information_sub").unwrap(), "238");
         assert_eq!(signal(&r, "gt06.information_raw").unwrap(), "01ab");
-        assert_eq!(r.io.ignition_source, None::<IgnitionSource>);
     }
 }

@@ -102,7 +102,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         (0x0000, &[kind]) => report.signals.push(one("gt06.transfer_type", kind)),
         (0x0001, data) if data.len() == 8 => report.identity_mut().imei = digits(data),
         (0x0002, data) if data.len() == 8 => report.identity_mut().imsi = digits(data),
-        (0x0003, _) => report.identity_mut().iccid = Some(crate::message::digits(data).into()),
+        (0x0003, _) => report.identity_mut().iccid = Some(crate::text::digits(data).into()),
         (0x0009, &[used]) => match &mut report.fix {
             Some(fix) => fix.satellites = Some(used),
             None => report.signals.push(one("gt06.satellites_used", used)),

@@ -1,0 +1,42 @@
+//! Bytes as people read them.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::field::DateTime;
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use core::fmt::Write as _;
+    let mut hex = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _infallible = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// Digits, two in a byte; a half byte F in the end is none.
+pub(crate) fn digits(bytes: &[u8]) -> String {
+    let mut digits = hex(bytes);
+    digits.truncate(digits.trim_end_matches('f').len());
+    digits
+}
+
+/// Seconds since 1970 as a date and time.
+pub(crate) fn unix(seconds: u32) -> String {
+    DateTime::from_unix(seconds.into())
+        .map_or_else(|| format!("no time ({seconds})"), |time| format!("{time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_lose_their_filling_only_at_the_end() {
+        assert_eq!(digits(&[0x89, 0x86, 0x1f]), "89861");
+        assert_eq!(digits(&[0xf1, 0xff]), "f1");
+        assert_eq!(digits(&[0xff]), "");
+    }
+}
