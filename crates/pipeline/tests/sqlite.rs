@@ -278,7 +278,7 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     // Durable: another run finds it.
     drop(store);
     let store = open(&folder);
-    assert_eq!(waiting(&store), [command.clone()]);
+    assert_eq!(waiting(&store), std::slice::from_ref(&command));
     assert!(store.command_sent(command.id).await.unwrap());
     assert!(waiting(&store).is_empty());
 
