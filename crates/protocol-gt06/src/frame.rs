@@ -361,6 +361,23 @@ fn announced_by(src: &[u8], start: Start, length: u16) -> Announced {
     checked_head(frame, start, length).map_or(Announced::NoStop(start, end), Announced::Whole)
 }
 
+/// Whether a whole frame with a right checksum begins there.
+fn is_valid_at(src: &[u8], at: usize) -> bool {
+    matches!(
+        src.get(at..).map(announced),
+        Some(Announced::Whole(head)) if matches!(head.checksum, Checksum::Valid)
+    )
+}
+
+/// The size of the frame at the front, by its own length.
+fn announced_size(src: &[u8]) -> Option<usize> {
+    match announced(src) {
+        Announced::Partial(_, len) | Announced::NoStop(_, len) => Some(len),
+        Announced::Whole(head) => Some(head.len()),
+        Announced::Nothing | Announced::NoLength | Announced::Implausible(_) => None,
+    }
+}
+
 /// The head of a frame with serial and checksum that is exactly these bytes, if stop bytes end it.
 #[inline]
 fn checked_head(frame: &[u8], start: Start, announced: u16) -> Option<Head> {
@@ -396,7 +413,11 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
         // A relative tells its size in ways of its own.
         match relative::find(src) {
             Some(relative::Size::Exactly(len)) => {
-                if let Some(head) = src.get(..len).and_then(bare_head) {
+                // A false start and what follows may have that size too.
+                if let Some(frame) = src.get(..len)
+                    && !starts(frame).any(|at| is_valid_at(frame, at))
+                    && let Some(head) = bare_head(frame)
+                {
                     return Found::Frame(head);
                 }
             }
@@ -458,40 +479,61 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&self, announced: Option<Head>) -> Option<Found> {
-        let lying = self.end_with_right_checksum();
-        let lying_known = lying.as_ref().map(|head| self.known(head.len()));
-        let inner = self.inner_frame();
+        let limit = self.earliest.max(self.window.len());
+        // Where the frame may end with a wrong checksum, or none.
         let hard = self.hard_end();
+        let unchecked = announced
+            .map(|head| (head.len(), self.earliest))
+            .or(hard)
+            .map(|(end, known)| (end, known.max(self.settled(end))));
+        let until = unchecked.map_or(limit, |(_, known)| known.max(limit));
+        let inner = self.inner_frame(until);
 
-        if let (Some(head), Some(known)) = (lying, lying_known)
-            && inner.is_none_or(|(_, inner_known)| known <= inner_known)
+        // By chance one in 65 536 ends of a false start has a right checksum too: a whole frame
+        // inside it is the better witness.
+        if let Some(head) = self.end_with_right_checksum()
+            && inner.is_none_or(|(at, known)| at >= head.len() || self.known(head.len()) < known)
+            && unchecked.is_none_or(|(_, known)| self.known(head.len()) <= known)
         {
             return Some(Found::Frame(head));
         }
-        let announced_known = announced.map(|_| {
-            self.pending_inner_end()
-                .map_or(self.earliest, |end| end.max(self.earliest))
-        });
-        if let Some(known) = announced_known
-            && known > self.src.len()
-            && !self.quiet
-        {
-            return Some(Found::More(known));
-        }
         if let Some((at, known)) = inner
-            && announced_known.is_none_or(|other| known <= other)
-            && hard.is_none_or(|(_, other)| known <= other)
+            && unchecked.is_none_or(|(_, other)| known <= other)
         {
             return Some(match hard {
+                _ if known > self.src.len() && !self.quiet => Found::More(known),
                 Some((end, _)) if end <= at => self.unchecked(end),
                 _ => Found::Skip(at),
             });
         }
-        if let Some(head) = announced {
-            // A bare frame may end where a checked one would, by chance.
-            return Some(self.unchecked(head.len()));
-        }
-        hard.map(|(end, _)| self.unchecked(end))
+        unchecked.map(|(end, known)| {
+            if known > self.src.len() && !self.quiet {
+                Found::More(known)
+            } else {
+                self.unchecked(end)
+            }
+        })
+    }
+
+    /// The byte of the stream at which it is known whether a frame begins before `end` that does
+    /// not end before it.
+    fn settled(&self, end: usize) -> usize {
+        starts(self.src.get(..end).unwrap_or(self.src))
+            .filter(|at| *at + 4 <= end)
+            .filter_map(|at| match announced_size(self.src.get(at..)?) {
+                Some(len) if len <= MAX_SEARCHED => Some(at + len),
+                _ => None,
+            })
+            // After a pause nothing more comes for now that could settle it.
+            .map(|known| {
+                if self.quiet {
+                    known.min(self.src.len())
+                } else {
+                    known
+                }
+            })
+            .max()
+            .unwrap_or(0)
     }
 
     /// The byte of the stream at which something that ends at `end` is known.
@@ -528,47 +570,38 @@ impl Search<'_> {
         None
     }
 
-    /// The first frame with a right checksum that begins inside the window and ends in it: where
-    /// it begins, and when that is known.
-    fn inner_frame(&self) -> Option<(usize, usize)> {
+    /// The first frame with a right checksum that begins inside the window and ends before
+    /// `until`: where it begins, and when that is known.
+    fn inner_frame(&self, until: usize) -> Option<(usize, usize)> {
         let mut first: Option<(usize, usize)> = None;
         for at in starts(self.window) {
-            let Some(Announced::Whole(head)) = self.window.get(at..).map(announced) else {
+            let Some(Announced::Whole(head)) = self.src.get(at..).map(announced) else {
                 continue;
             };
-            if !matches!(head.checksum, Checksum::Valid) {
+            let known = self.known(at + head.len());
+            if known > until || !matches!(head.checksum, Checksum::Valid) {
                 continue;
             }
-            let known = self.known(at + head.len());
-            if first.is_none_or(|(_, other)| known < other) {
-                first = Some((at, known));
+            // One that begins before it and ends behind it may be the frame of which it is part.
+            let settled = self.settled(at).max(known);
+            if first.is_none_or(|(_, other)| settled < other) {
+                first = Some((at, settled));
             }
-            if known == self.earliest {
+            if settled == self.earliest {
                 break;
             }
         }
         first
     }
 
-    /// Where a frame that begins before the announced end, behind stop bytes, would end.
-    fn pending_inner_end(&self) -> Option<usize> {
-        starts(self.window)
-            .filter(|at| *at + 4 <= self.earliest)
-            .filter(|at| self.window.get(at.saturating_sub(2)..*at) == Some(&STOP[..]))
-            .filter_map(|at| match announced(self.src.get(at..)?) {
-                Announced::Partial(_, len) | Announced::NoStop(_, len) if len <= MAX_SEARCHED => {
-                    Some(at + len)
-                }
-                Announced::Whole(head) => Some(at + head.len()),
-                _ => None,
-            })
-            .max()
-    }
-
     /// The first stop bytes that a start marker follows or, after a pause, nothing: the end, and
     /// when that is known.
     fn hard_end(&self) -> Option<(usize, usize)> {
-        let smallest = self.start.number_offset() + 1 + STOP.len();
+        let smallest = match self.start {
+            // The relatives without serial and checksum.
+            Start::Short | Start::Wide => 6,
+            Start::Long => self.start.overhead() + usize::from(MIN_LENGTH),
+        };
         self.ends().filter(|end| *end >= smallest).find_map(|end| {
             match self.src.get(end..end + 2) {
                 Some([0x78, 0x78] | [0x79, 0x79]) => Some((end, self.known(end + 2))),

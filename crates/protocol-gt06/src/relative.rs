@@ -31,7 +31,7 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
     match number {
         0x01 => one_of(&[9, 10]),
         0x08 | 0x14 | 0x15 | 0x30 if announced <= 1 => sized(0)?,
-        0x08..=0x11 => one_of(&[18, 20, 21]),
+        0x08 | 0x09 | 0x10 | 0x11 => one_of(&[18, 20, 21]),
         0x17 | 0x69 => {
             // T6, LEN stations of 7, a count of cells, MCC and MNC, that many cells of 5, and
             // perhaps one byte of alarm.
