@@ -4,6 +4,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use common::Lines;
 use listener::test_util::Shelf;
@@ -117,6 +118,7 @@ async fn one_address_gets_only_its_share() {
 async fn bytes_that_a_drain_left_unread_do_not_reset_the_last_acknowledgement() {
     let mut limits = Limits::default();
     limits.in_flight = 1;
+    limits.linger = Duration::from_millis(100);
     let shelf = Shelf::default();
     let bound = onto(shelf.clone(), limits).bind(loopback()).unwrap();
     let addr = bound.local_addr().unwrap();
@@ -136,9 +138,10 @@ async fn bytes_that_a_drain_left_unread_do_not_reset_the_last_acknowledgement() 
     shutdown.cancel();
     shelf.release();
     let mut rest = Vec::new();
-    device.read_to_end(&mut rest).await.expect("no reset");
+    device.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"stored one\n");
-    drop(device);
+    // Some systems forget what they have not read yet when a reset arrives: there was none.
     running.await.unwrap();
+    assert!(device.take_error().unwrap().is_none());
     assert_eq!(shelf.envelopes().len(), 2);
 }
