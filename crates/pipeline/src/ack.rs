@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
+
+use crate::entrance::Room;
 
 /// What became of an envelope. They are ordered: of several, the worst wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,23 +62,21 @@ struct Shared {
     worst: AtomicU8,
     tell: Option<oneshot::Sender<Outcome>>,
     /// The envelope's room in the queue: given back with the verdict.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Room>,
 }
 
 impl Ack {
-    /// An acknowledgement, and where its verdict will be heard.
-    pub(crate) fn new(room: Option<OwnedSemaphorePermit>) -> (Self, oneshot::Receiver<Outcome>) {
-        let (tell, heard) = oneshot::channel();
-        let shared = Arc::new(Shared {
+    /// An acknowledgement that is told to `tell`.
+    pub(crate) fn new(tell: oneshot::Sender<Outcome>, room: Option<Room>) -> Self {
+        let shared = Shared {
             worst: AtomicU8::new(Outcome::Delivered as u8),
             tell: Some(tell),
             _room: room,
-        });
-        let ack = Self {
-            shared,
-            settled: false,
         };
-        (ack, heard)
+        Self {
+            shared: Arc::new(shared),
+            settled: false,
+        }
     }
 
     /// Gives this share's verdict.
@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_worst_share_wins_and_nothing_is_said_before_the_last() {
-        let (ack, mut heard) = Ack::new(None);
+        let (tell, mut heard) = oneshot::channel();
+        let ack = Ack::new(tell, None);
         let (second, third) = (ack.clone(), ack.clone());
         ack.settle(Outcome::Delivered);
         second.settle(Outcome::Failed);
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_silent_drop_is_lost() {
-        let (ack, mut heard) = Ack::new(None);
+        let (tell, mut heard) = oneshot::channel();
+        let ack = Ack::new(tell, None);
         let forgotten = ack.clone();
         ack.settle(Outcome::Delivered);
         drop(forgotten);

@@ -73,6 +73,7 @@
 
 mod ack;
 mod batch;
+mod entrance;
 mod error;
 mod health;
 mod lane;

@@ -24,13 +24,15 @@ struct State {
     transient: u32,
     /// Frames that no batch may hold, unless as quarantined.
     poison: Vec<u64>,
-    /// Whether batches wait.
+    /// Whether batches wait to become durable.
     closed: bool,
+    /// Whether batches wait to begin, and how many have come so far.
+    begin_closed: bool,
+    begun: u32,
     /// Frames in the order in which they became durable, with what was stored.
     durable: Vec<(u64, &'static str)>,
     /// The `late` marks of the reports, in the same order.
     late: Vec<Option<bool>>,
-    batches: Vec<usize>,
     devices: HashMap<DeviceKey, (Slot, Vec<u8>)>,
     finished: Option<(u64, bool)>,
 }
@@ -43,6 +45,17 @@ impl Control {
         let done = change(&mut self.0.0.lock().unwrap());
         self.0.1.notify_all();
         done
+    }
+
+    /// Blocks until the state is as wanted.
+    fn wait(&self, wanted: impl Fn(&State) -> bool) {
+        let state = self.0.0.lock().unwrap();
+        let (_state, waited) = self
+            .0
+            .1
+            .wait_timeout_while(state, LONG, |state| !wanted(state))
+            .unwrap();
+        assert!(!waited.timed_out());
     }
 
     fn sink(&self) -> Fake {
@@ -78,6 +91,8 @@ impl Sink for Fake {
 
     fn begin(&mut self, batch: Batch) -> Result<(), SinkError> {
         assert!(self.under_way.is_none(), "one batch at a time");
+        self.control.set(|state| state.begun += 1);
+        self.control.wait(|state| !state.begin_closed);
         self.under_way = Some(batch);
         Ok(())
     }
@@ -110,8 +125,8 @@ impl Sink for Fake {
         {
             return Err(SinkError::permanent("poison, says the test"));
         }
-        state.batches.push(frames.len());
         state.durable.extend(frames);
+        changed.notify_all();
         state
             .late
             .extend(batch.reports.iter().map(|report| report.late));
@@ -176,6 +191,24 @@ async fn frames_are_stored_in_the_order_of_the_calls_even_through_a_full_queue()
     }
     let durable = control.set(|state| state.durable.clone());
     assert!(durable.iter().map(|(n, _)| *n).eq(1..=50), "{durable:?}");
+}
+
+#[tokio::test]
+async fn frames_that_wait_enter_in_order_though_nobody_polls() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let mut options = options();
+    options.queue_frames = 3;
+    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let handle = pipeline.handle();
+    let verdicts: Vec<_> = (1..=9)
+        .map(|n| handle.submit(located(&key(1), n, 0)))
+        .collect();
+    control.set(|state| state.closed = false);
+    control.wait(|state| state.durable.len() == 9);
+    let durable = control.set(|state| state.durable.clone());
+    assert!(durable.iter().map(|(n, _)| *n).eq(1..=9), "{durable:?}");
+    drop(verdicts);
 }
 
 #[tokio::test]
@@ -248,15 +281,19 @@ async fn a_repeat_of_a_frame_under_way_shares_its_fate() {
 #[tokio::test]
 async fn a_batch_prepared_on_one_that_fails_is_prepared_again() {
     let control = Control::default();
-    control.set(|state| state.closed = true);
+    control.set(|state| {
+        state.poison = vec![1];
+        state.begin_closed = true;
+    });
     let mut options = options();
     options.batch.frames = 100;
     let pipeline = Pipeline::start(control.sink(), &options).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
-    // The first batch is frame 1 alone and waits in the sink. The second is large enough to be
-    // prepared meanwhile, and repeats frame 1 in its middle.
+    // The first batch is frame 1 alone. While it is about to be written the rest comes, enough to
+    // be prepared meanwhile, with a repeat of frame 1 in its middle.
     let first = Box::pin(handle.submit(located(&device, 1, 1_000)));
+    control.wait(|state| state.begun == 1);
     let rest: Vec<_> = (2..=100)
         .map(|n| {
             let time = if n == 50 {
@@ -267,10 +304,7 @@ async fn a_batch_prepared_on_one_that_fails_is_prepared_again() {
             Box::pin(handle.submit(located(&device, n, time)))
         })
         .collect();
-    control.set(|state| {
-        state.poison = vec![1];
-        state.closed = false;
-    });
+    control.set(|state| state.begin_closed = false);
     assert_eq!(first.await, Outcome::Delivered);
     for verdict in rest {
         assert_eq!(verdict.await, Outcome::Delivered);
@@ -378,8 +412,21 @@ async fn a_sink_that_panics_loses_its_frames_and_says_so() {
             Ok(())
         }
     }
-    let pipeline = Pipeline::start(Panics, &options()).unwrap();
-    let verdict = pipeline.handle().submit(located(&key(1), 1, 0)).await;
-    assert_eq!(verdict, Outcome::Lost);
+    let mut options = options();
+    options.queue_frames = 3;
+    let pipeline = Pipeline::start(Panics, &options).unwrap();
+    let handle = pipeline.handle();
+    // Many wait in the line; each hears that its frame is not stored.
+    let verdicts: Vec<_> = (1..=20_000)
+        .map(|n| handle.submit(located(&key(1), n, 0)))
+        .collect();
+    let mut worst = Vec::new();
+    for verdict in verdicts {
+        worst.push(verdict.await);
+    }
+    assert!(worst.iter().all(|outcome| !outcome.is_durable()));
+    assert_eq!(worst.first(), Some(&Outcome::Lost));
+    assert_eq!(handle.submit(located(&key(1), 0, 0)).await, Outcome::Failed);
+    assert!(matches!(handle.health(), Health::Stalled(_)));
     assert!(!pipeline.drain(LONG).await.clean);
 }
