@@ -1,5 +1,6 @@
 //! A headless chromium, spoken to by its DevTools protocol.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(unreachable_pub, reason = "a module of a test has no outside")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;

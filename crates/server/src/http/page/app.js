@@ -47,7 +47,7 @@ let detailSheet = null;
 // ---- drawing ----
 
 const shown = (vehicle) =>
-  (filter === null || vehicle.state === filter) && (sought === "" || vehicle.id.toLowerCase().includes(sought));
+  (filter === null || vehicle.motion === filter || vehicle.state === filter) && (sought === "" || vehicle.id.toLowerCase().includes(sought));
 
 function redraw() {
   dirty = true;

@@ -3,7 +3,8 @@
 
 import { clamp, distance, project, turn } from "./geo.js";
 
-/** The states, the most urgent first; a vehicle is in exactly one. */
+/** What a vehicle can be shown as, the most urgent first. An alarm comes on top of the others: a
+    vehicle in alarm is still moving, or parked, and counts there too. */
 export const STATES = [
   { key: "alarm", name: "Alarm" },
   { key: "moving", name: "Moving" },
@@ -15,7 +16,7 @@ export const STATES = [
 
 const MOVING_KMH = 2;
 const OFFLINE_MS = 10 * 60 * 1000;
-const ALARM_MS = 5 * 60 * 1000;
+const ALARM_MS = 2 * 60 * 1000;
 const TRAIL_POINTS = 60;
 const MAX_SEGMENTS = 40000;
 // Two fixes further apart than this say nothing about the road between them.
@@ -78,12 +79,12 @@ export function readFix(item) {
   };
 }
 
-/** The one state that matters most. */
-export function stateOf(vehicle, now) {
-  const recent = vehicle.events.some(
-    (event) => isAlarm(event) && event.time !== null && now - event.time < ALARM_MS,
-  );
-  if (recent) return "alarm";
+/** Whether something happened lately that wants somebody's attention. */
+export const alarmed = (vehicle, now) =>
+  vehicle.events.some((event) => isAlarm(event) && event.time !== null && now - event.time < ALARM_MS);
+
+/** What a vehicle does, apart from alarms. */
+export function motionOf(vehicle, now) {
   if (vehicle.connected === false) return "offline";
   if (vehicle.lastSeen !== null && now - vehicle.lastSeen > OFFLINE_MS) return "offline";
   if (!vehicle.fix) return "nofix";
@@ -93,6 +94,8 @@ export function stateOf(vehicle, now) {
 }
 
 class Vehicle {
+  /** What it does, and what it is shown as: the same, but for an alarm. */
+  motion = "nofix";
   state = "nofix";
   fix = null;
   events = [];
@@ -194,8 +197,10 @@ export class Fleet {
   classify(serverNow) {
     this.counts = new Map(STATES.map(({ key }) => [key, 0]));
     for (const vehicle of this.vehicles.values()) {
-      vehicle.state = stateOf(vehicle, serverNow);
-      this.counts.set(vehicle.state, this.counts.get(vehicle.state) + 1);
+      vehicle.motion = motionOf(vehicle, serverNow);
+      vehicle.state = alarmed(vehicle, serverNow) ? "alarm" : vehicle.motion;
+      this.counts.set(vehicle.motion, this.counts.get(vehicle.motion) + 1);
+      if (vehicle.state === "alarm") this.counts.set("alarm", this.counts.get("alarm") + 1);
     }
   }
 

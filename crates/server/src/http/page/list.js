@@ -139,7 +139,7 @@ export class List {
 
   #fill({ row, name, note, value }, index) {
     const vehicle = this.#shown[index];
-    const moving = vehicle.state === "moving" || vehicle.state === "alarm";
+    const moving = vehicle.motion === "moving";
     row.style.transform = `translateY(${index * ROW}px)`;
     row.id = `row-${index}`;
     row.dataset.index = String(index);

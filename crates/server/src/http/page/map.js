@@ -34,7 +34,7 @@ function mark(ink, vehicle, r) {
 
 /** Whether a vehicle is drawn as an arrow. */
 export const pointed = (vehicle) =>
-  vehicle.state === "moving" || (vehicle.state === "alarm" && (vehicle.fix?.speed ?? 0) >= 2);
+  vehicle.state === "moving" || (vehicle.state === "alarm" && vehicle.motion === "moving");
 
 export class MapView {
   #canvas;
