@@ -39,9 +39,26 @@
 //! | number | message | decode | encode | reply | dialects |
 //! |---|---|---|---|---|---|
 //! | 01 | login | yes | yes | at once | all; L 0D, 0F, 11 |
-//! | 12, 22 | location | yes | yes | by policy, when stored | concox, benway, wetrust, s5, vxt01, seeworld, nt11, qh302r |
+//! | 10 | position without cell | yes | yes | by policy, when stored | concox |
+//! | 11 | cell alone, or position with wide cell | yes | yes | by policy, when stored | concox |
+//! | 12, 22, 2D, 31, A0 | location | yes | yes | by policy, when stored | concox, benway, wetrust, gt06e, s5, vxt01, seeworld, qh302r, sl4x (31), vl103 (A0) |
+//! | 22 (L 3C), 25 | location with status and driver | yes | yes | by policy, when stored | nt11 to nt46, xt40, x25 |
 //! | 13, 23 | heartbeat | yes | yes | at once | concox, gt03, r11, lynkworld, seeworld, obd6, space10x, gk310 |
 //! | 16, 26 | alarm | yes | yes | when stored, unless LNG is 0 | concox, jimi, lynkworld, seeworld, trx16i, vxt01 |
+//! | 19, A5 | alarm with a cell alone | yes | yes | when stored, unless LNG is 0 | concox, jimi 4g |
+//! | 19 (L ≥ 17) | several cells | yes | yes | when stored | space10x |
+//! | 1E | position with seven cells | yes | yes | by policy, when stored | ji09 |
+//! | 27, A3, A4 | alarm with fence | yes | yes | when stored, unless LNG is 0 | jimi, gk310, ll301 |
+//! | A3 (L 0C, 18) | status | yes | yes | when stored, unless LNG is 0 | seeworld |
+//! | 32 (L 2C, 2F) | location with supply | yes | yes | by policy, when stored | j16 |
+//! | 32 (L 27, 29) | alarm with altitude | yes | yes | when stored, unless LNG is 0 | sl4x |
+//! | 32, 33 (`79 79`) | position, alarm in blocks | yes | yes | when stored | az735 |
+//! | 34 (L ≥ 38) | location with ports | yes | yes | by policy, when stored | x1 |
+//! | 36 (L 35) | location with card | yes | yes | by policy, when stored | trx16i |
+//! | 37, 38 | location with items | yes | yes | by policy, when stored | jm-vg01u, vl106 |
+//! | 39 | alarm with items | yes | yes | when stored, unless LNG is 0 | jimi 4g |
+//! | 61 | location with key | yes | yes | by policy, when stored | dt16e |
+//! | A2 (L 40) | location with status | yes | yes | by policy; its alarms when stored | lynkworld |
 //! | 8A | time request | yes | yes | the time, at once | all |
 //! | 80 | command (server) | yes | yes | none | all |
 //! | 8A, 17, 97, NN without body | answers of a server | yes | yes | none | all |

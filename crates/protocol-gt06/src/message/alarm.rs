@@ -285,8 +285,10 @@ mod tests {
         assert_eq!(r.power.battery_charge.unwrap().value(), 62.0);
         assert_eq!(r.network.signal.unwrap().value(), 6.0);
         // What is known about the device counts more.
-        let mut profile = crate::Profile::default();
-        profile.dialect = Some(Dialect::Concox);
+        let profile = crate::Profile {
+            dialect: Some(Dialect::Concox),
+            ..crate::Profile::default()
+        };
         let r = reports_as(&profile, read_alarm(0x16, &seeworld)).remove(0);
         assert_eq!(r.events.first().unwrap().kind, EventKind::HarshAcceleration);
     }

@@ -621,8 +621,10 @@ mod tests {
         let reserved = report(read(0x12, &[GPS, CELL, "0c00"]));
         assert_eq!(signal(&reserved, "gt06.reserved_word").unwrap(), "3072");
         // By the profile even a 1 is an input.
-        let mut profile = crate::Profile::default();
-        profile.dialect = Some(Dialect::Benway);
+        let profile = crate::Profile {
+            dialect: Some(Dialect::Benway),
+            ..crate::Profile::default()
+        };
         let benway = reports_as(&profile, read(0x12, &[GPS, CELL, "0001"])).remove(0);
         assert_eq!(signal(&benway, "gt06.adc").unwrap(), "0.1");
         let cold = reports_as(&profile, read(0x12, &[GPS, CELL, "1205"])).remove(0);
