@@ -7,12 +7,14 @@ mod datetime;
 mod gps;
 mod items;
 mod neighbour;
+mod plmn;
 mod radio_cell;
 mod reading;
 mod status;
 mod terminal_id;
 mod terminal_info;
 mod trailer;
+mod wifi;
 
 pub use alarm::{Alarm, alarm_meaning};
 pub use cell::{Cell, CellForm};
@@ -23,15 +25,18 @@ pub use gps::{Gps, Position};
 pub(crate) use items::note_raw_item;
 pub use items::{Item, Items};
 pub use neighbour::{Neighbour, NeighbourForm, dbm};
+pub use plmn::Plmn;
 pub use radio_cell::RadioCell;
 pub use status::Status;
 pub use terminal_id::TerminalId;
 pub use terminal_info::TerminalInfo;
 pub use trailer::{Trailer, upload_mode_name};
+pub use wifi::Station;
 
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::volts;
 pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
 pub(crate) use status::{battery, signal};
+pub(crate) use wifi::encode_counted;
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};

@@ -1,0 +1,231 @@
+//! 0x2C, 0xA2 and 0x33 (under `78 78`), cells and WiFi stations.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 6 | time | [`DateTime`] |
+//! | 6 | 3, 4 | network | [`Plmn`] |
+//! | 9 | 7 × 6 | cells | [`Neighbour`], the first is the serving one; 0xA2: 7 × 13; 0x33: 6 × 7 |
+//! | 51 | 1 | timing advance | |
+//! | 52 | 1 | count | N |
+//! | 53 | N × 7 | stations | [`Station`]; in 0x2C some with a length and a name behind each |
+//!
+//! Concox manuals for 0x2C, Jimi and GK310 manuals for 0xA2, both in UTC; 0x33 seen on SL4X, its
+//! reading is not confirmed by a manual. 0xA2, L 40, is a
+//! [`LynkworldLocation`](super::LynkworldLocation).
+
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn, Station, encode_counted};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// Cells and WiFi stations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellsWifi {
+    /// 0x2C, 0x33 or 0xA2.
+    pub number: u8,
+    /// When.
+    pub time: DateTime,
+    /// The network of all cells.
+    pub network: Plmn,
+    /// The slots, empty ones too.
+    pub cells: Vec<Neighbour>,
+    /// Timing advance.
+    pub timing_advance: u8,
+    /// The stations, empty slots too; no more than 255 can be written.
+    pub stations: Vec<Station>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for CellsWifi {
+    const NAME: &'static str = "cells_wifi";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let time = DateTime::decode(r)?;
+        let network = Plmn::decode(r)?;
+        let (slots, form) = match cx.number() {
+            0xa2 => (7, NeighbourForm::C13),
+            0x33 => (6, NeighbourForm::C7),
+            _ => (7, NeighbourForm::C6),
+        };
+        let cells = (0..slots)
+            .map(|_| Neighbour::decode(r, form))
+            .collect::<Result<_, _>>()?;
+        let timing_advance = r.u8("timing advance")?;
+        let count = r.u8("wifi count")?;
+        let has_names = cx.number() == 0x2c && has_names(r.peek(), count);
+        let stations = (0..count)
+            .map(|_| {
+                if has_names {
+                    Station::decode_named(r)
+                } else {
+                    Station::decode(r)
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            number: cx.number(),
+            time,
+            network,
+            cells,
+            timing_advance,
+            stations,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.time.encode(out);
+        self.network.encode(out);
+        for cell in &self.cells {
+            cell.encode(out);
+        }
+        out.put_u8(self.timing_advance);
+        encode_counted(&self.stations, out, Station::encode);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = super::whole_key(self);
+        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
+        self.network.normalize(&self.cells, &mut report);
+        for station in &self.stations {
+            station.normalize(&mut report);
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+/// Whether each station has a name behind it. Stations without fill the body exactly. Else there
+/// are names if they fill it exactly and are text; what fits neither has no names, and a tail.
+fn has_names(stations: &[u8], count: u8) -> bool {
+    if stations.len() == usize::from(count) * Station::LEN {
+        return false;
+    }
+    let mut rest = stations;
+    for _ in 0..count {
+        let Some((len, behind)) = rest.get(Station::LEN..).and_then(<[u8]>::split_first) else {
+            return false;
+        };
+        let Some((name, behind)) = behind.split_at_checked((*len).into()) else {
+            return false;
+        };
+        if core::str::from_utf8(name).is_err() {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{read_body, read_parts};
+    use crate::{Message, Start};
+
+    const TIME: &str = "0f0c1d023305";
+    const STATIONS: &str = "02 02005e100001 32 02005e100002 46";
+
+    fn read(number: u8, parts: &[&str]) -> CellsWifi {
+        match read_parts(Start::Short, number, parts) {
+            Message::CellsWifi(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_number_tells_the_size_and_number_of_the_cells() {
+        for (number, slots, cell) in [
+            (0x2c, 7, "287d 001f71 50"),
+            (0xa2, 7, "0000287d 0000000000001f71 50"),
+            (0x33, 6, "287d 00001f71 50"),
+        ] {
+            for network in ["01cc 00", "81cc 0007"] {
+                let read = read(
+                    number,
+                    &[TIME, network, &cell.repeat(slots), "ff", STATIONS],
+                );
+                assert_eq!(
+                    (read.cells.len(), read.stations.len()),
+                    (slots, 2),
+                    "{number:02x}"
+                );
+                assert_eq!(read.cells.last().unwrap().cell_id, 8_049);
+                assert!(read.stations.iter().all(|station| station.ssid.is_none()));
+                assert_eq!(read.tail.len(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_where_they_fill_the_body() {
+        let cells = "287d 001f71 50".repeat(7);
+        let named = "02 02005e100001 32 03 636166 02005e100002 46 00";
+        let read_names = read(0x2c, &[TIME, "01cc 00", &cells, "ff", named]);
+        let names: Vec<_> = read_names
+            .stations
+            .iter()
+            .map(|s| s.ssid.clone().unwrap())
+            .collect();
+        assert_eq!(names, [&b"caf"[..], b""]);
+        // Two bytes more that are no names are a tail.
+        let with_tail = read(0x2c, &[TIME, "01cc 00", &cells, "ff", STATIONS, "0002"]);
+        assert_eq!((with_tail.stations.len(), with_tail.tail.len()), (2, 2));
+        assert!(
+            with_tail
+                .stations
+                .iter()
+                .all(|station| station.ssid.is_none())
+        );
+    }
+
+    #[test]
+    fn a_count_beyond_the_body_is_an_error() {
+        let cells = "287d 001f71 50".repeat(7);
+        let body = crate::message::testing::body(&[TIME, "01cc 00", &cells, "ff", "03", "00"]);
+        let error = read_body(Start::Short, 0x2c, &body).unwrap_err();
+        assert_eq!((error.field(), error.offset()), ("mac", 57));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn stations_and_cells_reach_the_report_and_empty_slots_do_not() {
+        let cells = "0000287d 0000000000001f71 50".repeat(7);
+        let stations = "03 02005e100001 32 000000000000 00 02005e100002 46";
+        let report =
+            crate::message::testing::report(read(0xa2, &[TIME, "01cc 00", &cells, "ff", stations]));
+        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(report.network.cells().count(), 7);
+        let heard: Vec<_> = report
+            .network
+            .wifi()
+            .iter()
+            .map(|station| (std::format!("{}", station.mac), station.signal_dbm))
+            .collect();
+        assert_eq!(
+            heard,
+            [
+                ("02:00:5e:10:00:01".into(), Some(-50)),
+                ("02:00:5e:10:00:02".into(), Some(-70))
+            ]
+        );
+        assert_eq!(report.zone, Some(telemetry::Zone::Utc));
+    }
+}

@@ -1,0 +1,184 @@
+//! 0x24 (L 31) and 0x34 (L 37), as many cells as there are.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 6 | time | [`DateTime`] |
+//! | 6 | 1 | timing advance | |
+//! | 7 | 3, 4 | network | [`Plmn`]; 0x34: always 4 |
+//! | 10 | 1 | count | N; not in 0x34 |
+//! | 11 | N × 6 | cells | [`Neighbour`], the first is the serving one; 0x34: N × 7 |
+//! | | | padding | zeros in 0x24 |
+//!
+//! 0x24 seen on WanWay S20, 0x34 on SL4X (its reading is not confirmed by a manual: N is as far as
+//! the body goes). Both numbers mean other things too: this one is told by its length, with a
+//! country code behind the byte behind the time.
+
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn, encode_counted, is_mcc, is_time};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+
+/// Cells, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedCells {
+    /// 0x24 or 0x34.
+    pub number: u8,
+    /// When.
+    pub time: DateTime,
+    /// Timing advance.
+    pub timing_advance: u8,
+    /// The network of all cells; 0x34 writes its MNC in two bytes whatever its MCC says.
+    pub network: Plmn,
+    /// The cells.
+    pub cells: Vec<Neighbour>,
+    /// Padding, and bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+const LEN_24: usize = 0x31 - 5;
+
+impl Body for CountedCells {
+    const NAME: &'static str = "counted_cells";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short()
+            && match cx.number() {
+                // A list of seven cells has 51 bytes and more.
+                0x24 => cx.body.len() == LEN_24 && (is_mcc(cx.body, 7) || !is_mcc(cx.body, 6)),
+                // An X1's alarm bits would have to look like a time, and its time like a country.
+                _ => is_time(cx.body, 0) && is_mcc(cx.body, 7),
+            }
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let time = DateTime::decode(r)?;
+        let timing_advance = r.u8("timing advance")?;
+        let (network, cells) = if cx.number() == 0x24 {
+            let network = Plmn::decode(r)?;
+            let count = r.u8("cell count")?;
+            let cells = (0..count)
+                .map(|_| Neighbour::decode(r, NeighbourForm::C6))
+                .collect::<Result<_, _>>()?;
+            (network, cells)
+        } else {
+            let network = Plmn {
+                raw_mcc: r.u16("mcc")?,
+                mnc: r.u16("mnc")?,
+            };
+            let form = NeighbourForm::C7;
+            let cells = (0..r.remaining() / form.size())
+                .map(|_| Neighbour::decode(r, form))
+                .collect::<Result<_, _>>()?;
+            (network, cells)
+        };
+        Ok(Self {
+            number: cx.number(),
+            time,
+            timing_advance,
+            network,
+            cells,
+            tail: r.take_rest("padding"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.time.encode(out);
+        out.put_u8(self.timing_advance);
+        if self.number == 0x24 {
+            self.network.encode(out);
+            encode_counted(&self.cells, out, Neighbour::encode);
+        } else {
+            out.put_u16(self.network.raw_mcc);
+            out.put_u16(self.network.mnc);
+            for cell in &self.cells {
+                cell.encode(out);
+            }
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = super::whole_key(self);
+        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
+        self.network.normalize(&self.cells, &mut report);
+        if self.tail.iter().any(|byte| *byte != 0) {
+            cx.note_tail(&mut report, &self.tail);
+        }
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{body, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const TIME: &str = "0f0c1d023305";
+
+    fn read(number: u8, parts: &[&str]) -> CountedCells {
+        match read_parts(Start::Short, number, parts) {
+            Message::CountedCells(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_count_says_how_many_of_the_slots_are_cells() {
+        let padding = "00".repeat(21);
+        let two = "02 287d 001f71 50  287d 001f72 5a";
+        let read = read(0x24, &[TIME, "00", "01cc 00", two, &padding]);
+        assert_eq!((read.cells.len(), read.tail.len()), (2, 21));
+        // The same number with other lengths is a list of seven.
+        let cells = "287d 001f71 50".repeat(7);
+        let list = read_parts(Start::Short, 0x24, &[TIME, "01cc 00", &cells, "ff 0002"]);
+        assert!(matches!(list, Message::CellList(_)), "{list:?}");
+    }
+
+    #[test]
+    fn a_count_beyond_the_body_is_an_error() {
+        let bytes = body(&[TIME, "00", "01cc 00", "09", &"00".repeat(33)]);
+        let error = read_body(Start::Short, 0x24, &bytes).unwrap_err();
+        assert_eq!(error.field(), "cell id");
+    }
+
+    #[test]
+    fn without_a_count_the_cells_go_as_far_as_the_body() {
+        let cells = "287d 00001f71 50".repeat(5);
+        let read = read(0x34, &[TIME, "05", "01cc 0007", &cells, "aabbccdd"]);
+        assert_eq!(
+            (read.cells.len(), read.network.mnc, read.tail.len()),
+            (5, 7, 4)
+        );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn padding_is_not_shown_and_other_bytes_are() {
+        use crate::message::testing::{report, signal};
+        let one = "01 287d 001f71 50";
+        let zeros = report(read(0x24, &[TIME, "00", "01cc 00", one, &"00".repeat(27)]));
+        assert_eq!(zeros.network.cells().count(), 1);
+        assert_eq!(signal(&zeros, "gt06.tail"), None);
+        let other = report(read(
+            0x34,
+            &[TIME, "05", "01cc 0007", "287d 00001f71 50", "aa"],
+        ));
+        assert_eq!(signal(&other, "gt06.tail").unwrap(), "aa");
+    }
+}
