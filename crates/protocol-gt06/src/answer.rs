@@ -72,8 +72,10 @@ pub struct Answer<'a> {
     pub imsi: Option<&'a str>,
     /// Number of the modem.
     pub imei: Option<&'a str>,
-    /// Firmware, with its date of build where the text has one.
+    /// Firmware.
     pub firmware: Option<&'a str>,
+    /// When the firmware was built, as the text says it.
+    pub firmware_build: Option<&'a str>,
 }
 
 impl<'a> Answer<'a> {
@@ -110,6 +112,7 @@ impl<'a> Answer<'a> {
             imsi: numbered(text, "imsi", 14..=16),
             imei: numbered(text, "imei", 14..=16),
             firmware: firmware(text),
+            firmware_build: build(text),
         }
     }
 }
@@ -244,7 +247,7 @@ fn numbered<'a>(
 }
 
 /// `[VERSION]name[BUILD]date`, or `VERSION:name`.
-pub(crate) fn firmware(text: &str) -> Option<&str> {
+fn firmware(text: &str) -> Option<&str> {
     let name = match labelled(text, "[version]") {
         Some(behind) => behind.split(['[', '\r', '\n']).next()?,
         None => labelled(text, "version:")?
@@ -256,7 +259,7 @@ pub(crate) fn firmware(text: &str) -> Option<&str> {
 }
 
 /// The date of build behind `[BUILD]`.
-pub(crate) fn build(text: &str) -> Option<&str> {
+fn build(text: &str) -> Option<&str> {
     let date = labelled(text, "[build]")?.split(['[', '\r', '\n']).next()?;
     let date = date.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
     (!date.is_empty()).then_some(date)
@@ -390,6 +393,10 @@ impl Answer<'_> {
             report.io.note_ignition(on, IgnitionSource::Status);
         }
         report.io.armed = self.armed.or(report.io.armed);
+        if let Some(build) = self.firmware_build {
+            let build = telemetry::Signal::named("gt06.firmware_build").text(build);
+            report.signals.push(build);
+        }
         if self
             .iccid
             .or(self.imsi)
@@ -511,7 +518,7 @@ mod tests {
         );
         let text = "[VERSION]GT06D_20_60DM2_V15_WM[BUILD]2013/12/28 15:24";
         assert_eq!(Answer::read(text).firmware, Some("GT06D_20_60DM2_V15_WM"));
-        assert_eq!(build(text), Some("2013/12/28 15:24"));
+        assert_eq!(Answer::read(text).firmware_build, Some("2013/12/28 15:24"));
     }
 
     #[test]

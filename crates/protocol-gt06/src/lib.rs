@@ -103,6 +103,7 @@ extern crate std;
 
 pub mod answer;
 mod checksum;
+pub mod command;
 mod deframer;
 mod dialect;
 mod error;
@@ -132,4 +133,4 @@ pub use parse::{Reader, Trace};
 pub use profile::ProfileError;
 pub use profile::{Profile, Zones};
 pub use reply::{AckPolicy, Reply, ReplyClass};
-pub use session::{Handled, Session};
+pub use session::{CardJudge, Handled, Session, Upload};

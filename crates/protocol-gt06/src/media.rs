@@ -26,6 +26,16 @@ pub struct UploadId {
     pub file: u64,
 }
 
+impl UploadId {
+    /// A photo of an X1.
+    pub(crate) fn photo(photo: u32) -> Self {
+        Self {
+            number: 0x36,
+            file: photo.into(),
+        }
+    }
+}
+
 /// Where in its file a block belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -87,7 +97,7 @@ pub struct Abandoned {
 }
 
 /// Puts blocks together. One for each connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Assembler {
     limits: Limits,
     // A handful at most: a list is faster than a map, and its order is that of arrival.
@@ -96,7 +106,7 @@ pub struct Assembler {
     abandoned: Vec<Abandoned>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Upload {
     id: UploadId,
     total: Option<u64>,
@@ -137,10 +147,12 @@ impl Assembler {
     }
 
     /// A file is announced. `false` if it is larger than the limits allow: its blocks will not be
-    /// put together.
+    /// put together, and it counts as given up.
     pub fn open(&mut self, id: UploadId, total: u64, now: i64) -> bool {
         self.expire(now);
         if usize::try_from(total).map_or(true, |total| total > self.limits.bytes) {
+            let total = Some(total);
+            self.abandoned.push(Abandoned { id, held: 0, total });
             return false;
         }
         // Announced again: from the start.
@@ -410,10 +422,7 @@ impl Message {
     pub(crate) fn block(&self) -> Option<Block<'_>> {
         match self {
             Self::PhotoBlock(block) => Some(Block {
-                id: UploadId {
-                    number: 0x36,
-                    file: block.photo.into(),
-                },
+                id: UploadId::photo(block.photo),
                 place: Place::Offset(block.offset.into()),
                 total: None,
                 is_whole: false,
@@ -453,6 +462,21 @@ impl Message {
             Self::FileBlock(block) => Some(block.normalize_whole(cx, whole)),
             _ => None,
         }
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl Abandoned {
+    /// The file, without any of its bytes: those are in the reports of its blocks.
+    pub(crate) fn media(&self) -> telemetry::Media {
+        let UploadId { number, file } = self.id;
+        let (id, kind) = match number {
+            0x8d => (crate::message::FileBlock::id_of(self.id), "audio"),
+            _ => (alloc::format!("{file}"), "image"),
+        };
+        let mut media = telemetry::Media::new(id, kind);
+        media.size = self.total;
+        media
     }
 }
 

@@ -23,7 +23,7 @@ use telemetry::{
 use crate::field::{DateTime, Gps, Position};
 use crate::frame::Head;
 pub(crate) use crate::text::hex;
-use crate::{Checksum, Dialect, Message, Profile};
+use crate::{Checksum, Dialect, Message, Profile, Upload};
 
 /// The names under which reports of this decoder go.
 pub const DECODER: Decoder = Decoder::new("gt06", concat!("gt06/", env!("CARGO_PKG_VERSION")));
@@ -57,6 +57,30 @@ impl Speaker {
 #[inline]
 pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut dyn FnMut(Report)) {
     message.normalize(cx, out);
+}
+
+/// Turns what became of uploaded files into reports, after those of the message itself: a file
+/// that is complete now, and uploads that were given up.
+pub fn normalize_upload(
+    message: &Message,
+    upload: &Upload,
+    cx: &Context<'_>,
+    out: &mut dyn FnMut(Report),
+) {
+    if let Some(whole) = &upload.completed
+        && let Some(report) = message.normalize_whole(cx, whole)
+    {
+        out(report);
+    }
+    // The message's own reports come before, fewer than these indices.
+    for (index, abandoned) in (0x1_0000..).zip(&upload.abandoned) {
+        let mut report = cx.untimed(Kind::Media, index);
+        report.media = Some(abandoned.media().into());
+        let held = u32::try_from(abandoned.held).unwrap_or(u32::MAX);
+        let held = Signal::named("gt06.upload_abandoned").number(held.into(), Some("B"));
+        report.signals.push(held);
+        out(report);
+    }
 }
 
 /// What a message's reports need besides the message.

@@ -1,5 +1,6 @@
 //! What is learned, or set by hand, about one device.
 
+use crate::command::Language;
 use crate::{AckPolicy, Dialect, Framing};
 
 /// What is known about one device. Decoding is a function of a frame and this.
@@ -26,6 +27,10 @@ pub struct Profile {
     /// Whether its locations are acknowledged, against the session's policy.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub acknowledge_locations: Option<bool>,
+    /// The language word of commands to it; none unless it is said here, since old GT06 refuse
+    /// commands that have one.
+    #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
+    pub command_language: Option<Language>,
 }
 
 /// The zones of a device's times, in minutes east of Greenwich. They matter to the messages whose

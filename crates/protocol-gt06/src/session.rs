@@ -1,10 +1,17 @@
 //! One connection's conversation, without I/O: bytes and the time in, messages and replies out.
 
-use bytes::BytesMut;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
 
+use bytes::{Bytes, BytesMut};
+
+use crate::command::{self, CommandError};
 use crate::field::TerminalId;
-use crate::message::Login;
-use crate::reply::{AckPolicy, Reply};
+use crate::media::{Abandoned, Assembler, Taken, UploadId};
+use crate::message::{CardAnswer, Login, PhotoRequest};
+use crate::reply::{AckPolicy, Answer, Reply, ReplyClass};
 use crate::{DecodeError, Deframer, Direction, Frame, FrameError, Message, Profile};
 
 /// The state of one connection.
@@ -35,6 +42,47 @@ pub struct Session {
     profile: Profile,
     id: Option<TerminalId>,
     login: LoginFacts,
+    cards: Option<CardJudge>,
+    /// Few devices send files.
+    uploads: Option<Box<Assembler>>,
+    /// The serial of what the server last sent unasked.
+    command_serial: u16,
+}
+
+/// Who says whether a card is accepted.
+#[derive(Clone)]
+pub struct CardJudge(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl CardJudge {
+    /// By a function of the card's number.
+    pub fn new(accepts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(accepts))
+    }
+
+    /// Whether the card is accepted.
+    #[must_use]
+    pub fn accepts(&self, card: &str) -> bool {
+        (self.0)(card)
+    }
+}
+
+impl fmt::Debug for CardJudge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardJudge")
+    }
+}
+
+/// What became of the files that a device uploads, with one frame.
+///
+/// Every block of a file is a report of its own. This is what comes on top; give it to
+/// [`normalize::normalize_upload`](crate::normalize::normalize_upload), after the message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upload {
+    /// The file that this frame's block completed.
+    pub completed: Option<Bytes>,
+    /// Uploads that were given up: too large, too many, or too long without a block.
+    pub abandoned: Vec<Abandoned>,
 }
 
 /// What a login says about the device.
@@ -56,6 +104,8 @@ pub struct Handled {
     /// The device named itself: find out whose it is and what is known about it, then call
     /// [`Session::on_identified`].
     pub identify: Option<TerminalId>,
+    /// What became of files; rare.
+    pub upload: Option<Box<Upload>>,
 }
 
 impl Session {
@@ -66,6 +116,28 @@ impl Session {
             policy,
             ..Self::default()
         }
+    }
+
+    /// With somebody who says whether a card is accepted that a reader sends (0x9B); without, all
+    /// are.
+    #[must_use]
+    pub fn with_cards(mut self, judge: CardJudge) -> Self {
+        self.cards = Some(judge);
+        self
+    }
+
+    /// A command as a frame, by what is known about the device. The flag comes back in the answer
+    /// ([`CommandReply::flag`](crate::message::CommandReply::flag)), perhaps minutes later or on
+    /// another connection: use each for one command only.
+    ///
+    /// # Errors
+    /// When the text cannot be sent; see [`command::encode`].
+    pub fn command(&mut self, flag: u32, text: &str) -> Result<Bytes, CommandError> {
+        let serial = self.command_serial.wrapping_add(1);
+        let language = self.profile.command_language.unwrap_or_default();
+        let frame = command::encode(flag, text, language, serial)?;
+        self.command_serial = serial;
+        Ok(frame)
     }
 
     /// Takes the next frame off the front of `src`; see [`Deframer`].
@@ -100,8 +172,12 @@ impl Session {
     pub fn on_frame(&mut self, frame: &Frame, unix_now: i64) -> Handled {
         let dialect = self.profile.dialect();
         let message = Message::decode(frame, dialect);
+        let mut upload = None;
         let (answer, direction) = match &message {
-            Ok(message) => (message.answer(), message.direction()),
+            Ok(message) => {
+                let own = self.answer(message, unix_now.saturating_mul(1_000), &mut upload);
+                (own.unwrap_or_else(|| message.answer()), message.direction())
+            }
             Err(_) => (Message::unread(frame, dialect).1, Direction::Device),
         };
         // Set by hand or learned before, it stays.
@@ -128,7 +204,79 @@ impl Session {
             direction,
             reply,
             identify,
+            upload,
         }
+    }
+
+    /// The answer that depends on more than the message.
+    #[inline]
+    fn answer(
+        &mut self,
+        message: &Message,
+        now_ms: i64,
+        upload: &mut Option<Box<Upload>>,
+    ) -> Option<Answer> {
+        if let Some(uploads) = &mut self.uploads {
+            uploads.expire(now_ms);
+        }
+        let answer = match message {
+            Message::ExternalData(data) => {
+                let card = data.card_number()?;
+                let accepted = self.cards.as_ref().is_none_or(|judge| judge.accepts(card));
+                Some(CardAnswer::new(accepted).to_answer())
+            }
+            Message::PhotoInfo(info) => {
+                let id = UploadId::photo(info.photo);
+                let uploads = self.uploads.get_or_insert_default();
+                let opened = uploads.open(id, info.size.into(), now_ms);
+                (!opened).then_some(Answer::Silent)
+            }
+            Message::PhotoBlock(_) | Message::PhotoPart(_) | Message::FileBlock(_) => {
+                self.on_block(message, now_ms, upload)
+            }
+            _ => None,
+        };
+        if let Some(uploads) = &mut self.uploads {
+            let abandoned = uploads.take_abandoned();
+            if !abandoned.is_empty() {
+                upload.get_or_insert_default().abandoned = abandoned;
+            }
+            if uploads.uploads() == 0 {
+                self.uploads = None;
+            }
+        }
+        answer
+    }
+
+    #[cold]
+    fn on_block(
+        &mut self,
+        message: &Message,
+        now_ms: i64,
+        upload: &mut Option<Box<Upload>>,
+    ) -> Option<Answer> {
+        let block = message.block()?;
+        let uploads = self.uploads.get_or_insert_default();
+        let taken = uploads.push(block.id, block.place, block.total, block.data, now_ms);
+        match taken {
+            // The report of such a block is that of the file.
+            Taken::Complete(_) if block.is_whole => {}
+            Taken::Complete(whole) => {
+                upload.get_or_insert_default().completed = Some(whole);
+            }
+            _ => {}
+        }
+        let Message::PhotoBlock(photo) = message else {
+            return None;
+        };
+        let (offset, len) = uploads.missing(block.id, PhotoRequest::LONGEST)?;
+        let offset = u32::try_from(offset).ok()?;
+        let request = PhotoRequest {
+            photo: photo.photo,
+            offset,
+            len,
+        };
+        Some(request.to_answer(ReplyClass::WhenDelivered))
     }
 
     /// A login, also a second one on the same connection: the device is who it says now.

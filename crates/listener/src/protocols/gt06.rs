@@ -2,10 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use protocol_gt06::normalize::{self, DECODER, Speaker};
-use protocol_gt06::{AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass};
+use protocol_gt06::{
+    AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Upload,
+};
 use telemetry::{Name, Quarantine};
 
-use crate::{Context, Identified, Protocol, RawFrame, Session, Skipped};
+use crate::{Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped};
 
 /// The GT06 family of protocols.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +54,13 @@ pub struct Gt06Session {
 }
 
 impl Gt06Session {
-    fn report(&self, frame: &Frame, message: &Message, cx: &mut Context<'_>) {
+    fn report(
+        &self,
+        frame: &Frame,
+        message: &Message,
+        upload: Option<&Upload>,
+        cx: &mut Context<'_>,
+    ) {
         let around = normalize::Context::new(
             frame.head(),
             &self.known,
@@ -61,10 +69,14 @@ impl Gt06Session {
             cx.origin(),
         );
         let mut said_something = false;
-        normalize::normalize(message, &around, &mut |report| {
+        let mut emit = |report| {
             said_something = true;
             cx.emit(report);
-        });
+        };
+        normalize::normalize(message, &around, &mut emit);
+        if let Some(upload) = upload {
+            normalize::normalize_upload(message, upload, &around, &mut emit);
+        }
         if !said_something {
             cx.filter(match message.direction() {
                 Direction::Server => "server_message",
@@ -127,7 +139,7 @@ impl Session for Gt06Session {
             cx.identify(id);
             return Ok(());
         }
-        self.report(&frame, &message, cx);
+        self.report(&frame, &message, handled.upload.as_deref(), cx);
         self.learn(cx);
         Ok(())
     }
@@ -147,9 +159,23 @@ impl Session for Gt06Session {
         self.speaker = Speaker::new(Some(who.device.tenant.clone()), Some(who.device.device));
         if let Some(login) = self.login.take() {
             let (frame, message) = *login;
-            self.report(&frame, &message, cx);
+            self.report(&frame, &message, None, cx);
         }
         self.learn(cx);
+        Ok(())
+    }
+
+    /// By the profile of the device; the flag comes back in its answer.
+    fn on_command(
+        &mut self,
+        command: &Command,
+        cx: &mut Context<'_>,
+    ) -> Result<(), CommandRefused> {
+        let frame = self
+            .session
+            .command(command.flag, &command.text)
+            .map_err(|_| CommandRefused::never("not a text that a device can take"))?;
+        cx.reply(frame);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::{Body, Context, Direction};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::reply::{Answer, ReplyClass};
 
 /// Whether a card is accepted, from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +21,18 @@ impl CardAnswer {
     /// The module of answers.
     pub const MODULE: u8 = 0x02;
 
-    /// The answer.
+    /// What a server says.
     #[must_use]
     pub const fn new(accepted: bool) -> Self {
         Self { raw_accepted: if accepted { 1 } else { 0 } }
+    }
+
+    /// As an answer: a card is accepted when it is known that it was read, and by whom.
+    pub(crate) fn to_answer(self) -> Answer {
+        let mut body = BytesMut::with_capacity(2);
+        self.encode(&mut body);
+        let class = ReplyClass::WhenDelivered;
+        Answer::Frame { class, start: Start::Long, number: 0x9b, body: body.freeze() }
     }
 }
 

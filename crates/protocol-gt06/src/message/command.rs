@@ -8,8 +8,9 @@
 //! | 5 | size − 4 | text | ASCII, normally ending in `#` |
 //! | | 0 or 2 | language | 1 Chinese, 2 English; old GT06 refuse it, some newer ones need it |
 //!
-//! Concox GT06 manual. Texts that do not fit into a `78 78` frame are sent in a `79 79` one; the
-//! size is then taken modulo 256.
+//! Concox GT06 manual. Texts that do not fit into a `78 78` frame are sent in a `79 79` one. No
+//! manual says how a size above 255 is written there; ours is then 0, "not stated", as devices
+//! write theirs in 0x15, since a wrong one could make a device carry out half a command.
 
 use alloc::string::String;
 
@@ -40,9 +41,10 @@ impl Command {
     #[must_use]
     pub fn new(flag: u32, text: &str, language: Option<u16>) -> Self {
         let size = text.len() + 4;
+        let length = 1 + size + if language.is_some() { 2 } else { 0 } + 5;
         Self {
-            start: if size + 1 + 2 + 5 > 255 { Start::Long } else { Start::Short },
-            raw_size: size.to_le_bytes().first().copied().unwrap_or_default(),
+            start: if length > usize::from(u8::MAX) { Start::Long } else { Start::Short },
+            raw_size: u8::try_from(size).unwrap_or(0),
             flag,
             text: Bytes::copy_from_slice(text.as_bytes()),
             language,
@@ -60,12 +62,11 @@ impl Body for Command {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let raw_size = r.u8("size")?;
         let flag = r.u32("server flag")?;
-        // A `79 79` frame's size lost its high byte; a language word is told by its value.
+        // Without a size, a language word is told by its value, which no text ends in.
         let left = r.remaining();
-        let promised = usize::from(raw_size).wrapping_sub(4);
-        let has_language = match cx.head.start() {
-            Start::Short | Start::Wide => promised.wrapping_add(2) == left,
-            Start::Long => matches!(r.peek(), [.., 0, 1 | 2]) && promised.wrapping_add(2) & 0xff == left & 0xff,
+        let has_language = match raw_size {
+            0 => matches!(r.peek(), [.., 0, 1 | 2]),
+            _ => usize::from(raw_size).wrapping_sub(4).wrapping_add(2) == left,
         };
         let text = r.bytes("text", if has_language { left.saturating_sub(2) } else { left })?;
         r.note(|| String::from_utf8_lossy(&text).into_owned());

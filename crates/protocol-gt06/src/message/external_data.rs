@@ -21,6 +21,7 @@ use super::{Body, Context};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
 
 /// Data of a device connected to the serial port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,14 @@ impl Body for ExternalData {
 
     fn start(&self) -> Start {
         Start::Long
+    }
+
+    /// A card is accepted unless a [`Session`](crate::Session) has somebody to say otherwise.
+    fn answer(&self) -> Answer {
+        match self.card_number() {
+            Some(_) => super::CardAnswer::new(true).to_answer(),
+            None => Answer::Silent,
+        }
     }
 
     /// Key: where the frame arrived.

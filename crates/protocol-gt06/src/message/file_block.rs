@@ -80,21 +80,6 @@ impl FileBlock {
             _ => None,
         }
     }
-
-    fn kind_name(&self) -> &'static str {
-        match self.kind {
-            0 => "monitoring",
-            1 => "sos",
-            2 => "intercom",
-            _ => "unknown",
-        }
-    }
-
-    /// A number for the file, as text.
-    #[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "only reports name it"))]
-    fn id(&self) -> String {
-        format!("{}-{}", self.kind_name(), crate::text::hex(&self.mark))
-    }
 }
 
 impl Body for FileBlock {
@@ -174,6 +159,17 @@ impl Body for FileBlock {
 
 #[cfg(feature = "telemetry")]
 impl FileBlock {
+    /// A name for the file: its type and mark.
+    pub(crate) fn id_of(upload: UploadId) -> String {
+        let mark = upload.file & 0xffff_ffff_ffff;
+        match upload.file >> 48 {
+            0 => alloc::format!("monitoring-{mark:012x}"),
+            1 => alloc::format!("sos-{mark:04x}"),
+            2 => alloc::format!("intercom-{mark:012x}"),
+            other => alloc::format!("{other}-{mark:x}"),
+        }
+    }
+
     fn report(
         &self,
         cx: &crate::normalize::Context<'_>,
@@ -197,7 +193,7 @@ impl FileBlock {
     }
 
     fn media(&self) -> telemetry::Media {
-        let mut media = telemetry::Media::new(self.id(), "audio");
+        let mut media = telemetry::Media::new(Self::id_of(self.upload()), "audio");
         media.event = Some(self.kind.into());
         media
     }

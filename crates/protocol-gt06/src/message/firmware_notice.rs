@@ -93,13 +93,8 @@ impl Body for FirmwareNotice {
     ) {
         let mut report = cx.untimed(telemetry::Kind::Status, 0);
         let text = self.to_text();
-        let identity = report.identity_mut();
-        identity.imei = Some(alloc::format!("{}", self.imei).into());
-        identity.firmware = crate::answer::firmware(&text).map(Into::into);
-        if let Some(build) = crate::answer::build(&text) {
-            let build = telemetry::Signal::named("gt06.firmware_build").text(build);
-            report.signals.push(build);
-        }
+        crate::answer::Answer::read(&text).normalize(&mut report);
+        report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());
         report.text = Some(text.into());
         out(report);
     }

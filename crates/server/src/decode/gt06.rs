@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{AckPolicy, Direction, Frame, Message, Profile, Session};
+use protocol_gt06::{AckPolicy, Direction, Frame, Message, Profile, Session, Upload};
 use telemetry::{Checksum, Origin};
 
 use super::{Explanation, Fault, FrameInfo, Output, Setting, from_hex};
@@ -112,7 +112,7 @@ impl Connection {
                 let cx =
                     normalize::Context::new(frame.head(), &known, &self.speaker, now, self.origin);
                 let raw = self.setting.raw.then(|| frame.raw());
-                output.reports = reports(message, &cx, raw);
+                output.reports = reports(message, handled.upload.as_deref(), &cx, raw);
             }
             Err(error) => {
                 output.error = Some(Fault {
@@ -128,16 +128,21 @@ impl Connection {
 
 fn reports(
     message: &Message,
+    upload: Option<&Upload>,
     cx: &normalize::Context<'_>,
     raw: Option<&Bytes>,
 ) -> Vec<telemetry::Report> {
     let mut reports = Vec::new();
-    normalize::normalize(message, cx, &mut |mut report| {
+    let mut push = |mut report: telemetry::Report| {
         if let Some(raw) = raw {
             report.raw = Some(raw.as_ref().into());
         }
         reports.push(report);
-    });
+    };
+    normalize::normalize(message, cx, &mut push);
+    if let Some(upload) = upload {
+        normalize::normalize_upload(message, upload, cx, &mut push);
+    }
     reports
 }
 

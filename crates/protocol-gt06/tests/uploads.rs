@@ -1,0 +1,252 @@
+//! Files that arrive in blocks, by a whole session: requests, acknowledgements, reports.
+#![cfg(feature = "telemetry")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use bytes::Bytes;
+use protocol_gt06::field::DateTime;
+use protocol_gt06::message::{
+    ExternalData, FileBlock, FileCheck, Heartbeat, PhotoBlock, PhotoInfo, PhotoPart,
+};
+use protocol_gt06::normalize::{self, Speaker};
+use protocol_gt06::{
+    AckPolicy, CardJudge, Frame, Framing, Handled, Message, Profile, ReplyClass, Session, Start,
+};
+use telemetry::{Kind, Origin, Report, Timestamp};
+
+const NOW: i64 = 1_700_000_000;
+
+fn frame(message: impl Into<Message>, serial: u16) -> Frame {
+    Frame::parse(message.into().to_bytes(serial), Framing::Checked).unwrap()
+}
+
+/// Hands a message to the session and gives what came of it, with all reports.
+fn hand(session: &mut Session, message: impl Into<Message>, now: i64) -> (Handled, Vec<Report>) {
+    let frame = frame(message, 5);
+    let handled = session.on_frame(&frame, now);
+    let message = handled.message.clone().unwrap();
+    let (profile, speaker) = (Profile::default(), Speaker::new(None, None));
+    let origin = Origin::default();
+    let at = Timestamp::from_unix(now);
+    let cx = normalize::Context::new(frame.head(), &profile, &speaker, at, origin);
+    let mut reports = Vec::new();
+    normalize::normalize(&message, &cx, &mut |report| reports.push(report));
+    if let Some(upload) = &handled.upload {
+        normalize::normalize_upload(&message, upload, &cx, &mut |report| reports.push(report));
+    }
+    (handled, reports)
+}
+
+fn info(photo: u32, size: usize) -> PhotoInfo {
+    PhotoInfo {
+        time: DateTime::from_unix(NOW).unwrap(),
+        fix: 1,
+        raw_latitude: 0,
+        raw_longitude: 0,
+        camera: 1,
+        source: 0,
+        format: 0,
+        size: u32::try_from(size).unwrap(),
+        photo,
+        tail: Bytes::new(),
+    }
+}
+
+fn block(photo: u32, offset: usize, data: &[u8]) -> PhotoBlock {
+    PhotoBlock {
+        start: Start::Long,
+        photo,
+        offset: u32::try_from(offset).unwrap(),
+        data: Bytes::copy_from_slice(data),
+    }
+}
+
+/// The request in a reply: photo, offset, length.
+fn request(handled: &Handled) -> Option<(u32, u32, u16)> {
+    let reply = handled.reply.as_ref()?;
+    assert_eq!(
+        reply.class,
+        ReplyClass::WhenDelivered,
+        "the next block, when this one is safe"
+    );
+    let frame = Frame::parse(reply.bytes.clone(), Framing::Checked)?;
+    match Message::decode(&frame, protocol_gt06::Dialect::default()).unwrap() {
+        Message::PhotoRequest(r) => Some((r.photo, r.offset, r.len)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_photo_is_asked_for_block_by_block_and_reported_whole() {
+    let photo: Vec<u8> = (0..2_500_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let mut session = Session::new(AckPolicy::default());
+    let (handled, reports) = hand(&mut session, info(7, photo.len()), NOW);
+    assert_eq!(reports.len(), 1);
+    let mut next = request(&handled);
+    let mut whole = None;
+    let mut blocks = 0;
+    while let Some((id, offset, len)) = next {
+        let (from, to) = (offset as usize, offset as usize + usize::from(len));
+        let (handled, mut reports) = hand(&mut session, block(id, from, &photo[from..to]), NOW);
+        let part = reports.remove(0).media.unwrap();
+        assert!(
+            !part.complete && part.data == photo[from..to],
+            "each block is a report"
+        );
+        whole = reports.pop();
+        next = request(&handled);
+        blocks += 1;
+    }
+    assert_eq!(blocks, 3);
+    let whole = whole.unwrap();
+    assert_eq!(whole.kind, Kind::Media);
+    let media = whole.media.unwrap();
+    assert!(media.complete);
+    assert_eq!((&*media.id, media.size), ("7", Some(2_500)));
+    assert_eq!(media.data, photo);
+}
+
+#[test]
+fn a_lost_block_is_asked_for_again() {
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, info(7, 3_000), NOW);
+    let (handled, _) = hand(&mut session, block(7, 1_024, &[1; 1_024]), NOW);
+    assert_eq!(request(&handled), Some((7, 0, 1_024)));
+    let (handled, _) = hand(&mut session, block(7, 0, &[0; 1_024]), NOW);
+    assert_eq!(request(&handled), Some((7, 2_048, 952)));
+}
+
+#[test]
+fn an_upload_that_never_ends_is_given_up_and_said_so() {
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, info(7, 3_000), NOW);
+    hand(&mut session, block(7, 0, &[0; 1_024]), NOW + 1);
+    let beat = Heartbeat::new(protocol_gt06::field::TerminalInfo(0), 6, 4);
+    let (handled, _) = hand(&mut session, beat.clone(), NOW + 600);
+    assert_eq!(
+        handled.upload, None,
+        "ten minutes have not passed since the last block"
+    );
+    let (_, reports) = hand(&mut session, beat.clone(), NOW + 602);
+    let media = reports[1].media.as_ref().unwrap();
+    assert_eq!(
+        (&*media.id, media.size, media.complete),
+        ("7", Some(3_000), false)
+    );
+    assert_eq!(&*reports[1].signals[0].name, "upload_abandoned");
+    let (handled, reports) = hand(&mut session, beat, NOW + 603);
+    assert_eq!((handled.upload, reports.len()), (None, 1), "once");
+}
+
+#[test]
+fn a_photo_too_large_to_hold_is_not_asked_for_and_said_so() {
+    let mut session = Session::new(AckPolicy::default());
+    let (handled, reports) = hand(&mut session, info(7, 1 << 30), NOW);
+    assert_eq!(handled.reply, None);
+    assert_eq!(reports.len(), 2);
+    assert_eq!(&*reports[1].signals[0].name, "upload_abandoned");
+}
+
+#[test]
+fn a_block_of_a_photo_nobody_announced_is_stored_and_no_more_is_asked_for() {
+    let mut session = Session::new(AckPolicy::default());
+    let (handled, reports) = hand(&mut session, block(7, 0, b"abc"), NOW);
+    assert_eq!((handled.reply, reports.len()), (None, 1));
+}
+
+#[test]
+fn parts_with_circumstances_are_acknowledged_and_put_together() {
+    let part = |part: u16, data: &'static [u8]| PhotoPart {
+        serial_number: [1; 8],
+        unix: 1_700_000_000,
+        raw_latitude: 0,
+        raw_longitude: 0,
+        unknown: [0; 6],
+        cell: [0; 8],
+        media: 9,
+        total: 6,
+        kind: 0,
+        format: 0,
+        event: 0,
+        part,
+        data: Bytes::from_static(data),
+    };
+    let mut session = Session::new(AckPolicy::default());
+    let (handled, reports) = hand(&mut session, part(0, b"abc"), NOW);
+    assert_eq!(handled.reply.unwrap().class, ReplyClass::WhenDelivered);
+    let (_, whole) = hand(&mut session, part(1, b"def"), NOW);
+    assert_eq!((reports.len(), whole.len()), (1, 2));
+    let ids = [&reports[0], &whole[0], &whole[1]].map(|report| report.id);
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+    assert_eq!(whole[1].media.as_ref().unwrap().data, b"abcdef"[..]);
+}
+
+#[test]
+fn a_recording_is_put_together_from_blocks_in_any_order() {
+    let block = |offset, data: &'static [u8]| FileBlock {
+        kind: 1,
+        size: 6,
+        check: FileCheck::Crc(1),
+        offset,
+        data: Bytes::from_static(data),
+        mark: Bytes::from_static(&[0, 9]),
+    };
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, block(3, b"def"), NOW);
+    let (handled, reports) = hand(&mut session, block(0, b"abc"), NOW);
+    assert_eq!(handled.reply, None);
+    let media = reports[1].media.as_ref().unwrap();
+    assert_eq!((&*media.id, &media.data[..]), ("sos-0009", &b"abcdef"[..]));
+    let (_, reports) = hand(&mut session, block(0, b"abcdef"), NOW);
+    assert_eq!(
+        reports.len(),
+        1,
+        "a block that is the whole file is one report"
+    );
+    assert!(reports[0].media.as_ref().unwrap().complete);
+}
+
+#[test]
+fn cards_are_accepted_unless_somebody_refuses_them() {
+    let answer = |session: &mut Session| {
+        let (handled, _) = hand(session, ExternalData::card("5900B48CEB"), NOW);
+        hex::encode(handled.reply.unwrap().bytes)
+    };
+    let mut plain = Session::new(AckPolicy::default());
+    assert!(answer(&mut plain).starts_with("797900079b0201"));
+    let judge = CardJudge::new(|card| card != "5900B48CEB");
+    let mut strict = Session::new(AckPolicy::default()).with_cards(judge);
+    assert!(answer(&mut strict).starts_with("797900079b0200"));
+}
+
+#[test]
+fn commands_count_their_own_serials_and_speak_the_devices_language() {
+    let mut session = Session::new(AckPolicy::default());
+    let first = session.command(1, "RELAY,1#").unwrap();
+    assert_eq!(
+        hex::encode(first),
+        "787812800c0000000152454c41592c312300017edc0d0a"
+    );
+    let second = frame_of(session.command(2, "RELAY,1#").unwrap());
+    assert_eq!(second.serial(), Some(2));
+    assert!(session.command(3, "").is_err());
+    assert_eq!(
+        frame_of(session.command(3, "STATUS#").unwrap()).serial(),
+        Some(3)
+    );
+
+    let mut profile = Profile::default();
+    profile.command_language = Some(protocol_gt06::command::Language::English);
+    session.on_identified(Some(profile));
+    let Message::Command(command) = Message::decode(
+        &frame_of(session.command(4, "STATUS#").unwrap()),
+        protocol_gt06::Dialect::default(),
+    )
+    .unwrap() else {
+        panic!()
+    };
+    assert_eq!((command.flag, command.language), (4, Some(2)));
+}
+
+fn frame_of(raw: Bytes) -> Frame {
+    Frame::parse(raw, Framing::Checked).unwrap()
+}
