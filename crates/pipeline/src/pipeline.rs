@@ -157,7 +157,7 @@ impl Handle {
     /// envelope waits, which is the back-pressure; it is counted as received when it enters.
     /// Dropping the future afterwards does not take the envelope back; dropping it while it waits
     /// does.
-    pub fn submit(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn submit(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
         let cost = cost(&envelope);
         let (heard, ticket) = self.entrance.enter(envelope, cost);
         async move {
