@@ -114,6 +114,9 @@ mod tests {
         assert_eq!((without.mileage, without.items.0.len()), (None, 3));
         let with = read(&[GPS, CELL, TRAILER, "000003e8", ITEMS]);
         assert_eq!((with.mileage, with.items.0.len()), (Some(1_000), 3));
+        // A first item of four bytes could be a mileage with items behind it; it is an item.
+        let both = read(&[GPS, CELL, TRAILER, "006a 01 64", "0027 02 04e4"]);
+        assert_eq!((both.mileage, both.items.0.len()), (None, 2));
     }
 
     #[test]
