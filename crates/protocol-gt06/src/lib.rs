@@ -32,6 +32,8 @@
 //! | messages | [`Message`], [`message`] | reads and writes bodies, losslessly |
 //! | conversation | [`Session`], [`reply`] | who logged in, what is answered and when, what is learned ([`Profile`]) |
 //! | reports | [`normalize`] (feature `telemetry`) | units, zones, validity, identity |
+//! | commands | [`command`], [`answer`] | what is said to a device, and what its answer in words means |
+//! | files | [`media`] | photos and recordings put together from their blocks, with bounds |
 //! | explanation | [`Message::explain`] | every byte of a frame with name and meaning |
 //!
 //! # Support
@@ -44,6 +46,7 @@
 //! | 12, 22, 2D, 31, A0 | location | yes | yes | by policy, when stored | concox, benway, wetrust, gt06e, s5, vxt01, seeworld, qh302r, sl4x (31), vl103 (A0) |
 //! | 22 (L 3C), 25 | location with status and driver | yes | yes | by policy, when stored | nt11 to nt46, xt40, x25 |
 //! | 13, 23 | heartbeat | yes | yes | at once | concox, gt03, r11, lynkworld, seeworld, obd6, space10x, gk310 |
+//! | 15, 21 | answer to a command, text read | yes | yes | none | all |
 //! | 16, 26 | alarm | yes | yes | when stored, unless LNG is 0 | concox, jimi, lynkworld, seeworld, trx16i, vxt01 |
 //! | 19, A5 | alarm with a cell alone | yes | yes | when stored, unless LNG is 0 | concox, jimi 4g |
 //! | 19 (L ≥ 17) | several cells | yes | yes | when stored | space10x |
@@ -54,12 +57,29 @@
 //! | 32 (L 27, 29) | alarm with altitude | yes | yes | when stored, unless LNG is 0 | sl4x |
 //! | 32, 33 (`79 79`) | position, alarm in blocks | yes | yes | when stored | az735 |
 //! | 34 (L ≥ 38) | location with ports | yes | yes | by policy, when stored | x1 |
+//! | 35 | photo is ready | yes | yes | a request for its first block, when stored | x1 |
+//! | 36 (blocks) | block of a photo | yes | yes | a request for the next block, when stored | x1 |
+//! | 36 (L ≥ 0A) | heartbeat with items | yes | yes | at once | jimi 4g, h08 |
 //! | 36 (L 35) | location with card | yes | yes | by policy, when stored | trx16i |
 //! | 37, 38 | location with items | yes | yes | by policy, when stored | jm-vg01u, vl106 |
 //! | 39 | alarm with items | yes | yes | when stored, unless LNG is 0 | jimi 4g |
+//! | 40 | battery pack | yes | yes | when stored | wd-209 |
+//! | 41 (`79 79`) | part of a photo | yes | yes | when stored | |
 //! | 61 | location with key | yes | yes | by policy, when stored | dt16e |
+//! | 65, 66, 8C | values of the vehicle as text | yes | yes | none under `79 79` | fm08abc |
+//! | 70 (`79 79`) | modules | yes | yes | when stored, if wanted | ct10, jm-ll01, jm-ll02, vl103 |
+//! | 8D (`79 79`) | block of a recording | yes | yes | none | |
+//! | 94 | information, every sub-type | yes | yes | none | all; L 07 under `78 78` |
+//! | 95 | alarm of a camera | yes | yes | when stored | jc100, jc261, jc400 |
+//! | 9B, 9C (`79 79`) | data of a connected device | yes | yes | a card is accepted or refused, when stored | |
 //! | A2 (L 40) | location with status | yes | yes | by policy; its alarms when stored | lynkworld |
 //! | 8A | time request | yes | yes | the time, at once | all |
+//! | B2 | beacon met | yes | yes | `78 78`: when stored | |
+//! | F1 (`79 79`) | state of the device | yes | yes | when stored, if wanted | jimi 4g |
+//! | F2 (`79 79`) | state of what is connected | yes | yes | none | vl842 |
+//! | FD (`79 79`) | firmware | yes | yes | none | gt06d |
+//! | 81, 82 | texts (server) | kept whole | yes | none | early models |
+//! | 36, 9B | photo wanted, card accepted (server) | yes | yes | none | |
 //! | 80 | command (server) | yes | yes | none | all |
 //! | 8A, 17, 97, NN without body | answers of a server | yes | yes | none | all |
 //! | others | unknown, body kept | yes | yes | `78 78`: when stored | |

@@ -7,8 +7,8 @@
 //! | 0 | 8 | IMEI | 16 digits, the first one 0 |
 //! | 8 | 2 | size | of what follows |
 //! | 10 | 16 | key | |
-//! | 26 | 1 | separator | `:` |
-//! | 27 | | text | `[VERSION]…[BUILD]…` |
+//! | 26 | 1 | separator | |
+//! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon in front |
 //!
 //! Seen on devices. They repeat it until it is answered or they give up; since nobody knows what
 //! an answer would make them do, there is none.
@@ -32,17 +32,18 @@ pub struct FirmwareNotice {
     pub raw_size: u16,
     /// A key.
     pub key: [u8; 16],
-    /// A colon.
+    /// A byte that no manual explains.
     pub separator: u8,
     /// `[VERSION]…[BUILD]…`
     pub raw_text: Bytes,
 }
 
 impl FirmwareNotice {
-    /// The text.
+    /// The text, without the colon in front.
     #[must_use]
     pub fn to_text(&self) -> String {
-        crate::answer::ascii(&self.raw_text)
+        let text = &self.raw_text[..];
+        crate::answer::ascii(text.strip_prefix(b":").unwrap_or(text))
     }
 }
 
@@ -110,8 +111,8 @@ mod tests {
             imei: TerminalId::from_digits("123456789012345").unwrap(),
             raw_size: 76,
             key: [7; 16],
-            separator: b':',
-            raw_text: Bytes::from_static(b"[VERSION]GT06D_V15_WM[BUILD]2013/12/28 15:24\0"),
+            separator: 1,
+            raw_text: Bytes::from_static(b":[VERSION]GT06D_V15_WM[BUILD]2013/12/28 15:24\0"),
         }
     }
 
@@ -134,6 +135,7 @@ mod tests {
         let identity = r.identity.as_ref().unwrap();
         assert_eq!(identity.firmware.as_deref(), Some("GT06D_V15_WM"));
         assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
+        assert!(r.text.as_ref().unwrap().starts_with("[VERSION]"));
         assert_eq!(signal(&r, "gt06.firmware_build").unwrap(), "2013/12/28 15:24");
     }
 }

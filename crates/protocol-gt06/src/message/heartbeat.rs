@@ -9,19 +9,19 @@
 //! | 23, 0B | terminal information 1, volts/100 2, signal 1, language 2 |
 //!
 //! Concox GT06 manual for L 0A; the others seen on devices. In L 0A some makers put other things
-//! at the same places; the dialect decides: R11 the external voltage, Lynkworld the external
-//! voltage in the last two bytes, Seeworld percent and volts. The last two bytes are never an
-//! alarm.
+//! at the same places: R11 the external voltage, Lynkworld the external voltage in the last two
+//! bytes, Seeworld percent and volts. The dialect decides and, where none is known, the content:
+//! see [`Heartbeat::told`]. The last two bytes are never an alarm.
 
 use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::field::TerminalInfo;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
 
 /// A sign of life with a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,39 @@ impl Heartbeat {
     }
 }
 
+impl Heartbeat {
+    /// The dialect that the content of a usual heartbeat can only be of, for devices of which
+    /// none is known. It is a reading of this frame, and not learned.
+    ///
+    /// - R11: what would be the signal is more than 100, which no model sends, and the two bytes
+    ///   there are 5 to 90 V; the signal is where it then must be.
+    /// - Seeworld: the signal is a percentage above what others send (31), and a language stands
+    ///   behind what is 5 to 60 V. Ports that are extended to such a number are only known beside
+    ///   a signal of a few levels.
+    ///
+    /// Lynkworld's cannot be told: any state of ports would be a voltage.
+    #[must_use]
+    pub fn told(&self) -> Option<Dialect> {
+        let HeartbeatForm::Usual {
+            battery: Some(battery),
+            signal: Some(signal),
+            extension: Some(extension),
+        } = self.form
+        else {
+            return None;
+        };
+        let [first, last] = extension.to_be_bytes();
+        match signal {
+            101.. if first <= 31 => (500..=9_000)
+                .contains(&u16::from_be_bytes([battery, signal]))
+                .then_some(Dialect::R11),
+            32..=100 => (matches!(last, 1 | 2) && (5..=60).contains(&first) && battery <= 100)
+                .then_some(Dialect::Seeworld),
+            _ => None,
+        }
+    }
+}
+
 impl Body for Heartbeat {
     const NAME: &'static str = "heartbeat";
     const ANSWER: Answer = Answer::Now;
@@ -119,8 +152,16 @@ impl Body for Heartbeat {
             }
             (0x13, len @ (14 | 16)) => extended(r, len == 16)?,
             _ => HeartbeatForm::Usual {
-                battery: if r.remaining() > 0 { Some(crate::field::battery(r)?) } else { None },
-                signal: if r.remaining() > 0 { Some(crate::field::signal(r)?) } else { None },
+                battery: if r.remaining() > 0 {
+                    Some(crate::field::battery(r)?)
+                } else {
+                    None
+                },
+                signal: if r.remaining() > 0 {
+                    Some(crate::field::signal(r)?)
+                } else {
+                    None
+                },
                 extension: optional_u16(r, "language and ports")?,
             },
         };
@@ -189,7 +230,7 @@ impl Body for Heartbeat {
     ) {
         let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(&mut report);
-        self.form.normalize(&mut report, cx.dialect());
+        self.form.normalize(&mut report, cx.dialect_or(self.told()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
         cx.note_tail(&mut report, &self.tail);
@@ -199,8 +240,7 @@ impl Body for Heartbeat {
 
 #[cfg(feature = "telemetry")]
 impl HeartbeatForm {
-    fn normalize(self, report: &mut telemetry::Report, dialect: crate::Dialect) {
-        use crate::Dialect;
+    fn normalize(self, report: &mut telemetry::Report, dialect: Dialect) {
         use crate::field::{note_battery, note_signal};
         use telemetry::{Percent, Signal, Voltage};
 
@@ -218,12 +258,14 @@ impl HeartbeatForm {
                 (Dialect::Lynkworld, Some(battery), Some(signal), Some(extension)) => {
                     note_battery(report, battery);
                     note_signal(report, signal);
-                    report.power.external = Voltage::from_volts(f32::from(extension & 0x0fff) / 10.0).ok();
+                    report.power.external =
+                        Voltage::from_volts(f32::from(extension & 0x0fff) / 10.0).ok();
                 }
                 (Dialect::Seeworld, Some(battery), Some(signal), Some(extension)) => {
                     note_battery(report, battery);
                     report.network.signal = Percent::new(signal.into()).ok();
-                    report.power.external = Voltage::from_volts(extension.to_be_bytes()[0].into()).ok();
+                    report.power.external =
+                        Voltage::from_volts(extension.to_be_bytes()[0].into()).ok();
                 }
                 _ => {
                     if let Some(battery) = battery {
@@ -294,7 +336,11 @@ fn optional_u16<T: Trace>(
 }
 
 fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatForm, DecodeError> {
-    let signal = r.u16(if space { "satellites" } else { "signal and satellites" })?;
+    let signal = r.u16(if space {
+        "satellites"
+    } else {
+        "signal and satellites"
+    })?;
     let alarm = r.u8("alarm")?;
     let language = r.u8("language")?;
     let battery = r.u8("battery")?;
@@ -312,6 +358,127 @@ fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatFor
         reserved: r.u8("reserved")?,
         times: r.u16("times")?,
         extra: r.u16(if space { "working time" } else { "extra" })?,
-        temperature: if space { Some(r.u16("temperature")?) } else { None },
+        temperature: if space {
+            Some(r.u16("temperature")?)
+        } else {
+            None
+        },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Start;
+    use crate::message::testing::{read_body, round_trip};
+
+    fn beat(number: u8, body: &[u8]) -> Heartbeat {
+        match read_body(Start::Short, number, body) {
+            Ok(crate::Message::Heartbeat(heartbeat)) => heartbeat,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_length_reads_back() {
+        for len in 1..=16_u8 {
+            let body: alloc::vec::Vec<u8> = (1..=len).collect();
+            round_trip(beat(0x13, &body));
+            round_trip(beat(0x23, &body));
+        }
+    }
+
+    #[test]
+    fn the_content_tells_only_what_it_can_only_be() {
+        for (body, told) in [
+            // Levels, ports, percent: the usual one.
+            ([0x46, 6, 4, 0, 2], None),
+            ([0x44, 6, 3, 0x0b, 2], None),
+            ([0x06, 0, 100, 0, 1], None),
+            ([0x42, 148, 6, 0, 2], None),
+            // A signal in percent and a state of ports without a language.
+            ([0x45, 6, 86, 11, 0], None),
+            ([0x45, 6, 86, 11, 1], Some(Dialect::Seeworld)),
+            // A signal of 234 is none; 12.58 V is a voltage, 2.34 V none of a supply.
+            ([0x06, 0x04, 0xea, 4, 0], Some(Dialect::R11)),
+            ([0x06, 0x00, 0xea, 4, 0], None),
+            ([0x06, 0x04, 0xea, 99, 0], None),
+        ] {
+            assert_eq!(beat(0x13, &body).told(), told, "{body:02x?}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    mod reports {
+        use super::*;
+        use crate::Profile;
+        use crate::message::testing::{report, reports_as, signal};
+
+        fn as_of(dialect: Dialect, body: &[u8]) -> telemetry::Report {
+            let profile = Profile {
+                dialect: Some(dialect),
+                ..Profile::default()
+            };
+            reports_as(&profile, beat(0x13, body)).remove(0)
+        }
+
+        fn external(report: &telemetry::Report) -> Option<f32> {
+            report.power.external.map(telemetry::Voltage::as_volts)
+        }
+
+        #[test]
+        fn the_same_five_bytes_mean_five_things() {
+            let body = [0x06, 0x05, 0x40, 0x20, 0x7e];
+            let usual = as_of(Dialect::Concox, &body);
+            assert_eq!(external(&usual), None);
+            assert_eq!(signal(&usual, "gt06.gsm_signal").unwrap(), "64");
+            let r11 = as_of(Dialect::R11, &body);
+            assert_eq!(external(&r11), Some(13.44));
+            assert_eq!(r11.power.battery_level, None);
+            let lynkworld = as_of(Dialect::Lynkworld, &body);
+            assert_eq!(external(&lynkworld), Some(12.6));
+            let seeworld = as_of(Dialect::Seeworld, &body);
+            assert_eq!(external(&seeworld), Some(32.0));
+            assert_eq!(seeworld.network.signal.unwrap().value(), 64.0);
+            // Fifth: the ports of the usual one, which are no alarm.
+            let ports = as_of(Dialect::Concox, &[0x06, 6, 4, 2, 2]);
+            assert!(ports.events.is_empty());
+        }
+
+        #[test]
+        fn what_is_known_of_a_device_counts_more_than_what_its_content_looks_like() {
+            let seeworld = [0x45, 6, 86, 11, 1];
+            assert_eq!(external(&report(beat(0x13, &seeworld))), Some(11.0));
+            assert_eq!(external(&as_of(Dialect::Concox, &seeworld)), None);
+        }
+
+        #[test]
+        fn longer_ones_hold_percent_volts_and_temperature() {
+            // OBD6 in mode 4: 5.1 degrees below zero.
+            let obd = [
+                0x02, 0x80, 0x18, 0, 0, 46, 4, 0x01, 0x6f, 0, 0, 0, 0xff, 0xcd,
+            ];
+            let r = report(beat(0x13, &obd));
+            assert_eq!(r.power.battery.unwrap().as_volts(), 3.67);
+            assert_eq!(r.power.battery_charge.unwrap().value(), 46.0);
+            assert_eq!(r.network.signal_dbm, Some(-65));
+            assert_eq!(signal(&r, "gt06.temperature").unwrap(), "-5.1");
+            // Space10X: the sign is a bit of its own.
+            for (high, celsius) in [(0x80, "25.5"), (0x00, "-25.5")] {
+                let space = [
+                    0x02, 0, 7, 0, 0, 46, 1, 0x01, 0x6f, 0, 0, 0, 0, 9, high, 0xff,
+                ];
+                let r = report(beat(0x13, &space));
+                assert_eq!(signal(&r, "gt06.temperature").unwrap(), celsius);
+            }
+        }
+
+        #[test]
+        fn volts_of_0x23_are_the_batterys_up_to_what_one_can_have() {
+            let r = report(beat(0x23, &[0xc0, 0x01, 0x22, 4, 0, 1]));
+            assert_eq!(r.power.battery.unwrap().as_volts(), 2.9);
+            let r = report(beat(0x23, &[0x05, 0x0f, 0x92, 4, 0, 2]));
+            assert_eq!(external(&r), Some(39.86));
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::DecodeError;
 use crate::field::{DateTime, Position};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
 
 /// Values of the vehicle's controllers, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,15 @@ impl Body for ObdText {
 
     fn start(&self) -> Start {
         self.start
+    }
+
+    /// As for other numbers of which no manual states an answer.
+    fn answer(&self) -> Answer {
+        if self.start == Start::Short {
+            Answer::WhenDelivered
+        } else {
+            Answer::Silent
+        }
     }
 
     /// Key: number, time, position.
