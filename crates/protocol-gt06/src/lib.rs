@@ -73,6 +73,14 @@
 //! | 95 | alarm of a camera | yes | yes | when stored | jc100, jc261, jc400 |
 //! | 9B, 9C (`79 79`) | data of a connected device | yes | yes | a card is accepted or refused, when stored | |
 //! | A2 (L 40) | location with status | yes | yes | by policy; its alarms when stored | lynkworld |
+//! | 17, 1A, 2A, A7 | question for an address | yes | yes | 17 or 97: the address of a [`Resolver`](address::Resolver), else "NA", at once | concox, gk310 |
+//! | 17 (L 27, 28) | location with card or status | yes | yes | by policy; its alarms when stored | trx16i |
+//! | 18, 24, 28, 2E, 34 (L 37), A1 | cells | yes | yes | by policy, when stored | concox, wanway, sl4x, gk310 |
+//! | 24 (L 2E) | location with ignition and voltages | yes | yes | by policy, when stored | sr411 |
+//! | 2C, A2, 33 | cells and WiFi | yes | yes | by policy, when stored | concox, gk310, jimi, sl4x |
+//! | A9 | alarm with cells and WiFi | yes | yes | when stored, unless LNG is 0 | jimi |
+//! | F3 | WiFi | yes | yes | by policy, when stored | |
+//! | 8B | serving cell | yes | yes | none | |
 //! | 8A | time request | yes | yes | the time, at once | all |
 //! | B2 | beacon met | yes | yes | `78 78`: when stored | |
 //! | F1 (`79 79`) | state of the device | yes | yes | when stored, if wanted | jimi 4g |
@@ -121,6 +129,7 @@ extern crate alloc;
 #[cfg(any(feature = "telemetry", feature = "codec", test))]
 extern crate std;
 
+pub mod address;
 pub mod answer;
 mod checksum;
 pub mod command;

@@ -5,6 +5,7 @@
 //! | 0x01 login, 0x13, 0x23 heartbeat | acknowledgement | at once |
 //! | 0x16, 0x19, 0x26, 0x27, 0x32, 0x39, 0xA3, 0xA4, 0xA5 alarm | acknowledgement, unless its language is 0 | when it is stored |
 //! | AZ735's 0x32, 0x33 | acknowledgement under `79 79` | when it is stored |
+//! | 0x17, 0x1A, 0x2A, 0xA7 question for an address | the address, or "NA", see [`address`](crate::address) | at once |
 //! | 0x8A time request | the time in UTC | at once |
 //! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] says so | when it is stored |
 //! | unknown number under `78 78` | acknowledgement | when it is stored |
@@ -66,7 +67,7 @@ pub enum ReplyClass {
 pub struct Reply {
     /// When it may leave.
     pub class: ReplyClass,
-    /// The frame.
+    /// The frame; two where an alarm is told an address behind its acknowledgement.
     pub bytes: Bytes,
 }
 

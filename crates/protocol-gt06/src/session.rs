@@ -7,6 +7,7 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::address::{Purpose, Resolver};
 use crate::command::{self, CommandError};
 use crate::field::TerminalId;
 use crate::media::{Abandoned, Assembler, Taken, UploadId};
@@ -43,6 +44,7 @@ pub struct Session {
     id: Option<TerminalId>,
     login: LoginFacts,
     cards: Option<CardJudge>,
+    addresses: Option<Resolver>,
     /// Few devices send files.
     uploads: Option<Box<Assembler>>,
     /// The serial of what the server last sent unasked.
@@ -126,6 +128,14 @@ impl Session {
         self
     }
 
+    /// With somebody who knows addresses: devices that ask for one are told it instead of "NA", and
+    /// alarms are told it behind their acknowledgement.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Resolver) -> Self {
+        self.addresses = Some(resolver);
+        self
+    }
+
     /// A command as a frame, by what is known about the device. The flag comes back in the answer
     /// ([`CommandReply::flag`](crate::message::CommandReply::flag)), perhaps minutes later or on
     /// another connection: use each for one command only.
@@ -192,13 +202,18 @@ impl Session {
             _ => None,
         };
         let policy = self.profile.ack_policy(self.policy);
-        let reply = answer.reply(
+        let mut reply = answer.reply(
             frame.start(),
             frame.number(),
             frame.serial(),
             policy,
             unix_now,
         );
+        if let (Some(resolver), Some(reply), Ok(message)) =
+            (&self.addresses, &mut reply, &message)
+        {
+            tell_address(resolver, message, frame, reply);
+        }
         Handled {
             message,
             direction,
@@ -310,4 +325,21 @@ impl Session {
             self.profile.zones.login = Some(minutes);
         }
     }
+}
+
+/// Puts an address into the reply: in place of "NA" where the device asked, behind the
+/// acknowledgement of an alarm.
+#[cold]
+fn tell_address(resolver: &Resolver, message: &Message, frame: &Frame, reply: &mut Reply) {
+    let (Some(question), Some(serial)) = (message.question(), frame.serial()) else {
+        return;
+    };
+    let Some(address) = resolver.resolve(&question) else {
+        return;
+    };
+    let told = question.reply(serial, &address);
+    reply.bytes = match question.purpose {
+        Purpose::Query => told,
+        Purpose::Alarm => [&reply.bytes[..], &told[..]].concat().into(),
+    };
 }

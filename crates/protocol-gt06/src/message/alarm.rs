@@ -17,6 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::{DecodeError, Dialect};
+use crate::address::{Language, NOBODY, Purpose, Question};
 use crate::field::{Cell, CellForm, Gps, Status};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -135,6 +136,16 @@ impl Body for AlarmReport {
             (_, Some(_)) => Some(Dialect::Trx16i),
             _ => None,
         }
+    }
+
+    fn question(&self) -> Option<Question> {
+        Some(Question {
+            purpose: Purpose::Alarm,
+            position: Some(self.gps.position),
+            cell: self.cell,
+            phone: NOBODY,
+            language: Language::from_raw(self.status.raw_language.into()),
+        })
     }
 
     #[cfg(feature = "telemetry")]

@@ -19,6 +19,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
+use crate::address::{Language, NOBODY, Purpose, Question};
 use crate::field::{Cell, CellForm, Gps, Status, is_mcc, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -99,6 +100,16 @@ impl Body for FenceAlarm {
 
     fn answer(&self) -> Answer {
         self.status.answer()
+    }
+
+    fn question(&self) -> Option<Question> {
+        Some(Question {
+            purpose: Purpose::Alarm,
+            position: Some(self.gps.position),
+            cell: self.cell,
+            phone: NOBODY,
+            language: Language::from_raw((self.status.raw_language & 0x0f).into()),
+        })
     }
 
     #[cfg(feature = "telemetry")]

@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::address::Question;
 use crate::explain::Field;
 use crate::frame::{self, Frame, Head, Start};
 use crate::parse::{Reader, Trace};
@@ -132,6 +133,12 @@ pub trait Body: Sized {
         None
     }
 
+    /// The address that it asks for, or that may be told behind its acknowledgement.
+    #[inline]
+    fn question(&self) -> Option<Question> {
+        None
+    }
+
     /// What it says, as reports.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut dyn FnMut(telemetry::Report));
@@ -201,6 +208,8 @@ messages! {
     cell_only: 0x11 => CellOnly,
     wide_location: 0x11 | 0x31 => WideLocation,
     location: 0x12 | 0x22 | 0x2d | 0x31 | 0xa0 => Location,
+    address_query: 0x17 | 0x1a | 0x2a | 0xa7 => AddressQuery,
+    rfid_location: 0x17 => RfidLocation,
     location_with_id: 0x12 => LocationWithId,
     status_location: 0x22 | 0x25 => StatusLocation,
     heartbeat: 0x13 | 0x23 => Heartbeat,
@@ -467,6 +476,12 @@ impl Message {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         each!(self, body => body.dialect())
+    }
+
+    /// The address that it asks for, or that may be told behind its acknowledgement.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        each!(self, body => body.question())
     }
 
     /// What it says, as reports; none for a server's message.

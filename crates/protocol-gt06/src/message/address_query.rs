@@ -1,0 +1,291 @@
+//! 0x17 (L 24), 0x1A, 0x2A and 0xA7, the device asks for an address in words.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`]: 0x1A, 0x2A |
+//! | 0 | 8, 9, 15, 16 | cell | [`Cell`]: 0x17, 0xA7 |
+//! | | 21 | phone | the number that gets the address, ASCII, padded with zeros |
+//! | | 2 | language | 1 Chinese, 2 English |
+//!
+//! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A does not say.
+//! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 in other lengths is a
+//! [`RfidLocation`](super::RfidLocation) or a server's answer.
+
+use alloc::string::String;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::DecodeError;
+use crate::address::{Language, Purpose, Question, UNKNOWN};
+use crate::field::{Cell, CellForm, Gps, is_mcc};
+use crate::frame::Start;
+use crate::parse::{Reader, Trace};
+use crate::reply::{Answer, ReplyClass};
+
+/// A question for an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressQuery {
+    /// 0x17, 0x1A, 0x2A or 0xA7.
+    pub number: u8,
+    /// What the address is wanted of.
+    pub place: Place,
+    /// The number that gets the address, as sent.
+    pub phone: [u8; 21],
+    /// 1 Chinese, 2 English.
+    pub language: u16,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What an address is wanted of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Where the device is.
+    Gps(Gps),
+    /// Where its cell is.
+    Cell(Cell),
+}
+
+/// Phone and language.
+const BEHIND: usize = 21 + 2;
+
+/// "NA" to nobody in English, where the question cannot be read.
+const UNREAD: &[u8] = b"\x00\x2a\x00\x00\x00\x01ADDRESS&&\x00N\x00A&&000000000000000000000##";
+
+impl Body for AddressQuery {
+    const NAME: &'static str = "address_query";
+    const ANSWER: Answer = Answer::Frame {
+        class: ReplyClass::Now,
+        start: Start::Long,
+        number: 0x97,
+        body: Bytes::from_static(UNREAD),
+    };
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        let is_cell = || {
+            let mcc = match cx.body {
+                [high, low, ..] => u16::from_be_bytes([*high, *low]),
+                _ => 0,
+            };
+            // A position and a card begin with a year.
+            cx.body.len() == CellForm::L8.len(mcc) + BEHIND && (mcc == 0 || is_mcc(cx.body, 0))
+        };
+        cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || is_cell())
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let place = match cx.number() {
+            0x17 => Place::Cell(Cell::decode(r, CellForm::L8)?),
+            0xa7 => Place::Cell(Cell::decode(r, CellForm::L15)?),
+            _ => Place::Gps(Gps::decode(r)?),
+        };
+        let phone = r.array("phone")?;
+        r.note(|| printable(&phone));
+        let language = r.u16("language")?;
+        r.note(|| match Language::from_raw(language) {
+            Language::Chinese => "Chinese".into(),
+            Language::English => "English".into(),
+        });
+        Ok(Self {
+            number: cx.number(),
+            place,
+            phone,
+            language,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        match self.place {
+            Place::Gps(gps) => gps.encode(out),
+            Place::Cell(cell) => cell.encode(out),
+        }
+        out.put_slice(&self.phone);
+        out.put_u16(self.language);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    fn answer(&self) -> Answer {
+        self.as_question().to_answer(UNKNOWN)
+    }
+
+    fn question(&self) -> Option<Question> {
+        Some(self.as_question())
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::{Kind, Signal};
+
+        let mut report = match self.place {
+            Place::Gps(gps) => {
+                let key = crate::normalize::Key::new(self.number).gps(&gps);
+                cx.positioned(Kind::AddressRequest, &gps, &key)
+            }
+            // No time is in it, so where the frame arrived is its identity.
+            Place::Cell(cell) => {
+                let mut report = cx.untimed(Kind::AddressRequest, 0);
+                report.network.cell = cell.normalize(true);
+                report
+            }
+        };
+        let phone = printable(&self.phone);
+        if !phone.is_empty() {
+            report.signals.push(Signal::named("gt06.phone").text(phone));
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+impl AddressQuery {
+    const fn as_question(&self) -> Question {
+        let (position, cell) = match self.place {
+            Place::Gps(gps) => (Some(gps.position), None),
+            Place::Cell(cell) => (None, Some(cell)),
+        };
+        Question {
+            purpose: Purpose::Query,
+            position,
+            cell,
+            phone: self.phone,
+            language: Language::from_raw(self.language),
+        }
+    }
+}
+
+/// What of a number is printable up to the first byte that pads it.
+fn printable(phone: &[u8]) -> String {
+    phone
+        .iter()
+        .take_while(|byte| byte.is_ascii_graphic())
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Resolver;
+    use crate::message::testing::{CELL, GPS, body, frame, read_parts};
+    use crate::{AckPolicy, Frame, Message, Reply, Session};
+
+    /// `12520` and zeros.
+    const PHONE: &str = "3132353230 00000000000000000000000000000000";
+    const LTE: &str = "01cc 00 0000287d 0000000000001f71";
+
+    fn ask(number: u8, place: &str, language: &str) -> AddressQuery {
+        match read_parts(Start::Short, number, &[place, PHONE, language]) {
+            Message::AddressQuery(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answered(frame: &Frame) -> Reply {
+        Session::new(AckPolicy::default())
+            .on_frame(frame, 0)
+            .reply
+            .unwrap()
+    }
+
+    #[test]
+    fn the_number_tells_what_the_address_is_wanted_of() {
+        for (number, place) in [
+            (0x17, CELL),
+            (0x17, "81cc 0007 287d 001f71"),
+            (0xa7, LTE),
+            (0xa7, "81cc 0007 0000287d 0000000000001f71"),
+        ] {
+            let Place::Cell(cell) = ask(number, place, "0002").place else {
+                panic!("{number:02x}: no cell")
+            };
+            assert_eq!((cell.mcc(), cell.cell_id), (460, 8_049));
+        }
+        for number in [0x1a, 0x2a] {
+            let Place::Gps(gps) = ask(number, GPS, "0002").place else {
+                panic!("{number:02x}: no position")
+            };
+            assert_eq!(gps.position.satellites(), 9);
+        }
+    }
+
+    #[test]
+    fn it_is_told_that_no_address_is_known_in_its_language_and_for_its_number() {
+        for (number, place) in [(0x17, CELL), (0x1a, GPS), (0x2a, GPS), (0xa7, LTE)] {
+            for (language, start, replied) in [
+                ("0001", "7878", 0x17),
+                ("0002", "7979", 0x97),
+                ("0000", "7979", 0x97),
+            ] {
+                let bytes = body(&[place, PHONE, language]);
+                let reply = answered(&frame(Start::Short, number, &bytes));
+                assert_eq!(reply.class, ReplyClass::Now);
+                let text = hex::encode(&reply.bytes);
+                assert!(text.starts_with(start), "{text}");
+                let said = "41444452455353 2626 004e0041 2626 3132353230";
+                assert!(text.contains(&said.replace(' ', "")), "{text}");
+                let sent = crate::message::testing::read(&text);
+                assert_eq!(sent.number(), replied);
+                assert!(text.ends_with(&hex::encode(
+                    sent.to_bytes(1).slice(sent.to_bytes(1).len() - 6..)
+                )));
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_answered_all_the_same() {
+        let short = frame(Start::Short, 0x2a, &body(&[GPS, "3132"]));
+        let handled = Session::new(AckPolicy::default()).on_frame(&short, 0);
+        assert!(handled.message.is_err());
+        let nobody = Question {
+            purpose: Purpose::Query,
+            position: None,
+            cell: None,
+            phone: crate::address::NOBODY,
+            language: Language::English,
+        };
+        assert_eq!(handled.reply.unwrap().bytes, nobody.reply(1, UNKNOWN));
+    }
+
+    #[test]
+    fn an_embedder_may_know_the_address() {
+        use alloc::string::ToString;
+        fn course(question: &Question) -> Option<String> {
+            question
+                .position
+                .map(|position| position.course_status.raw_course().to_string())
+        }
+        let mut session = Session::new(AckPolicy::default()).with_resolver(Resolver::new(course));
+        let by_position = frame(Start::Short, 0x2a, &body(&[GPS, PHONE, "0002"]));
+        let reply = session.on_frame(&by_position, 0).reply.unwrap();
+        assert!(hex::encode(&reply.bytes).contains("2626 0030 2626".replace(' ', "").as_str()));
+        let by_cell = frame(Start::Short, 0x17, &body(&[CELL, PHONE, "0002"]));
+        let reply = session.on_frame(&by_cell, 0).reply.unwrap();
+        assert_eq!(reply, answered(&by_cell), "what it does not know is NA");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn position_and_number_reach_the_report() {
+        use crate::message::testing::{report, signal};
+        let by_position = report(ask(0x2a, GPS, "0002"));
+        assert_eq!(by_position.kind, telemetry::Kind::AddressRequest);
+        assert!(by_position.fix.unwrap().valid);
+        let by_cell = report(ask(0x17, CELL, "0001"));
+        assert_eq!(
+            (by_cell.network.cells().count(), by_cell.device_time),
+            (1, None)
+        );
+        assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
+    }
+}

@@ -1,0 +1,299 @@
+//! 0x17 (L 27 and 28), position with a card or a status.
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 18 | position | [`Gps`] |
+//! | 18 | 8, 9 | cell | [`Cell`] |
+//! | 26 | 8 | card | number of a card; all zero: none |
+//! | 34 | 0 or 1 | valid | unknown |
+//!
+//! Or, instead of the card (L 27, seen on devices, confirmed by no manual): [`Status`], and a
+//! mileage of three bytes in an unknown unit. It is a status if it looks like one ([`is_status`])
+//! and the device is no TRX16i.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, is_mcc, is_time};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
+
+/// A position with a card or a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RfidLocation {
+    /// Where and when.
+    pub gps: Gps,
+    /// The serving cell.
+    pub cell: Cell,
+    /// What is behind it.
+    pub rest: RfidRest,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// What is behind the cell of an [`RfidLocation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RfidRest {
+    /// A card.
+    Card {
+        /// Its number.
+        number: [u8; 8],
+        /// Whether it is valid, perhaps.
+        raw_valid: Option<u8>,
+    },
+    /// A status.
+    Status {
+        /// The status, perhaps with an alarm.
+        status: Status,
+        /// Mileage in an unknown unit, three bytes.
+        raw_mileage: u32,
+    },
+}
+
+impl Body for RfidLocation {
+    const NAME: &'static str = "rfid_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        // Too long for a cell and a phone number.
+        cx.is_short() && cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
+            let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
+            no_cell || is_mcc(cx.body, Gps::LEN)
+        }
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let cell = Cell::decode(r, CellForm::L8)?;
+        let rest = if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) {
+            RfidRest::Status {
+                status: Status::decode(r)?,
+                raw_mileage: r.u24("mileage, unit unknown")?,
+            }
+        } else {
+            RfidRest::Card {
+                number: r.array("card")?,
+                raw_valid: match r.remaining() {
+                    0 => None,
+                    _ => Some(r.u8("valid")?),
+                },
+            }
+        };
+        Ok(Self {
+            gps,
+            cell,
+            rest,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        self.cell.encode(out);
+        match self.rest {
+            RfidRest::Card { number, raw_valid } => {
+                out.put_slice(&number);
+                out.extend(raw_valid);
+            }
+            RfidRest::Status {
+                status,
+                raw_mileage,
+            } => {
+                status.encode(out);
+                out.put_uint(raw_mileage.into(), 3);
+            }
+        }
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x17
+    }
+
+    fn answer(&self) -> Answer {
+        match self.rest {
+            RfidRest::Status { status, .. } if status.raw_alarm != 0 => status.answer(),
+            _ => Self::ANSWER,
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use telemetry::{Kind, Signal};
+
+        let key = crate::normalize::Key::new(0x17).gps(&self.gps);
+        let (kind, key) = match self.rest {
+            RfidRest::Status { status, .. } => (
+                if status.alarm(cx.dialect()).is_some() {
+                    Kind::Alarm
+                } else {
+                    Kind::Location
+                },
+                key.alarm(Some(status.raw_alarm.into())),
+            ),
+            RfidRest::Card { .. } => (Kind::Location, key),
+        };
+        let mut report = cx.positioned(kind, &self.gps, &key);
+        report.network.cell = self.cell.normalize(true);
+        match self.rest {
+            RfidRest::Card { number, raw_valid } => {
+                if let Some(card) = super::card_number(&number) {
+                    report.identity_mut().driver = Some(card);
+                }
+                if let Some(raw) = raw_valid {
+                    report
+                        .signals
+                        .push(Signal::named("gt06.card_valid_raw").number(raw.into(), None));
+                }
+            }
+            RfidRest::Status {
+                status,
+                raw_mileage,
+            } => {
+                status.normalize(&mut report, cx.dialect());
+                report
+                    .signals
+                    .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+/// Whether eight bytes are a status and a mileage rather than a card: the terminal says of its
+/// position what the position says, battery and mobile signal are levels or percent, and the
+/// language is Chinese or English. Of random cards about one in a thousand looks like that.
+fn is_status(rest: &[u8], gps: &Gps) -> bool {
+    match rest {
+        [terminal, battery, signal, _, language, _, _, _] => {
+            TerminalInfo(*terminal).is_tracking() == gps.position.course_status.is_positioned()
+                && *battery <= 100
+                && *signal <= 100
+                && matches!(language, 1 | 2)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::testing::{CELL, GPS, body, read_as, read_body, read_parts};
+    use crate::{Message, Start};
+
+    const STATUS: &str = "46 06 50 0e 02 000064";
+
+    fn read(parts: &[&str]) -> RfidLocation {
+        match read_parts(Start::Short, 0x17, parts) {
+            Message::RfidLocation(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// With the course that says "valid fix", which the terminal's bit 6 must agree with.
+    fn rest(rest: &str) -> RfidRest {
+        read(&[GPS, CELL, rest]).rest
+    }
+
+    #[test]
+    fn eight_bytes_are_a_card_unless_they_look_like_a_status() {
+        let RfidRest::Status {
+            status,
+            raw_mileage,
+        } = rest(STATUS)
+        else {
+            panic!("no status")
+        };
+        assert_eq!(
+            (status.raw_alarm, status.raw_battery, raw_mileage),
+            (0x0e, 6, 100)
+        );
+        for card in [
+            "c3000001 00001201",
+            // One thing or other that no status says: no position, battery, signal, language.
+            "06 06 50 0e 02 000064",
+            "46 65 50 0e 02 000064",
+            "46 06 65 0e 02 000064",
+            "46 06 50 0e 00 000064",
+            "46 06 50 0e 03 000064",
+        ] {
+            assert!(
+                matches!(
+                    rest(card),
+                    RfidRest::Card {
+                        raw_valid: None,
+                        ..
+                    }
+                ),
+                "{card}"
+            );
+        }
+        let valid = rest("46 06 50 0e 02 000064 01");
+        assert!(
+            matches!(
+                valid,
+                RfidRest::Card {
+                    raw_valid: Some(1),
+                    ..
+                }
+            ),
+            "L 28 is a card"
+        );
+    }
+
+    #[test]
+    fn a_trx16i_sends_cards_whatever_they_look_like() {
+        let bytes = body(&[GPS, CELL, STATUS]);
+        let Ok(Message::RfidLocation(read)) = read_as(Dialect::Trx16i, Start::Short, 0x17, &bytes)
+        else {
+            panic!("not read")
+        };
+        assert!(matches!(read.rest, RfidRest::Card { .. }));
+    }
+
+    #[test]
+    fn what_is_no_position_with_a_cell_stays_unknown() {
+        for parts in [&[CELL, STATUS][..], &["00".repeat(34).as_str()]] {
+            let message = read_body(Start::Short, 0x17, &body(parts)).unwrap();
+            assert!(matches!(message, Message::Unknown(_)), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_alarm_is_acknowledged_whatever_the_policy_says() {
+        assert_eq!(read(&[GPS, CELL, STATUS]).answer(), Answer::WhenDelivered);
+        let quiet = read(&[GPS, CELL, "46 06 50 00 02 000064"]);
+        assert_eq!(quiet.answer(), Answer::ByPolicy);
+        assert_eq!(
+            read(&[GPS, CELL, "c3000001 00001201"]).answer(),
+            Answer::ByPolicy
+        );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn card_or_alarm_reach_the_report() {
+        use crate::message::testing::{report, signal};
+        let card = report(read(&[GPS, CELL, "c3000001 00001201 01"]));
+        assert_eq!(card.kind, telemetry::Kind::Location);
+        assert_eq!(
+            card.identity.as_ref().unwrap().driver.as_deref(),
+            Some("c300000100001201")
+        );
+        assert_eq!(signal(&card, "gt06.card_valid_raw").unwrap(), "1");
+        let alarm = report(read(&[GPS, CELL, STATUS]));
+        assert_eq!(alarm.kind, telemetry::Kind::Alarm);
+        assert_eq!(
+            alarm.events.first().unwrap().kind,
+            telemetry::EventKind::LowExternalPower
+        );
+        assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");
+        assert_eq!(alarm.odometer_m, None, "its unit is not known");
+    }
+}
