@@ -13,6 +13,8 @@ use crate::stage::States;
 pub(crate) struct Lane {
     /// The store's own number for the device.
     pub(crate) slot: Slot,
+    /// Whether it has reported anything: frames that are set aside do not make a device known.
+    pub(crate) known: bool,
     pub(crate) latest: Latest,
     pub(crate) states: States,
 }
@@ -21,6 +23,7 @@ impl From<Loaded> for Lane {
     fn from(loaded: Loaded) -> Self {
         Self {
             slot: loaded.slot,
+            known: loaded.known,
             latest: loaded.latest,
             states: States::restore(&loaded.states),
         }

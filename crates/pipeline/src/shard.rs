@@ -336,6 +336,7 @@ impl<S: Sink> Shard<S> {
             .extend(overlay.lanes.iter().map(|(key, lane)| Changed {
                 key: key.clone(),
                 slot: lane.slot,
+                known: lane.known,
                 latest: lane.latest.clone(),
                 states: lane.states.snapshot(),
             }));
@@ -407,6 +408,9 @@ fn work_on(
         Said::Filtered(reason) => return Content::Filtered(*reason),
         Said::Quarantined(why) => return Content::Quarantined(why.clone()),
     };
+    if let Some(lane) = &mut lane {
+        lane.known = true;
+    }
     let first = batch.reports.len();
     let mut filtered = None;
     for report in reports {

@@ -6,10 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use pipeline::sink::sqlite::{CommandState, Page, Span, Store, StoreOptions};
+use pipeline::sink::sqlite::{CommandState, NotQueued, Page, Span, Store, StoreOptions};
 use pipeline::{Backoff, Health, Options, Outcome, Pipeline};
 use support::{at, filtered, frame, key, located, open, position, unreadable};
-use telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId};
+use telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId, Signal};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -266,23 +266,21 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     store.begin_epoch().unwrap();
     let device = key(1);
     let far = at(1_000_000_000);
-    let command = store.queue_command(&device, "RELAY,1#", far).await.unwrap();
+    let command = store
+        .queue_command(&device, "RELAY,1#", far, 9)
+        .await
+        .unwrap();
     assert_eq!(command.status, CommandState::Queued);
-    let waiting = |store: &Store| {
-        store
-            .reader()
-            .unwrap()
-            .waiting_commands(&key(1), at(0))
-            .unwrap()
-    };
     // Durable: another run finds it.
     drop(store);
     let store = open(&folder);
-    assert_eq!(waiting(&store), std::slice::from_ref(&command));
-    assert!(store.command_sent(command.id).await.unwrap());
-    assert!(waiting(&store).is_empty());
+    let waiting = store.reader().unwrap().open_commands().unwrap();
+    assert_eq!(waiting, std::slice::from_ref(&command));
+    let taken = store.take_command(&device).await.unwrap().unwrap();
+    assert_eq!((taken.id, taken.status), (command.id, CommandState::Sent));
+    assert!(store.take_command(&device).await.unwrap().is_none());
 
-    let mut answers = store.answers();
+    let mut changes = store.command_changes();
     let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
     let answer = |from: &DeviceKey, n: u64| {
         let mut report = position(from, i64::try_from(n).unwrap(), 100);
@@ -290,6 +288,8 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
         report.fix = None;
         report.reply_to = Some(command.id);
         report.text = Some("Cut off: Success".into());
+        let outcome = Signal::named("test.command_outcome").text("success");
+        report.signals.push(outcome);
         frame(Some(from), n, Content::Reports(vec![report]))
     };
     // Another device cannot answer for this one.
@@ -304,21 +304,34 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     };
     assert_eq!(state(&store).status, CommandState::Sent);
     pipeline.handle().submit(answer(&device, 2)).await;
-    assert_eq!(answers.recv().await.unwrap(), command.id);
+    assert_eq!(
+        changes.recv().await.unwrap(),
+        (command.id, CommandState::Answered)
+    );
     let done = state(&store);
     assert_eq!(done.status, CommandState::Answered);
     assert_eq!(done.answer.as_deref(), Some("Cut off: Success"));
+    assert_eq!(done.outcome.as_deref(), Some("success"));
     assert!(!store.command_refused(command.id, "too late").await.unwrap());
 
-    let refused = store.queue_command(&device, "X", far).await.unwrap();
+    let refused = store.queue_command(&device, "X", far, 9).await.unwrap();
     assert!(
         store
             .command_refused(refused.id, "no such thing")
             .await
             .unwrap()
     );
-    let short = store.queue_command(&device, "Y", at(1)).await.unwrap();
-    assert_eq!(store.expire_commands(at(2)).await.unwrap(), 1);
+    let short = store.queue_command(&device, "Y", at(1), 9).await.unwrap();
+    assert_eq!(
+        store
+            .reader()
+            .unwrap()
+            .next_command_expiry()
+            .unwrap()
+            .unwrap(),
+        at(1)
+    );
+    assert_eq!(store.expire_commands(at(2)).await.unwrap(), [short.id]);
     let reader = store.reader().unwrap();
     let listed = reader.commands(&device, &Page::first(10)).unwrap().items;
     let states: Vec<_> = listed.iter().map(|c| (c.id, c.status)).collect();
@@ -330,6 +343,135 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
             (command.id, CommandState::Answered)
         ]
     );
+}
+
+/// A device's answer: with a flag, and with what its decoder made of the words.
+fn answer(from: &DeviceKey, n: u64, flag: u32, outcome: Option<&str>) -> telemetry::Envelope {
+    let mut report = position(from, i64::try_from(n).unwrap(), 100);
+    report.kind = Kind::CommandReply;
+    report.fix = None;
+    report.reply_to = Some(flag);
+    report.text = Some(format!("answer {n}").into());
+    if let Some(outcome) = outcome {
+        let signal = Signal::named("test.command_outcome").text(outcome);
+        report.signals.push(signal);
+    }
+    frame(Some(from), n, Content::Reports(vec![report]))
+}
+
+#[tokio::test]
+async fn an_answer_without_a_flag_is_for_what_the_device_was_sent_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let device = key(1);
+    let far = at(1_000_000_000);
+    let queue = async |text| {
+        let queued = store.queue_command(&device, text, far, 9).await;
+        queued.unwrap().id
+    };
+    let (first, second) = (queue("A").await, queue("B").await);
+    let found = |id| store.reader().unwrap().command(id).unwrap().unwrap();
+
+    // Nothing was sent: what the device says is no answer to what waits.
+    pipeline.handle().submit(answer(&device, 1, 0, None)).await;
+    pipeline
+        .handle()
+        .submit(answer(&device, 2, first, None))
+        .await;
+    assert_eq!(found(first).status, CommandState::Queued);
+
+    store.take_command(&device).await.unwrap().unwrap();
+    pipeline
+        .handle()
+        .submit(answer(&device, 3, 0, Some("refused")))
+        .await;
+    assert_eq!(found(first).status, CommandState::Refused);
+    assert_eq!(found(first).answer.as_deref(), Some("answer 3"));
+    assert_eq!(found(second).status, CommandState::Queued);
+}
+
+#[tokio::test]
+async fn late_and_second_answers_are_taken_where_they_say_something_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let device = key(1);
+    let soon = at(1_000_000_000);
+    let id = store
+        .queue_command(&device, "RELAY,1#", soon, 9)
+        .await
+        .unwrap()
+        .id;
+    let found = || store.reader().unwrap().command(id).unwrap().unwrap();
+    store.take_command(&device).await.unwrap().unwrap();
+    // Certainly not sent after all: it waits again, and is sent again.
+    assert!(store.command_unsent(id).await.unwrap());
+    assert_eq!(
+        (found().status, found().sent_at),
+        (CommandState::Queued, None)
+    );
+    store.take_command(&device).await.unwrap().unwrap();
+
+    store.expire_commands(soon).await.unwrap();
+    let mut n = 0;
+    let mut said = async |outcome| {
+        n += 1;
+        pipeline
+            .handle()
+            .submit(answer(&device, n, id, Some(outcome)))
+            .await;
+    };
+    said("deferred").await;
+    assert_eq!(found().outcome.as_deref(), Some("deferred"));
+    said("success").await;
+    assert_eq!(found().status, CommandState::Answered);
+    assert_eq!(found().answer.as_deref(), Some("answer 2"));
+    said("refused").await;
+    assert_eq!(found().answer.as_deref(), Some("answer 2"));
+}
+
+#[tokio::test]
+async fn no_more_commands_wait_for_a_device_than_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let far = at(1_000_000_000);
+    for _ in 0..2 {
+        store.queue_command(&key(1), "A", far, 2).await.unwrap();
+    }
+    let refused = store.queue_command(&key(1), "A", far, 2).await;
+    assert!(matches!(refused, Err(NotQueued::TooMany(2))), "{refused:?}");
+    store.queue_command(&key(2), "A", far, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn frames_that_are_set_aside_make_no_device_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let handle = pipeline.handle();
+    let device = key(1);
+    let set_aside = |n| {
+        let mut envelope = unreadable(n);
+        envelope.device = Some(device.clone());
+        envelope
+    };
+    handle.submit(set_aside(1)).await;
+    handle.submit(filtered(&device, 2)).await;
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.device(&device).unwrap(), None);
+    let kept = reader.quarantine(&Page::first(9)).unwrap().items;
+    assert_eq!(kept[0].device.as_deref(), Some(device.device.as_str()));
+
+    // Once it has reported something, they are signs of life.
+    handle.submit(located(&device, 3, 0)).await;
+    let before = reader.device(&device).unwrap().unwrap().latest.last_seen;
+    handle.submit(set_aside(4)).await;
+    let after = reader.device(&device).unwrap().unwrap().latest.last_seen;
+    assert!(after >= before);
 }
 
 fn quick() -> Options {

@@ -64,6 +64,8 @@ pub struct Slot(pub i64);
 pub struct Loaded {
     /// Its number.
     pub slot: Slot,
+    /// Whether anything is kept of it.
+    pub known: bool,
     /// Its last known state.
     pub latest: Latest,
     /// The states of the stages, as they were snapshotted.
@@ -75,6 +77,7 @@ impl Loaded {
     pub fn new(slot: Slot) -> Self {
         Self {
             slot,
+            known: false,
             latest: Latest::default(),
             states: Vec::new(),
         }
@@ -136,6 +139,9 @@ pub struct Changed {
     pub key: DeviceKey,
     /// Its number.
     pub slot: Slot,
+    /// Whether it is to be kept. A device that has never reported anything, and whose frames are
+    /// all set aside, is not: anyone can claim an id.
+    pub known: bool,
     /// What is known of it now.
     pub latest: Latest,
     /// The states of the stages.

@@ -19,9 +19,9 @@ pub enum CommandState {
     Queued,
     /// It was given to the device's connection.
     Sent,
-    /// The device has answered.
+    /// The device has answered; what the answer says is in its text.
     Answered,
-    /// It could not be sent, and never will be.
+    /// The device has answered that it will not, or the command can never be sent.
     Refused,
     /// Its time ran out before an answer came.
     Expired,
@@ -35,6 +35,11 @@ impl CommandState {
         Self::Refused,
         Self::Expired,
     ];
+
+    /// Whether the command still waits for something.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Sent)
+    }
 
     /// The state's name.
     pub const fn as_str(self) -> &'static str {
@@ -72,38 +77,85 @@ pub struct Command {
     pub queued_at: Timestamp,
     /// Until when it may be sent, and its answer is waited for.
     pub expires_at: Timestamp,
-    /// When it was last sent.
+    /// When it was sent. That happens once at most, since "cut the fuel" or "start again" must not
+    /// be carried out twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
     /// When it came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
-    /// What the device answered, or why the command was refused.
+    /// What the device answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// What the answer's text says of the outcome, where its decoder can tell: `success`,
+    /// `deferred` (the device will do it later, and may say so then), `refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Why it could never be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
-const COMMAND: &str = "SELECT id, tenant, device, text, state, queued_at, expires_at, sent_at,
-    settled_at, answer FROM command";
+/// A command was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotQueued {
+    /// As many as may wait for one device do so already.
+    #[error("{0} commands wait for the device already")]
+    TooMany(u32),
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an answer says, as it is matched with its command.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The number of the command, as the device repeats it; 0 where it does not.
+    pub(super) flag: u32,
+    pub(super) text: Box<str>,
+    pub(super) outcome: Option<Box<str>>,
+}
+
+/// A device that names no command: answers to it are for what it was last sent.
+const NO_FLAG: u32 = 0;
+/// The outcomes that decide a state. Decoders name the signal `<protocol>.command_outcome`.
+const REFUSED: &str = "refused";
+
+const COLUMNS: &str = "id, tenant, device, text, state, queued_at, expires_at, sent_at,
+    settled_at, answer, outcome, reason";
 
 impl Store {
-    /// Keeps a command; it is durable when this resolves.
+    /// Keeps a command; it is durable when this resolves. At most `max_waiting` wait for one
+    /// device.
     ///
     /// # Errors
-    /// When it could not be stored.
+    /// When too many wait, or it could not be stored.
     pub async fn queue_command(
         &self,
         device: &DeviceKey,
         text: &str,
         expires_at: Timestamp,
-    ) -> Result<Command, StoreError> {
+        max_waiting: u32,
+    ) -> Result<Command, NotQueued> {
         let (device, text) = (device.clone(), text.to_owned());
-        self.write(move |tx| {
-            tx.query_row(
+        let queued = self.write(move |tx| {
+            let waiting: u32 = tx
+                .prepare_cached(
+                    "SELECT count(*) FROM command
+                     WHERE tenant = ?1 AND device = ?2 AND state = 'queued'",
+                )?
+                .query_row([device.tenant.as_str(), device.device.as_str()], |row| {
+                    row.get(0)
+                })?;
+            if waiting >= max_waiting {
+                return Ok(Err(NotQueued::TooMany(waiting)));
+            }
+            tx.prepare_cached(&format!(
                 "INSERT INTO command (tenant, device, text, state, queued_at, expires_at)
-                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5)
-                 RETURNING id, tenant, device, text, state, queued_at, expires_at, sent_at,
-                           settled_at, answer",
+                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5) RETURNING {COLUMNS}"
+            ))?
+            .query_row(
                 params![
                     device.tenant.as_str(),
                     device.device.as_str(),
@@ -113,62 +165,121 @@ impl Store {
                 ],
                 command,
             )
-        })
-        .await
+            .map(Ok)
+        });
+        let command = queued.await??;
+        self.announce(command.id, command.status);
+        Ok(command)
     }
 
-    /// Notes that a command was given to its device's connection. `false`: it is not open.
+    /// Takes the oldest command that waits for a device, and notes that it is sent: durable
+    /// before the first byte leaves, so that no crash can send it twice. Give it back with
+    /// [`command_unsent`](Self::command_unsent) if it was certainly not sent.
+    ///
+    /// # Errors
+    /// When it could not be stored; then it waits on.
+    pub async fn take_command(&self, device: &DeviceKey) -> Result<Option<Command>, StoreError> {
+        let device = device.clone();
+        let taken = self.write(move |tx| {
+            tx.prepare_cached(&format!(
+                "UPDATE command SET state = 'sent', sent_at = ?3 WHERE id =
+                     (SELECT id FROM command WHERE tenant = ?1 AND device = ?2
+                      AND state = 'queued' AND expires_at > ?3 ORDER BY id LIMIT 1)
+                 RETURNING {COLUMNS}"
+            ))?
+            .query_row(
+                params![
+                    device.tenant.as_str(),
+                    device.device.as_str(),
+                    now().as_millis()
+                ],
+                command,
+            )
+            .optional()
+        });
+        let taken = taken.await?;
+        if let Some(command) = &taken {
+            self.announce(command.id, command.status);
+        }
+        Ok(taken)
+    }
+
+    /// A command that was taken was certainly not sent: it waits again. `false`: it is not open.
     ///
     /// # Errors
     /// When it could not be stored.
-    pub async fn command_sent(&self, id: u32) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            let changed = tx.execute(
-                "UPDATE command SET state = 'sent', sent_at = ?2
-                 WHERE id = ?1 AND state IN ('queued', 'sent')",
-                params![id, now().as_millis()],
-            )?;
-            Ok(changed > 0)
-        })
+    pub async fn command_unsent(&self, id: u32) -> Result<bool, StoreError> {
+        self.change(
+            id,
+            CommandState::Queued,
+            "UPDATE command SET state = 'queued', sent_at = NULL WHERE id = ?1 AND state = 'sent'",
+            [],
+        )
         .await
     }
 
-    /// Notes that a command will never be sent; why. `false`: it is not open.
+    /// Notes that a command can never be sent; why. `false`: it is not open.
     ///
     /// # Errors
     /// When it could not be stored.
     pub async fn command_refused(&self, id: u32, reason: &str) -> Result<bool, StoreError> {
-        let reason = reason.to_owned();
-        self.write(move |tx| {
-            let changed = tx.execute(
-                "UPDATE command SET state = 'refused', settled_at = ?2, answer = ?3
-                 WHERE id = ?1 AND state IN ('queued', 'sent')",
-                params![id, now().as_millis(), reason],
-            )?;
-            Ok(changed > 0)
-        })
+        self.change(
+            id,
+            CommandState::Refused,
+            "UPDATE command SET state = 'refused', sent_at = NULL, settled_at = ?2, reason = ?3
+             WHERE id = ?1 AND state IN ('queued', 'sent')",
+            [now().as_millis().into(), reason.to_owned().into()],
+        )
         .await
     }
 
-    /// Ends the commands whose time has run out; how many.
+    /// Ends the commands whose time has run out; which.
     ///
     /// # Errors
     /// When it could not be stored.
-    pub async fn expire_commands(&self, at: Timestamp) -> Result<usize, StoreError> {
-        self.write(move |tx| {
-            tx.execute(
+    pub async fn expire_commands(&self, at: Timestamp) -> Result<Vec<u32>, StoreError> {
+        let expired = self.write(move |tx| {
+            tx.prepare_cached(
                 "UPDATE command SET state = 'expired', settled_at = ?1
-                 WHERE expires_at <= ?1 AND state IN ('queued', 'sent')",
-                [at.as_millis()],
-            )
-        })
-        .await
+                 WHERE expires_at <= ?1 AND state IN ('queued', 'sent') RETURNING id",
+            )?
+            .query_map([at.as_millis()], |row| row.get(0))?
+            .collect::<Result<Vec<u32>, _>>()
+        });
+        let expired = expired.await?;
+        for id in &expired {
+            self.announce(*id, CommandState::Expired);
+        }
+        Ok(expired)
     }
 
-    /// Tells the number of each command whose answer has become durable. Who falls behind is told
-    /// so, and looks the command up.
-    pub fn answers(&self) -> broadcast::Receiver<u32> {
-        self.inner.answered.subscribe()
+    /// Tells the number and the new state of each command that has changed, once that is durable.
+    /// Who falls behind is told so, and looks them up.
+    pub fn command_changes(&self) -> broadcast::Receiver<(u32, CommandState)> {
+        self.inner.commands.subscribe()
+    }
+
+    fn announce(&self, id: u32, state: CommandState) {
+        announce(&self.inner.commands, id, state);
+    }
+
+    async fn change<const N: usize>(
+        &self,
+        id: u32,
+        state: CommandState,
+        statement: &'static str,
+        values: [rusqlite::types::Value; N],
+    ) -> Result<bool, StoreError> {
+        let changed = self.write(move |tx| {
+            let all = std::iter::once(id.into()).chain(values);
+            let all = rusqlite::params_from_iter(all);
+            Ok(tx.prepare_cached(statement)?.execute(all)? > 0)
+        });
+        let changed = changed.await?;
+        if changed {
+            self.announce(id, state);
+        }
+        Ok(changed)
     }
 
     /// Runs a short transaction in the thread that writes.
@@ -194,7 +305,7 @@ impl Reader {
     pub fn command(&self, id: u32) -> Result<Option<Command>, StoreError> {
         Ok(self
             .db()
-            .prepare_cached(&format!("{COMMAND} WHERE id = ?1"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM command WHERE id = ?1"))?
             .query_row([id], command)
             .optional()?)
     }
@@ -206,7 +317,7 @@ impl Reader {
     pub fn commands(&self, key: &DeviceKey, page: &Page) -> Result<Paged<Command>, StoreError> {
         let before = page.after.as_ref().map(Cursor::number).transpose()?;
         let mut find = self.db().prepare_cached(&format!(
-            "{COMMAND} WHERE tenant = ?1 AND device = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4"
+            "SELECT {COLUMNS} FROM command WHERE tenant = ?1 AND device = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4"
         ))?;
         let rows = find.query_map(
             params![
@@ -224,50 +335,85 @@ impl Reader {
         Ok(Paged::cut(rows.collect::<Result<_, _>>()?, page.limit))
     }
 
-    /// The commands that wait for a device to connect, the oldest first.
+    /// The commands of all devices that wait for something, by device, the oldest first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn waiting_commands(
-        &self,
-        key: &DeviceKey,
-        at: Timestamp,
-    ) -> Result<Vec<Command>, StoreError> {
+    pub fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
         let mut find = self.db().prepare_cached(&format!(
-            "{COMMAND} WHERE tenant = ?1 AND device = ?2 AND state = 'queued' AND expires_at > ?3
-             ORDER BY id"
+            "SELECT {COLUMNS} FROM command WHERE state IN ('queued', 'sent')
+             ORDER BY tenant, device, id"
         ))?;
-        let rows = find.query_map(
-            params![key.tenant.as_str(), key.device.as_str(), at.as_millis()],
-            command,
-        )?;
+        let rows = find.query_map([], command)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// When the next open command will have run out of time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn next_command_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<i64> = self
+            .db()
+            .prepare_cached(
+                "SELECT min(expires_at) FROM command WHERE state IN ('queued', 'sent')",
+            )?
+            .query_row([], |row| row.get(0))?;
+        Ok(next.map(Timestamp::from_millis))
     }
 }
 
-/// A device has answered: in the transaction of the report that says so. An answer that repeats a
-/// number for which nothing is open (any more) changes nothing.
+/// A device has answered: in the transaction of the report that says so. Which command that
+/// settles, if any, and how.
+///
+/// The flag says which; where it is 0 it is the command that the device was sent last, and has
+/// not answered. A command that has run out of time is answered all the same; one whose answer
+/// said "later" takes another. Any other repetition changes nothing.
 pub(super) fn answer(
     tx: &Transaction<'_>,
     device: &DeviceRow,
-    flag: u32,
-    text: &str,
+    answer: &Answer,
     at: Timestamp,
-) -> Result<bool, rusqlite::Error> {
+) -> Result<Option<(u32, CommandState)>, rusqlite::Error> {
+    let whose = [device.tenant.as_str(), device.device.as_str()];
+    let id: Option<u32> = if answer.flag == NO_FLAG {
+        tx.prepare_cached(
+            "SELECT id FROM command WHERE tenant = ?1 AND device = ?2 AND state = 'sent'
+             ORDER BY sent_at DESC, id DESC LIMIT 1",
+        )?
+        .query_row(whose, |row| row.get(0))
+        .optional()?
+    } else {
+        Some(answer.flag)
+    };
+    let Some(id) = id else { return Ok(None) };
+    let state = match answer.outcome.as_deref() {
+        Some(REFUSED) => CommandState::Refused,
+        _ => CommandState::Answered,
+    };
     let changed = tx
         .prepare_cached(
-            "UPDATE command SET state = 'answered', settled_at = ?4, answer = ?5
-             WHERE id = ?1 AND tenant = ?2 AND device = ?3
-               AND state IN ('queued', 'sent', 'expired')",
+            "UPDATE command SET state = ?4, settled_at = ?5, answer = ?6, outcome = ?7
+             WHERE id = ?1 AND tenant = ?2 AND device = ?3 AND sent_at IS NOT NULL
+               AND (state IN ('sent', 'expired') OR state = 'answered' AND outcome = 'deferred')",
         )?
         .execute(params![
-            flag,
+            id,
             device.tenant.as_str(),
             device.device.as_str(),
+            state.as_str(),
             at.as_millis(),
-            text,
+            answer.text,
+            answer.outcome,
         ])?;
-    Ok(changed > 0)
+    Ok((changed > 0).then_some((id, state)))
+}
+
+/// Tells and counts a change that is durable.
+pub(super) fn announce(to: &broadcast::Sender<(u32, CommandState)>, id: u32, state: CommandState) {
+    metrics::counter!("milepost_commands_total", "state" => state.as_str()).increment(1);
+    // Nobody may be listening.
+    let _nobody = to.send((id, state)).is_err();
 }
 
 fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
@@ -295,5 +441,7 @@ fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
         sent_at: maybe(7)?,
         settled_at: maybe(8)?,
         answer: row.get(9)?,
+        outcome: row.get(10)?,
+        reason: row.get(11)?,
     })
 }

@@ -1,7 +1,8 @@
 //! Batches as rows: done in the shard's thread, so that the writer only writes.
 
-use telemetry::{Kind, Report};
+use telemetry::{Kind, Report, Value};
 
+use super::commands::Answer;
 use crate::SinkError;
 use crate::sink::{Batch, Content, Frame};
 
@@ -20,6 +21,8 @@ pub(super) struct DeviceRow {
     pub(super) device: telemetry::DeviceId,
     pub(super) latest: String,
     pub(super) state: Vec<u8>,
+    /// Whether it is to be written.
+    pub(super) known: bool,
 }
 
 #[derive(Debug)]
@@ -35,8 +38,8 @@ pub(super) struct ReportRow {
     pub(super) time: i64,
     pub(super) late: Option<bool>,
     pub(super) body: String,
-    /// The number of the command that it answers, and the answer.
-    pub(super) answer: Option<(u32, Box<str>)>,
+    /// What it says about a command.
+    pub(super) answer: Option<Answer>,
 }
 
 /// Bodies are mostly of this size; starting with it saves growing.
@@ -51,6 +54,7 @@ impl Rows {
                 tenant: changed.key.tenant,
                 device: changed.key.device,
                 state: changed.states,
+                known: changed.known,
             })
         });
         let devices = devices.collect::<Result<_, SinkError>>()?;
@@ -86,9 +90,11 @@ impl ReportRow {
             report.tenant = None;
         }
         let answer = match (report.kind, report.reply_to) {
-            (Kind::CommandReply, Some(flag)) => {
-                Some((flag, report.text.clone().unwrap_or_default()))
-            }
+            (Kind::CommandReply, Some(flag)) => Some(Answer {
+                flag,
+                text: report.text.clone().unwrap_or_default(),
+                outcome: outcome(&report),
+            }),
             _ => None,
         };
         Ok(Self {
@@ -98,6 +104,16 @@ impl ReportRow {
             body: json(&report, BODY)?,
             answer,
         })
+    }
+}
+
+/// What a decoder made of an answer's words: the signal `<protocol>.command_outcome`.
+fn outcome(report: &Report) -> Option<Box<str>> {
+    let mut signals = report.signals.iter();
+    let signal = signals.find(|signal| *signal.name == *"command_outcome")?;
+    match &signal.value {
+        Some(Value::Text(text)) => Some(text.clone()),
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ use telemetry::{DeviceKey, Profile, Timestamp};
 use tokio::sync::{Semaphore, broadcast};
 
 pub use audit::{Audit, EpochAudit};
-pub use commands::{Command, CommandState};
+pub use commands::{Command, CommandState, NotQueued};
 pub use error::StoreError;
 pub use read::{Cursor, Device, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use write::SqliteSink;
@@ -93,15 +93,15 @@ struct Inner {
     profiles: Arc<Mutex<HashMap<DeviceKey, Profile>>>,
     /// Whether a job that writes them is under way.
     profiles_job: Arc<AtomicBool>,
-    answered: broadcast::Sender<u32>,
+    commands: broadcast::Sender<(u32, CommandState)>,
 }
 
 /// Reads at the same time, at most: each holds a connection.
 const READERS: usize = 8;
 /// Connections that are kept for the next read.
 const IDLE_READERS: usize = 4;
-/// Answers that a slow listener may fall behind.
-const ANSWERS: usize = 256;
+/// Changes of commands that a slow listener may fall behind.
+const CHANGES: usize = 256;
 
 impl Store {
     /// Opens the store in a folder, for reading and writing; makes both where they do not exist.
@@ -179,7 +179,7 @@ impl Store {
             next_slot: AtomicI64::new(slot),
             profiles: Arc::default(),
             profiles_job: Arc::default(),
-            answered: broadcast::channel(ANSWERS).0,
+            commands: broadcast::channel(CHANGES).0,
         };
         Self {
             inner: Arc::new(inner),

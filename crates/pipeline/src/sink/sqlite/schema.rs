@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4d70_7374;
 
 /// One step per format. A step is never changed once it is released; a new one is added.
-const STEPS: &[&str] = &[FORMAT_1];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 const FORMAT_1: &str = "
     -- A run of the process. The counters are kept in the transactions of the batches.
@@ -96,6 +96,13 @@ const FORMAT_1: &str = "
     ) STRICT;
     CREATE INDEX command_by_device ON command (tenant, device, id);
     CREATE INDEX command_open ON command (expires_at) WHERE state IN ('queued', 'sent');
+";
+
+const FORMAT_2: &str = "
+    ALTER TABLE command ADD COLUMN outcome TEXT;  -- what the answer says: success, deferred, refused
+    ALTER TABLE command ADD COLUMN reason TEXT;   -- why it could never be sent
+    CREATE INDEX command_waiting ON command (tenant, device, id) WHERE state = 'queued';
+    CREATE INDEX command_sent ON command (tenant, device, sent_at) WHERE state = 'sent';
 ";
 
 /// The newest format that this version knows.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use telemetry::{DeviceKey, Profile};
 use tokio::sync::broadcast;
 
+use super::commands::{self, CommandState};
 use super::encode::{DeviceRow, FrameRow, Rows, int};
 use super::{Store, StoreError, now};
 use crate::SinkError;
@@ -62,6 +63,7 @@ impl Sink for SqliteSink {
         });
         Ok(Loaded {
             slot: Slot(id),
+            known: true,
             latest,
             states,
         })
@@ -75,7 +77,7 @@ impl Sink for SqliteSink {
         let epoch = self.epoch;
         let quarantine = i64::from(self.store.inner.options.quarantine);
         let profiles = Arc::clone(&self.store.inner.profiles);
-        let answered = self.store.inner.answered.clone();
+        let commands = self.store.inner.commands.clone();
         let writer = self.store.writer().map_err(SinkError::transient)?;
         let under_way = writer
             .begin(move |db| {
@@ -87,7 +89,7 @@ impl Sink for SqliteSink {
                 let profiles = Waiting::of(&profiles);
                 job.write(db, &rows, quarantine, &profiles)?;
                 profiles.written();
-                job.announce(&answered);
+                job.announce(&commands);
                 Ok(job.written)
             })
             .map_err(SinkError::transient)?;
@@ -127,7 +129,7 @@ impl Sink for SqliteSink {
 struct Job {
     epoch: i64,
     written: Written,
-    answers: Vec<u32>,
+    answers: Vec<(u32, CommandState)>,
 }
 
 impl Job {
@@ -191,10 +193,9 @@ impl Job {
                 if new > 0 {
                     part += 1;
                 }
-                if let (Some((flag, text)), Some(device)) = (&report.answer, device)
-                    && super::commands::answer(tx, device, *flag, text, row.frame.received_at)?
-                {
-                    self.answers.push(*flag);
+                if let (Some(said), Some(device)) = (&report.answer, device) {
+                    let settled = commands::answer(tx, device, said, row.frame.received_at)?;
+                    self.answers.extend(settled);
                 }
             }
             match &row.frame.content {
@@ -239,10 +240,9 @@ impl Job {
         Ok(())
     }
 
-    fn announce(&self, answered: &broadcast::Sender<u32>) {
-        for flag in &self.answers {
-            // Nobody may be waiting for an answer.
-            let _nobody = answered.send(*flag).is_err();
+    fn announce(&self, to: &broadcast::Sender<(u32, CommandState)>) {
+        for (id, state) in &self.answers {
+            commands::announce(to, *id, *state);
         }
     }
 }
@@ -252,7 +252,7 @@ fn write_devices(tx: &Transaction<'_>, devices: &[DeviceRow]) -> Result<(), rusq
         "INSERT INTO device (id, tenant, device, latest, state) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (id) DO UPDATE SET latest = excluded.latest, state = excluded.state",
     )?;
-    for row in devices {
+    for row in devices.iter().filter(|row| row.known) {
         upsert.execute(params![
             row.id,
             row.tenant.as_str(),
