@@ -2,10 +2,14 @@
 //!
 //! | message | answer | when |
 //! |---|---|---|
-//! | 0x01 login, 0x13, 0x23 heartbeat | acknowledgement | at once |
+//! | 0x01 login, 0x13, 0x23, 0x36 heartbeat | acknowledgement | at once |
 //! | 0x16, 0x19, 0x26, 0x27, 0x32, 0x39, 0xA3, 0xA4, 0xA5 alarm | acknowledgement, unless its language is 0 | when it is stored |
 //! | AZ735's 0x32, 0x33 | acknowledgement under `79 79` | when it is stored |
 //! | 0x17, 0x1A, 0x2A, 0xA7 question for an address | the address, or "NA", see [`address`](crate::address) | at once |
+//! | 0x70, 0xF1 | acknowledgement under `78 78`, where the device wants one | when it is stored |
+//! | 0x40, 0x41, 0x95 | acknowledgement under the start of the message | when it is stored |
+//! | 0x35, 0x36 photo and its blocks | a request for the next block | when it is stored |
+//! | 0x9B card | accepted or refused | when it is stored |
 //! | 0x8A time request | the time in UTC | at once |
 //! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] says so | when it is stored |
 //! | unknown number under `78 78` | acknowledgement | when it is stored |
