@@ -25,12 +25,15 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use telemetry::{DeviceKey, Name, Timestamp};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::{Command, CommandRefused};
 
 /// Commands that may wait for one connection to take them.
 const MAX_WAITING: usize = 16;
+
+/// Arrivals that a slow listener may fall behind.
+const ARRIVALS: usize = 1_024;
 
 /// Numbers connections: unique in a run of the process, whatever server they belong to, since an
 /// [`Origin`](telemetry::Origin) is.
@@ -89,10 +92,21 @@ pub struct Connections {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     policy: TakeoverPolicy,
     state: Mutex<State>,
+    arrivals: broadcast::Sender<DeviceKey>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            policy: TakeoverPolicy::default(),
+            state: Mutex::default(),
+            arrivals: broadcast::channel(ARRIVALS).0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -135,9 +149,12 @@ pub struct Connected {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The device is not connected, or its connection ended before the command was written.
+    /// The device is not connected, or its connection ended before it took the command.
     #[error("the device is not connected")]
     NotConnected,
+    /// Its connection ended while the command was being written: it may have arrived.
+    #[error("the connection ended while the command was being written")]
+    Interrupted,
     /// Two connections from different networks claim to be the device, and the older has not
     /// spoken since.
     #[error("two connections claim to be the device; the older has not spoken since")]
@@ -151,11 +168,12 @@ pub enum NotSent {
 }
 
 impl NotSent {
-    /// Whether the same command may be sent later.
+    /// Whether the same command may be sent later. After [`Interrupted`](Self::Interrupted) the
+    /// device may be told twice.
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::Refused(refused) => refused.may_retry(),
-            Self::NotConnected | Self::Contested | Self::Busy => true,
+            Self::Interrupted | Self::NotConnected | Self::Contested | Self::Busy => true,
         }
     }
 }
@@ -166,7 +184,7 @@ impl Connections {
         Self {
             inner: Arc::new(Inner {
                 policy,
-                state: Mutex::default(),
+                ..Inner::default()
             }),
         }
     }
@@ -214,8 +232,7 @@ impl Connections {
     /// Gives a command to a device's session; resolves when its bytes are with the kernel.
     ///
     /// # Errors
-    /// [`NotSent`]. A command that was handed over when the connection broke counts as not sent,
-    /// though it may have arrived.
+    /// [`NotSent`]: certainly not sent, except for [`NotSent::Interrupted`].
     pub async fn send_command(&self, device: &DeviceKey, command: Command) -> Result<(), NotSent> {
         let (verdict, sent) = oneshot::channel();
         {
@@ -224,7 +241,31 @@ impl Connections {
             let link = claims.speaker().ok_or(NotSent::Contested)?;
             link.post(Order { command, verdict })?;
         }
-        sent.await.unwrap_or(Err(NotSent::NotConnected))
+        sent.await.unwrap_or(Err(NotSent::Interrupted))
+    }
+
+    /// Whether a command for a device would be handed to a connection now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn takes_commands(&self, device: &DeviceKey) -> Result<(), NotSent> {
+        let state = self.state();
+        let claims = state.devices.get(device).ok_or(NotSent::NotConnected)?;
+        claims.speaker().map(drop).ok_or(NotSent::Contested)
+    }
+
+    /// Tells each device that has named itself, or whose commands go to another connection now.
+    /// A command that is sent then follows the answer to the login. Who falls behind is told so,
+    /// and looks which devices it cares for are connected.
+    pub fn arrivals(&self) -> broadcast::Receiver<DeviceKey> {
+        self.inner.arrivals.subscribe()
+    }
+
+    fn arrived(&self, device: &DeviceKey) {
+        if self.inner.arrivals.receiver_count() > 0 {
+            // Who has gone meanwhile need not know.
+            let _nobody = self.inner.arrivals.send(device.clone()).is_err();
+        }
     }
 
     /// Registers a connection that was just accepted.
@@ -332,6 +373,8 @@ impl Registered {
                 speaker: self.link.id,
             };
             state.devices.insert(device.clone(), claims);
+            drop(state);
+            self.connections.arrived(device);
             return Bound::First;
         };
 
@@ -362,6 +405,10 @@ impl Registered {
         {
             oldest.signal(Signal::Evicted);
         }
+        drop(state);
+        if same_network {
+            self.connections.arrived(device);
+        }
         Bound::TookOver { same_network }
     }
 
@@ -379,7 +426,11 @@ impl Registered {
             None => {
                 state.devices.remove(&device);
             }
-            Some(newest) if claims.speaker == self.link.id => claims.speaker = newest.id,
+            Some(newest) if claims.speaker == self.link.id => {
+                claims.speaker = newest.id;
+                drop(state);
+                self.connections.arrived(&device);
+            }
             Some(_) => {}
         }
     }
@@ -479,7 +530,10 @@ impl Link {
 
     /// Nobody will take what waits.
     fn hang_up(&self) {
-        drop(self.take_orders());
+        for order in self.take_orders() {
+            // Whoever asked may have stopped waiting.
+            order.verdict.send(Err(NotSent::NotConnected)).ok();
+        }
     }
 
     fn orders(&self) -> MutexGuard<'_, VecDeque<Order>> {

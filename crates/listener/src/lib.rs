@@ -21,7 +21,11 @@
 //!   and survived; only many in a row cost the connection, and no connection costs another.
 //! - **Back-pressure reaches the device.** Frames in flight are bounded per connection, in number
 //!   and bytes; at the bound the socket is not read, and the silence is not held against the
-//!   device.
+//!   device. So while nothing can be delivered, heartbeats are still answered until the bound is
+//!   reached ([`Limits::in_flight`] frames since the stall began, heartbeats among them: they are
+//!   reports too); from then on a device hears nothing, and after about three silent heartbeats
+//!   connects again, or restarts, and keeps what was not acknowledged. A higher bound carries
+//!   devices through a longer stall, and costs memory and, in a crash, more frames.
 //! - **Memory is bounded** by [`Limits`], per connection (see the table) and by the number of
 //!   connections. An idle connection holds no buffer.
 //! - **What was received is settled** also when the peer is gone: a connection ends when its last
@@ -114,4 +118,4 @@ pub use error::{CloseReason, ServeError};
 pub use limits::Limits;
 pub use protocol::{Identified, Protocol, RawFrame, Session, Skipped};
 pub use registry::{AcceptAll, Claim, Registry, Resolution};
-pub use server::{Bound, Drained, Server};
+pub use server::{Bound, Drained, RateLimit, Server};

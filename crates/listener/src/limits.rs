@@ -23,7 +23,7 @@ pub struct Limits {
     /// Connections that the kernel holds until they are accepted.
     pub backlog: u32,
     /// Frames of one connection that may wait for their verdict. At the bound the socket is not
-    /// read.
+    /// read, and so nothing is answered, heartbeats included.
     pub in_flight: usize,
     /// Bytes of one connection's frames that may wait for their verdict; as for `in_flight`.
     pub in_flight_bytes: usize,

@@ -270,17 +270,18 @@ impl<P, R, D> Shared<P, R, D> {
 
 /// Keeps strangers from filling the log: some lines per minute, and how many were left out.
 #[derive(Debug, Default)]
-pub(crate) struct RateLimit {
+pub struct RateLimit {
     minute: AtomicU64,
     admitted: AtomicU32,
     silenced: AtomicU64,
 }
 
 impl RateLimit {
-    const PER_MINUTE: u32 = 30;
+    /// Lines in a minute.
+    pub const PER_MINUTE: u32 = 30;
 
     /// Whether one more line may be written, and how many were not since the last.
-    pub(crate) fn admit(&self, now: Timestamp) -> Option<u64> {
+    pub fn admit(&self, now: Timestamp) -> Option<u64> {
         let minute = now.as_unix().unsigned_abs() / 60;
         if self.minute.swap(minute, Ordering::Relaxed) != minute {
             self.admitted.store(0, Ordering::Relaxed);
