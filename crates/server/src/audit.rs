@@ -87,9 +87,9 @@ pub fn run(options: &Options) -> Result<ExitCode, Failure> {
     if options.json {
         let text = serde_json::to_string_pretty(&finding)
             .map_err(|error| Failure::new(error.to_string()))?;
-        println!("{text}");
+        crate::say(text);
     } else {
-        println!("{finding}");
+        crate::say(&finding);
     }
     Ok(if finding.ok {
         ExitCode::SUCCESS

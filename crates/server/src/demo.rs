@@ -43,12 +43,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let gt06 = gt06.ok_or_else(|| Failure::new("the demo has nowhere to connect to"))?;
     let vehicles_at = reachable(gt06);
     if let Some(page) = server.http_addr() {
-        println!(
+        crate::say(format_args!(
             "Fifty vehicles are on their way: http://{}/\nTrackers connect to {gt06}. Data is in \
              {}. Ctrl-C ends it.",
             reachable(page),
             config.data_dir.display(),
-        );
+        ));
     }
     // The vehicles stop first, so that the server has nothing left to wait for.
     let end_of_server = CancellationToken::new();

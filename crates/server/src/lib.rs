@@ -22,3 +22,10 @@ pub mod shutdown;
 pub mod simulate;
 
 pub use cli::main;
+
+/// Says something on standard output. Whoever closed it does not want to hear it, and the work
+/// goes on.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stdout(), "{text}"));
+}

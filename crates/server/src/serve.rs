@@ -48,7 +48,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     let shutdown = shutdown::on_signal()?;
     let server = Server::start(&config).await?;
-    println!("milepost is ready: {server}");
+    crate::say(format_args!("milepost is ready: {server}"));
     server.run(shutdown).await
 }
 

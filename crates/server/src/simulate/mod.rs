@@ -59,9 +59,9 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<Summar
     if options.json {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| Failure::new(error.to_string()))?;
-        println!("{text}");
+        crate::say(text);
     } else {
-        println!("{summary}");
+        crate::say(&summary);
     }
     Ok(summary)
 }
@@ -76,7 +76,7 @@ pub async fn demo(server: SocketAddr, shutdown: CancellationToken) -> Result<Sum
         server,
         interval: Duration::from_secs(2),
         heartbeat: Duration::from_secs(30),
-        alarm_every: Duration::from_mins(5),
+        alarm_every: Duration::from_mins(15),
         parking: Duration::from_secs(20),
         ramp: Duration::from_secs(1),
         grace: Duration::from_secs(2),
