@@ -88,6 +88,7 @@
 //! | FD (`79 79`) | firmware | yes | yes | none | gt06d |
 //! | 81, 82 | texts (server) | kept whole | yes | none | early models |
 //! | 36, 9B | photo wanted, card accepted (server) | yes | yes | none | |
+//! | 01, 08 to 11, 13 to 15, 17 to 1A, 30, 41, 57, 69, 92 to 94, 99 without serial and checksum | login, positions, status, WiFi and cells, time request, notices | yes | yes | echoes: login, status, time at once; positions, WiFi and cells when stored | topin |
 //! | 80 | command (server) | yes | yes | none | all |
 //! | 8A, 17, 97, NN without body | answers of a server | yes | yes | none | all |
 //! | others | unknown, body kept | yes | yes | `78 78`: when stored | |

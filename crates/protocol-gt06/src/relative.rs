@@ -29,10 +29,11 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
             .flatten()
     };
     match number {
-        0x01 => one_of(&[9, 10]),
-        0x08 | 0x14 | 0x15 | 0x30 if announced <= 1 => sized(0)?,
+        0x01 => one_of(&[8, 9, 10]),
+        0x08 | 0x14 | 0x15 | 0x30 | 0x92..=0x94 | 0x99 if announced <= 1 => sized(0)?,
+        0x13 => one_of(&[4, 5, 6, 7]),
         0x08 | 0x09 | 0x10 | 0x11 => one_of(&[18, 20, 21]),
-        0x17 | 0x69 => {
+        0x17..=0x1a | 0x69 => {
             // T6, LEN stations of 7, a count of cells, MCC and MNC, that many cells of 5, and
             // perhaps one byte of alarm.
             let count_at = 6 + announced * 7;
@@ -69,15 +70,16 @@ pub(crate) fn fits(frame: &[u8]) -> bool {
     let announced = usize::from(*announced);
     match number {
         // With a serial and a checksum a login has 12, 14 or 16 bytes here.
-        0x01 => matches!(body.len(), 9 | 10),
-        0x10 | 0x11 => matches!(body.len(), 18 | 21),
+        0x01 => matches!(body.len(), 8..=10),
+        0x08 if body.is_empty() => true,
+        0x08 | 0x09 | 0x10 | 0x11 => matches!(body.len(), 18 | 21),
         0x13 => {
             (4..=7).contains(&body.len())
                 && announced != 5
                 && (body.len()..=body.len() + 2).contains(&announced)
         }
-        0x17 | 0x69 => find(frame) == Some(Size::Exactly(frame.len())),
-        0x08 | 0x14 | 0x15 | 0x30 => body.is_empty(),
+        0x17..=0x1a | 0x69 => find(frame) == Some(Size::Exactly(frame.len())),
+        0x14 | 0x15 | 0x30 | 0x92..=0x94 | 0x99 => body.is_empty(),
         _ => false,
     }
 }

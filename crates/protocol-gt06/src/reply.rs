@@ -12,6 +12,8 @@
 //! | 0x9B card | accepted or refused | when it is stored |
 //! | 0x8A time request | the time in UTC | at once |
 //! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] says so | when it is stored |
+//! | without serial and checksum: 01, 13, 30 | 01, the body, the time | at once |
+//! | without serial and checksum: 10, 11, 17, 69 | the time as sent | when it is stored |
 //! | unknown number under `78 78` | acknowledgement | when it is stored |
 //! | unknown number under `79 79` | nothing | |
 //! | a server's own messages, echoed | nothing | |
@@ -20,7 +22,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::field::DateTime;
+use crate::field::{DateTime, topin_time_answer};
 use crate::frame::{Start, encode};
 
 /// What a message is answered, and when.
@@ -35,7 +37,7 @@ pub enum Answer {
     WhenDelivered,
     /// An acknowledgement when the message is stored, if the [`AckPolicy`] says so.
     ByPolicy,
-    /// The time, at once.
+    /// The time, at once; to the relatives without serial and checksum in their form.
     Time,
     /// A frame of the message's own choice, with the serial of the request.
     Frame {
@@ -100,6 +102,12 @@ impl Answer {
             return Some(Reply {
                 class: *class,
                 bytes: bytes.clone(),
+            });
+        }
+        if let (Self::Time, None) = (self, serial) {
+            return Some(Reply {
+                class: ReplyClass::Now,
+                bytes: topin_time_answer(unix_now)?,
             });
         }
         // All others repeat the serial; what has none is not acknowledged.

@@ -11,9 +11,9 @@ use crate::address::{Purpose, Resolver};
 use crate::command::{self, CommandError};
 use crate::field::TerminalId;
 use crate::media::{Abandoned, Assembler, Taken, UploadId};
-use crate::message::{CardAnswer, Login, PhotoRequest};
+use crate::message::{CardAnswer, PhotoRequest};
 use crate::reply::{AckPolicy, Answer, Reply, ReplyClass};
-use crate::{DecodeError, Deframer, Direction, Frame, FrameError, Message, Profile};
+use crate::{DecodeError, Deframer, Dialect, Direction, Frame, FrameError, Message, Profile};
 
 /// The state of one connection.
 ///
@@ -92,6 +92,8 @@ pub struct Upload {
 struct LoginFacts {
     model: Option<u16>,
     zone: Option<i16>,
+    /// Whether it came without serial and checksum.
+    bare: Option<bool>,
 }
 
 /// What came of a frame.
@@ -196,7 +198,20 @@ impl Session {
         }
         let identify = match &message {
             Ok(Message::Login(login)) => {
-                self.on_login(login);
+                let facts = LoginFacts {
+                    model: login.model,
+                    zone: login.zone.and_then(|zone| zone.minutes()),
+                    bare: Some(false),
+                };
+                self.on_login(login.id, facts);
+                Some(login.id)
+            }
+            Ok(Message::TopinLogin(login)) => {
+                let facts = LoginFacts {
+                    bare: Some(true),
+                    ..LoginFacts::default()
+                };
+                self.on_login(login.id, facts);
                 Some(login.id)
             }
             _ => None,
@@ -295,15 +310,12 @@ impl Session {
     }
 
     /// A login, also a second one on the same connection: the device is who it says now.
-    fn on_login(&mut self, login: &Login) {
-        if self.id != Some(login.id) {
+    fn on_login(&mut self, id: TerminalId, facts: LoginFacts) {
+        if self.id != Some(id) {
             self.profile = Profile::default();
         }
-        self.id = Some(login.id);
-        self.login = LoginFacts {
-            model: login.model,
-            zone: login.zone.and_then(|zone| zone.minutes()),
-        };
+        self.id = Some(id);
+        self.login = facts;
         self.apply_login();
     }
 
@@ -323,6 +335,12 @@ impl Session {
         }
         if let Some(minutes) = self.login.zone {
             self.profile.zones.login = Some(minutes);
+        }
+        if let Some(bare) = self.login.bare {
+            self.profile.bare_frames = bare;
+            if bare {
+                self.profile.dialect.get_or_insert(Dialect::Topin);
+            }
         }
     }
 }

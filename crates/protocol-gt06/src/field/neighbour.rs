@@ -2,6 +2,7 @@
 //!
 //! | form | area | cell | signal |
 //! |---|---|---|---|
+//! | C5 | 2 | 2 | 1 |
 //! | C6 | 2 | 3 | 1 |
 //! | C7 | 2 | 4 | 1 |
 //! | C13 | 4 | 8 | 1 |
@@ -18,6 +19,8 @@ use crate::parse::{Reader, Trace};
 /// The size of a list's entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NeighbourForm {
+    /// 2G, with the low half of the cell's identity (Topin).
+    C5,
     /// 2G.
     C6,
     /// Cell of four bytes.
@@ -31,6 +34,7 @@ impl NeighbourForm {
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
+            Self::C5 => 5,
             Self::C6 => 6,
             Self::C7 => 7,
             Self::C13 => 13,
@@ -75,11 +79,12 @@ impl Neighbour {
         form: NeighbourForm,
     ) -> Result<Self, DecodeError> {
         let lac = match form {
-            NeighbourForm::C6 | NeighbourForm::C7 => u32::from(r.u16("lac")?),
+            NeighbourForm::C5 | NeighbourForm::C6 | NeighbourForm::C7 => u32::from(r.u16("lac")?),
             NeighbourForm::C13 => r.u32("tac")?,
         };
         r.note(|| format!("{lac}"));
         let cell_id = match form {
+            NeighbourForm::C5 => u64::from(r.u16("cell id")?),
             NeighbourForm::C6 => u64::from(r.u24("cell id")?),
             NeighbourForm::C7 => u64::from(r.u32("cell id")?),
             NeighbourForm::C13 => r.u64("cell id")?,
@@ -98,6 +103,7 @@ impl Neighbour {
     /// Writes the entry; numbers that are too large for the form lose their high bytes.
     pub fn encode(&self, out: &mut BytesMut) {
         let (lac, id) = match self.form {
+            NeighbourForm::C5 => (2, 2),
             NeighbourForm::C6 => (2, 3),
             NeighbourForm::C7 => (2, 4),
             NeighbourForm::C13 => (4, 8),
@@ -114,7 +120,7 @@ impl Neighbour {
         let mcc = raw_mcc & !super::Cell::WIDE_MNC;
         (self.is_some() && mcc != 0).then_some(telemetry::Cell {
             radio: match self.form {
-                NeighbourForm::C6 => telemetry::Radio::Gsm,
+                NeighbourForm::C5 | NeighbourForm::C6 => telemetry::Radio::Gsm,
                 NeighbourForm::C7 => telemetry::Radio::Unknown,
                 NeighbourForm::C13 => telemetry::Radio::Lte,
             },

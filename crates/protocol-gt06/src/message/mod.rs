@@ -51,6 +51,17 @@ impl Context<'_> {
         matches!(self.head.start(), Start::Short) && self.head.serial().is_some()
     }
 
+    /// The length byte of a frame of the relatives without serial and checksum: devices put various
+    /// things into it. `None` for all other frames.
+    #[inline]
+    #[must_use]
+    pub fn bare(&self) -> Option<u8> {
+        match self.head.serial() {
+            Some(_) => None,
+            None => u8::try_from(self.head.announced()).ok(),
+        }
+    }
+
     /// Whether the frame starts with `79 79`.
     #[inline]
     #[must_use]
@@ -113,6 +124,18 @@ pub trait Body: Sized {
     #[inline]
     fn start(&self) -> Start {
         Start::Short
+    }
+
+    /// The length byte, if it goes in a frame of the relatives without serial and checksum.
+    #[inline]
+    fn bare(&self) -> Option<u8> {
+        None
+    }
+
+    /// The answer where the body cannot be read.
+    #[inline]
+    fn unread(_: &Context<'_>) -> Answer {
+        Self::ANSWER
     }
 
     /// What it is answered.
@@ -254,6 +277,12 @@ messages! {
     peripheral_state: 0xf2 => PeripheralState,
     wifi_list: 0xf3 => WifiList,
     firmware_notice: 0xfd => FirmwareNotice,
+    // Without serial and checksum: what fits nothing else is a notice.
+    topin_login: 0x01 => TopinLogin,
+    topin_gps: 0x08 | 0x09 | 0x10 | 0x11 => TopinGps,
+    topin_status: 0x13 => TopinStatus,
+    topin_radio: 0x17..=0x1a | 0x69 => TopinRadio,
+    topin_notice: _ => TopinNotice,
 }
 
 /// The key of a report that has a time and no position: the number and the whole body.
@@ -362,13 +391,13 @@ impl<T: Trace> Visitor for Decode<'_, '_, T> {
     }
 }
 
-struct Unread;
+struct Unread<'c>(&'c Context<'c>);
 
-impl Visitor for Unread {
+impl Visitor for Unread<'_> {
     type Output = (&'static str, Answer);
 
     fn visit<B: Body + Into<Message>>(self) -> Self::Output {
-        (B::NAME, B::ANSWER)
+        (B::NAME, B::unread(self.0))
     }
 
     fn unknown(self) -> Self::Output {
@@ -415,11 +444,17 @@ impl Message {
             body: frame.body(),
             dialect,
         };
-        dispatch(&cx, Unread)
+        dispatch(&cx, Unread(&cx))
     }
 
-    /// Writes the message as a frame with this serial number.
+    /// Writes the message as a frame with this serial number; one of the relatives without serial
+    /// and checksum as theirs.
     pub fn encode(&self, serial: u16, out: &mut BytesMut) {
+        if let Some(announced) = each!(self, body => body.bare()) {
+            let mut body = BytesMut::new();
+            self.encode_body(&mut body);
+            return frame::encode_relative(announced, self.number(), out, &body);
+        }
         frame::encode(self.start(), self.number(), serial, out, |out| {
             self.encode_body(out);
         });

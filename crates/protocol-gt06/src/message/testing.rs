@@ -37,6 +37,26 @@ pub(crate) fn read_body(start: Start, number: u8, body: &[u8]) -> Result<Message
     read_as(Dialect::default(), start, number, body)
 }
 
+/// A frame of the relatives without serial and checksum, written in hexadecimal, spaces allowed.
+pub(crate) fn bare_frame(hex: &str) -> Frame {
+    let raw = Bytes::from(hex::decode(hex.replace(' ', "")).unwrap());
+    let frame = Frame::parse(raw, Framing::Bare).unwrap();
+    assert_eq!(frame.serial(), None);
+    frame
+}
+
+/// Reads such a frame.
+pub(crate) fn read_bare(hex: &str) -> Message {
+    Message::decode(&bare_frame(hex), Dialect::Topin).unwrap()
+}
+
+/// As [`round_trip`], for such a frame.
+pub(crate) fn round_trip_bare(message: &Message) {
+    let raw = message.to_bytes(0x1234);
+    let frame = Frame::parse(raw, Framing::Bare).unwrap();
+    assert_explained(message, &frame, Dialect::Topin);
+}
+
 /// Writes a message and reads it back: the same, and all its bytes are explained, each once.
 pub(crate) fn round_trip(message: impl Into<Message>) {
     round_trip_as(Dialect::default(), message);
@@ -45,18 +65,21 @@ pub(crate) fn round_trip(message: impl Into<Message>) {
 /// As [`round_trip`], by the rules of a dialect.
 pub(crate) fn round_trip_as(dialect: Dialect, message: impl Into<Message>) {
     let message = message.into();
-    let raw = message.to_bytes(0x1234);
-    let frame = Frame::parse(raw.clone(), Framing::Checked).unwrap();
-    let (read, fields) = Message::explain(&frame, dialect);
-    assert_eq!(read.as_ref(), Ok(&message));
-    assert_eq!(Message::decode(&frame, dialect), read);
+    let frame = Frame::parse(message.to_bytes(0x1234), Framing::Checked).unwrap();
+    assert_explained(&message, &frame, dialect);
+}
+
+fn assert_explained(message: &Message, frame: &Frame, dialect: Dialect) {
+    let (read, fields) = Message::explain(frame, dialect);
+    assert_eq!(read.as_ref(), Ok(message));
+    assert_eq!(Message::decode(frame, dialect), read);
     let mut at = 0;
     for field in fields {
         assert_eq!(field.range.start, at, "{field} of {message:?}");
         assert_ne!(field.name, "unread", "{field} of {message:?}");
         at = field.range.end;
     }
-    assert_eq!(at, raw.len());
+    assert_eq!(at, frame.raw().len());
 }
 
 /// The reports of a message.
@@ -75,7 +98,7 @@ pub(crate) fn reports_as(
     use telemetry::{DeviceId, Origin, Timestamp};
 
     let message = message.into();
-    let frame = Frame::parse(message.to_bytes(1), Framing::Checked).unwrap();
+    let frame = Frame::parse(message.to_bytes(1), profile.framing()).unwrap();
     let speaker = Speaker::new(None, DeviceId::new("123456789012345").ok());
     let received_at = Timestamp::from_unix(1_700_000_000);
     let cx = Context::new(
@@ -96,6 +119,17 @@ pub(crate) fn report(message: impl Into<Message>) -> telemetry::Report {
     let mut reports = reports(message);
     assert_eq!(reports.len(), 1, "{reports:?}");
     reports.remove(0)
+}
+
+/// The one report of a frame of the relatives without serial and checksum.
+#[cfg(feature = "telemetry")]
+pub(crate) fn bare_report(message: impl Into<Message>) -> telemetry::Report {
+    let profile = crate::Profile {
+        dialect: Some(Dialect::Topin),
+        bare_frames: true,
+        ..crate::Profile::default()
+    };
+    reports_as(&profile, message).pop().unwrap()
 }
 
 /// A report's signal, as text.

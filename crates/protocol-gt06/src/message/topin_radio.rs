@@ -1,0 +1,205 @@
+//! 0x17, 0x18, 0x19, 0x1A and 0x69 without serial and checksum, WiFi stations and cells (Topin,
+//! ZX303, 365GPS).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 6 | time | two decimal digits in a byte |
+//! | 6 | LEN × 7 | stations | [`Station`]; the frame's length byte counts them |
+//! | | 1 | count | N |
+//! | | 3 | network | [`Plmn`] |
+//! | | N × 5 | cells | [`Neighbour`], the first is the serving one |
+//! | | 0 or 1 | alarm | unknown codes |
+//!
+//! 0x69 is live, 0x17 comes from the buffer. Seen on devices; 0x18 to 0x1A are read like that where
+//! it fits them exactly. What does not fit is a [`TopinNotice`](super::TopinNotice).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Body, Context};
+use crate::field::{
+    Neighbour, NeighbourForm, Plmn, Station, bcd_time, encode_counted, topin_answer,
+};
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
+
+/// WiFi stations and cells of the relatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopinRadio {
+    /// 0x17, 0x18, 0x19, 0x1A or 0x69.
+    pub number: u8,
+    /// When, two decimal digits in a byte.
+    pub raw_time: [u8; 6],
+    /// The stations; no more than 255 can be written.
+    pub stations: Vec<Station>,
+    /// The network of all cells. Its MNC has one byte whatever its MCC says.
+    pub network: Plmn,
+    /// The cells; no more than 255 can be written.
+    pub cells: Vec<Neighbour>,
+    /// An alarm, by codes that are not known.
+    pub raw_alarm: Option<u8>,
+}
+
+impl Body for TopinRadio {
+    const NAME: &'static str = "topin_radio";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        let Some(stations) = cx.bare() else {
+            return false;
+        };
+        let count_at = 6 + usize::from(stations) * Station::LEN;
+        let Some(cells) = cx.body.get(count_at) else {
+            return false;
+        };
+        let len = count_at + 1 + 3 + usize::from(*cells) * NeighbourForm::C5.size();
+        cx.body.len() == len || cx.body.len() == len + 1
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let raw_time = r.array("time")?;
+        r.note(|| format!("{}", bcd_time(raw_time)));
+        let stations = (0..cx.bare().unwrap_or_default())
+            .map(|_| Station::decode(r))
+            .collect::<Result<_, _>>()?;
+        let count = r.u8("cell count")?;
+        let network = Plmn {
+            raw_mcc: r.u16("mcc")?,
+            mnc: r.u8("mnc")?.into(),
+        };
+        let cells = (0..count)
+            .map(|_| Neighbour::decode(r, NeighbourForm::C5))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            number: cx.number(),
+            raw_time,
+            stations,
+            network,
+            cells,
+            raw_alarm: match r.remaining() {
+                0 => None,
+                _ => Some(r.u8("alarm")?),
+            },
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.raw_time);
+        for station in self.stations.iter().take(usize::from(u8::MAX)) {
+            station.encode(out);
+        }
+        let mut cells = BytesMut::new();
+        encode_counted(&self.cells, &mut cells, Neighbour::encode);
+        let (count, cells) = cells.split_at_checked(1).unwrap_or_default();
+        out.put_slice(count);
+        out.put_u16(self.network.raw_mcc);
+        out.put_uint(self.network.mnc.into(), 1);
+        out.put_slice(cells);
+        out.extend(self.raw_alarm);
+    }
+
+    fn number(&self) -> u8 {
+        self.number
+    }
+
+    fn bare(&self) -> Option<u8> {
+        Some(u8::try_from(self.stations.len()).unwrap_or(u8::MAX))
+    }
+
+    fn answer(&self) -> Answer {
+        topin_answer(self.number, self.bare().unwrap_or_default(), &self.raw_time)
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Topin)
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        let key = super::whole_key(self);
+        let mut report = cx.timed(telemetry::Kind::Cells, bcd_time(self.raw_time), &key, 0);
+        self.network.normalize(&self.cells, &mut report);
+        for station in &self.stations {
+            station.normalize(&mut report);
+        }
+        if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
+            report
+                .signals
+                .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
+        }
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::{read_bare, round_trip_bare};
+
+    const TIME: &str = "160413031849";
+    const STATIONS: &str = "02005e10000132 02005e10000246";
+    const CELLS: &str = "02 01cc00 28660f2132 28660f1f28";
+
+    fn read(number: &str, body: &[&str]) -> TopinRadio {
+        let frame = std::format!("7878 {number} {} 0d0a", body.concat());
+        let message = read_bare(&frame);
+        round_trip_bare(&message);
+        match message {
+            Message::TopinRadio(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_length_byte_counts_the_stations() {
+        for number in ["17", "18", "19", "1a", "69"] {
+            let both = read(&std::format!("02 {number}"), &[TIME, STATIONS, CELLS]);
+            assert_eq!((both.stations.len(), both.cells.len()), (2, 2), "{number}");
+            assert_eq!(
+                both.cells.first().map(|cell| (cell.lac, cell.cell_id)),
+                Some((0x2866, 0x0f21))
+            );
+            let cells = read(&std::format!("00 {number}"), &[TIME, CELLS, "01"]);
+            assert_eq!(
+                (cells.stations.len(), cells.raw_alarm),
+                (0, Some(1)),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept_and_answered_by_its_time() {
+        let message = read_bare(&std::format!("7878 0269 {TIME} {CELLS} 0d0a"));
+        assert!(matches!(message, Message::TopinNotice(_)), "{message:?}");
+        let Answer::Raw { bytes, .. } = message.answer() else {
+            panic!("not answered")
+        };
+        assert_eq!(hex::encode(bytes), "787802691604130318490d0a");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn time_stations_and_cells_reach_the_report() {
+        let report = crate::message::testing::bare_report(read("02 69", &[TIME, STATIONS, CELLS]));
+        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(
+            report.device_time.map(|time| time.as_unix()),
+            Some(1_460_517_529)
+        );
+        let cells: Vec<_> = report
+            .network
+            .cells()
+            .map(|c| (c.serving, c.mcc, c.lac))
+            .collect();
+        assert_eq!(cells, [(true, 460, 0x2866), (false, 460, 0x2866)]);
+        assert_eq!(report.network.wifi().len(), 2);
+    }
+}

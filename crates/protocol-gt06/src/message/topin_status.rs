@@ -1,0 +1,157 @@
+//! 0x13 without serial and checksum, status (Topin, ZX303, 365GPS).
+//!
+//! | offset | length | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 1 | battery | percent |
+//! | 1 | 1 | version | of the firmware |
+//! | 2 | 1 | zone | unit unknown |
+//! | 3 | 1 | interval | of uploads, unit unknown |
+//! | 4 | 0 or 1 | signal | unit unknown |
+//!
+//! Seen on devices; bytes behind are kept. It is answered with its own body.
+
+use alloc::format;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context};
+use crate::field::topin_answer;
+use crate::parse::{Reader, Trace};
+use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
+
+/// A status of the relatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopinStatus {
+    /// The frame's length byte, as sent.
+    pub announced: u8,
+    /// Percent.
+    pub battery: u8,
+    /// Version of the firmware.
+    pub version: u8,
+    /// Zone.
+    pub raw_zone: u8,
+    /// Interval of uploads.
+    pub raw_interval: u8,
+    /// Signal strength.
+    pub raw_signal: Option<u8>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+impl Body for TopinStatus {
+    const NAME: &'static str = "topin_status";
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.bare().is_some() && cx.body.len() >= 4
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            announced: cx.bare().unwrap_or_default(),
+            battery: {
+                let battery = r.u8("battery")?;
+                r.note(|| format!("{battery} %"));
+                battery
+            },
+            version: r.u8("version")?,
+            raw_zone: r.u8("zone")?,
+            raw_interval: r.u8("interval")?,
+            raw_signal: match r.remaining() {
+                0 => None,
+                _ => Some(r.u8("signal")?),
+            },
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&[self.battery, self.version, self.raw_zone, self.raw_interval]);
+        out.extend(self.raw_signal);
+        out.put_slice(&self.tail);
+    }
+
+    fn number(&self) -> u8 {
+        0x13
+    }
+
+    fn bare(&self) -> Option<u8> {
+        Some(self.announced)
+    }
+
+    fn answer(&self) -> Answer {
+        let mut body = BytesMut::new();
+        self.encode(&mut body);
+        topin_answer(0x13, self.announced, &body)
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Topin)
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &mut dyn FnMut(telemetry::Report),
+    ) {
+        use alloc::string::ToString;
+        use telemetry::Signal;
+
+        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
+        report.power.battery_charge = telemetry::Percent::new(self.battery.into()).ok();
+        report.identity_mut().firmware = Some(self.version.to_string().into());
+        for (name, raw) in [
+            ("gt06.zone_raw", Some(self.raw_zone)),
+            ("gt06.upload_interval_raw", Some(self.raw_interval)),
+            ("gt06.gsm_signal", self.raw_signal),
+        ] {
+            if let Some(raw) = raw {
+                report
+                    .signals
+                    .push(Signal::named(name).number(raw.into(), None));
+            }
+        }
+        cx.note_tail(&mut report, &self.tail);
+        out(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::message::testing::{read_bare, round_trip_bare};
+
+    fn read(body: &str) -> TopinStatus {
+        let message = read_bare(&std::format!("787806 13 {body} 0d0a"));
+        round_trip_bare(&message);
+        match message {
+            Message::TopinStatus(read) => read,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_signal_may_be_missing_and_more_is_kept() {
+        assert_eq!(read("55230803").raw_signal, None);
+        let more = read("55230803 40 aabb");
+        assert_eq!((more.raw_signal, more.tail.len()), (Some(0x40), 2));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn the_battery_is_percent_and_what_is_not_known_is_raw() {
+        use crate::message::testing::{bare_report, signal};
+        let report = bare_report(read("55230803 40"));
+        assert_eq!(
+            report.power.battery_charge,
+            telemetry::Percent::new(85.0).ok()
+        );
+        assert_eq!(signal(&report, "gt06.upload_interval_raw").unwrap(), "3");
+        assert_eq!(signal(&report, "gt06.gsm_signal").unwrap(), "64");
+        assert_eq!(report.dialect.unwrap().as_str(), "topin");
+        let off = bare_report(read("ff230803"));
+        assert_eq!(off.power.battery_charge, None, "255 % is none");
+    }
+}
