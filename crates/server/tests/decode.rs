@@ -1,22 +1,26 @@
-//! `milepost decode` as its users see it: the worked examples of the protocol, line by line.
+//! `milepost decode` as its users see it: lines in, objects out, in order.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-mod support;
-
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
-use support::milepost;
-use support::tracker::{alarm, frame, heartbeat, location};
+use serde_json::{Value, json};
 
-/// Two examples of the Concox manual: a login (type 7000, zone +8:00), and its answer.
-const LOGIN: &str = "787811010752533678900242700032010005 1279 0D0A";
-const LOGIN_REPLY: &str = "787805010005 9f f8 0d0a";
+const LOGIN: &str = "78781101075253367890024270003201000512790d0a";
+const LOCATION: &str =
+    "787822220f0c1d023305c9027ac8180c46586000140001cc00287d001f71000001000820860d0a";
+const ALARM: &str =
+    "787825160b0b0f0e241dcf027ac8870c4657e60014020901cc00287d001f726506040101003656a40d0a";
 
-fn decode(flags: &[&str], input: &str) -> (Option<i32>, String) {
-    let mut child = milepost()
-        .args(["decode", "--protocol", "gt06"])
+fn decode(flags: &[&str], input: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_milepost"))
+        .args([
+            "decode",
+            "--protocol",
+            "gt06",
+            "--received-at",
+            "2026-11-20T07:00:00.123Z",
+        ])
         .args(flags)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -29,94 +33,188 @@ fn decode(flags: &[&str], input: &str) -> (Option<i32>, String) {
         .write_all(input.as_bytes())
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-    )
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn objects(input: &str) -> Vec<Value> {
-    let (code, text) = decode(&[], input);
-    assert_eq!(code, Some(0), "{text}");
-    text.lines()
+    decode(&[], input)
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
 #[test]
-fn a_login_names_the_device_of_the_lines_after_it() {
-    let input = format!(
-        "{LOGIN}\n{}\n\n{}\n",
-        hex::encode(location(60, 6)),
-        hex::encode(location(60, 6))
+fn the_manuals_examples_give_the_manuals_values() {
+    let objects = objects(&[LOGIN, LOCATION, ALARM].join("\n"));
+    assert_eq!(objects.len(), 3);
+    let [login, location, alarm] = &objects[..] else {
+        panic!("{objects:?}")
+    };
+
+    assert_eq!(
+        login["frame"],
+        json!({"kind": "0x01", "checksum": "valid", "direction": "device"})
     );
-    let lines = objects(&input);
-    assert_eq!(lines.len(), 3);
-    assert_eq!(lines[0]["line"], 1);
-    assert_eq!(lines[0]["frame"]["kind"], "0x01");
-    assert_eq!(lines[0]["frame"]["checksum"], "valid");
-    assert_eq!(lines[0]["frame"]["direction"], "device");
-    assert_eq!(lines[0]["reports"][0]["kind"], "login");
-    assert_eq!(lines[0]["reports"][0]["device"], "752533678900242");
-    assert_eq!(lines[0]["reply"], LOGIN_REPLY.replace(' ', ""));
-    let report = &lines[1]["reports"][0];
+    assert_eq!(login["reply"], "7878050100059ff80d0a");
+    assert_eq!(login["reports"][0]["kind"], "login");
+
+    let report = &location["reports"][0];
     assert_eq!(report["device"], "752533678900242");
-    assert_eq!(report["kind"], "location");
-    assert_eq!(report["fix"]["speed_kmh"], 60.0);
-    assert_eq!(report["time"], "2026-11-20T00:01:00Z");
+    assert_eq!(report["time"], "2015-12-29T02:51:05Z");
     assert_eq!(report["zone"], "utc");
-    // An empty line begins another connection, on which nobody has logged in.
-    assert_eq!(lines[2]["line"], 4);
-    assert!(lines[2]["reports"][0].get("device").is_none());
-}
-
-#[test]
-fn every_line_gives_an_object_whatever_it_holds() {
-    let short = hex::encode(frame(0x22, &[26, 11, 20, 1], 2));
-    let unknown = hex::encode(frame(0x6e, &[1, 2, 3], 3));
-    let mut wrong_checksum = heartbeat(4);
-    wrong_checksum[12] ^= 1;
-    let input = format!(
-        "no hex at all\n{short}\n{unknown}\n{}\n{LOGIN_REPLY}\n",
-        hex::encode(wrong_checksum)
+    assert_eq!(report["sequence"], 8);
+    assert_eq!(report["received_at"], "2026-11-20T07:00:00.123Z");
+    assert_eq!(
+        report["fix"],
+        json!({
+            "time": "2015-12-29T02:51:05Z", "latitude": 23.1116933, "longitude": 114.4092978,
+            "speed_kmh": 0.0, "course_deg": 0.0, "satellites": 9, "valid": true, "live": false,
+            "source": "gnss"
+        })
     );
-    let lines = objects(&input);
-    assert_eq!(lines.len(), 5, "{lines:?}");
-    assert!(lines[0]["error"]["message"].is_string());
-    assert!(lines[1]["error"]["field"].is_string() && lines[1]["error"]["offset"].is_u64());
-    assert_eq!(lines[2]["reports"][0]["kind"], "unknown");
-    assert!(lines[2].get("error").is_none());
-    assert_eq!(lines[3]["frame"]["checksum"], "mismatch");
-    assert_eq!(lines[3]["reports"][0]["kind"], "heartbeat");
-    assert_eq!(lines[4]["frame"]["direction"], "server");
-    assert!(lines[4]["reports"].as_array().is_none_or(Vec::is_empty));
-}
-
-#[test]
-fn an_alarm_shows_its_event_and_the_answer_that_the_device_waits_for() {
-    let lines = objects(&format!("{}\n", hex::encode(alarm(60, 7))));
-    assert_eq!(lines[0]["reports"][0]["kind"], "alarm");
-    assert_eq!(lines[0]["reports"][0]["events"][0]["kind"], "sos");
-    assert_eq!(lines[0]["reply"], hex::encode(frame(0x16, &[], 7)));
-}
-
-#[test]
-fn an_explanation_names_every_field() {
-    let (code, text) = decode(
-        &["--explain"],
-        &format!("{}\n", hex::encode(location(60, 6))),
+    assert_eq!(
+        report["io"],
+        json!({"ignition": false, "ignition_source": "field"})
     );
-    assert_eq!(code, Some(0));
-    for word in ["latitude", "longitude", "satellites", "serial", "checksum"] {
-        assert!(text.to_lowercase().contains(word), "{word}\n{text}");
+    assert_eq!(
+        report["network"]["cells"],
+        json!([{"radio": "gsm", "serving": true, "mcc": 460, "mnc": 0, "lac": 10365, "cell_id": 8049}])
+    );
+    assert_eq!(
+        location.get("reply"),
+        None,
+        "the manuals acknowledge no 0x22"
+    );
+
+    let report = &alarm["reports"][0];
+    assert_eq!(report["kind"], "alarm");
+    assert_eq!(
+        report["events"],
+        json!([{"kind": "sos", "by": "device", "code": 1}])
+    );
+    assert_eq!(
+        report["zone"], "login",
+        "0x16 does not say its zone, the login named +8:00"
+    );
+    assert_eq!(report["time"], "2011-11-15T06:36:29Z");
+    assert_eq!(report["raw_time"], "2011-11-15 14:36:29");
+    assert_eq!(alarm["reply"], "78780516003695700d0a");
+}
+
+#[test]
+fn an_empty_line_starts_a_connection_that_nobody_has_logged_in_on() {
+    let objects = objects(&format!("{LOGIN}\n{LOCATION}\n\n{LOCATION}\n"));
+    assert_eq!(objects[1]["reports"][0]["device"], "752533678900242");
+    assert_eq!(objects[2]["line"], 4);
+    assert_eq!(objects[2]["reports"][0].get("device"), None);
+    assert_ne!(
+        objects[1]["reports"][0]["id"],
+        objects[2]["reports"][0]["id"]
+    );
+}
+
+#[test]
+fn the_same_fact_has_the_same_id_however_often_it_is_sent() {
+    // Another serial number and another re-upload flag: the same position at the same time.
+    let again = "787822220f0c1d023305c9027ac8180c46586000140001cc00287d001f71000000ffff5b9f0d0a";
+    let objects = objects(&format!("{LOCATION}\n{again}\n{LOCATION}"));
+    assert_eq!(objects[1]["frame"]["checksum"], "mismatch");
+    assert_eq!(
+        objects[0]["reports"][0]["id"],
+        objects[1]["reports"][0]["id"]
+    );
+    assert_eq!(
+        objects[0]["reports"][0]["id"],
+        objects[2]["reports"][0]["id"]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_gives_an_object_with_an_error_and_no_reports() {
+    let lines = [
+        ("zz", "line", 0),
+        ("787", "line", 1),
+        ("474554202f20485454502f312e310d0a0d0a", "frame", 0),
+        ("78780d01", "frame", 0),
+    ];
+    let input: Vec<&str> = lines.iter().map(|(line, ..)| *line).collect();
+    let objects = objects(&input.join("\n"));
+    assert_eq!(objects.len(), lines.len());
+    for (object, (line, field, offset)) in objects.iter().zip(lines) {
+        assert_eq!(object["reports"], json!([]), "{line}");
+        assert_eq!(object["error"]["field"], field, "{line}");
+        assert_eq!(object["error"]["offset"], offset, "{line}");
     }
+    assert!(
+        objects[2]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("looks like http")
+    );
+}
+
+#[test]
+fn several_frames_on_a_line_are_several_objects_and_noise_between_them_is_named() {
+    let objects = objects(&format!("{LOGIN} 00ff {LOCATION}"));
+    assert_eq!(objects.len(), 3);
+    assert!(objects.iter().all(|object| object["line"] == 1));
+    assert_eq!(objects[1]["error"]["offset"], 22);
+    assert_eq!(objects[2]["reports"][0]["kind"], "location");
+}
+
+#[test]
+fn an_unknown_number_is_a_report_and_a_server_s_message_is_none() {
+    let unknown = "7878074203e8000122d20d0a";
+    let command = "787812800c0000000152454c41592c312300017edc0d0a";
+    let objects = objects(&format!("{unknown}\n{command}"));
+    let report = &objects[0]["reports"][0];
+    assert_eq!(report["kind"], "unknown");
+    assert!(report["raw"].as_str().unwrap().contains("03e8"));
+    assert_eq!(objects[0].get("error"), None);
+    assert_eq!(objects[1]["frame"]["direction"], "server");
+    assert_eq!(objects[1]["reports"], json!([]));
+}
+
+#[test]
+fn raw_frames_come_when_asked_for() {
+    let plain = decode(&[], LOCATION);
+    assert!(!plain.contains(LOCATION));
+    assert!(decode(&["--raw"], LOCATION).contains(LOCATION));
+}
+
+#[test]
+fn explain_shows_every_byte_once() {
+    let text = decode(&["--explain"], ALARM);
+    let mut bytes = String::new();
+    for line in text.lines().filter(|line| line.starts_with("     ")) {
+        // range, name (several words), raw, meaning: the raw value is the first word of hex
+        // behind column 34.
+        bytes.push_str(line.get(35..).unwrap().split_whitespace().next().unwrap());
+    }
+    assert_eq!(bytes, ALARM, "{text}");
+    assert!(
+        text.contains("SOS") && text.contains("reply: 78780516003695700d0a"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_with_its_name() {
+    let output = Command::new(env!("CARGO_BIN_EXE_milepost"))
+        .args(["decode", "--protocol", "gt06", "no-such-file"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file"));
 }
 
 #[test]
 fn an_unknown_protocol_is_a_usage_error() {
-    let output = milepost()
-        .args(["decode", "--protocol", "morse"])
+    let output = Command::new(env!("CARGO_BIN_EXE_milepost"))
+        .args(["decode", "--protocol", "gt07"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("gt06"), "it names what there is");
 }
