@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod check_config;
 pub mod cli;
+mod commands;
 pub mod config;
 pub mod decode;
 pub mod demo;

@@ -6,8 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use listener::{Claim, Identified, Registry, Resolution};
-use pipeline::Latest;
+use listener::{Claim, Clock as _, Identified, RateLimit, Registry, Resolution, SystemClock};
 use pipeline::sink::sqlite::{Store, StoreError};
 use telemetry::{DeviceId, DeviceKey, Profile, Tenant};
 
@@ -30,6 +29,7 @@ struct Inner {
     unknown: UnknownDevice,
     configured: Configured,
     known: Mutex<HashMap<DeviceId, Option<Profile>>>,
+    strangers: RateLimit,
 }
 
 /// What the store says about a claim.
@@ -50,6 +50,7 @@ impl StoreRegistry {
                 unknown: devices.unknown,
                 configured,
                 known: Mutex::default(),
+                strangers: RateLimit::default(),
             }),
         }
     }
@@ -84,10 +85,7 @@ impl StoreRegistry {
         let reading = self.inner.store.read(move |reader| {
             let profile = reader.profile(&key)?;
             // What was set aside does not make a device known.
-            let known = profile.is_some()
-                || reader
-                    .device(&key)?
-                    .is_some_and(|device| has_reported(&device.latest));
+            let known = profile.is_some() || reader.device(&key)?.is_some();
             Ok::<_, StoreError>((known, profile))
         });
         match reading.await {
@@ -99,14 +97,6 @@ impl StoreRegistry {
             }
         }
     }
-}
-
-/// Whether any report of the device was stored: a mere sign of life is left by frames in
-/// quarantine, too.
-fn has_reported(latest: &Latest) -> bool {
-    let mut only_seen = Latest::default();
-    only_seen.last_seen = latest.last_seen;
-    *latest != only_seen
 }
 
 impl Registry for StoreRegistry {
@@ -130,7 +120,11 @@ impl Registry for StoreRegistry {
             // A login is answered even when the store cannot be read; but not remembered.
             Found::Unavailable if welcome => Resolution::Accept(identified(None)),
             Found::Unknown | Found::Unavailable => {
-                tracing::info!(device = %claim.id, peer = ?claim.peer, "an unknown device");
+                if let Some(silenced) = self.inner.strangers.admit(SystemClock.now()) {
+                    tracing::info!(
+                        device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
+                    );
+                }
                 if self.inner.unknown == UnknownDevice::Quarantine {
                     Resolution::Quarantine(identified(None))
                 } else {

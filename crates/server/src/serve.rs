@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::Dispatcher;
 use crate::config::{self, Config, Loaded};
 use crate::failure::Failure;
 use crate::gt06::{self, Configured};
@@ -157,6 +158,12 @@ impl Server {
             });
         }
 
+        let (dispatcher, bell) = Dispatcher::new(
+            store.clone(),
+            connections.clone(),
+            config.commands.answer_timeout,
+        );
+        let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
         let router = http::router(Api {
             store: store.clone(),
             pipeline: pipeline.handle(),
@@ -166,6 +173,8 @@ impl Server {
             tenant: config.devices.tenant.clone(),
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
+            commands: config.commands.clone(),
+            bell,
             shutdown: shutdown.clone(),
         });
         let web = tokio::spawn(http::serve(
@@ -187,6 +196,7 @@ impl Server {
                 Err(error) => tracing::error!(%error, "a listener broke"),
             }
         }
+        joined(dispatcher, "sending commands").await;
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(1));

@@ -230,7 +230,7 @@ fn refusals_are_problems_that_name_the_parameter() {
     for (method, path, allowed) in [
         ("DELETE", "/v1/devices", "GET,HEAD"),
         ("POST", "/healthz", "GET,HEAD"),
-        ("GET", "/v1/devices/1/commands", "POST"),
+        ("PUT", "/v1/devices/1/commands", "GET,HEAD,POST"),
         ("PUT", "/", "GET,HEAD"),
     ] {
         let answer = server.request(method, path, &[], "");

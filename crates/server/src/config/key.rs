@@ -38,6 +38,9 @@ const UNKNOWN: &[(&str, UnknownDevice)] = &[
 ];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
+/// The longest that a command may wait: 30 days.
+pub(crate) const MAX_EXPIRES_S: u64 = 30 * 86_400;
+
 /// All keys, in the order of the example file.
 pub const KEYS: &[Key] = &[
     Key {
@@ -184,6 +187,36 @@ pub const KEYS: &[Key] = &[
             Ok(())
         },
         show: |config| word(UNKNOWN, config.devices.unknown),
+    },
+    Key {
+        name: "commands.expires_s",
+        env: "MILEPOST_COMMANDS_EXPIRES_S",
+        secret: false,
+        set: |config, value| {
+            config.commands.expires = value.seconds(1..=MAX_EXPIRES_S)?;
+            Ok(())
+        },
+        show: |config| seconds(config.commands.expires),
+    },
+    Key {
+        name: "commands.answer_timeout_s",
+        env: "MILEPOST_COMMANDS_ANSWER_TIMEOUT_S",
+        secret: false,
+        set: |config, value| {
+            config.commands.answer_timeout = value.seconds(1..=86_400)?;
+            Ok(())
+        },
+        show: |config| seconds(config.commands.answer_timeout),
+    },
+    Key {
+        name: "commands.max_waiting",
+        env: "MILEPOST_COMMANDS_MAX_WAITING",
+        secret: false,
+        set: |config, value| {
+            config.commands.max_waiting = value.whole(1..=10_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.commands.max_waiting.to_string()),
     },
     Key {
         name: "limits.max_connections",

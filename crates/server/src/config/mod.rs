@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
+pub(crate) use key::MAX_EXPIRES_S;
 pub use key::{KEYS, Key, KeyOfDevice};
 use protocol_gt06::Dialect;
 use telemetry::{DeviceId, Tenant};
@@ -36,6 +37,8 @@ pub struct Config {
     pub gt06: Gt06,
     /// Who may speak for a device.
     pub devices: Devices,
+    /// Commands to devices.
+    pub commands: Commands,
     /// What one connection, and all of them, may take.
     pub limits: Limits,
 }
@@ -138,6 +141,17 @@ impl Device {
     }
 }
 
+/// Commands to devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// How long a command waits for its device and its answer, where the request does not say.
+    pub expires: Duration,
+    /// How long the next command waits for the answer to the one before.
+    pub answer_timeout: Duration,
+    /// Commands that may wait for one device.
+    pub max_waiting: u32,
+}
+
 /// What one connection, and all of them, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -183,6 +197,11 @@ impl Default for Config {
                 tenant: Tenant::new("default"),
                 unknown: UnknownDevice::Accept,
                 listed: Vec::new(),
+            },
+            commands: Commands {
+                expires: Duration::from_hours(24),
+                answer_timeout: Duration::from_mins(1),
+                max_waiting: 32,
             },
             limits: Limits {
                 max_connections: 100_000,

@@ -1,7 +1,7 @@
 //! The HTTP API and the live page.
 //!
 //! Handlers only read: from the store's readers, which work while its writer is stalled, and from
-//! the table of connections. Reading is blocking work and happens on tokio's blocking threads.
+//! the table of connections; one, for commands, also writes. Reading is blocking work and happens on tokio's blocking threads.
 
 mod accept;
 mod auth;
@@ -22,7 +22,7 @@ use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use listener::Connections;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::Handle;
@@ -34,7 +34,8 @@ pub(crate) use accept::serve;
 pub(crate) use health::Listening;
 use problem::Problem;
 
-use crate::config::Secret;
+use crate::commands::Bell;
+use crate::config::{Commands, Secret};
 
 /// What the handlers work with.
 pub(crate) struct Api {
@@ -46,6 +47,8 @@ pub(crate) struct Api {
     pub(crate) tenant: Tenant,
     pub(crate) token: Option<Secret>,
     pub(crate) timeout: Duration,
+    pub(crate) commands: Commands,
+    pub(crate) bell: Bell,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -58,7 +61,11 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/devices", get(devices::list))
         .route("/devices/{id}", get(devices::one))
         .route("/devices/{id}/history", get(history::read))
-        .route("/devices/{id}/commands", post(commands::send))
+        .route(
+            "/devices/{id}/commands",
+            get(commands::list).post(commands::send),
+        )
+        .route("/devices/{id}/commands/{command}", get(commands::one))
         .route("/quarantine", get(quarantine::list))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -115,7 +122,7 @@ async fn in_time(State(api): State<Shared>, request: Request, next: Next) -> Res
 
 /// Reads from the store, on a thread that may block.
 async fn read<T: Send + 'static>(
-    api: &Shared,
+    api: &Api,
     read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Problem> {
     api.store.read(read).await.map_err(|error| match error {

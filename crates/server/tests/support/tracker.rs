@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::PATIENCE;
 
 /// A frame: `78 78`, length, number, body, serial, CRC, `0D 0A`.
@@ -71,6 +73,32 @@ pub(crate) fn alarm(n: u32, serial: u16) -> Vec<u8> {
     frame(0x16, &body, serial)
 }
 
+/// 0x15: the answer to a command.
+pub(crate) fn answer(flag: u32, text: &str, serial: u16) -> Vec<u8> {
+    let mut body = vec![u8::try_from(4 + text.len()).unwrap()];
+    body.extend_from_slice(&flag.to_be_bytes());
+    body.extend_from_slice(text.as_bytes());
+    body.extend_from_slice(&[0, 2]);
+    frame(0x15, &body, serial)
+}
+
+/// 0x21: the answer to a command, in newer devices.
+pub(crate) fn long_answer(flag: u32, text: &str, serial: u16) -> Vec<u8> {
+    let length = u16::try_from(text.len() + 10).unwrap();
+    let mut checked = length.to_be_bytes().to_vec();
+    checked.push(0x21);
+    checked.extend_from_slice(&flag.to_be_bytes());
+    checked.push(1);
+    checked.extend_from_slice(text.as_bytes());
+    checked.extend_from_slice(&serial.to_be_bytes());
+    let crc = crc_x25(&checked);
+    let mut frame = vec![0x79, 0x79];
+    frame.extend(checked);
+    frame.extend_from_slice(&crc.to_be_bytes());
+    frame.extend_from_slice(b"\r\n");
+    frame
+}
+
 fn byte(n: u32) -> u8 {
     u8::try_from(n).unwrap()
 }
@@ -83,6 +111,17 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream }
+    }
+
+    /// Connects from an address of this machine: 127.0.0.0/8 is all its own.
+    pub(crate) fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream }
@@ -113,6 +152,15 @@ impl Tracker {
         let mut rest = vec![0; usize::from(head[2]) + 2];
         self.stream.read_exact(&mut rest).unwrap();
         [head.as_slice(), &rest].concat()
+    }
+
+    /// The next frame, which must be a command: its flag and its text.
+    pub(crate) fn command(&mut self) -> (u32, String) {
+        let raw = self.receive();
+        assert_eq!(raw[3], 0x80, "{}", hex::encode(&raw));
+        let text = usize::from(raw[4]) - 4;
+        let flag = u32::from_be_bytes(raw[5..9].try_into().unwrap());
+        (flag, String::from_utf8(raw[9..9 + text].to_vec()).unwrap())
     }
 
     /// Whether the server says something within `wait`.

@@ -1,6 +1,7 @@
 //! Commands to devices, from the wish to the answer, over restarts.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -282,18 +283,26 @@ impl Store {
         Ok(changed)
     }
 
-    /// Runs a short transaction in the thread that writes.
+    /// Runs a short transaction in the thread that writes. It is not begun any more when whoever
+    /// asked for it has gone: a command is not accepted behind its sender's back.
     async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let here = Arc::new(());
+        let asked_by = Arc::downgrade(&here);
         let heard = self.writer()?.give(move |db| {
+            if asked_by.strong_count() == 0 {
+                return Err(rusqlite::Error::QueryReturnedNoRows);
+            }
             let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let done = job(&tx)?;
             tx.commit()?;
             Ok::<_, rusqlite::Error>(done)
         })?;
-        Ok(heard.await.map_err(|_| StoreError::Closed)??)
+        let done = heard.await;
+        drop(here);
+        Ok(done.map_err(|_| StoreError::Closed)??)
     }
 }
 
