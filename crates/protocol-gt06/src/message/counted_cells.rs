@@ -148,6 +148,9 @@ mod tests {
         let cells = "287d 001f71 50".repeat(7);
         let list = read_parts(Start::Short, 0x24, &[TIME, "01cc 00", &cells, "ff 0002"]);
         assert!(matches!(list, Message::CellList(_)), "{list:?}");
+        // So it is where the device has no network, and no country tells.
+        let list = read_parts(Start::Short, 0x24, &[TIME, &"00".repeat(48)]);
+        assert!(matches!(list, Message::CellList(_)), "{list:?}");
     }
 
     #[test]

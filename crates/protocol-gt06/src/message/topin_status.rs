@@ -139,6 +139,18 @@ mod tests {
         assert_eq!((more.raw_signal, more.tail.len()), (Some(0x40), 2));
     }
 
+    #[test]
+    fn it_is_found_without_a_pause_although_its_length_says_more() {
+        let mut deframer = crate::Deframer::new();
+        deframer.set_framing(crate::Framing::Bare);
+        for body in ["55230803", "55230803 40", "55230803 40 aa"] {
+            let hex = std::format!("787808 13 {body} 0d0a").replace(' ', "");
+            let mut stream = BytesMut::from(&hex::decode(hex).unwrap()[..]);
+            let frame = deframer.next_frame(&mut stream).unwrap().unwrap();
+            assert_eq!((frame.number(), stream.len()), (0x13, 0), "{body}");
+        }
+    }
+
     #[cfg(feature = "telemetry")]
     #[test]
     fn the_battery_is_percent_and_what_is_not_known_is_raw() {
