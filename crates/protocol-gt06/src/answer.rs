@@ -349,13 +349,13 @@ pub(crate) fn ascii(bytes: &[u8]) -> String {
     String::from(text.trim_matches(|c: char| c == '\0' || c.is_ascii_whitespace()))
 }
 
-/// The text of UTF-16, high byte first.
+/// The text of UTF-16, high byte first, without the zeros that pad it.
 pub(crate) fn utf16(bytes: &[u8]) -> String {
     let (pairs, _) = bytes.as_chunks::<2>();
     let text: String = char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair)))
         .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect();
-    String::from(text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))
+    String::from(text.trim_matches('\0'))
 }
 
 #[cfg(feature = "telemetry")]

@@ -70,12 +70,12 @@ impl CommandReply {
         }
     }
 
-    /// The text without padding.
+    /// The text as the device wrote it, blanks and all, without the zeros that pad it.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self.form {
             CommandReplyForm::Long { encoding: 2 } => crate::answer::utf16(&self.raw_text),
-            _ => crate::answer::ascii(&self.raw_text),
+            _ => String::from(String::from_utf8_lossy(&self.raw_text).trim_matches('\0')),
         }
     }
 
@@ -243,6 +243,11 @@ mod tests {
             round_trip(Message::from(expected.clone()));
             assert_eq!(expected.to_text(), "OK");
         }
+    }
+
+    #[test]
+    fn blanks_are_the_device_s_words_and_zeros_are_padding() {
+        assert_eq!(reply(9, b"\0ON; \0", None).to_text(), "ON; ");
     }
 
     #[test]
