@@ -213,6 +213,38 @@ async fn a_login_from_elsewhere_does_not_get_the_commands_while_the_old_one_live
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_device_learns_of_it_when_commands_can_go_to_it() {
+    let rig = Rig::new(|_| {});
+    let mut arrivals = rig.connections.arrivals();
+    assert_eq!(
+        rig.connections.takes_commands(&key("42")),
+        Err(NotSent::NotConnected)
+    );
+    let mut old = rig.dial.connect_from(at("10.0.0.1"));
+    old.send("I 42\n").await;
+    assert_eq!(arrivals.recv().await.unwrap(), key("42"));
+    rig.connections
+        .send_command(&key("42"), command("where"))
+        .await
+        .unwrap();
+    // However fast, it comes after the answer to the login.
+    old.expect("welcome\ndo where\n").await;
+
+    // From elsewhere: not while the old one lives.
+    let mut new = rig.dial.connect_from(at("192.0.2.9"));
+    new.send("I 42\n").await;
+    new.expect("welcome\n").await;
+    assert_eq!(
+        rig.connections.takes_commands(&key("42")),
+        Err(NotSent::Contested)
+    );
+    arrivals.try_recv().unwrap_err();
+    drop(old);
+    assert_eq!(arrivals.recv().await.unwrap(), key("42"));
+    assert_eq!(rig.connections.takes_commands(&key("42")), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_has_only_so_many_connections() {
     let rig = Rig::new(|_| {});
     let mut devices = Vec::new();
