@@ -44,6 +44,7 @@ pub mod media;
 pub mod message;
 #[cfg(feature = "telemetry")]
 pub mod normalize;
+mod offset;
 mod parse;
 mod profile;
 mod relative;

@@ -74,9 +74,8 @@ impl<'a, T: Trace> Reader<'a, T> {
     }
 
     #[inline]
-    pub(crate) const fn named(mut self, message: &'static str) -> Self {
+    pub(crate) const fn name(&mut self, message: &'static str) {
         self.message = message;
-        self
     }
 
     /// How many bytes are left.
@@ -112,6 +111,20 @@ impl<'a, T: Trace> Reader<'a, T> {
         self.rest = rest;
         self.at += len;
         Ok(taken)
+    }
+
+    /// All bytes that are left, where nobody listens to the names of the fields: for shortcuts,
+    /// which must read what the reads by name do, and say so by [`Reader::skip`].
+    #[inline]
+    pub(crate) const fn unnamed(&self) -> Option<&'a [u8]> {
+        if T::ON { None } else { Some(self.rest) }
+    }
+
+    /// A shortcut has read all that was left.
+    #[inline]
+    pub(crate) const fn skip(&mut self) {
+        self.at += self.rest.len();
+        self.rest = &[];
     }
 
     /// A fixed number of bytes.

@@ -12,6 +12,7 @@ use crate::command::{self, CommandError};
 use crate::field::TerminalId;
 use crate::media::{Abandoned, Assembler, Taken, UploadId};
 use crate::message::{CardAnswer, PhotoRequest};
+use crate::offset::OffsetWatch;
 use crate::reply::{AckPolicy, Answer, Reply, ReplyClass};
 use crate::{DecodeError, Deframer, Dialect, Direction, Frame, FrameError, Message, Profile};
 
@@ -49,6 +50,7 @@ pub struct Session {
     uploads: Option<Box<Assembler>>,
     /// The serial of what the server last sent unasked.
     command_serial: u16,
+    offsets: OffsetWatch,
 }
 
 /// Who says whether a card is accepted.
@@ -196,6 +198,11 @@ impl Session {
         if self.profile.dialect.is_none() {
             self.profile.dialect = message.as_ref().ok().and_then(Message::dialect);
         }
+        if let Some((time, live)) = message.as_ref().ok().and_then(Message::clock)
+            && let Some(minutes) = self.offsets.observe(time, live, unix_now)
+        {
+            self.profile.zones.detected = Some(minutes);
+        }
         let identify = match &message {
             Ok(Message::Login(login)) => {
                 let facts = LoginFacts {
@@ -224,8 +231,7 @@ impl Session {
             policy,
             unix_now,
         );
-        if let (Some(resolver), Some(reply), Ok(message)) =
-            (&self.addresses, &mut reply, &message)
+        if let (Some(resolver), Some(reply), Ok(message)) = (&self.addresses, &mut reply, &message)
         {
             tell_address(resolver, message, frame, reply);
         }
@@ -313,6 +319,7 @@ impl Session {
     fn on_login(&mut self, id: TerminalId, facts: LoginFacts) {
         if self.id != Some(id) {
             self.profile = Profile::default();
+            self.offsets = OffsetWatch::default();
         }
         self.id = Some(id);
         self.login = facts;

@@ -126,21 +126,28 @@ impl Position {
         r.note(|| format!("{raw_speed} km/h"));
         let course_status = CourseStatus(r.u16("course and status")?);
         r.note(|| course_status.describe());
-        if course_status.is_positioned() {
-            if raw_latitude > MAX_LATITUDE {
-                return Err(r.out_of_range("latitude", 11, raw_latitude.into()));
-            }
-            if raw_longitude > MAX_LONGITUDE {
-                return Err(r.out_of_range("longitude", 7, raw_longitude.into()));
-            }
-        }
-        Ok(Self {
+        let position = Self {
             raw_satellites,
             raw_latitude,
             raw_longitude,
             raw_speed,
             course_status,
-        })
+        };
+        if !position.is_credible() {
+            return Err(if raw_latitude > MAX_LATITUDE {
+                r.out_of_range("latitude", 11, raw_latitude.into())
+            } else {
+                r.out_of_range("longitude", 7, raw_longitude.into())
+            });
+        }
+        Ok(position)
+    }
+
+    /// Whether the device does not vouch for coordinates that are off the Earth.
+    #[inline]
+    const fn is_credible(&self) -> bool {
+        !self.course_status.is_positioned()
+            || (self.raw_latitude <= MAX_LATITUDE && self.raw_longitude <= MAX_LONGITUDE)
     }
 
     /// Writes the block.
@@ -166,6 +173,31 @@ pub struct Gps {
 impl Gps {
     /// The size of the block.
     pub const LEN: usize = 18;
+
+    /// The block from its bytes; `None` if the position cannot be.
+    #[inline]
+    pub(crate) const fn from_bytes(bytes: &[u8; Self::LEN]) -> Option<Self> {
+        let [t0, t1, t2, t3, t4, t5, s, a, b, c, d, e, f, g, h, v, x, y] = *bytes;
+        let position = Position {
+            raw_satellites: s,
+            raw_latitude: u32::from_be_bytes([a, b, c, d]),
+            raw_longitude: u32::from_be_bytes([e, f, g, h]),
+            raw_speed: v,
+            course_status: CourseStatus(u16::from_be_bytes([x, y])),
+        };
+        if !position.is_credible() {
+            return None;
+        }
+        let time = DateTime {
+            year: t0,
+            month: t1,
+            day: t2,
+            hour: t3,
+            minute: t4,
+            second: t5,
+        };
+        Some(Self { time, position })
+    }
 
     /// Reads the block.
     ///

@@ -38,7 +38,7 @@ pub use wifi::Station;
 pub(crate) use reading::volts;
 pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
 pub(crate) use status::{battery, signal};
-pub(crate) use topin::{answer as topin_answer, bcd_time, time_answer as topin_time_answer};
-pub(crate) use wifi::encode_counted;
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};
+pub(crate) use topin::{answer as topin_answer, bcd_time, time_answer as topin_time_answer};
+pub(crate) use wifi::encode_counted;

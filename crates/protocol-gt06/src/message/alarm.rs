@@ -18,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::{DecodeError, Dialect};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, Gps, Status};
+use crate::field::{Cell, CellForm, DateTime, Gps, Status};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -33,8 +33,8 @@ pub struct AlarmReport {
     pub raw_cell_size: Option<u8>,
     /// The serving cell.
     pub cell: Option<Cell>,
-    /// Zeros in place of a cell.
-    pub padding: Bytes,
+    /// How many zeros stand in place of a cell.
+    pub padding: u16,
     /// Status and alarm.
     pub status: Status,
     /// Metres.
@@ -54,7 +54,7 @@ impl AlarmReport {
             gps,
             raw_cell_size: Some(9),
             cell: Some(cell),
-            padding: Bytes::new(),
+            padding: 0,
             status,
             mileage: None,
             card: None,
@@ -77,9 +77,9 @@ impl Body for AlarmReport {
             && padding != 8
             && r.peek().get(..padding).is_some_and(|p| p.iter().all(|b| *b == 0));
         let (padding, cell) = if is_padded {
-            (r.bytes("padding", padding)?, None)
+            (zeros(r, padding)?, None)
         } else {
-            (Bytes::new(), Some(Cell::decode(r, cell_form(r.peek()))?))
+            (0, Some(Cell::decode(r, cell_form(r.peek()))?))
         };
         let status = Status::decode(r)?;
         let mileage = if r.remaining() == 4 {
@@ -109,7 +109,7 @@ impl Body for AlarmReport {
         if let Some(cell) = self.cell {
             cell.encode(out);
         }
-        out.put_slice(&self.padding);
+        out.put_bytes(0, self.padding.into());
         self.status.encode(out);
         out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
         out.extend(self.card.into_iter().flat_map(u64::to_be_bytes));
@@ -130,6 +130,10 @@ impl Body for AlarmReport {
     }
 
     /// A four-byte cell id is Seeworld's, a card TRX16i's.
+    fn clock(&self) -> Option<(DateTime, Option<bool>)> {
+        (self.number == 0x16).then_some((self.gps.time, None))
+    }
+
     fn dialect(&self) -> Option<Dialect> {
         match (self.cell, self.card) {
             (Some(Cell { form: CellForm::L9c, .. }), None) => Some(Dialect::Seeworld),
@@ -169,6 +173,12 @@ impl Body for AlarmReport {
         cx.note_tail(&mut report, &self.tail);
         out(report);
     }
+}
+
+/// Reads bytes that are known to be zeros.
+fn zeros<T: Trace>(r: &mut Reader<'_, T>, len: usize) -> Result<u16, DecodeError> {
+    let zeros = r.bytes("padding", len)?;
+    Ok(u16::try_from(zeros.len()).unwrap_or(u16::MAX))
 }
 
 /// Whether the size of the cell stands before it: not in the shortest form. (A wide MNC makes

@@ -238,7 +238,7 @@ mod tests {
 
     fn read(number: u8, parts: &[&str]) -> Az735Report {
         match read_parts(Start::Long, number, parts) {
-            Message::Az735Report(read) => read,
+            Message::Az735Report(read) => *read,
             other => panic!("{other:?}"),
         }
     }

@@ -12,7 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::Gps;
+use crate::field::{DateTime, Gps};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -47,6 +47,10 @@ impl Body for GpsOnly {
 
     fn number(&self) -> u8 {
         0x10
+    }
+
+    fn clock(&self) -> Option<(DateTime, Option<bool>)> {
+        Some((self.gps.time, None))
     }
 
     #[cfg(feature = "telemetry")]

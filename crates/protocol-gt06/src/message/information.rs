@@ -521,12 +521,11 @@ mod tests {
             (&[9, 3, 1, 40, 2, 40, 12, 1, 30, 1, 30, 0][..], None),
             (&[9, 3, 1, 40, 2, 40, 12, 2, 1, 30, 1, 30, 0], Some(2)),
         ] {
-            let Ok(Message::Information(Information {
-                content: InformationContent::Satellites(satellites),
-                ..
-            })) = read_body(Start::Long, 0x94, bytes)
-            else {
+            let Ok(Message::Information(read)) = read_body(Start::Long, 0x94, bytes) else {
                 panic!("{bytes:02x?}")
+            };
+            let InformationContent::Satellites(satellites) = read.content else {
+                panic!("{read:?}")
             };
             let bds = satellites.bds.unwrap();
             assert_eq!((bds.state, &bds.used[..]), (state, &[30][..]));

@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod testing;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -13,6 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::address::Question;
 use crate::explain::Field;
+use crate::field::DateTime;
 use crate::frame::{self, Frame, Head, Start};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -120,6 +122,12 @@ pub trait Body: Sized {
     /// The message's number.
     fn number(&self) -> u8;
 
+    /// The name, in lower case.
+    #[inline]
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
     /// How its frames start.
     #[inline]
     fn start(&self) -> Start {
@@ -156,6 +164,13 @@ pub trait Body: Sized {
         None
     }
 
+    /// What the device's clock said when it sent this, in messages whose zone no manual states,
+    /// and whether the message says that it is live: by this a session finds the zone.
+    #[inline]
+    fn clock(&self) -> Option<(DateTime, Option<bool>)> {
+        None
+    }
+
     /// The address that it asks for, or that may be told behind its acknowledgement.
     #[inline]
     fn question(&self) -> Option<Question> {
@@ -175,7 +190,7 @@ trait Visitor {
 }
 
 macro_rules! messages {
-    ($($module:ident: $($number:pat_param)|+ => $variant:ident,)*) => {
+    ($($module:ident: $($number:pat_param)|+ => $variant:ident $(in $box:ident)?,)*) => {
         $(mod $module;)*
         $(pub use $module::*;)*
 
@@ -184,7 +199,7 @@ macro_rules! messages {
         #[non_exhaustive]
         pub enum Message {
             $(#[doc = concat!("See [`", stringify!($variant), "`](struct@", stringify!($variant), ").")]
-            $variant($variant),)*
+            $variant(held!($variant $($box)?)),)*
             /// A well-formed frame with a number, length or content that no decoder knows.
             Unknown(Unknown),
         }
@@ -192,9 +207,15 @@ macro_rules! messages {
         $(impl From<$variant> for Message {
             #[inline]
             fn from(body: $variant) -> Self {
-                Self::$variant(body)
+                Self::$variant(body.into())
             }
         })*
+
+        $($(impl From<$box<$variant>> for Message {
+            fn from(body: $box<$variant>) -> Self {
+                Self::$variant(body)
+            }
+        })?)*
 
         #[inline]
         fn dispatch<V: Visitor>(cx: &Context<'_>, visitor: V) -> V::Output {
@@ -215,7 +236,13 @@ macro_rules! messages {
     };
 }
 
-// One line a message: file, numbers, type. The first line whose type accepts the frame wins.
+macro_rules! held {
+    ($body:ident) => { $body };
+    ($body:ident $box:ident) => { $box<$body> };
+}
+
+// One line a message: file, numbers, type. The first line whose type accepts the frame wins. Large
+// ones are held `in Box`, so that the others are moved cheaply; a test tells which are large.
 messages! {
     // What only servers send comes first: echoes of it must not be taken for a device's words.
     acknowledgement: _ => Acknowledgement,
@@ -234,7 +261,7 @@ messages! {
     address_query: 0x17 | 0x1a | 0x2a | 0xa7 => AddressQuery,
     rfid_location: 0x17 => RfidLocation,
     location_with_id: 0x12 => LocationWithId,
-    status_location: 0x22 | 0x25 => StatusLocation,
+    status_location: 0x22 | 0x25 => StatusLocation in Box,
     heartbeat: 0x13 | 0x23 => Heartbeat,
     supply_alarm: 0x16 => SupplyAlarm,
     alarm: 0x16 | 0x26 => AlarmReport,
@@ -246,8 +273,8 @@ messages! {
     fence_alarm: 0x27 | 0xa3 | 0xa4 => FenceAlarm,
     supply_location: 0x32 => SupplyLocation,
     altitude_alarm: 0x32 => AltitudeAlarm,
-    az735_report: 0x32 | 0x33 => Az735Report,
-    x1_location: 0x34 => X1Location,
+    az735_report: 0x32 | 0x33 => Az735Report in Box,
+    x1_location: 0x34 => X1Location in Box,
     counted_cells: 0x24 | 0x34 => CountedCells,
     cell_list: 0x18 | 0x24 | 0x28 | 0x2e | 0xa1 => CellList,
     photo_info: 0x35 => PhotoInfo,
@@ -257,14 +284,14 @@ messages! {
     item_location: 0x37 => ItemLocation,
     radio_location: 0x38 => RadioLocation,
     radio_alarm: 0x39 => RadioAlarm,
-    battery_pack: 0x40 => BatteryPack,
+    battery_pack: 0x40 => BatteryPack in Box,
     photo_part: 0x41 => PhotoPart,
     key_location: 0x61 => KeyLocation,
     obd_text: 0x65 | 0x66 | 0x8c => ObdText,
     modular: 0x70 => Modular,
     file_block: 0x8d => FileBlock,
     serving_cell: 0x8b => ServingCell,
-    information: 0x94 => Information,
+    information: 0x94 => Information in Box,
     camera_alarm: 0x95 => CameraAlarm,
     external_data: 0x9b | 0x9c => ExternalData,
     lynkworld_location: 0xa2 => LynkworldLocation,
@@ -296,7 +323,7 @@ fn whole_key<B: Body>(body: &B) -> BytesMut {
 
 /// Text where the bytes are text, without what pads it; hexadecimal where they are not.
 #[cfg(feature = "telemetry")]
-fn readable(bytes: &[u8]) -> alloc::boxed::Box<str> {
+fn readable(bytes: &[u8]) -> Box<str> {
     let text = bytes.trim_ascii();
     let end = text
         .iter()
@@ -312,7 +339,7 @@ fn readable(bytes: &[u8]) -> alloc::boxed::Box<str> {
 
 /// The number of a card or key in hexadecimal; all zero is none.
 #[cfg(feature = "telemetry")]
-fn card_number(bytes: &[u8]) -> Option<alloc::boxed::Box<str>> {
+fn card_number(bytes: &[u8]) -> Option<Box<str>> {
     let is_some = bytes.iter().any(|byte| *byte != 0);
     is_some.then(|| crate::normalize::hex(bytes).into())
 }
@@ -371,9 +398,9 @@ impl Body for Unknown {
     }
 }
 
-struct Decode<'a, 'c, T: Trace> {
-    reader: Reader<'a, T>,
-    cx: &'c Context<'c>,
+struct Decode<'r, 'a, T: Trace> {
+    reader: &'r mut Reader<'a, T>,
+    cx: &'r Context<'r>,
 }
 
 impl<T: Trace> Visitor for Decode<'_, '_, T> {
@@ -381,13 +408,13 @@ impl<T: Trace> Visitor for Decode<'_, '_, T> {
 
     #[inline]
     fn visit<B: Body + Into<Message>>(self) -> Self::Output {
-        let mut reader = self.reader.named(B::NAME);
-        B::decode(&mut reader, self.cx).map(Into::into)
+        self.reader.name(B::NAME);
+        B::decode(self.reader, self.cx).map(Into::into)
     }
 
     fn unknown(self) -> Self::Output {
-        let mut reader = self.reader.named(Unknown::NAME);
-        Unknown::decode(&mut reader, self.cx).map(Message::Unknown)
+        self.reader.name(Unknown::NAME);
+        Unknown::decode(self.reader, self.cx).map(Message::Unknown)
     }
 }
 
@@ -488,10 +515,7 @@ impl Message {
     /// The message's name, in lower case.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        fn name<B: Body>(_: &B) -> &'static str {
-            B::NAME
-        }
-        each!(self, body => name(body))
+        each!(self, body => body.name())
     }
 
     /// What it is answered.
@@ -511,6 +535,13 @@ impl Message {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         each!(self, body => body.dialect())
+    }
+
+    /// What the device's clock said, in messages whose zone no manual states, and whether the
+    /// message says that it is live.
+    #[must_use]
+    pub fn clock(&self) -> Option<(DateTime, Option<bool>)> {
+        each!(self, body => body.clock())
     }
 
     /// The address that it asks for, or that may be told behind its acknowledgement.
@@ -546,6 +577,12 @@ fn decode_traced<T: Trace>(
         body,
         dialect,
     };
-    let reader = Reader::new(body, start, head.number(), owner, trace);
-    dispatch(&cx, Decode { reader, cx: &cx })
+    let mut reader = Reader::new(body, start, head.number(), owner, trace);
+    dispatch(
+        &cx,
+        Decode {
+            reader: &mut reader,
+            cx: &cx,
+        },
+    )
 }

@@ -226,7 +226,7 @@ mod tests {
 
     fn read(number: u8, parts: &[&str]) -> StatusLocation {
         match read_parts(Start::Short, number, parts) {
-            Message::StatusLocation(read) => read,
+            Message::StatusLocation(read) => *read,
             other => panic!("{other:?}"),
         }
     }

@@ -213,7 +213,7 @@ mod tests {
 
     fn read(parts: &[&str]) -> X1Location {
         match read_parts(Start::Short, 0x34, parts) {
-            Message::X1Location(read) => read,
+            Message::X1Location(read) => *read,
             other => panic!("{other:?}"),
         }
     }
