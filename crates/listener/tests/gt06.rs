@@ -8,6 +8,8 @@ use std::time::Duration;
 use listener::protocols::Gt06;
 use listener::test_util::{Device, Shelf, network};
 use listener::{Claim, Identified, Limits, Registry, Resolution, Server};
+use protocol_gt06::AckPolicy;
+use protocol_gt06::address::{Language, Purpose, Question, Resolver};
 use telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -40,9 +42,13 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn connect(memory: &Memory) -> (Device, Shelf) {
+    connect_to(Gt06::default(), memory)
+}
+
+fn connect_to(protocol: Gt06, memory: &Memory) -> (Device, Shelf) {
     let (dial, incoming) = network();
     let shelf = Shelf::default();
-    let server = Server::new(Gt06::default(), memory.clone(), shelf.clone())
+    let server = Server::new(protocol, memory.clone(), shelf.clone())
         .limits(Limits::default())
         .clock(|| Timestamp::from_civil(2026, 11, 20, 7, 0, 0).unwrap())
         .serve(incoming);
@@ -123,4 +129,29 @@ async fn a_profile_of_a_newer_version_is_not_overwritten() {
     device.send(bytes(LOGIN)).await;
     device.expect(bytes(LOGIN_ANSWER)).await;
     assert_eq!(*memory.0.lock().unwrap(), Some(newer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_addresses_is_asked_by_every_connection() {
+    let resolver = Resolver::new(|_| Some("Harbour Road 1".to_owned()));
+    let session = protocol_gt06::Session::new(AckPolicy::default()).with_resolver(resolver);
+    let (mut device, _) = connect_to(session.into(), &Memory::default());
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    // 0x2A in English: where am I, asked by 13800000000.
+    let place = "0f0c1d023305 c9027ac8180c465860001400";
+    let phone = format!("{}{}", hex::encode("13800000000"), "00".repeat(10));
+    device
+        .send(frame(0x2a, &format!("{place}{phone}0002"), 7))
+        .await;
+    let mut asked = [0; 21];
+    asked[..11].copy_from_slice(b"13800000000");
+    let answer = Question {
+        purpose: Purpose::Query,
+        position: None,
+        cell: None,
+        phone: asked,
+        language: Language::English,
+    };
+    device.expect(answer.reply(7, "Harbour Road 1")).await;
 }

@@ -10,15 +10,23 @@ use telemetry::{Name, Quarantine};
 use crate::{Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped};
 
 /// The GT06 family of protocols.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Gt06 {
-    acknowledge: AckPolicy,
+    prototype: protocol_gt06::Session,
 }
 
 impl Gt06 {
     /// With a policy of one's own about what is acknowledged beyond the manuals.
-    pub const fn new(acknowledge: AckPolicy) -> Self {
-        Self { acknowledge }
+    pub fn new(acknowledge: AckPolicy) -> Self {
+        protocol_gt06::Session::new(acknowledge).into()
+    }
+}
+
+/// With all that a session can be given: somebody who knows addresses, somebody who judges cards.
+/// Each connection gets a copy.
+impl From<protocol_gt06::Session> for Gt06 {
+    fn from(prototype: protocol_gt06::Session) -> Self {
+        Self { prototype }
     }
 }
 
@@ -31,7 +39,7 @@ impl Protocol for Gt06 {
 
     fn session(&self) -> Gt06Session {
         Gt06Session {
-            session: protocol_gt06::Session::new(self.acknowledge),
+            session: self.prototype.clone(),
             known: Profile::default(),
             speaker: Speaker::new(None, None),
             login: None,
