@@ -358,6 +358,20 @@ fn a_client_that_never_finishes_its_request_is_let_go_and_others_are_served() {
 }
 
 #[test]
+fn a_reader_that_stops_reading_loses_its_place() {
+    let server = Start::default()
+        .env("MILEPOST_HTTP_TIMEOUT_S", "1")
+        .env("MILEPOST_HTTP_MAX_CONNECTIONS", "1")
+        .start();
+    let mut stuck = TcpStream::connect(server.http).unwrap();
+    // Far more answers than the system's buffers hold.
+    let requests = "GET /page/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_500);
+    stuck.write_all(requests.as_bytes()).unwrap();
+    assert_eq!(server.get("/healthz").status, 200);
+    drop(stuck);
+}
+
+#[test]
 fn a_reader_that_stops_reading_does_not_hold_up_the_end() {
     let mut server = Start::default().env("MILEPOST_HTTP_TIMEOUT_S", "1").start();
     let _tracker = with_locations(&server, ID, 3_000);

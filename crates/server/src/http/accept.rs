@@ -1,4 +1,5 @@
-//! The HTTP listener: bounded connections, each with a deadline for its request, and a clean end.
+//! The HTTP listener: bounded connections, each with a deadline for its request and for taking
+//! the answer, and a clean end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use super::stall::Stalling;
 
 /// What a client may send as request line and headers.
 const MAX_HEAD: usize = 16 * 1024;
@@ -53,7 +56,8 @@ pub(crate) async fn serve(
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Stalling::new(stream, timeout));
+        let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an HTTP connection ended");

@@ -13,6 +13,7 @@ pub mod page;
 mod parameters;
 pub mod problem;
 mod quarantine;
+mod stall;
 
 use std::sync::Arc;
 use std::time::Duration;
