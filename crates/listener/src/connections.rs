@@ -528,8 +528,8 @@ impl Link {
         Ok(())
     }
 
-    /// Nobody will take what waits.
-    fn hang_up(&self) {
+    /// Nobody will take what waits: certainly not sent.
+    pub(crate) fn hang_up(&self) {
         for order in self.take_orders() {
             // Whoever asked may have stopped waiting.
             order.verdict.send(Err(NotSent::NotConnected)).ok();

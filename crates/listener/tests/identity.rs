@@ -4,11 +4,15 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
-use common::{Picky, Rig, key, summaries};
-use listener::{Command, NotSent};
-use telemetry::Profile;
+use common::{Lines, Picky, Rig, key, summaries, summary};
+use listener::test_util::network;
+use listener::{AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
+use telemetry::{Envelope, Profile, Tenant};
+use tokio_util::sync::CancellationToken;
 
 fn at(ip: &str) -> Option<SocketAddr> {
     Some(format!("{ip}:40000").parse().unwrap())
@@ -147,6 +151,39 @@ async fn a_command_is_sent_when_it_is_written() {
         .await;
     assert!(matches!(&refused, Err(NotSent::Refused(_))));
     assert!(refused.unwrap_err().may_retry());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_comes_while_the_connection_closes_is_certainly_not_sent() {
+    let connections = Connections::default();
+    let sending = Arc::new(Mutex::new(None));
+    let deliver = {
+        let (connections, sending) = (connections.clone(), Arc::clone(&sending));
+        move |envelope: Envelope| {
+            // The session is about to close: the connection has no time left to take a command.
+            if summary(&envelope.content) == "filtered bye" {
+                let connections = connections.clone();
+                let mut send =
+                    Box::pin(
+                        async move { connections.send_command(&key("42"), command("stop")).await },
+                    );
+                let mut cx = std::task::Context::from_waker(Waker::noop());
+                assert!(send.as_mut().poll(&mut cx).is_pending());
+                *sending.lock().unwrap() = Some(send);
+            }
+            async { Ok::<(), NotDelivered>(()) }
+        }
+    };
+    let (dial, incoming) = network();
+    let server = Server::new(Lines, AcceptAll(Tenant::new("acme")), deliver)
+        .connections(connections)
+        .serve(incoming);
+    tokio::spawn(server.run(CancellationToken::new()));
+    let mut device = dial.connect();
+    device.send("I 42\nX\n").await;
+    device.expect("welcome\nbye\n").await;
+    let send = sending.lock().unwrap().take().unwrap();
+    assert_eq!(send.await, Err(NotSent::NotConnected));
 }
 
 #[tokio::test(start_paused = true)]

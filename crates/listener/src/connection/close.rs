@@ -50,7 +50,7 @@ where
             }
             self.buf = BytesMut::new();
             self.entry.unbind();
-            drop(self.entry.link().take_orders());
+            self.entry.link().hang_up();
             self.closing = Some(Box::new(Closing {
                 reason,
                 settle_by: Instant::now() + self.shared.limits.settle,
