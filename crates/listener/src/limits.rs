@@ -100,6 +100,9 @@ impl Limits {
         ] {
             *count = (*count).max(1);
         }
+        if let Some(per_ip) = &mut self.connections_per_ip {
+            *per_ip = (*per_ip).max(1);
+        }
         for time in [
             &mut self.login,
             &mut self.idle,
@@ -115,5 +118,27 @@ impl Limits {
             *time = (*time).min(YEAR);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_count_shuts_everybody_out_and_no_time_is_beyond_a_clock() {
+        let limits = Limits {
+            connections: 0,
+            connections_per_ip: Some(0),
+            in_flight: 0,
+            idle: Duration::MAX,
+            ..Limits::default()
+        };
+        let workable = limits.workable();
+        assert_eq!(workable.connections, 1);
+        assert_eq!(workable.connections_per_ip, Some(1));
+        assert_eq!(workable.in_flight, 1);
+        assert!(workable.idle < Duration::MAX);
+        assert_eq!(Limits::default().workable(), Limits::default());
     }
 }
