@@ -155,6 +155,37 @@ fn what_cannot_be_read_gives_an_object_with_an_error_and_no_reports() {
 }
 
 #[test]
+fn hex_is_read_however_it_was_written_and_a_fault_in_it_is_named() {
+    let plain = objects(LOGIN);
+    let spaced = LOGIN
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| str::from_utf8(pair).unwrap());
+    let spaced = spaced.collect::<Vec<_>>().join(" ");
+    for other in [
+        format!("0x{LOGIN}"),
+        format!("0X{}", LOGIN.to_ascii_uppercase()),
+        // As editors on Windows write files.
+        format!("\u{feff}{spaced}\r\n"),
+    ] {
+        assert_eq!(objects(&other), plain, "{other}");
+    }
+    let error = |line: &str| objects(line)[0]["error"].clone();
+    assert_eq!(
+        error("78 7g 0"),
+        json!({"field": "line", "offset": 1, "message": "not hexadecimal: 'g' at digit 4"})
+    );
+    assert_eq!(
+        error("78 78 0"),
+        json!({
+            "field": "line",
+            "offset": 2,
+            "message": "half a byte: an odd number of hexadecimal digits"
+        })
+    );
+}
+
+#[test]
 fn several_frames_on_a_line_are_several_objects_and_noise_between_them_is_named() {
     let objects = objects(&format!("{LOGIN} 00ff {LOCATION}"));
     assert_eq!(objects.len(), 3);
@@ -216,5 +247,8 @@ fn an_unknown_protocol_is_a_usage_error() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("gt06"), "it names what there is");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("gt06"),
+        "it names what there is"
+    );
 }

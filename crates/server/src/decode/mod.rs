@@ -166,7 +166,11 @@ fn decode(
         if too_long {
             skip_line(&mut input).map_err(Trouble::Read)?;
         }
-        let text = line.trim_ascii();
+        let mut text = line.trim_ascii();
+        if number == 1 {
+            // Some editors mark a file as UTF-8.
+            text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        }
         if text.is_empty() {
             connection = connection.next();
             continue;
@@ -250,26 +254,31 @@ impl fmt::Display for Fault {
 
 /// Reads hex, with blanks anywhere between bytes and an optional `0x` in front.
 fn from_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
-    let digits = text.strip_prefix(b"0x").unwrap_or(text);
-    let digits: Vec<u8> = digits
+    let bare = text
+        .strip_prefix(b"0x")
+        .or_else(|| text.strip_prefix(b"0X"));
+    let digits: Vec<u8> = bare
+        .unwrap_or(text)
         .iter()
         .copied()
         .filter(|b| !b.is_ascii_whitespace())
         .collect();
-    hex::decode(digits).map_err(|e| {
-        let (offset, message) = match e {
-            hex::FromHexError::InvalidHexCharacter { c, index } => (
-                index / 2,
-                format!("not hexadecimal: {c:?} at digit {}", index + 1),
+    hex::decode(&digits).map_err(|_| {
+        // What is no digit at all comes first: it also makes the count of the digits odd.
+        let strange = digits.iter().zip(1..).find(|(b, _)| !b.is_ascii_hexdigit());
+        let (digit, message) = match strange {
+            Some((b, digit)) => (
+                digit,
+                format!("not hexadecimal: {:?} at digit {digit}", char::from(*b)),
             ),
-            _ => (
-                text.len() / 2,
+            None => (
+                digits.len(),
                 "half a byte: an odd number of hexadecimal digits".to_owned(),
             ),
         };
         Fault {
             field: "line",
-            offset: offset as u64,
+            offset: (digit - 1) as u64 / 2,
             message,
         }
     })
