@@ -1,0 +1,189 @@
+//! A 0x22 location, from bytes to message and to report, beside the bare floor: the checksum and
+//! reading the fields from a slice into a struct, and nothing else.
+#![allow(missing_docs, reason = "criterion's macros")]
+#![allow(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
+use crc::{CRC_16_IBM_SDLC, Crc, Table};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
+use protocol_gt06::frame::{Found, find};
+use protocol_gt06::message::Location;
+use protocol_gt06::normalize::{Context, Speaker};
+use protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
+use telemetry::{DeviceId, Origin, Tenant, Timestamp};
+
+const FRAMES: u16 = 1_000;
+
+fn frames() -> Vec<Bytes> {
+    (0..FRAMES)
+        .map(|n| {
+            let step = f64::from(n) * 1e-4;
+            let gps = Gps {
+                time: DateTime::from_unix(1_700_000_000 + i64::from(n) * 10).unwrap(),
+                position: Position::from_degrees(23.1 + step, 114.4 - step, 40, n % 360, 9)
+                    .unwrap(),
+            };
+            let cell = Cell {
+                form: CellForm::L8,
+                raw_mcc: 460,
+                mnc: 0,
+                lac: 10365,
+                cell_id: 8049,
+            };
+            Message::from(Location::new(gps, cell, Trailer::default())).to_bytes(n)
+        })
+        .collect()
+}
+
+static X25: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_IBM_SDLC);
+
+/// What a program without any care would read.
+#[derive(Debug, Default)]
+#[allow(dead_code, reason = "it is only made")]
+struct Bare {
+    time: [u8; 6],
+    satellites: u8,
+    latitude: u32,
+    longitude: u32,
+    speed: u8,
+    course: u16,
+    mcc: u16,
+    mnc: u8,
+    lac: u16,
+    cell: u32,
+    trailer: [u8; 3],
+    serial: u16,
+}
+
+#[inline]
+fn bare(f: &[u8]) -> Option<Bare> {
+    let f: &[u8; 39] = f.get(..39)?.try_into().ok()?;
+    let sum = X25.checksum(&f[2..35]);
+    if f[..2] != [0x78, 0x78]
+        || f[37..] != [0x0d, 0x0a]
+        || sum != u16::from_be_bytes([f[35], f[36]])
+    {
+        return None;
+    }
+    Some(Bare {
+        time: [f[4], f[5], f[6], f[7], f[8], f[9]],
+        satellites: f[10] & 0x0f,
+        latitude: u32::from_be_bytes([f[11], f[12], f[13], f[14]]),
+        longitude: u32::from_be_bytes([f[15], f[16], f[17], f[18]]),
+        speed: f[19],
+        course: u16::from_be_bytes([f[20], f[21]]),
+        mcc: u16::from_be_bytes([f[22], f[23]]),
+        mnc: f[24],
+        lac: u16::from_be_bytes([f[25], f[26]]),
+        cell: u32::from_be_bytes([0, f[27], f[28], f[29]]),
+        trailer: [f[30], f[31], f[32]],
+        serial: u16::from_be_bytes([f[33], f[34]]),
+    })
+}
+
+fn location(c: &mut Criterion) {
+    let frames = frames();
+    let mut group = c.benchmark_group("gt06/location");
+    group.throughput(Throughput::Elements(FRAMES.into()));
+    group.bench_function("floor", |b| {
+        b.iter(|| {
+            for frame in &frames {
+                black_box(bare(black_box(frame)));
+            }
+        });
+    });
+    group.bench_function("message", |b| {
+        b.iter(|| {
+            for frame in &frames {
+                let raw = black_box(&frame[..]);
+                let Found::Frame(head) = find(raw, false, Framing::Checked) else {
+                    unreachable!("a whole frame")
+                };
+                black_box(Message::decode_slice(&head, raw, Dialect::default()).unwrap());
+            }
+        });
+    });
+    let profile = Profile::default();
+    let speaker = Speaker::new(
+        Some(Tenant::new("acme")),
+        Some(DeviceId::new("752533678900242").unwrap()),
+    );
+    let now = Timestamp::from_unix(1_700_000_000);
+    group.bench_function("report", |b| {
+        b.iter(|| {
+            for frame in &frames {
+                let raw = black_box(&frame[..]);
+                let Found::Frame(head) = find(raw, false, Framing::Checked) else {
+                    unreachable!("a whole frame")
+                };
+                let message = Message::decode_slice(&head, raw, Dialect::default()).unwrap();
+                let cx = Context::new(&head, &profile, &speaker, now, Origin::default());
+                message.normalize(&cx, &mut |report| {
+                    black_box(report);
+                });
+            }
+        });
+    });
+    group.finish();
+}
+
+/// Deframed and decoded from a stream of reads of 4 KiB.
+fn decode_stream(stream: &[u8]) -> usize {
+    let mut deframer = Deframer::new();
+    let mut src = BytesMut::with_capacity(8_192);
+    let mut decoded = 0;
+    for chunk in stream.chunks(4_096) {
+        src.extend_from_slice(chunk);
+        loop {
+            match deframer.next_frame(&mut src) {
+                Ok(Some(frame)) => {
+                    decoded += usize::from(Message::decode(&frame, Dialect::default()).is_ok());
+                }
+                Ok(None) => break,
+                Err(_) => {}
+            }
+        }
+    }
+    decoded
+}
+
+fn stream(c: &mut Criterion) {
+    let frames = frames();
+    let clean = frames.concat();
+    // A tenth of garbage: four random bytes between frames, false starts among them.
+    let mut noisy = Vec::new();
+    let mut random = 0x2545_f491_u32;
+    for frame in &frames {
+        for _ in 0..4 {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            let byte = random.to_le_bytes()[0];
+            noisy.push(if byte < 40 { 0x78 } else { byte });
+        }
+        noisy.extend_from_slice(frame);
+    }
+    println!(
+        "noisy: {} of {FRAMES} frames decoded",
+        decode_stream(&noisy)
+    );
+    let mut group = c.benchmark_group("gt06/stream");
+    group.throughput(Throughput::Bytes(u64::try_from(clean.len()).unwrap()));
+    group.bench_function("floor", |b| {
+        b.iter(|| {
+            for frame in black_box(&clean).chunks(39) {
+                black_box(bare(frame));
+            }
+        });
+    });
+    group.bench_function("clean", |b| b.iter(|| decode_stream(black_box(&clean))));
+    group.throughput(Throughput::Bytes(u64::try_from(noisy.len()).unwrap()));
+    group.bench_function("noisy", |b| b.iter(|| decode_stream(black_box(&noisy))));
+    group.finish();
+}
+
+criterion_group!(benches, location, stream);
+criterion_main!(benches);
