@@ -100,14 +100,37 @@ impl Deframer {
 
     #[cold]
     fn skip(&mut self, bytes: usize, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        // A foreign protocol is named by its first bytes: wait until they are there.
+        // A foreign protocol is named by its first bytes: wait until they are there. But look at
+        // each one that comes, for it may be the start of a frame, and that one must not wait.
         if bytes == src.len() && bytes < SNIFFED && !self.quiet && looks_like(src).is_none() {
-            return self.wait_for(SNIFFED);
+            return self.wait_for(src.len() + 1);
         }
         let bytes = bytes.clamp(1, src.len().max(1));
         let looks_like = looks_like(src);
         self.needed = 0;
         src.advance(bytes.min(src.len()));
         Err(FrameError::Skipped { bytes, looks_like })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_that_might_be_a_foreign_protocol_does_not_delay_the_frame_behind_it() {
+        let frame = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
+        let (mut deframer, mut stream) = (Deframer::new(), BytesMut::from(&b"\x01"[..]));
+        assert_eq!(deframer.next_frame(&mut stream), Ok(None));
+        stream.extend_from_slice(frame);
+        assert_eq!(
+            deframer.next_frame(&mut stream),
+            Err(FrameError::Skipped {
+                bytes: 1,
+                looks_like: None
+            })
+        );
+        let found = deframer.next_frame(&mut stream).unwrap().unwrap();
+        assert_eq!(found.raw()[..], frame[..]);
     }
 }
