@@ -1,64 +1,161 @@
 //! Any frame in any dialect: decoding does not panic, what was decoded encodes to the same body
-//! and decodes to the same message, and an explanation covers every byte once.
+//! and decodes to the same message, an explanation covers every byte once, the answer is made of
+//! frames, and reports are written and read back as they were.
+//!
+//! Input: dialect, form, number, body. The form's bits: 0 and 1 how the frame starts (`78 78`,
+//! `79 79`, without serial and checksum, `78 78` with two bytes of length); 2 the dialect is in
+//! the profile; 3 and 4 zones are known; 5 the last byte is the length that a frame without
+//! checksum announces.
 #![no_main]
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{Deframer, Dialect, Message, Profile};
-use telemetry::{Origin, Timestamp};
+use protocol_gt06::{
+    AckPolicy, Deframer, Dialect, Direction, Frame, Framing, Message, Profile, Start, frame,
+};
+use telemetry::{DeviceId, Origin, Report, Timestamp};
+
+const NOW: i64 = 1_763_622_000;
+
+/// The frame that the input stands for, if it can be delimited.
+fn framed(form: u8, number: u8, body: &[u8]) -> Option<Frame> {
+    let mut raw = BytesMut::new();
+    let mut framing = Framing::Checked;
+    match form & 3 {
+        0 if body.len() <= 250 => {
+            frame::encode(Start::Short, number, 1, &mut raw, |out| {
+                out.extend_from_slice(body)
+            });
+        }
+        2 => {
+            framing = Framing::Bare;
+            let (announced, body) = match body.split_last() {
+                Some((announced, body)) if form & 0x20 != 0 => (*announced, body),
+                _ => (u8::try_from(body.len()).unwrap_or(u8::MAX), body),
+            };
+            frame::encode_relative(announced, number, &mut raw, body);
+        }
+        3 => frame::encode(Start::Wide, number, 1, &mut raw, |out| {
+            out.extend_from_slice(body)
+        }),
+        _ => frame::encode(Start::Long, number, 1, &mut raw, |out| {
+            out.extend_from_slice(body)
+        }),
+    }
+    if framing == Framing::Bare {
+        return Frame::parse(raw.freeze(), framing);
+    }
+    Deframer::default().next_frame(&mut raw).ok().flatten()
+}
+
+fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64) -> Vec<Report> {
+    let speaker = Speaker::new(None, DeviceId::new("352093081234567").ok());
+    let cx = normalize::Context::new(
+        frame.head(),
+        profile,
+        &speaker,
+        Timestamp::from_unix(NOW),
+        Origin {
+            epoch: 1,
+            connection,
+            frame: 1,
+        },
+    );
+    let mut reports = Vec::new();
+    normalize::normalize(message, &cx, &mut |report| reports.push(report));
+    reports
+}
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[dialect, long, number], body)) = data.split_first_chunk::<3>() else { return };
-    let Ok(body_len) = u16::try_from(body.len()) else { return };
+    let Some((&[dialect, form, number], body)) = data.split_first_chunk::<3>() else {
+        return;
+    };
     let dialect = Dialect::ALL[usize::from(dialect) % Dialect::ALL.len()];
-
-    // A frame with a right length, so that every message's decoder is reached.
-    let mut raw = Vec::with_capacity(body.len() + 12);
-    if long & 1 == 1 || body.len() > 250 {
-        raw.extend_from_slice(&[0x79, 0x79]);
-        raw.extend_from_slice(&body_len.saturating_add(5).to_be_bytes());
-    } else {
-        raw.extend_from_slice(&[0x78, 0x78, u8::try_from(body.len() + 5).unwrap_or(u8::MAX)]);
-    }
-    raw.push(number);
-    raw.extend_from_slice(body);
-    raw.extend_from_slice(&[0x00, 0x01]);
-    let checksum = protocol_gt06::checksum(&raw[2..]);
-    raw.extend_from_slice(&checksum.to_be_bytes());
-    raw.extend_from_slice(&[0x0d, 0x0a]);
-
-    let mut stream = BytesMut::from(&raw[..]);
-    let Ok(Some(frame)) = Deframer::default().next_frame(&mut stream) else { return };
+    let Some(frame) = framed(form, number, body) else {
+        return;
+    };
 
     let (explained, fields) = Message::explain(&frame, dialect);
     let mut at = 0;
     for field in &fields {
-        assert_eq!(field.range.start, at, "a gap or an overlap before {}", field.name);
+        assert_eq!(
+            field.range.start, at,
+            "a gap or an overlap before {}",
+            field.name
+        );
         at = field.range.end;
     }
     assert_eq!(at, frame.raw().len(), "not to the end");
 
     let decoded = Message::decode(&frame, dialect);
     assert_eq!(decoded, explained, "explaining reads the same");
-    let Ok(message) = decoded else { return };
-    let mut again = BytesMut::new();
-    message.encode_body(&mut again);
-    assert_eq!(again.freeze(), frame.raw().slice(frame.head().body()), "{message:?}");
-
-    // What it says is plausible enough to be written and read back.
-    let profile = Profile::default();
-    let speaker = Speaker::new(None, None);
-    let cx = normalize::Context::new(
-        frame.head(),
-        &profile,
-        &speaker,
-        Timestamp::from_unix(1_763_622_000),
-        Origin { epoch: 1, connection: 1, frame: 1 },
+    assert_eq!(
+        decoded,
+        Message::decode_slice(frame.head(), frame.raw(), dialect),
+        "a slice reads the same"
     );
-    normalize::normalize(&message, &cx, &mut |report| {
-        let json = serde_json::to_vec(&report).expect("reports can be written");
-        let _: telemetry::Report = serde_json::from_slice(&json).expect("and read back");
-    });
-    let _: Bytes = message.to_bytes(1);
+    let Ok(message) = decoded else { return };
+    assert_eq!(message.number(), frame.number());
+    assert_eq!(message.start(), frame.start(), "{message:?}");
+    let mut body = BytesMut::new();
+    message.encode_body(&mut body);
+    assert_eq!(
+        body.freeze(),
+        frame.raw().slice(frame.head().body()),
+        "{message:?}"
+    );
+    let framing = if frame.serial().is_some() {
+        Framing::Checked
+    } else {
+        Framing::Bare
+    };
+    let again: Bytes = message.to_bytes(1);
+    let again = Frame::parse(again, framing).expect("what is written is a frame");
+    assert_eq!(Message::decode(&again, dialect).as_ref(), Ok(&message));
+
+    // What it is answered is nothing or a frame.
+    let mut policy = AckPolicy::default();
+    policy.locations = true;
+    let answer = message.answer();
+    let reply = answer.reply(frame.start(), frame.number(), frame.serial(), policy, NOW);
+    if let Some(reply) = reply {
+        assert!(
+            Frame::parse(reply.bytes.clone(), framing).is_some(),
+            "{message:?} is answered {:02x?}",
+            &reply.bytes[..]
+        );
+        assert_eq!(message.direction(), Direction::Device, "{message:?}");
+    }
+    let _ = (message.name(), message.dialect(), message.question());
+
+    // What it says can be written and read back, and each fact has an id of its own.
+    let mut profile = Profile::default();
+    if form & 4 != 0 {
+        profile.dialect = Some(dialect);
+    }
+    profile.bare_frames = framing == Framing::Bare;
+    profile.zones.configured = (form & 8 != 0).then_some(i16::MAX);
+    profile.zones.login = (form & 16 != 0).then_some(-720);
+    let said = reports(&message, &frame, &profile, 1);
+    if message.direction() == Direction::Server {
+        assert!(said.is_empty(), "{message:?}");
+    }
+    let elsewhere = reports(&message, &again, &profile, 2);
+    assert_eq!(said.len(), elsewhere.len());
+    for (at, (report, other)) in said.iter().zip(&elsewhere).enumerate() {
+        assert!(
+            said.iter().skip(at + 1).all(|next| next.id != report.id),
+            "two reports with one id of {message:?}"
+        );
+        if report.device_time.is_some() {
+            assert_eq!(
+                report.id, other.id,
+                "sent again it has another id: {message:?}"
+            );
+        }
+        let json = serde_json::to_vec(report).expect("a report can be written");
+        let read: Report = serde_json::from_slice(&json).expect("and read");
+        assert_eq!(&read, report);
+    }
 });
