@@ -23,10 +23,8 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
     let announced = usize::from(*announced);
     let sized = |len: usize| Some(at_stop(src, AROUND + len));
     let one_of = |lens: &[usize]| {
-        lens.iter()
-            .map(|len| at_stop(src, AROUND + len))
-            .find(|size| matches!(size, Some(Size::Exactly(_))))
-            .flatten()
+        // The first one that may be: a longer one is not looked at before its turn.
+        lens.iter().find_map(|len| at_stop(src, AROUND + len))
     };
     match number {
         0x01 => one_of(&[8, 9, 10]),
@@ -81,5 +79,24 @@ pub(crate) fn fits(frame: &[u8]) -> bool {
         0x17..=0x1a | 0x69 => find(frame) == Some(Size::Exactly(frame.len())),
         0x14 | 0x15 | 0x30 | 0x92..=0x94 | 0x99 => body.is_empty(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_never_passed_over_because_its_bytes_have_not_come_yet() {
+        let mut frame = [0x55; 24];
+        frame[..4].copy_from_slice(&[0x78, 0x78, 0x2f, 0x11]);
+        frame[22..].copy_from_slice(&[0x0d, 0x0a]);
+        for cut in 4..24 {
+            assert_eq!(find(&frame[..cut]), Some(Size::More(24)), "{cut}");
+        }
+        assert_eq!(find(&frame), Some(Size::Exactly(24)));
+        // Stop bytes are elsewhere: the next size is waited for.
+        frame[22] = 0x55;
+        assert_eq!(find(&frame), Some(Size::More(26)));
     }
 }
