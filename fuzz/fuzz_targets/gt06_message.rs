@@ -120,8 +120,13 @@ fuzz_target!(|data: &[u8]| {
     let answer = message.answer();
     let reply = answer.reply(frame.start(), frame.number(), frame.serial(), policy, NOW);
     if let Some(reply) = reply {
+        // What is repeated to the relatives is not escaped, so stop bytes may be in it.
+        let is_frame = match framing {
+            Framing::Bare => reply.bytes.starts_with(b"\x78\x78") && reply.bytes.ends_with(b"\r\n"),
+            _ => Frame::parse(reply.bytes.clone(), framing).is_some(),
+        };
         assert!(
-            Frame::parse(reply.bytes.clone(), framing).is_some(),
+            is_frame,
             "{message:?} is answered {:02x?}",
             &reply.bytes[..]
         );
