@@ -315,10 +315,34 @@ pub enum Found {
 #[inline]
 #[must_use]
 pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
-    match announced(src) {
-        Announced::Whole(head) if matches!(head.checksum, Checksum::Valid) => Found::Frame(head),
-        other => find_slowly(src, other, quiet, framing),
+    match usual(src) {
+        Some(head) => Found::Frame(head),
+        None => find_slowly(src, announced(src), quiet, framing),
     }
+}
+
+/// A whole short frame with a right checksum, which nearly all are.
+#[inline(always)]
+fn usual(src: &[u8]) -> Option<Head> {
+    let [0x78, 0x78, length, number, ..] = *src else {
+        return None;
+    };
+    let len = usize::from(length) + Start::Short.overhead();
+    let [_, _, covered @ .., c1, c0, 0x0d, 0x0a] = src.get(..len)? else {
+        return None;
+    };
+    // Length, number and serial at least: the shortest length is 5.
+    let [_, _, .., s1, s0] = covered else {
+        return None;
+    };
+    (checksum(covered) == u16::from_be_bytes([*c1, *c0])).then_some(Head {
+        start: Start::Short,
+        number,
+        checksum: Checksum::Valid,
+        announced: u16::from(length),
+        serial: u16::from_be_bytes([*s1, *s0]),
+        len: u32::from(length) + 5,
+    })
 }
 
 /// What the length at the front announces.

@@ -140,31 +140,29 @@ impl<'a> Context<'a> {
     }
 
     /// A report without a time of its own: the `index`-th of its frame.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn untimed(&self, kind: Kind, index: u32) -> Report {
+        self.report(self.untimed_id(index), kind)
+    }
+
+    fn untimed_id(&self, index: u32) -> ReportId {
         let key = self.origin.key(index);
-        self.report(
-            ReportId::mint(self.speaker.seed, self.received_at, &key),
-            kind,
-        )
+        ReportId::mint(self.speaker.seed, self.received_at, &key)
     }
 
     /// A report with a device time. An impossible time is kept raw, and the report's time is its
     /// arrival.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn timed(&self, kind: Kind, time: DateTime, key: &[u8], index: u32) -> Report {
-        let raw = raw_time(time);
         let unix = time.to_unix();
-        let mut report = match unix {
-            Some(unix) => {
-                let key_time = Timestamp::from_unix(unix);
-                self.report(ReportId::mint(self.speaker.seed, key_time, key), kind)
-            }
-            None => self.untimed(kind, index),
+        let id = match unix {
+            Some(unix) => ReportId::mint(self.speaker.seed, Timestamp::from_unix(unix), key),
+            None => self.untimed_id(index),
         };
-        report.raw_time = Some(raw);
+        let mut report = self.report(id, kind);
+        report.raw_time = Some(raw_time(time));
         if let Some(unix) = unix {
             let (utc, zone) = self.in_utc(unix);
             report.set_device_time(utc, TimeSource::Device, zone);
@@ -204,14 +202,14 @@ impl<'a> Context<'a> {
     }
 
     /// A report with a position, at the position's time.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn positioned(&self, kind: Kind, gps: &Gps, key: &Key) -> Report {
         self.positioned_at(kind, gps, gps.time, key)
     }
 
     /// A report with a position, at a time that need not be the position's.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn positioned_at(&self, kind: Kind, gps: &Gps, time: DateTime, key: &Key) -> Report {
         let mut report = self.timed(kind, time, key.as_bytes(), 0);
@@ -245,7 +243,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn report(&self, id: ReportId, kind: Kind) -> Report {
         let mut report = Report::new(id, DECODER, kind, self.received_at);
         report.dialect = Some(Name::new(self.dialect().name()));
@@ -303,7 +301,7 @@ pub fn raw_time(time: DateTime) -> RawTime {
 }
 
 /// The fix of a position. None is invented from zeros, and none that is not on Earth.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn fix(position: &Position) -> Option<Fix> {
     if position.is_nowhere() {

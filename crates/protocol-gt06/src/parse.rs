@@ -114,17 +114,10 @@ impl<'a, T: Trace> Reader<'a, T> {
     }
 
     /// All bytes that are left, where nobody listens to the names of the fields: for shortcuts,
-    /// which must read what the reads by name do, and say so by [`Reader::skip`].
+    /// which must read what the reads by name do.
     #[inline]
     pub(crate) const fn unnamed(&self) -> Option<&'a [u8]> {
         if T::ON { None } else { Some(self.rest) }
-    }
-
-    /// A shortcut has read all that was left.
-    #[inline]
-    pub(crate) const fn skip(&mut self) {
-        self.at += self.rest.len();
-        self.rest = &[];
     }
 
     /// A fixed number of bytes.

@@ -51,7 +51,7 @@ pub struct Location {
     /// What follows.
     pub rest: LocationRest,
     /// Bytes that no manual knows.
-    pub tail: Bytes,
+    pub tail: Box<[u8]>,
 }
 
 /// What follows behind a location's cell.
@@ -160,60 +160,50 @@ impl Location {
             };
             (cell, rest)
         };
-        let trailer = |[raw_ignition, upload_mode, raw_reupload]: [u8; 3]| Trailer {
-            raw_ignition,
-            upload_mode,
-            raw_reupload,
-        };
-        let rest = match *rest {
-            [] => LocationRest::Nothing,
-            [a, b, c] => LocationRest::Trailer(trailer([a, b, c])),
-            [a, b, c, d, e, f, g] => LocationRest::TrailerMileage(
-                trailer([a, b, c]),
-                u32::from_be_bytes([d, e, f, g]),
-            ),
-            _ => return None,
-        };
         if cell.raw_mcc & Cell::WIDE_MNC != 0 {
             return None;
         }
-        Some(Self {
-            number: cx.number(),
-            gps: Gps::from_bytes(gps)?,
-            cell: Some(cell),
-            rest,
-            tail: Bytes::new(),
-        })
-    }
-
-    #[inline(never)]
-    fn decode_named<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let gps = Gps::decode(r)?;
-        let cell = decode_cell(r, cx)?;
-        let rest = match r.remaining() {
-            0 => LocationRest::Nothing,
-            3 => LocationRest::Trailer(Trailer::decode(r)?),
-            7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
-            _ => decode_rare_rest(r, &gps)?,
-        };
-        Ok(Self {
+        let gps = Gps::from_bytes(gps)?;
+        let location = |rest| Self {
             number: cx.number(),
             gps,
-            cell,
+            cell: Some(cell),
             rest,
-            tail: r.take_rest("unknown"),
-        })
+            tail: Box::default(),
+        };
+        // Each form makes its value as a whole: putting it together from parts costs more.
+        match *rest {
+            [] => Some(location(LocationRest::Nothing)),
+            [raw_ignition, upload_mode, raw_reupload] => {
+                Some(location(LocationRest::Trailer(Trailer {
+                    raw_ignition,
+                    upload_mode,
+                    raw_reupload,
+                })))
+            }
+            [raw_ignition, upload_mode, raw_reupload, a, b, c, d] => {
+                Some(location(LocationRest::TrailerMileage(
+                    Trailer {
+                        raw_ignition,
+                        upload_mode,
+                        raw_reupload,
+                    },
+                    u32::from_be_bytes([a, b, c, d]),
+                )))
+            }
+            _ => None,
+        }
     }
 
     /// A location with the usual trailer: 0x22.
     #[must_use]
-    pub const fn new(gps: Gps, cell: Cell, trailer: Trailer) -> Self {
+    pub fn new(gps: Gps, cell: Cell, trailer: Trailer) -> Self {
         Self {
             number: 0x22,
             gps,
             cell: Some(cell),
             rest: LocationRest::Trailer(trailer),
-            tail: Bytes::new(),
+            tail: Box::default(),
         }
     }
 }
@@ -227,13 +217,28 @@ impl Body for Location {
         cx.is_short() && !cx.body.is_empty() && !super::location_with_id::is_shape(cx) && !super::status_location::is_shape(cx)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn decode_usual<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Option<Self> {
+        Self::from_usual_body(r, cx)
+    }
+
+    #[inline(never)]
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        if let Some(usual) = Self::from_usual_body(r, cx) {
-            r.skip();
-            return Ok(usual);
-        }
-        Self::decode_named(r, cx)
+        let gps = Gps::decode(r)?;
+        let cell = decode_cell(r, cx)?;
+        let rest = match r.remaining() {
+            0 => LocationRest::Nothing,
+            3 => LocationRest::Trailer(Trailer::decode(r)?),
+            7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
+            _ => decode_rare_rest(r, &gps)?,
+        };
+        Ok(Self {
+            number: cx.number(),
+            gps,
+            cell,
+            rest,
+            tail: r.take_rest("unknown").as_ref().into(),
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {

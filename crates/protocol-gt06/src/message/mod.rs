@@ -116,6 +116,13 @@ pub trait Body: Sized {
     /// When it cannot be read.
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError>;
 
+    /// Reads a body of a form that is worth a shortcut: the same as [`Body::decode`] would.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_usual<T: Trace>(_: &mut Reader<'_, T>, _: &Context<'_>) -> Option<Self> {
+        None
+    }
+
     /// Writes the body.
     fn encode(&self, out: &mut BytesMut);
 
@@ -406,8 +413,11 @@ struct Decode<'r, 'a, T: Trace> {
 impl<T: Trace> Visitor for Decode<'_, '_, T> {
     type Output = Result<Message, DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn visit<B: Body + Into<Message>>(self) -> Self::Output {
+        if let Some(usual) = B::decode_usual(self.reader, self.cx) {
+            return Ok(usual.into());
+        }
         self.reader.name(B::NAME);
         B::decode(self.reader, self.cx).map(Into::into)
     }
