@@ -133,4 +133,21 @@ mod tests {
         let found = deframer.next_frame(&mut stream).unwrap().unwrap();
         assert_eq!(found.raw()[..], frame[..]);
     }
+
+    #[test]
+    fn a_checked_frame_among_bare_ones_does_not_wait_for_the_bare_one_that_it_might_be() {
+        let mut whole = BytesMut::new();
+        crate::frame::encode(crate::Start::Short, 0x1a, 1, &mut whole, |out| {
+            out.extend_from_slice(&[0x55; 41]);
+        });
+        for cut in 1..whole.len() {
+            let mut deframer = Deframer::new();
+            deframer.set_framing(Framing::Bare);
+            let mut stream = BytesMut::from(&whole[..cut]);
+            assert_eq!(deframer.next_frame(&mut stream), Ok(None));
+            stream.extend_from_slice(&whole[cut..]);
+            let found = deframer.next_frame(&mut stream).unwrap();
+            assert_eq!(found.unwrap().raw(), &whole, "{cut}");
+        }
+    }
 }

@@ -446,7 +446,9 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
                 }
             }
             Some(relative::Size::More(len)) if !quiet && len > src.len() => {
-                return Found::More(len);
+                // Where the announced end comes before, it is a frame if its checksum is right.
+                let end = end.filter(|end| *end > src.len());
+                return Found::More(end.map_or(len, |end| end.min(len)));
             }
             _ => {}
         }
