@@ -175,7 +175,7 @@ impl Gps {
     pub const LEN: usize = 18;
 
     /// The block from its bytes; `None` if the position cannot be.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn from_bytes(bytes: &[u8; Self::LEN]) -> Option<Self> {
         let [t0, t1, t2, t3, t4, t5, s, a, b, c, d, e, f, g, h, v, x, y] = *bytes;
         let position = Position {
