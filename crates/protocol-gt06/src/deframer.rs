@@ -150,4 +150,29 @@ mod tests {
             assert_eq!(found.unwrap().raw(), &whole, "{cut}");
         }
     }
+
+    #[test]
+    fn an_end_at_the_edge_of_what_is_searched_is_found_alike_however_the_stream_is_cut() {
+        for end in 255..265 {
+            let mut stream = std::vec![0x55; end + 300];
+            stream[..4].copy_from_slice(&[0x78, 0x78, 0x00, 0x00]);
+            stream[end - 2..end + 2].copy_from_slice(&[0x0d, 0x0a, 0x78, 0x78]);
+            let frames = |chunk: usize| {
+                let (mut deframer, mut buffer) = (Deframer::new(), BytesMut::new());
+                let mut frames = std::vec::Vec::new();
+                for bytes in stream.chunks(chunk) {
+                    buffer.extend_from_slice(bytes);
+                    loop {
+                        match deframer.next_frame(&mut buffer) {
+                            Ok(Some(frame)) => frames.push(frame),
+                            Ok(None) => break,
+                            Err(_) => {}
+                        }
+                    }
+                }
+                frames
+            };
+            assert_eq!(frames(1), frames(usize::MAX), "{end}");
+        }
+    }
 }

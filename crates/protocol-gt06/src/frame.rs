@@ -629,7 +629,8 @@ impl Search<'_> {
             Start::Long => self.start.overhead() + usize::from(MIN_LENGTH),
         };
         self.ends().filter(|end| *end >= smallest).find_map(|end| {
-            match self.src.get(end..end + 2) {
+            // In the window: what lies behind it may not have come when the search is given up.
+            match self.window.get(end..end + 2) {
                 Some([0x78, 0x78] | [0x79, 0x79]) => Some((end, self.known(end + 2))),
                 None if self.quiet && end == self.src.len() => Some((end, self.known(end))),
                 _ => None,
