@@ -30,6 +30,22 @@ fn a_second_writer_is_kept_out_until_the_first_has_closed() {
 }
 
 #[test]
+fn a_store_that_was_closed_is_one_file_whoever_has_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    // Its connection is kept for the next read.
+    assert_eq!(store.reader().unwrap().count().unwrap(), 0);
+    drop(store);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["milepost.lock", "milepost.sqlite"]);
+}
+
+#[test]
 fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = open(&folder).path().to_owned();

@@ -84,9 +84,11 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     options: StoreOptions,
+    /// Before the writer, since fields are dropped in this order: only a connection that writes
+    /// can, when it is closed last, bring the log into the main file and remove it.
+    idle_readers: Mutex<Vec<Connection>>,
     /// Absent when the store was opened for reading only.
     writer: Option<Writer>,
-    idle_readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
     next_slot: AtomicI64,
     /// Profiles that were put and are not known to be durable yet.
@@ -173,8 +175,8 @@ impl Store {
         let inner = Inner {
             path,
             options,
-            writer,
             idle_readers: Mutex::default(),
+            writer,
             reading: Arc::new(Semaphore::new(READERS)),
             next_slot: AtomicI64::new(slot),
             profiles: Arc::default(),
