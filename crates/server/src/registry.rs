@@ -119,7 +119,10 @@ impl Registry for StoreRegistry {
             }
             // A login is answered even when the store cannot be read; but not remembered.
             Found::Unavailable if welcome => Resolution::Accept(identified(None)),
-            Found::Unknown | Found::Unavailable => {
+            // Nobody can say whether it is known. It will come again; if it were set aside, what
+            // it says until then would be missing from its history.
+            Found::Unavailable => Resolution::Refuse,
+            Found::Unknown => {
                 if let Some(silenced) = self.inner.strangers.admit(SystemClock.now()) {
                     tracing::info!(
                         device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
@@ -139,5 +142,44 @@ impl Registry for StoreRegistry {
         if let Err(error) = self.inner.store.put_profile(device, profile) {
             tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::sink::sqlite::StoreOptions;
+
+    use super::*;
+    use crate::config::Config;
+
+    async fn login(unknown: UnknownDevice, readable: bool) -> Resolution {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        if !readable {
+            std::fs::rename(store.path(), folder.path().join("elsewhere")).unwrap();
+        }
+        let mut config = Config::default();
+        config.devices.unknown = unknown;
+        let registry = StoreRegistry::new(store, &config.devices, Configured::new(&config));
+        let claim = Claim {
+            protocol: telemetry::Name::new("gt06"),
+            id: DeviceId::new("752533678900242").unwrap(),
+            peer: None,
+        };
+        registry.resolve(claim).await
+    }
+
+    #[tokio::test]
+    async fn a_device_is_not_taken_for_a_stranger_because_the_store_cannot_be_asked() {
+        use UnknownDevice::{Accept, Quarantine, Refuse};
+        let is_accepted = |resolution| matches!(resolution, Resolution::Accept(_));
+        let is_set_aside = |resolution| matches!(resolution, Resolution::Quarantine(_));
+        let is_refused = |resolution| matches!(resolution, Resolution::Refuse);
+        assert!(is_accepted(login(Accept, true).await));
+        assert!(is_set_aside(login(Quarantine, true).await));
+        assert!(is_refused(login(Refuse, true).await));
+        assert!(is_accepted(login(Accept, false).await));
+        assert!(is_refused(login(Quarantine, false).await));
+        assert!(is_refused(login(Refuse, false).await));
     }
 }
