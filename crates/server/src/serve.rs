@@ -210,7 +210,7 @@ impl Server {
         }
         Err(Failure::new(format!(
             "ended with data that could not be stored within {} seconds; the devices were not \
-             told that it had arrived and will send it again",
+             told that it had arrived, and those that wait to be told will send it again",
             config.limits.drain_timeout.as_secs()
         )))
     }
@@ -294,16 +294,13 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
     let refused = |error: StoreError| {
         let failure = Failure::new(format!("the store cannot be opened: {error}"));
         match error {
-            // These say themselves what would help.
-            StoreError::InUse(_)
-            | StoreError::Newer { .. }
-            | StoreError::Foreign(_)
-            | StoreError::Damaged { .. } => failure,
-            _ => failure.remedy(format!(
+            StoreError::Io { .. } => failure.remedy(format!(
                 "{} must be a folder that this user can write, on a disk with space left; choose \
                  another with --data-dir (data_dir)",
                 data_dir.display()
             )),
+            // The others say themselves what is wrong, and it is not the folder.
+            _ => failure,
         }
     };
     let store = Store::open(data_dir, StoreOptions::default()).map_err(refused)?;

@@ -103,6 +103,17 @@ fn a_second_process_on_the_same_store_is_refused() {
 }
 
 #[test]
+fn a_store_that_another_program_has_locked_is_not_blamed_on_its_folder() {
+    let mut server = Server::start();
+    assert!(server.terminate().success());
+    let db = rusqlite::Connection::open(server.data_dir.join("milepost.sqlite")).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let said = refused(&serve(&server.data_dir, &ANY));
+    assert!(said.contains("locked by another program"), "{said}");
+    assert!(!said.contains("--data-dir"), "{said}");
+}
+
+#[test]
 fn a_damaged_store_a_foreign_file_and_a_newer_store_are_refused_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -1,7 +1,8 @@
 //! The HTTP API and the live page.
 //!
 //! Handlers only read: from the store's readers, which work while its writer is stalled, and from
-//! the table of connections; one, for commands, also writes. Reading is blocking work and happens on tokio's blocking threads.
+//! the table of connections; one, for commands, also writes. Reading is blocking work and happens
+//! on tokio's blocking threads.
 
 mod accept;
 mod auth;
