@@ -17,8 +17,10 @@ const AROUND: usize = 6;
 
 /// The size of the relative's frame at the front of `src`, where its number tells.
 pub(crate) fn find(src: &[u8]) -> Option<Size> {
-    let [0x78, 0x78, announced, number, body @ ..] = src else {
-        return None;
+    let (announced, number, body) = match src {
+        [0x78, 0x78, announced, number, body @ ..] => (announced, number, body),
+        [0x78, 0x78, _] => return Some(Size::More(4)),
+        _ => return None,
     };
     let announced = usize::from(*announced);
     let sized = |len: usize| Some(at_stop(src, AROUND + len));
@@ -91,6 +93,7 @@ mod tests {
         let mut frame = [0x55; 24];
         frame[..4].copy_from_slice(&[0x78, 0x78, 0x2f, 0x11]);
         frame[22..].copy_from_slice(&[0x0d, 0x0a]);
+        assert_eq!(find(&frame[..3]), Some(Size::More(4)));
         for cut in 4..24 {
             assert_eq!(find(&frame[..cut]), Some(Size::More(24)), "{cut}");
         }
