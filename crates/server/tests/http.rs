@@ -147,6 +147,21 @@ fn history_streams_whole_as_lines() {
 }
 
 #[test]
+fn a_stream_of_lines_keeps_to_the_limit() {
+    let server = Server::start();
+    let _tracker = with_locations(&server, ID, 20);
+    for (query, lines) in [("?limit=7", 7), ("?limit=1000", 22), ("", 22)] {
+        let path = format!("/v1/devices/{ID}/history{query}");
+        let answer = server.request("GET", &path, &[("Accept", "application/x-ndjson")], "");
+        assert_eq!(answer.body.lines().count(), lines, "{query}: {answer:?}");
+    }
+    // The same bounds as everywhere.
+    let path = format!("/v1/devices/{ID}/history?limit=1001");
+    let answer = server.request("GET", &path, &[("Accept", "application/x-ndjson")], "");
+    is_problem(&answer, 400);
+}
+
+#[test]
 fn devices_page_by_their_ids() {
     let server = Server::start();
     let ids: Vec<String> = (0..5).map(|n| format!("86000000000000{n}")).collect();

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 use super::devices;
-use super::parameters::Parameters;
+use super::parameters::{DEFAULT_LIMIT, Parameters};
 use super::problem::Problem;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -44,7 +44,7 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let device = devices::id(path)?;
     let streamed = wants_ndjson(&headers);
-    let mut page = parameters.page()?;
+    let (page, limited) = parameters.page_or(if streamed { PART } else { DEFAULT_LIMIT })?;
     let span = Span {
         from: parameters.time("from")?,
         to: parameters.time("to")?,
@@ -56,9 +56,6 @@ pub(super) async fn read(
     {
         return Err(Problem::parameter("to", "`to` is before `from`"));
     }
-    if streamed {
-        page.limit = PART;
-    }
 
     let key = devices::key(&api, device);
     let asked = key.clone();
@@ -68,10 +65,13 @@ pub(super) async fn read(
         let known = !first.items.is_empty() || reader.device(&asked)?.is_some();
         Ok(known.then_some(first))
     });
-    let Some(first) = first.await? else {
+    let Some(mut first) = first.await? else {
         return Err(devices::unknown(device.as_str()));
     };
     if streamed {
+        if limited {
+            first.next = None;
+        }
         return Ok(stream_all(api, key, span, first));
     }
     Ok(Json(History {
@@ -95,7 +95,7 @@ fn wants_ndjson(headers: &HeaderMap) -> bool {
         })
 }
 
-/// A line per report, until there are no more. A client that stops reading, or an error on the
+/// A line per report, until there are no more pages. A client that stops reading, or an error on the
 /// way, ends the connection: a stream that ends well is whole.
 fn stream_all(api: Shared, key: DeviceKey, span: Span, first: Paged<Report>) -> Response {
     let (sender, receiver) = mpsc::channel(1);

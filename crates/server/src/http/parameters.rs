@@ -17,7 +17,7 @@ pub(crate) struct Parameters {
 }
 
 /// What a page holds when nothing is said.
-const DEFAULT_LIMIT: u32 = 100;
+pub(crate) const DEFAULT_LIMIT: u32 = 100;
 /// The most that a page holds.
 const MAX_LIMIT: u32 = 1_000;
 
@@ -52,19 +52,26 @@ impl Parameters {
 
     /// `limit` and `cursor`: how much of a list is wanted.
     pub(crate) fn page(&mut self) -> Result<Page, Problem> {
+        self.page_or(DEFAULT_LIMIT).map(|(page, _)| page)
+    }
+
+    /// The same, with so many on a page where the request does not say; and whether it does.
+    pub(crate) fn page_or(&mut self, default: u32) -> Result<(Page, bool), Problem> {
         let limit = self.limit()?;
         let cursor = self.take("cursor")?;
         let cursor = cursor.map(|text| text.parse().map_err(|_| bad_cursor()));
-        Ok(Page::after(limit, cursor.transpose()?))
+        let page = Page::after(limit.unwrap_or(default), cursor.transpose()?);
+        Ok((page, limit.is_some()))
     }
 
-    fn limit(&mut self) -> Result<u32, Problem> {
+    fn limit(&mut self) -> Result<Option<u32>, Problem> {
         let Some(text) = self.take("limit")? else {
-            return Ok(DEFAULT_LIMIT);
+            return Ok(None);
         };
         text.parse()
             .ok()
             .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .map(Some)
             .ok_or_else(|| {
                 Problem::parameter(
                     "limit",
@@ -188,8 +195,9 @@ mod tests {
 
     #[test]
     fn limits_have_bounds() {
-        assert_eq!(parameters(&[]).limit().unwrap(), DEFAULT_LIMIT);
-        assert_eq!(parameters(&[("limit", "7")]).limit().unwrap(), 7);
+        assert_eq!(parameters(&[]).limit().unwrap(), None);
+        assert_eq!(parameters(&[]).page().unwrap().limit, DEFAULT_LIMIT);
+        assert_eq!(parameters(&[("limit", "7")]).limit().unwrap(), Some(7));
         for wrong in ["0", "1001", "-1", "ten", ""] {
             parameters(&[("limit", wrong)]).limit().unwrap_err();
         }
