@@ -361,3 +361,40 @@ fn so_many_commands_wait_and_no_more_and_all_are_listed() {
     assert_eq!(server.get(&others).status, 404);
     assert!(!other.hears_within(Duration::from_millis(200)));
 }
+
+#[test]
+fn what_a_command_says_is_not_in_the_log() {
+    const SECRET: &str = "hunter2";
+    let server = Start::default()
+        .token("sesame")
+        .env("MILEPOST_LOG_LEVEL", "trace")
+        .env("MILEPOST_COMMANDS_MAX_WAITING", "1")
+        .start();
+    let mut tracker = Tracker::login(server.gt06, ID);
+    let id = queued(&server, &format!("APN,net,user,{SECRET}#"));
+    let (flag, _) = tracker.command();
+    tracker.send(&long_answer(flag, "OK", 2));
+    until(&server, id, "answered");
+    // Those that come to nothing: one that waits, one too many, those that are not understood.
+    drop(tracker);
+    server.until(&format!("/v1/devices/{ID}"), |answer| {
+        answer.json()["connected"] == false
+    });
+    let text = format!("PSW,{SECRET}#");
+    for (body, status) in [
+        (json!({ "text": text, "expires_s": 1 }), 202),
+        (json!({ "text": text }), 409),
+        (json!({ "text": format!("{SECRET}\n") }), 400),
+        (json!({ "text": text, "wait_s": SECRET }), 400),
+        (json!({ "text": text, SECRET: 1 }), 400),
+    ] {
+        let answer = post(&server, &body);
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    until(&server, id + 1, "expired");
+    let log = server.log();
+    assert!(log.contains(&format!("command={id}")), "{log}");
+    for said in [SECRET.to_owned(), hex::encode(SECRET)] {
+        assert!(!log.contains(&said), "{log}");
+    }
+}
