@@ -86,7 +86,10 @@ pub(crate) fn fits(frame: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
+    use crate::{Deframer, Framing};
 
     #[test]
     fn a_size_is_never_passed_over_because_its_bytes_have_not_come_yet() {
@@ -101,5 +104,20 @@ mod tests {
         // Stop bytes are elsewhere: the next size is waited for.
         frame[22] = 0x55;
         assert_eq!(find(&frame), Some(Size::More(26)));
+    }
+
+    #[test]
+    fn a_frame_is_whole_with_its_last_byte_however_few_of_its_first_ones_came_alone() {
+        // Its length byte, taken for a size, would reach far behind it.
+        let frame = [0x78, 0x78, 0x30, 0x13, 80, 5, 0, 10, 0x0d, 0x0a];
+        for cut in 1..frame.len() {
+            let mut deframer = Deframer::new();
+            deframer.set_framing(Framing::Bare);
+            let mut stream = BytesMut::from(&frame[..cut]);
+            assert_eq!(deframer.next_frame(&mut stream), Ok(None), "{cut}");
+            stream.extend_from_slice(&frame[cut..]);
+            let found = deframer.next_frame(&mut stream).unwrap();
+            assert_eq!(found.expect("whole").raw()[..], frame, "{cut}");
+        }
     }
 }
