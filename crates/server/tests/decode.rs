@@ -252,3 +252,26 @@ fn an_unknown_protocol_is_a_usage_error() {
         "it names what there is"
     );
 }
+
+#[test]
+fn a_prefix_without_digits_is_an_error_of_its_line() {
+    let objects = objects(&[LOGIN, "0x", " 0X \t", LOCATION].join("\n"));
+    assert_eq!(objects.len(), 4);
+    for (object, line) in objects[1..3].iter().zip(2..) {
+        let message = "no hexadecimal digits behind 0x";
+        assert_eq!(
+            *object,
+            json!({
+                "line": line, "reports": [],
+                "error": { "field": "line", "offset": 0, "message": message }
+            })
+        );
+    }
+    // It is no empty line: the connection goes on.
+    assert_eq!(objects[3]["reports"][0]["device"], "752533678900242");
+    let explained = decode(&["--explain"], "0x\n");
+    assert!(
+        explained.starts_with("line 1: no frame\n  error: no hex"),
+        "{explained}"
+    );
+}

@@ -263,6 +263,14 @@ fn from_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
         .copied()
         .filter(|b| !b.is_ascii_whitespace())
         .collect();
+    if digits.is_empty() {
+        // A line of blanks is not read as hex: so there was a prefix.
+        return Err(Fault {
+            field: "line",
+            offset: 0,
+            message: "no hexadecimal digits behind 0x".to_owned(),
+        });
+    }
     hex::decode(&digits).map_err(|_| {
         // What is no digit at all comes first: it also makes the count of the digits odd.
         let strange = digits.iter().zip(1..).find(|(b, _)| !b.is_ascii_hexdigit());
