@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::tracker::{Tracker, alarm, frame, heartbeat, location};
-use support::{Answer, PATIENCE, Server, Start};
+use support::{PATIENCE, Server, Start, is_problem};
 
 const ID: &str = "752533678900242";
 
@@ -23,20 +23,6 @@ fn with_locations(server: &Server, id: &str, count: u32) -> Tracker {
     tracker.send(&alarm(86_399, 3));
     assert_eq!(tracker.receive(), frame(0x16, &[], 3));
     tracker
-}
-
-fn is_problem(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/problem+json"),
-        "{answer:?}"
-    );
-    let body = answer.json();
-    assert_eq!(body["status"], status);
-    assert_eq!(body["type"], "about:blank");
-    assert!(!body["title"].as_str().unwrap().is_empty());
-    assert!(!body["detail"].as_str().unwrap().is_empty());
 }
 
 #[test]

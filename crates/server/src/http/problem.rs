@@ -94,11 +94,16 @@ impl IntoResponse for Problem {
             parts: &self.parts,
         };
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        response.headers_mut().extend(self.headers);
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            // What is refused now may be granted next time; and the reason names devices.
+            (header::CACHE_CONTROL, "no-store"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.extend(self.headers);
         response
     }
 }
