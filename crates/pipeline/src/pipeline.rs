@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use telemetry::{Content, Envelope, Report};
+use telemetry::Envelope;
 use tokio::sync::oneshot;
 
 use crate::ack::Outcome;
@@ -158,7 +158,7 @@ impl Handle {
     /// Dropping the future afterwards does not take the envelope back; dropping it while it waits
     /// does.
     pub fn submit(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
-        let cost = cost(&envelope);
+        let cost = envelope.footprint();
         let (heard, ticket) = self.entrance.enter(envelope, cost);
         async move {
             let outcome = heard.await.unwrap_or(Outcome::Lost);
@@ -181,22 +181,4 @@ impl Handle {
     pub fn received(&self) -> u64 {
         self.entrance.received()
     }
-}
-
-/// About how much memory an envelope takes.
-fn cost(envelope: &Envelope) -> usize {
-    let reports = match &envelope.content {
-        Content::Reports(reports) => reports.iter().map(report_cost).sum(),
-        Content::Filtered(_) | Content::Quarantined(_) => 0,
-    };
-    size_of::<Envelope>()
-        .saturating_add(envelope.raw.len())
-        .saturating_add(reports)
-}
-
-fn report_cost(report: &Report) -> usize {
-    let lists = size_of_val(report.events.as_slice())
-        .saturating_add(size_of_val(report.signals.as_slice()))
-        .saturating_add(report.text.as_ref().map_or(0, |text| text.len()));
-    size_of::<Report>().saturating_add(lists)
 }

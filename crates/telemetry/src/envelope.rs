@@ -30,6 +30,40 @@ pub struct Envelope {
     pub content: Content,
 }
 
+impl Envelope {
+    /// About how much memory it takes: itself, its bytes and its reports.
+    pub fn footprint(&self) -> usize {
+        let content = match &self.content {
+            Content::Reports(reports) => reports
+                .iter()
+                .map(|report| size_of::<Report>().saturating_add(apart(report)))
+                .fold(0, usize::saturating_add),
+            Content::Filtered(_) => 0,
+            Content::Quarantined(why) => why.message.len(),
+        };
+        size_of::<Self>()
+            .saturating_add(self.raw.len())
+            .saturating_add(content)
+    }
+}
+
+/// What a report keeps outside of itself: the parts that can be large.
+fn apart(report: &Report) -> usize {
+    let stations = report.network.more.as_ref().map_or(0, |more| {
+        size_of_val(&**more) + size_of_val(&*more.cells) + size_of_val(&*more.wifi)
+    });
+    [
+        size_of_val(&*report.events),
+        size_of_val(&*report.signals),
+        stations,
+        report.media.as_ref().map_or(0, |media| media.data.len()),
+        report.text.as_ref().map_or(0, |text| text.len()),
+        report.raw.as_ref().map_or(0, |raw| raw.len()),
+    ]
+    .into_iter()
+    .fold(0, usize::saturating_add)
+}
+
 /// What came of a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
@@ -60,5 +94,43 @@ impl Quarantine {
             offset: None,
             message: message.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decoder, IdentitySeed, Kind, Media, ReportId};
+
+    #[test]
+    fn a_footprint_counts_what_can_be_large() {
+        let decoder = Decoder::new("test", "test/1");
+        let id = ReportId::mint(
+            IdentitySeed::new(None, None, "test"),
+            Timestamp::UNIX_EPOCH,
+            b"key",
+        );
+        let mut report = Report::new(id, decoder, Kind::Media, Timestamp::UNIX_EPOCH);
+        let mut envelope = Envelope {
+            origin: Origin {
+                epoch: 1,
+                connection: 1,
+                frame: 1,
+            },
+            received_at: Timestamp::UNIX_EPOCH,
+            peer: None,
+            protocol: decoder.protocol(),
+            device: None,
+            profile: None,
+            raw: Bytes::from_static(&[0; 100]),
+            content: Content::Filtered(Name::new("echo")),
+        };
+        assert_eq!(envelope.footprint(), size_of::<Envelope>() + 100);
+
+        let mut media = Media::new("1", "photo");
+        media.data = Bytes::from_static(&[0; 50_000]);
+        report.media = Some(Box::new(media));
+        envelope.content = Content::Reports(vec![report.clone(), report]);
+        assert!(envelope.footprint() >= 100_100 + 2 * size_of::<Report>());
     }
 }
