@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pipeline::sink::sqlite::{Store, StoreError, StoreOptions};
 use pipeline::{Options, Pipeline};
-use support::{key, located, open};
+use support::{filtered, key, located, open, unreadable};
 
 fn refusal(folder: &tempfile::TempDir) -> StoreError {
     Store::open(folder, StoreOptions::default()).unwrap_err()
@@ -61,6 +61,41 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert!(error.to_string().contains("newer version"));
     assert!(Store::open_read_only(&folder).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_older_store_is_brought_up_to_date_and_its_sums_stay_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &Options::default()).unwrap();
+    let handle = pipeline.handle();
+    for n in 0..3 {
+        handle.submit(located(&key(1), 3 * n, 0)).await;
+        handle.submit(filtered(&key(1), 3 * n + 1)).await;
+        handle.submit(unreadable(3 * n + 2)).await;
+    }
+    assert!(pipeline.drain(Duration::from_secs(20)).await.clean);
+    let before = store.reader().unwrap().audit().unwrap();
+    let path = store.path().to_owned();
+    drop((store, handle));
+
+    // As format 2 left it: every record single.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("DROP TABLE folded; PRAGMA user_version = 2")
+        .unwrap();
+    drop(db);
+    let error = Store::open_read_only(&folder).unwrap_err();
+    assert!(error.to_string().contains("older format"), "{error}");
+    let after = open(&folder).reader().unwrap().audit().unwrap();
+    assert!(after.ok, "{after:?}");
+    assert_eq!(after, before);
+    let sums = &after.epochs[0];
+    assert_eq!(
+        (sums.stored, sums.duplicate, sums.quarantined),
+        (1, 2, 3),
+        "{after:?}"
+    );
 }
 
 #[test]

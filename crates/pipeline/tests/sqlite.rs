@@ -260,6 +260,65 @@ async fn quarantine_is_bounded_and_what_it_forgets_stays_counted() {
 }
 
 #[tokio::test]
+async fn records_of_frames_outside_of_the_history_are_bounded_and_stay_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = StoreOptions::default();
+    options.outcomes = 16;
+    let device = key(1);
+    // Two runs, so that the first one's records are folded in the second.
+    for run in 1..=2 {
+        let store = Store::open(&folder, options.clone()).unwrap();
+        assert_eq!(store.begin_epoch().unwrap(), run);
+        let pipeline = Pipeline::start(store.sink(run).unwrap(), &quick()).unwrap();
+        let handle = pipeline.handle();
+        for n in 0..25 {
+            // In the second run the position is known from the first.
+            for mut envelope in [
+                located(&device, 4 * n, 0),
+                located(&device, 4 * n + 1, 0),
+                filtered(&device, 4 * n + 2),
+                unreadable(4 * n + 3),
+            ] {
+                envelope.origin.epoch = run;
+                handle.submit(envelope).await;
+            }
+            let db = rusqlite::Connection::open(store.path()).unwrap();
+            let kept: u32 = db
+                .query_row("SELECT count(*) FROM outcome", [], |row| row.get(0))
+                .unwrap();
+            // An eighth more than was asked for.
+            assert!(kept <= 18, "{kept} in run {run}, round {n}");
+            // The newest are there singly.
+            assert!(
+                kept >= 16 || run == 1 && n < 6,
+                "{kept} in run {run}, round {n}"
+            );
+            let audit = store.reader().unwrap().audit().unwrap();
+            assert!(audit.ok, "{audit:?}");
+        }
+        assert!(pipeline.drain(SOON).await.clean);
+    }
+    let store = Store::open(&folder, options).unwrap();
+    let audit = store.reader().unwrap().audit().unwrap();
+    assert!(audit.ok, "{audit:?}");
+    let sums = audit.epochs.iter().map(|epoch| {
+        let echoes = epoch.filtered.get("echo").copied().unwrap();
+        assert_eq!(epoch.filtered.len(), 1);
+        [
+            epoch.received,
+            epoch.stored,
+            epoch.duplicate,
+            echoes,
+            epoch.quarantined,
+        ]
+    });
+    assert!(
+        sums.eq([[100, 1, 49, 25, 25], [100, 0, 50, 25, 25]]),
+        "{audit:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

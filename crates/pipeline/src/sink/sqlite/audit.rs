@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
 use serde::Serialize;
 
 use super::StoreError;
@@ -46,7 +45,8 @@ pub struct EpochAudit {
 }
 
 impl Reader {
-    /// Counts every epoch's records, and compares them with its counters. Reads all rows.
+    /// Counts every epoch's records, and compares them with its counters. Reads all rows, and
+    /// holds one at a time. While the server runs, its log of writes grows until this is done.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -73,34 +73,23 @@ impl Reader {
             epochs.insert(epoch, audit);
         }
         drop(rows);
-        let mut find =
-            tx.prepare("SELECT epoch, count(*) FROM report WHERE part = 0 GROUP BY epoch")?;
+        // Row by row: grouping would first sort them all, in a temporary file.
+        let mut find = tx.prepare("SELECT epoch FROM report WHERE part = 0")?;
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
-            let epoch = uint(row.get(0)?);
-            entry(&mut epochs, epoch).stored = uint(row.get(1)?);
+            entry(&mut epochs, uint(row.get(0)?)).stored += 1;
         }
         drop(rows);
-        let mut find = tx.prepare(
-            "SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome
-             GROUP BY epoch, bucket, reason",
-        )?;
-        let mut rows = find.query(params![])?;
-        while let Some(row) = rows.next()? {
-            let audit = entry(&mut epochs, uint(row.get(0)?));
-            let count = uint(row.get(3)?);
-            match row.get(1)? {
-                bucket::DUPLICATE => audit.duplicate += count,
-                bucket::FILTERED => {
-                    audit.filtered.insert(row.get(2)?, count);
-                }
-                bucket::QUARANTINED => audit.quarantined += count,
-                other => {
-                    return Err(StoreError::Row {
-                        row: format!("outcome of epoch {}", audit.epoch),
-                        source: format!("unknown bucket {other}").into(),
-                    });
-                }
+        for records in [
+            "SELECT epoch, bucket, reason, frames FROM folded",
+            // Not many: the newest.
+            "SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome GROUP BY 1, 2, 3",
+        ] {
+            let mut find = tx.prepare(records)?;
+            let mut rows = find.query([])?;
+            while let Some(row) = rows.next()? {
+                let audit = entry(&mut epochs, uint(row.get(0)?));
+                audit.add(row.get(1)?, row.get(2)?, uint(row.get(3)?))?;
             }
         }
         let mut audit = Audit {
@@ -124,6 +113,21 @@ fn entry(epochs: &mut BTreeMap<u64, EpochAudit>, epoch: u64) -> &mut EpochAudit 
 }
 
 impl EpochAudit {
+    fn add(&mut self, bucket: i64, reason: String, frames: u64) -> Result<(), StoreError> {
+        match bucket {
+            bucket::DUPLICATE => self.duplicate += frames,
+            bucket::FILTERED => *self.filtered.entry(reason).or_default() += frames,
+            bucket::QUARANTINED => self.quarantined += frames,
+            other => {
+                return Err(StoreError::Row {
+                    row: format!("outcome of epoch {}", self.epoch),
+                    source: format!("unknown bucket {other}").into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn judge(&mut self, counters: Option<&[u64; 4]>) {
         let filtered: u64 = self.filtered.values().sum();
         let records = [self.stored, self.duplicate, filtered, self.quarantined];

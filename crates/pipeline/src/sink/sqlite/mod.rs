@@ -47,6 +47,9 @@ const LOCK: &str = "milepost.lock";
 pub struct StoreOptions {
     /// Frames in quarantine, at most: beyond it the oldest are forgotten (and stay counted).
     pub quarantine: u32,
+    /// Records of where single frames ended that are not in the history (duplicate, filtered,
+    /// quarantined), at most: beyond it, and an eighth more, the oldest are only counted.
+    pub outcomes: u32,
     /// How long a write waits for another program that has locked the store, before the attempt
     /// counts as failed and the pipeline backs off.
     pub busy: Duration,
@@ -65,6 +68,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             quarantine: 100_000,
+            outcomes: 100_000,
             busy: Duration::from_millis(250),
             cache_bytes: 64 * 1024 * 1024,
             checkpoint_bytes: 32 * 1024 * 1024,

@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4d70_7374;
 
 /// One step per format. A step is never changed once it is released; a new one is added.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
 
 const FORMAT_1: &str = "
     -- A run of the process. The counters are kept in the transactions of the batches.
@@ -103,6 +103,21 @@ const FORMAT_2: &str = "
     ALTER TABLE command ADD COLUMN reason TEXT;   -- why it could never be sent
     CREATE INDEX command_waiting ON command (tenant, device, id) WHERE state = 'queued';
     CREATE INDEX command_sent ON command (tenant, device, sent_at) WHERE state = 'sent';
+";
+
+const FORMAT_3: &str = "
+    -- Frames whose single records were given up, counted from these as they went. With the
+    -- records that are left they make up every frame.
+    CREATE TABLE folded (
+        epoch INTEGER NOT NULL,
+        bucket INTEGER NOT NULL,       -- as in `outcome`, and 0 for those of `report`
+        reason TEXT NOT NULL,          -- empty where there is none
+        frames INTEGER NOT NULL,
+        PRIMARY KEY (epoch, bucket, reason)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO folded (epoch, bucket, reason, frames)
+        SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome GROUP BY 1, 2, 3;
+    DELETE FROM outcome;
 ";
 
 /// The newest format that this version knows.

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::commands::{self, CommandState};
 use super::encode::{DeviceRow, FrameRow, Rows, int};
-use super::{Store, StoreError, now};
+use super::{Store, StoreError, StoreOptions, now};
 use crate::SinkError;
 use crate::latest::Latest;
 use crate::sink::{Batch, Content, Loaded, Sink, Slot, Written};
@@ -75,7 +75,7 @@ impl Sink for SqliteSink {
 
     fn begin(&mut self, rows: Rows) -> Result<(), SinkError> {
         let epoch = self.epoch;
-        let quarantine = i64::from(self.store.inner.options.quarantine);
+        let keep = Keep::of(&self.store.inner.options);
         let profiles = Arc::clone(&self.store.inner.profiles);
         let commands = self.store.inner.commands.clone();
         let writer = self.store.writer().map_err(SinkError::transient)?;
@@ -87,7 +87,7 @@ impl Sink for SqliteSink {
                     answers: Vec::new(),
                 };
                 let profiles = Waiting::of(&profiles);
-                job.write(db, &rows, quarantine, &profiles)?;
+                job.write(db, &rows, keep, &profiles)?;
                 profiles.written();
                 job.announce(&commands);
                 Ok(job.written)
@@ -125,6 +125,22 @@ impl Sink for SqliteSink {
     }
 }
 
+/// How many records are kept of what is bounded.
+#[derive(Clone, Copy)]
+struct Keep {
+    quarantine: i64,
+    outcomes: i64,
+}
+
+impl Keep {
+    fn of(options: &StoreOptions) -> Self {
+        Self {
+            quarantine: options.quarantine.into(),
+            outcomes: options.outcomes.into(),
+        }
+    }
+}
+
 /// One batch on its way into the file.
 struct Job {
     epoch: i64,
@@ -137,7 +153,7 @@ impl Job {
         &mut self,
         db: &mut Connection,
         rows: &Rows,
-        quarantine: i64,
+        keep: Keep,
         profiles: &Waiting<'_>,
     ) -> Result<(), rusqlite::Error> {
         // Immediately: that the store is locked shows before any work is done.
@@ -149,7 +165,10 @@ impl Job {
             tx.prepare_cached(
                 "DELETE FROM quarantine WHERE seq <= (SELECT max(seq) FROM quarantine) - ?1",
             )?
-            .execute([quarantine])?;
+            .execute([keep.quarantine])?;
+        }
+        if self.written.stored < rows.frames.len() as u64 {
+            fold_outcomes(&tx, keep.outcomes)?;
         }
         tx.prepare_cached(
             "UPDATE epoch SET received = max(received, ?2), stored = stored + ?3,
@@ -245,6 +264,33 @@ impl Job {
             commands::announce(to, *id, *state);
         }
     }
+}
+
+/// Counts the oldest records where there are too many, and removes them: in one transaction, so
+/// that at any moment each frame is counted exactly once. An eighth at a time, so that few batches
+/// have that work.
+fn fold_outcomes(tx: &Transaction<'_>, keep: i64) -> Result<(), rusqlite::Error> {
+    // Rows are added at one end and removed at the other, so these two say how many there are.
+    let (first, last): (i64, i64) = tx
+        .prepare_cached(
+            "SELECT coalesce((SELECT min(rowid) FROM outcome), 1),
+                    coalesce((SELECT max(rowid) FROM outcome), 0)",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if last - first < keep + keep / 8 {
+        return Ok(());
+    }
+    let up_to = last - keep;
+    tx.prepare_cached(
+        "INSERT INTO folded (epoch, bucket, reason, frames)
+         SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome WHERE rowid <= ?1
+         GROUP BY 1, 2, 3
+         ON CONFLICT DO UPDATE SET frames = frames + excluded.frames",
+    )?
+    .execute([up_to])?;
+    tx.prepare_cached("DELETE FROM outcome WHERE rowid <= ?1")?
+        .execute([up_to])?;
+    Ok(())
 }
 
 fn write_devices(tx: &Transaction<'_>, devices: &[DeviceRow]) -> Result<(), rusqlite::Error> {
