@@ -319,6 +319,101 @@ async fn records_of_frames_outside_of_the_history_are_bounded_and_stay_counted()
 }
 
 #[tokio::test]
+async fn what_arrived_long_ago_is_forgotten_on_request_and_stays_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let device = key(1);
+    let mut last = 0;
+    for run in 1..=2 {
+        store.begin_epoch().unwrap();
+        let pipeline = Pipeline::start(store.sink(run).unwrap(), &quick()).unwrap();
+        for n in 0..10 {
+            last += 1;
+            // By its own clock the device reports from the far future, then from the past: what
+            // counts is when it arrived. Two reports a frame.
+            let clock = 1_000_000 - 100 * last;
+            let both = vec![
+                position(&device, clock, last),
+                position(&device, clock + 1, last),
+            ];
+            let mut several = frame(Some(&device), n, Content::Reports(both));
+            let mut strange = unreadable(100 + n);
+            for envelope in [&mut several, &mut strange] {
+                envelope.origin.epoch = run;
+                envelope.received_at = at(last);
+            }
+            pipeline.handle().submit(several).await;
+            pipeline.handle().submit(strange).await;
+        }
+        assert!(pipeline.drain(SOON).await.clean);
+    }
+    let before = store.reader().unwrap().audit().unwrap();
+    assert!(before.ok);
+    let latest = store.reader().unwrap().device(&device).unwrap();
+
+    // In small steps, of which some end within a frame.
+    let (mut reports, mut quarantined) = (0, 0);
+    loop {
+        let forgotten = store.forget(at(15), 3).await.unwrap();
+        reports += forgotten.reports;
+        quarantined += forgotten.quarantined;
+        let audit = store.reader().unwrap().audit().unwrap();
+        assert_eq!(audit, before);
+        if !forgotten.more {
+            break;
+        }
+    }
+    assert_eq!((reports, quarantined), (28, 14));
+    let reader = store.reader().unwrap();
+    let left = reader
+        .history(&device, &Span::default(), &Page::first(100))
+        .unwrap();
+    let mut arrived: Vec<_> = left.items.iter().map(|report| report.received_at).collect();
+    arrived.sort_unstable();
+    let expected: Vec<_> = (15..=20).flat_map(|n| [at(n), at(n)]).collect();
+    assert_eq!(arrived, expected);
+    assert_eq!(reader.quarantine(&Page::first(100)).unwrap().items.len(), 6);
+    assert_eq!(reader.device(&device).unwrap(), latest);
+
+    // All of it; and the store goes on.
+    while store.forget(at(1_000), 3).await.unwrap().more {}
+    assert_eq!(reader.count().unwrap(), 0);
+    assert_eq!(store.begin_epoch().unwrap(), 3);
+    let pipeline = Pipeline::start(store.sink(3).unwrap(), &quick()).unwrap();
+    let mut envelope = located(&device, 1, 5);
+    envelope.origin.epoch = 3;
+    assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
+    assert!(pipeline.drain(SOON).await.clean);
+    let after = store.reader().unwrap().audit().unwrap();
+    assert!(after.ok, "{after:?}");
+    assert_eq!(after.epochs[..2], before.epochs[..]);
+    assert_eq!(after.epochs[2].stored, 1);
+}
+
+#[tokio::test]
+async fn commands_that_have_ended_are_forgotten_and_their_numbers_do_not_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let device = key(1);
+    let far = at(1_000_000_000);
+    let mut ids = Vec::new();
+    for (text, expires) in [("A", at(1)), ("B", far), ("C", at(1))] {
+        let queued = store.queue_command(&device, text, expires, 9).await;
+        ids.push(queued.unwrap().id);
+    }
+    store.expire_commands(at(2)).await.unwrap();
+    let found = |id| store.reader().unwrap().command(id).unwrap().is_some();
+    assert_eq!(store.forget(at(2), 9).await.unwrap().commands, 0);
+    assert_eq!(store.forget(at(3), 9).await.unwrap().commands, 2);
+    assert_eq!(
+        [found(ids[0]), found(ids[1]), found(ids[2])],
+        [false, true, false]
+    );
+    let next = store.queue_command(&device, "D", far, 9).await.unwrap().id;
+    assert!(next > ids[2]);
+}
+
+#[tokio::test]
 async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

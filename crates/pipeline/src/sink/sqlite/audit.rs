@@ -28,13 +28,14 @@ pub struct EpochAudit {
     pub clean: bool,
     /// Frames that were taken over, as far as a commit has noted it.
     pub received: u64,
-    /// Frames with at least one row, counted from the rows.
+    /// Frames with at least one row, counted from the rows (or from those that were forgotten,
+    /// as they went).
     pub stored: u64,
-    /// Frames that said nothing new, counted from their records.
+    /// Frames that said nothing new, counted from their records in the same way.
     pub duplicate: u64,
-    /// Frames that hold nothing to store, by reason, counted from their records.
+    /// Frames that hold nothing to store, by reason, likewise.
     pub filtered: BTreeMap<String, u64>,
-    /// Frames in quarantine, counted from their records.
+    /// Frames in quarantine, likewise; it may have forgotten them.
     pub quarantined: u64,
     /// Frames without an outcome: in memory when the process was killed (or in memory now), and
     /// not acknowledged.
@@ -115,6 +116,7 @@ fn entry(epochs: &mut BTreeMap<u64, EpochAudit>, epoch: u64) -> &mut EpochAudit 
 impl EpochAudit {
     fn add(&mut self, bucket: i64, reason: String, frames: u64) -> Result<(), StoreError> {
         match bucket {
+            bucket::STORED => self.stored += frames,
             bucket::DUPLICATE => self.duplicate += frames,
             bucket::FILTERED => *self.filtered.entry(reason).or_default() += frames,
             bucket::QUARANTINED => self.quarantined += frames,

@@ -285,7 +285,7 @@ impl Store {
 
     /// Runs a short transaction in the thread that writes. It is not begun any more when whoever
     /// asked for it has gone: a command is not accepted behind its sender's back.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -13,6 +13,7 @@ mod commands;
 mod encode;
 mod error;
 mod read;
+mod retention;
 mod schema;
 mod write;
 mod writer;
@@ -32,6 +33,7 @@ pub use audit::{Audit, EpochAudit};
 pub use commands::{Command, CommandState, NotQueued};
 pub use error::StoreError;
 pub use read::{Cursor, Device, Page, Paged, QuarantinedFrame, Reader, Span};
+pub use retention::Forgotten;
 pub use write::SqliteSink;
 
 use writer::Writer;

@@ -14,8 +14,10 @@ use crate::SinkError;
 use crate::latest::Latest;
 use crate::sink::{Batch, Content, Loaded, Sink, Slot, Written};
 
-/// Where a frame ended that is not a row of `report`.
+/// Where a frame ended.
 pub(super) mod bucket {
+    /// Only among what is folded: else the row of `report` says so.
+    pub(in super::super) const STORED: i64 = 0;
     pub(in super::super) const DUPLICATE: i64 = 1;
     pub(in super::super) const FILTERED: i64 = 2;
     pub(in super::super) const QUARANTINED: i64 = 3;
