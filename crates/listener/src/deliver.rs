@@ -23,8 +23,9 @@ use telemetry::Envelope;
 /// Envelopes of one connection are handed over in order: each future is polled once before the
 /// next is made, and none waits for the one before. The framework bounds how many are under way;
 /// at the bound the socket is not read, so a future that waits is back-pressure. It is polled to
-/// its end, also when the peer is gone; only a drain that runs out of time drops it, which need
-/// not take the envelope back.
+/// its end, also when the peer is gone; only a drain that runs out of time drops it, and the end of
+/// a connection while there is no [`Room`](crate::Room) for it. That need not take the envelope
+/// back, but one that only waits should let go of it.
 pub trait Deliver: Send + Sync + 'static {
     /// Resolves when the envelope is durable, or will not be.
     fn deliver(

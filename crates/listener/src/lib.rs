@@ -26,13 +26,17 @@
 //!   reports too); from then on a device hears nothing, and after about three silent heartbeats
 //!   connects again, or restarts, and keeps what was not acknowledged. A higher bound carries
 //!   devices through a longer stall, and costs memory and, in a crash, more frames.
-//! - **Memory is bounded** by [`Limits`], per connection (see the table) and by the number of
-//!   connections. An idle connection holds no buffer.
+//! - **Memory is bounded** by [`Limits`], per connection (see the table), by the number of
+//!   connections, and for the frames in flight on all of them by a [`Room`]. Where that is used
+//!   up, connections are read no further than [`Room::SHARE`] frames: each login is answered, and
+//!   a heartbeat behind it. An idle connection holds no buffer.
 //! - **What was received is settled** also when the peer is gone: a connection ends when its last
-//!   verdict is there. Only a drain that runs out of time abandons frames, and says how many.
+//!   verdict is there, though it takes no place among the connections once its socket is closed.
+//!   Two things give frames up, and count them: a drain that runs out of time, and the end of a
+//!   socket whose frames were taken beyond a [`Room`] that is still used up.
 //!
-//! What a crash loses: frames in flight, at most [`Limits::in_flight`] per connection. None of
-//! them was acknowledged.
+//! What a crash loses: frames in flight, at most [`Limits::in_flight`] per connection, and a
+//! [`Room`] with the shares in all. None of them was acknowledged.
 //!
 //! # A connection's life
 //!
@@ -58,7 +62,7 @@
 //! | what | bound |
 //! |---|---|
 //! | bytes that are no frame yet | [`Limits::partial_frame`] and one read (16 KiB) |
-//! | frames in flight | [`Limits::in_flight`] frames; [`Limits::in_flight_bytes`] and one frame |
+//! | frames in flight | [`Limits::in_flight`] frames; [`Limits::in_flight_bytes`] and one frame; on all connections: [`Room`] |
 //! | replies that the peer does not read | [`Limits::unwritten`], one frame's replies, and the acknowledgements of what is in flight |
 //! | a frame that waits for the registry | one |
 //! | commands that wait to be taken | 16 |
@@ -103,6 +107,7 @@ mod outbox;
 mod protocol;
 pub mod protocols;
 mod registry;
+mod room;
 mod server;
 
 #[cfg(feature = "test-util")]
@@ -118,4 +123,5 @@ pub use error::{CloseReason, ServeError};
 pub use limits::Limits;
 pub use protocol::{Identified, Protocol, RawFrame, Session, Skipped};
 pub use registry::{AcceptAll, Claim, Registry, Resolution};
+pub use room::Room;
 pub use server::{Bound, Drained, RateLimit, Server};

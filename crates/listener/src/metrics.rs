@@ -15,6 +15,7 @@
 //! | `milepost_listener_in_flight` | protocol | gauge: frames handed over that wait for their verdict |
 //! | `milepost_listener_not_delivered_total` | protocol, reason | verdicts that were not `Ok`: `failed`, `lost` |
 //! | `milepost_listener_abandoned_total` | protocol | frames without verdict when a drain ran out of time |
+//! | `milepost_listener_given_up_total` | protocol | frames beyond the [`Room`](crate::Room) for all whose peer has gone: not stored |
 //! | `milepost_listener_takeovers_total` | protocol, network | a device's newer connection while an older lived: `same`, `other` |
 //!
 //! `outcome` is what the listener made of a frame. `lost` is a defect of a session: it said
@@ -41,6 +42,7 @@ pub(crate) struct Metrics {
     pub(crate) replies_withheld: Counter,
     pub(crate) in_flight: Gauge,
     pub(crate) abandoned: Counter,
+    pub(crate) given_up: Counter,
 }
 
 impl Metrics {
@@ -65,6 +67,7 @@ impl Metrics {
             replies_withheld: replies("withheld"),
             in_flight: gauge!("milepost_listener_in_flight", "protocol" => protocol),
             abandoned: counter!("milepost_listener_abandoned_total", "protocol" => protocol),
+            given_up: counter!("milepost_listener_given_up_total", "protocol" => protocol),
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::NotDelivered;
 use crate::connections::NotSent;
 use crate::metrics::Metrics;
+use crate::room::Place;
 
 type Verdict = Result<(), NotDelivered>;
 type BoxedDelivery = Pin<Box<dyn Future<Output = Verdict> + Send>>;
@@ -46,6 +47,7 @@ struct Delivery {
     number: u64,
     bytes: usize,
     verdict: BoxedDelivery,
+    place: Place,
 }
 
 impl Future for Delivery {
@@ -77,6 +79,7 @@ impl Outbox {
         &mut self,
         delivery: F,
         bytes: usize,
+        place: Place,
         ack: Option<Bytes>,
         metrics: &Metrics,
         cx: &mut Context<'_>,
@@ -105,6 +108,7 @@ impl Outbox {
                 number,
                 bytes,
                 verdict,
+                place,
             });
         }
         if let Some(bytes) = ack {
@@ -222,6 +226,32 @@ impl Outbox {
             let withheld = std::mem::take(&mut in_flight.acks).len();
             metrics.replies_withheld.increment(withheld as u64);
         }
+    }
+
+    /// Nobody is there any more: frames that were taken beyond the room for all are given up.
+    /// Verdicts are to be polled afterwards.
+    pub(crate) fn give_up_excess(&mut self, metrics: &Metrics) {
+        let Some(in_flight) = &mut self.in_flight else {
+            return;
+        };
+        if !in_flight.deliveries.iter().any(|d| d.place.is_beyond()) {
+            return;
+        }
+        // One after the other: each that goes may leave room for the next.
+        let (given_up, kept) = std::mem::take(&mut in_flight.deliveries).into_iter().fold(
+            (0_u64, FuturesUnordered::new()),
+            |(given_up, kept), delivery| {
+                if delivery.place.is_beyond() {
+                    return (given_up + 1, kept);
+                }
+                kept.push(delivery);
+                (given_up, kept)
+            },
+        );
+        in_flight.bytes = kept.iter().map(|delivery: &Delivery| delivery.bytes).sum();
+        in_flight.deliveries = kept;
+        metrics.in_flight.decrement(given_up as f64);
+        metrics.given_up.increment(given_up);
     }
 
     /// Stops waiting for verdicts; how many frames had none.

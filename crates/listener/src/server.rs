@@ -15,7 +15,8 @@ use crate::accept::{BackOff, IpPermit, PerIp};
 use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::{
-    Accept, Clock, Connections, Deliver, Limits, Protocol, Registry, ServeError, SystemClock, Tcp,
+    Accept, Clock, Connections, Deliver, Limits, Protocol, Registry, Room, ServeError, SystemClock,
+    Tcp,
 };
 
 /// Tells servers apart that share their [`Connections`].
@@ -30,10 +31,11 @@ pub struct Server<P, R, D> {
     epoch: u64,
     clock: Arc<dyn Clock>,
     connections: Connections,
+    room: Room,
 }
 
 impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
-    /// A server with default limits, the system's clock and connections of its own.
+    /// A server with default limits, the system's clock, connections and room of its own.
     pub fn new(protocol: P, registry: R, deliver: D) -> Self {
         Self {
             protocol,
@@ -43,6 +45,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
             epoch: 0,
             clock: Arc::new(SystemClock),
             connections: Connections::default(),
+            room: Room::default(),
         }
     }
 
@@ -73,6 +76,14 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
     #[must_use]
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Shares the room for frames in flight with other servers, so that it bounds all of them
+    /// together.
+    #[must_use]
+    pub fn room(mut self, room: Room) -> Self {
+        self.room = room;
         self
     }
 
@@ -107,6 +118,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
                 epoch: self.epoch,
                 clock: self.clock,
                 connections: self.connections,
+                room: self.room,
                 strangers: RateLimit::default(),
                 abandoned: AtomicU64::new(0),
             }),
@@ -255,6 +267,7 @@ pub(crate) struct Shared<P, R, D> {
     pub(crate) epoch: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connections: Connections,
+    pub(crate) room: Room,
     pub(crate) metrics: Metrics,
     pub(crate) name: Name,
     pub(crate) strangers: RateLimit,

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use listener::protocols::Gt06;
-use listener::{Connections, Deliver, Limits, NotDelivered};
+use listener::{Connections, Deliver, Limits, NotDelivered, Room};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
 use pipeline::{Handle, Outcome, Pipeline};
@@ -134,6 +134,7 @@ impl Server {
             metrics,
         } = self;
         let connections = Connections::default();
+        let room = Room::new(config.limits.max_in_flight_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
         let registry = StoreRegistry::new(store.clone(), &config.devices, Configured::new(&config));
@@ -149,6 +150,7 @@ impl Server {
             .limits(limits(&config.limits))
             .epoch(epoch)
             .connections(connections.clone())
+            .room(room.clone())
             .from_listener(socket);
             let shutdown = shutdown.clone();
             let running = listening.running();

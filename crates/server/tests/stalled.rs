@@ -65,6 +65,50 @@ fn while_the_store_is_stalled_logins_and_heartbeats_are_answered_and_data_is_not
 }
 
 #[test]
+fn what_waits_on_all_connections_is_bounded_and_newcomers_are_answered_all_the_same() {
+    const TRACKERS: u32 = 30;
+    const EACH: u16 = 60;
+    let mut server = Start::default()
+        .env("MILEPOST_LIMITS_MAX_IN_FLIGHT_MIB", "1")
+        .start();
+    let lock = stall(&server);
+    let mut trackers: Vec<_> = (0..TRACKERS)
+        .map(|n| {
+            let mut tracker = Tracker::login(server.gt06, &format!("{:015}", 7_000_000 + n));
+            for serial in 0..EACH {
+                tracker.send(&alarm(u32::from(serial), 100 + serial));
+            }
+            tracker
+        })
+        .collect();
+    // Each connection alone might have all of its frames under way.
+    let waiting = |server: &Server| -> f64 {
+        let metrics = server.get("/metrics").body;
+        let name = "milepost_listener_in_flight{protocol=\"gt06\"} ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    };
+    let mut before = -1.0;
+    while waiting(&server) > before {
+        before = waiting(&server);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!((200.0..1_000.0).contains(&before), "{before} frames wait");
+    // Whoever comes now is answered, and so is his heartbeat.
+    let mut newcomer = Tracker::login(server.gt06, ID);
+    newcomer.send(&heartbeat(2));
+    assert_eq!(newcomer.receive(), frame(0x13, &[], 2));
+
+    drop(lock);
+    for tracker in &mut trackers {
+        for serial in 0..EACH {
+            assert_eq!(tracker.receive(), frame(0x16, &[], 100 + serial));
+        }
+    }
+    assert!(server.terminate().success());
+}
+
+#[test]
 fn an_end_while_the_store_is_stalled_acknowledges_nothing_and_says_so() {
     let mut server = Start::default()
         .env("MILEPOST_LIMITS_DRAIN_TIMEOUT_S", "1")

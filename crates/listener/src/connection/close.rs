@@ -5,7 +5,7 @@
 //! what the peer still sends is thrown away for a moment, since closing a socket that holds
 //! unread bytes resets it and may take the last replies along. Verdicts are awaited to the last,
 //! also without a socket: a delivery that is dropped may never have been handed over. Only a
-//! drain that runs out of time abandons them.
+//! drain that runs out of time abandons them, and a [`Room`](crate::Room) that is used up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -68,6 +68,13 @@ where
         self.io = None;
         self.stalled_since = None;
         self.outbox.discard(&self.shared.metrics);
+        self.give_up_excess();
+    }
+
+    /// Nobody waits for what has no room: who reconnects again and again in a long stall must not
+    /// leave more behind each time.
+    pub(super) fn give_up_excess(&mut self) {
+        self.outbox.give_up_excess(&self.shared.metrics);
     }
 
     /// A drain has run out of time.

@@ -262,10 +262,15 @@ where
             content,
         };
         let bytes = envelope.raw.len();
+        let place = self.shared.room.take(&envelope);
         let delivery = self.shared.deliver.deliver(envelope);
         let ack = join(wishes.replies_when_delivered);
         self.outbox
-            .deliver(delivery, bytes, ack, &self.shared.metrics, cx);
+            .deliver(delivery, bytes, place, ack, &self.shared.metrics, cx);
+        if self.io.is_none() {
+            // It waited for the registry, and its peer has gone meanwhile.
+            self.give_up_excess();
+        }
 
         if panicked {
             self.defect("the session panicked on a frame");

@@ -28,7 +28,7 @@ use crate::connections::{NotSent, Registered, Signal, Signals};
 use crate::context::Wishes;
 use crate::outbox::Outbox;
 use crate::server::Shared;
-use crate::{CloseReason, Deliver, Protocol, Registry, Session};
+use crate::{CloseReason, Deliver, Protocol, Registry, Room, Session};
 
 /// What one read takes at most.
 const SCRATCH: usize = 16 * 1_024;
@@ -182,8 +182,12 @@ where
     /// Whether the session must not be given bytes now.
     fn is_blocked(&self) -> bool {
         let limits = &self.shared.limits;
+        let in_flight = self.outbox.in_flight();
         self.held.is_some()
-            || self.outbox.in_flight() >= limits.in_flight
+            || in_flight >= limits.in_flight
+            // The verdict on one of its own frames is what wakes it, not room that others give
+            // back: the share is always more than nothing.
+            || in_flight >= Room::SHARE && self.shared.room.is_full()
             || self.outbox.in_flight_bytes() >= limits.in_flight_bytes
             || self.outbox.unwritten() >= limits.unwritten
     }

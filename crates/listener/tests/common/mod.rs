@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use listener::test_util::{Dialer, Shelf, network};
 use listener::{
     AcceptAll, Claim, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
-    Protocol, Registry, Resolution, Server, Session, Skipped,
+    Protocol, Registry, Resolution, Room, Server, Session, Skipped,
 };
 use telemetry::{
     Content, Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report,
@@ -188,6 +188,7 @@ pub struct Rig {
     pub dial: Dialer,
     pub shelf: Shelf,
     pub connections: Connections,
+    pub room: Room,
     pub shutdown: CancellationToken,
     pub server: JoinHandle<Drained>,
 }
@@ -198,6 +199,10 @@ impl Rig {
     }
 
     pub fn with_registry(limits: impl FnOnce(&mut Limits), registry: impl Registry) -> Self {
+        Self::with(limits, registry, Room::default())
+    }
+
+    pub fn with(limits: impl FnOnce(&mut Limits), registry: impl Registry, room: Room) -> Self {
         let (dial, incoming) = network();
         let shelf = Shelf::default();
         let connections = Connections::default();
@@ -209,12 +214,14 @@ impl Rig {
             .epoch(7)
             .clock(|| Timestamp::from_unix(1_800_000_000))
             .connections(connections.clone())
+            .room(room.clone())
             .serve(incoming);
         let server = tokio::spawn(server.run(shutdown.clone()));
         Self {
             dial,
             shelf,
             connections,
+            room,
             shutdown,
             server,
         }

@@ -289,6 +289,16 @@ pub const KEYS: &[Key] = &[
         show: |config| Some(config.limits.max_in_flight.to_string()),
     },
     Key {
+        name: "limits.max_in_flight_mib",
+        env: "MILEPOST_LIMITS_MAX_IN_FLIGHT_MIB",
+        secret: false,
+        set: |config, value| {
+            config.limits.max_in_flight_mib = value.whole(1..=1_048_576)?;
+            Ok(())
+        },
+        show: |config| Some(config.limits.max_in_flight_mib.to_string()),
+    },
+    Key {
         name: "limits.max_bad_frames",
         env: "MILEPOST_LIMITS_MAX_BAD_FRAMES",
         secret: false,

@@ -169,6 +169,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Frames of one connection that wait to be stored.
     pub max_in_flight: usize,
+    /// Memory of all frames that wait to be stored, about, in MiB.
+    pub max_in_flight_mib: usize,
     /// Frames in a row that cannot be read.
     pub max_bad_frames: u32,
     /// How long the end may take.
@@ -211,6 +213,7 @@ impl Default for Config {
                 frame_timeout: Duration::from_secs(30),
                 write_timeout: Duration::from_secs(30),
                 max_in_flight: 64,
+                max_in_flight_mib: 256,
                 max_bad_frames: 64,
                 drain_timeout: Duration::from_secs(20),
             },
