@@ -18,6 +18,7 @@ pub mod http;
 pub mod logging;
 pub mod options;
 mod registry;
+mod retention;
 pub mod serve;
 pub mod shutdown;
 pub mod simulate;

@@ -27,7 +27,7 @@ use crate::gt06::{self, Configured};
 use crate::http::{self, Api, Listening};
 use crate::options::Options;
 use crate::registry::StoreRegistry;
-use crate::{descriptors, logging, shutdown};
+use crate::{descriptors, logging, retention, shutdown};
 
 /// How many connections wait in the system's queue until they are accepted.
 const BACKLOG: u32 = 4_096;
@@ -166,6 +166,10 @@ impl Server {
             config.commands.answer_timeout,
         );
         let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
+        let retention = config
+            .store
+            .keep
+            .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
         let router = http::router(Api {
             store: store.clone(),
             pipeline: pipeline.handle(),
@@ -199,6 +203,9 @@ impl Server {
             }
         }
         joined(dispatcher, "sending commands").await;
+        if let Some(retention) = retention {
+            joined(retention, "forgetting").await;
+        }
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(1));

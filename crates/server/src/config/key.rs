@@ -41,6 +41,9 @@ const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogF
 /// The longest that a command may wait: 30 days.
 pub(crate) const MAX_EXPIRES_S: u64 = 30 * 86_400;
 
+/// A hundred years.
+const MAX_KEEP_DAYS: u64 = 36_500;
+
 /// All keys, in the order of the example file.
 pub const KEYS: &[Key] = &[
     Key {
@@ -56,6 +59,20 @@ pub const KEYS: &[Key] = &[
             Ok(())
         },
         show: |config| Some(format!("{:?}", config.data_dir.display().to_string())),
+    },
+    Key {
+        name: "store.keep_days",
+        env: "MILEPOST_STORE_KEEP_DAYS",
+        secret: false,
+        set: |config, value| {
+            let days: u64 = value.whole(0..=MAX_KEEP_DAYS)?;
+            config.store.keep = (days > 0).then(|| Duration::from_hours(24 * days));
+            Ok(())
+        },
+        show: |config| {
+            let keep = config.store.keep.unwrap_or_default();
+            Some((keep.as_secs() / 86_400).to_string())
+        },
     },
     Key {
         name: "log.level",

@@ -29,6 +29,8 @@ pub use value::Value;
 pub struct Config {
     /// Where the embedded store lives.
     pub data_dir: PathBuf,
+    /// What is kept in it.
+    pub store: Store,
     /// What is written to standard error.
     pub log: Log,
     /// The HTTP API and the page.
@@ -41,6 +43,13 @@ pub struct Config {
     pub commands: Commands,
     /// What one connection, and all of them, may take.
     pub limits: Limits,
+}
+
+/// What is kept in the embedded store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// How long reports, frames in quarantine and ended commands are kept; for ever when absent.
+    pub keep: Option<Duration>,
 }
 
 /// What is written to standard error.
@@ -181,6 +190,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./milepost-data"),
+            store: Store { keep: None },
             log: Log {
                 level: "info".to_owned(),
                 format: LogFormat::Text,
