@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Limits, ServeError};
 
@@ -179,6 +182,57 @@ impl Drop for IpPermit {
                 open.remove(&self.ip);
             }
         }
+    }
+}
+
+/// A stream and the places that it takes among the connections, given back when it is closed:
+/// frames that wait for their verdict without it keep nobody out.
+pub(crate) struct Admitted<I> {
+    // Fields are dropped in this order: who waits for the last of them finds the others free.
+    io: I,
+    _ip_permit: Option<Box<IpPermit>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<I> Admitted<I> {
+    pub(crate) const fn new(
+        io: I,
+        permit: OwnedSemaphorePermit,
+        ip_permit: Option<Box<IpPermit>>,
+    ) -> Self {
+        Self {
+            io,
+            _ip_permit: ip_permit,
+            _permit: permit,
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Admitted<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Admitted<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -499,6 +499,11 @@ impl Link {
         self.heard.store(true, Ordering::Relaxed);
     }
 
+    /// Polls the connection's task once more.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
     /// Takes all signals; none costs one load.
     pub(crate) fn take_signals(&self) -> Option<Signals> {
         if self.signals.load(Ordering::Acquire) == 0 {

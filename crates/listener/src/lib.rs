@@ -54,7 +54,8 @@
 //!     │                                                                          ▼          │
 //!     └──write── coalesced ◀── immediate replies, commands ──────────────────────┴──────────┤
 //!                                                                                           ▼
-//!        stop reading ─ settle what is in flight ─ write ─ shut down ─ linger ─ release the permit
+//!        stop reading ─ settle what is in flight ─ write ─ shut down ─ linger ─ close the socket,
+//!        which releases the permit; after `Limits::settle` also while verdicts are awaited
 //! ```
 //!
 //! # What a connection can hold

@@ -15,7 +15,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Limits {
     /// Connections at once. At the limit nothing is accepted: the kernel's queue fills, and
-    /// then peers are refused. A connection counts until its last frame is settled.
+    /// then peers are refused. A connection counts until its socket is closed.
     pub connections: usize,
     /// Connections at once from one IP address; `None`: no limit. Mobile operators put thousands
     /// of devices behind one address.

@@ -229,13 +229,13 @@ impl Outbox {
     }
 
     /// Nobody is there any more: frames that were taken beyond the room for all are given up.
-    /// Verdicts are to be polled afterwards.
-    pub(crate) fn give_up_excess(&mut self, metrics: &Metrics) {
+    /// Whether there were any: then verdicts are to be polled once more.
+    pub(crate) fn give_up_excess(&mut self, metrics: &Metrics) -> bool {
         let Some(in_flight) = &mut self.in_flight else {
-            return;
+            return false;
         };
         if !in_flight.deliveries.iter().any(|d| d.place.is_beyond()) {
-            return;
+            return false;
         }
         // One after the other: each that goes may leave room for the next.
         let (given_up, kept) = std::mem::take(&mut in_flight.deliveries).into_iter().fold(
@@ -252,6 +252,7 @@ impl Outbox {
         in_flight.deliveries = kept;
         metrics.in_flight.decrement(given_up as f64);
         metrics.given_up.increment(given_up);
+        true
     }
 
     /// Stops waiting for verdicts; how many frames had none.

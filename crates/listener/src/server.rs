@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use telemetry::{Name, Timestamp};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accept::{BackOff, IpPermit, PerIp};
+use crate::accept::{Admitted, BackOff, PerIp};
 use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::{
@@ -230,31 +230,9 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
                 peer,
                 self.shared.clock.now(),
             );
-            let connection = Connection::new(Arc::clone(&self.shared), io, entry);
-            tracker.spawn(Admitted {
-                connection,
-                _permit: permit,
-                _ip_permit: ip_permit,
-            });
+            let io = Admitted::new(io, permit, ip_permit);
+            tracker.spawn(Connection::new(Arc::clone(&self.shared), io, entry));
         }
-    }
-}
-
-/// A connection and the places that it takes until it has settled.
-struct Admitted<C> {
-    connection: C,
-    _permit: OwnedSemaphorePermit,
-    _ip_permit: Option<Box<IpPermit>>,
-}
-
-impl<C: Future + Unpin> Future for Admitted<C> {
-    type Output = ();
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<()> {
-        std::pin::Pin::new(&mut self.connection).poll(cx).map(drop)
     }
 }
 

@@ -94,6 +94,37 @@ async fn at_the_limit_of_connections_the_next_one_waits_its_turn() {
 }
 
 #[tokio::test]
+async fn frames_that_wait_for_a_stalled_store_keep_nobody_out_once_their_peer_is_gone() {
+    let mut limits = Limits::default();
+    limits.connections = 1;
+    limits.connections_per_ip = Some(1);
+    limits.settle = Duration::from_millis(50);
+    let shelf = Shelf::default();
+    shelf.hold();
+    let bound = onto(shelf.clone(), limits).bind(loopback()).unwrap();
+    let (addr, connections) = (bound.local_addr().unwrap(), bound.connections().clone());
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(bound.run(shutdown.clone()));
+
+    for _ in 0..5 {
+        let mut device = TcpStream::connect(addr).await.unwrap();
+        device.write_all(b"I 42\nD one\n").await.unwrap();
+        let mut answer = [0; 8];
+        let answered = device.read_exact(&mut answer);
+        let answered = tokio::time::timeout(Duration::from_secs(30), answered).await;
+        answered.expect("no place for the next connection").unwrap();
+        assert_eq!(&answer, b"welcome\n");
+    }
+    // What they sent is still there, and settled.
+    assert_eq!(shelf.envelopes().len(), 10);
+    assert_eq!(connections.len(), 5);
+    shelf.release();
+    shutdown.cancel();
+    assert_eq!(running.await.unwrap().abandoned, 0);
+    assert!(connections.is_empty());
+}
+
+#[tokio::test]
 async fn one_address_gets_only_its_share() {
     let mut limits = Limits::default();
     limits.connections_per_ip = Some(1);

@@ -58,7 +58,7 @@ where
                 drain_by: None,
             }));
         }
-        if reason.is_abrupt() {
+        if reason.is_abrupt() || self.muted.is_some() {
             self.drop_io();
         }
     }
@@ -74,7 +74,9 @@ where
     /// Nobody waits for what has no room: who reconnects again and again in a long stall must not
     /// leave more behind each time.
     pub(super) fn give_up_excess(&mut self) {
-        self.outbox.give_up_excess(&self.shared.metrics);
+        if self.outbox.give_up_excess(&self.shared.metrics) {
+            self.entry.link().wake();
+        }
     }
 
     /// A drain has run out of time.
@@ -105,13 +107,13 @@ where
             if !self.outbox.is_written() {
                 return Poll::Pending;
             }
-            if self.muted.is_none() && closing.linger_by.is_none() {
+            if closing.linger_by.is_none() {
                 let shut_down = ready!(Pin::new(&mut *io).poll_shutdown(cx));
                 closing.linger_by = Some(Instant::now() + self.shared.limits.linger);
                 // The peer's end is known, or there will be none.
                 self.eof |= shut_down.is_err();
             }
-            if !self.eof && self.muted.is_none() {
+            if !self.eof {
                 ready!(poll_discard(io, cx));
             }
             self.io = None;

@@ -250,6 +250,9 @@ where
                 self.muted = Some(e.kind());
                 self.stalled_since = None;
                 self.outbox.discard(&self.shared.metrics);
+                if self.closing.is_some() {
+                    self.drop_io();
+                }
             }
         }
     }
