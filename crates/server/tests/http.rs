@@ -359,6 +359,35 @@ fn a_client_that_never_finishes_its_request_is_let_go_and_others_are_served() {
 }
 
 #[test]
+fn what_is_no_readable_head_is_refused_without_a_body_and_the_connection_ends() {
+    let server = Start::default().env("MILEPOST_HTTP_TIMEOUT_S", "1").start();
+    let long = "x".repeat(20_000);
+    for (head, answer) in [
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        ("\u{1}\u{2}\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        (
+            format!("GET / HTTP/1.1\r\nA: {long}\r\n\r\n"),
+            "HTTP/1.1 431 ",
+        ),
+        (format!("GET /{long} HTTP/1.1\r\n\r\n"), "HTTP/1.1 431 "),
+        // One that never ends.
+        ("GET / HTTP/1.1\r\nHost: local".to_owned(), ""),
+    ] {
+        let mut stream = TcpStream::connect(server.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut said = Vec::new();
+        // It may end with a reset where more was sent than was read.
+        drop(stream.read_to_end(&mut said));
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with(answer), "{said:?}");
+        assert!(said.is_empty() || said.ends_with("\r\n\r\n"), "{said:?}");
+        assert_eq!(said.is_empty(), answer.is_empty(), "{said:?}");
+    }
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
 fn a_reader_that_stops_reading_loses_its_place() {
     let server = Start::default()
         .env("MILEPOST_HTTP_TIMEOUT_S", "1")
