@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use listener::{Claim, Clock as _, Identified, RateLimit, Registry, Resolution, SystemClock};
+use listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
 use pipeline::sink::sqlite::{Store, StoreError};
 use telemetry::{DeviceId, DeviceKey, Profile, Tenant};
 
@@ -17,12 +17,11 @@ use crate::gt06::Configured;
 const MAX_REMEMBERED: usize = 500_000;
 
 /// The registry of `milepost serve`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct StoreRegistry {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     store: Store,
     tenant: Tenant,
@@ -30,6 +29,7 @@ struct Inner {
     configured: Configured,
     known: Mutex<HashMap<DeviceId, Option<Profile>>>,
     strangers: RateLimit,
+    clock: Box<dyn Clock>,
 }
 
 /// What the store says about a claim.
@@ -43,6 +43,15 @@ enum Found {
 impl StoreRegistry {
     /// A registry on a store.
     pub(crate) fn new(store: Store, devices: &Devices, configured: Configured) -> Self {
+        Self::with_clock(store, devices, configured, SystemClock)
+    }
+
+    fn with_clock(
+        store: Store,
+        devices: &Devices,
+        configured: Configured,
+        clock: impl Clock,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -51,6 +60,7 @@ impl StoreRegistry {
                 configured,
                 known: Mutex::default(),
                 strangers: RateLimit::default(),
+                clock: Box::new(clock),
             }),
         }
     }
@@ -123,7 +133,7 @@ impl Registry for StoreRegistry {
             // it says until then would be missing from its history.
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
-                if let Some(silenced) = self.inner.strangers.admit(SystemClock.now()) {
+                if let Some(silenced) = self.inner.strangers.admit(self.inner.clock.now()) {
                     tracing::info!(
                         device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
                     );
@@ -147,7 +157,11 @@ impl Registry for StoreRegistry {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use pipeline::sink::sqlite::StoreOptions;
+    use telemetry::Timestamp;
 
     use super::*;
     use crate::config::Config;
@@ -161,12 +175,78 @@ mod tests {
         let mut config = Config::default();
         config.devices.unknown = unknown;
         let registry = StoreRegistry::new(store, &config.devices, Configured::new(&config));
-        let claim = Claim {
+        registry.resolve(claim("752533678900242")).await
+    }
+
+    fn claim(id: &str) -> Claim {
+        Claim {
             protocol: telemetry::Name::new("gt06"),
-            id: DeviceId::new("752533678900242").unwrap(),
+            id: DeviceId::new(id).unwrap(),
             peer: None,
-        };
-        registry.resolve(claim).await
+        }
+    }
+
+    /// What is logged, to be read by the test.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn take(&self) -> Vec<String> {
+            let text = std::mem::take(&mut *self.0.lock().unwrap());
+            let text = String::from_utf8(text).unwrap();
+            text.lines().map(ToOwned::to_owned).collect()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_get_some_lines_a_minute_of_the_log_and_are_all_counted() {
+        let log = Log::default();
+        let written = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || written.clone())
+            .with_ansi(false)
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        let mut config = Config::default();
+        config.devices.unknown = UnknownDevice::Refuse;
+        // A clock that goes only when it is told to.
+        let seconds = Arc::new(AtomicI64::new(1_800_000_000));
+        let clock = Arc::clone(&seconds);
+        let registry = StoreRegistry::with_clock(
+            store,
+            &config.devices,
+            Configured::new(&config),
+            move || Timestamp::from_unix(clock.load(Ordering::Relaxed)),
+        );
+        let most = usize::try_from(RateLimit::PER_MINUTE).unwrap();
+        for n in 0..most + 20 {
+            registry.resolve(claim(&format!("{n:015}"))).await;
+        }
+        let lines = log.take();
+        assert_eq!(lines.len(), most, "{lines:?}");
+        let named =
+            |line: &String| line.contains("an unknown device") && line.contains("silenced=0");
+        assert!(lines.iter().all(named), "{lines:?}");
+        assert!(lines[1].contains("device=000000000000001"), "{lines:?}");
+
+        seconds.fetch_add(60, Ordering::Relaxed);
+        registry.resolve(claim("752533678900242")).await;
+        let lines = log.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("silenced=20"), "{lines:?}");
     }
 
     #[tokio::test]
