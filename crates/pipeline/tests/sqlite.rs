@@ -100,6 +100,43 @@ async fn what_comes_back_is_what_went_in() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_at_an_end_in_a_stall_was_received_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let epoch = store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &quick()).unwrap();
+    let handle = pipeline.handle();
+    handle.submit(located(&key(1), 1, 0)).await;
+    let lock = rusqlite::Connection::open(store.path()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting: Vec<_> = (2..=4)
+        .map(|n| Box::pin(handle.submit(located(&key(1), n, 10))))
+        .collect();
+    let drained = pipeline.drain(Duration::ZERO).await;
+    assert!(!drained.clean && drained.failed == 3, "{drained:?}");
+    for verdict in waiting {
+        assert_eq!(verdict.await, Outcome::Failed);
+    }
+    drop(store);
+
+    let sums = |audit: pipeline::sink::sqlite::Audit| {
+        assert!(audit.ok, "{audit:?}");
+        let epoch = audit.epochs.first().unwrap().clone();
+        (epoch.received, epoch.stored, epoch.abandoned, epoch.clean)
+    };
+    // Before anybody can write again, after that, and when another run has come.
+    let reader = Store::open_read_only(folder.path()).unwrap();
+    let audit = || reader.reader().unwrap().audit().unwrap();
+    assert_eq!(sums(audit()), (4, 1, 3, false));
+    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
+    let store = open(&folder);
+    assert_eq!(sums(audit()), (4, 1, 3, false));
+    store.begin_epoch().unwrap();
+    assert_eq!(sums(audit()), (4, 1, 3, false));
+}
+
+#[tokio::test]
 async fn a_locked_store_holds_data_back_and_readers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

@@ -37,8 +37,8 @@ pub struct EpochAudit {
     pub filtered: BTreeMap<String, u64>,
     /// Frames in quarantine, likewise; it may have forgotten them.
     pub quarantined: u64,
-    /// Frames without an outcome: in memory when the process was killed (or in memory now), and
-    /// not acknowledged.
+    /// Frames without an outcome, and not acknowledged: in memory when the process was killed (or
+    /// in memory now), or given up at an end in which the store took nothing.
     pub abandoned: u64,
     /// Whether a clean epoch adds up exactly, no epoch has more outcomes than frames, and the
     /// records are as many as the counters say.
@@ -97,6 +97,11 @@ impl Reader {
             epochs: Vec::new(),
             ok: true,
         };
+        if let Some(note) = self.store().note()
+            && let Some(sums) = epochs.get_mut(&uint(note.epoch)).filter(|sums| !sums.clean)
+        {
+            sums.received = sums.received.max(uint(note.received));
+        }
         for (epoch, mut sums) in epochs {
             sums.judge(counters.get(&epoch));
             audit.ok &= sums.ok;

@@ -12,6 +12,7 @@ mod audit;
 mod commands;
 mod encode;
 mod error;
+mod note;
 mod read;
 mod retention;
 mod schema;
@@ -36,11 +37,12 @@ pub use read::{Cursor, Device, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use retention::Forgotten;
 pub use write::SqliteSink;
 
+use note::Note;
 use writer::Writer;
 
 /// The store's file in its folder.
 const FILE: &str = "milepost.sqlite";
-/// The file whose lock keeps a second process out.
+/// The file whose lock keeps a second process out; its text is a [`Note`].
 const LOCK: &str = "milepost.lock";
 
 /// How a store is kept.
@@ -141,6 +143,13 @@ impl Store {
         check_structure(&db, &path, options.check_bytes)?;
         configure_writer(&db, &options).map_err(opening)?;
         schema::migrate(&mut db, &path)?;
+        if let Some(note) = Note::read(&folder.join(LOCK)) {
+            db.execute(
+                "UPDATE epoch SET received = max(received, ?2) WHERE id = ?1 AND ended_at IS NULL",
+                [note.epoch, note.received],
+            )
+            .map_err(opening)?;
+        }
         let last: i64 = db
             .query_row("SELECT coalesce(max(id), 0) FROM device", [], |row| {
                 row.get(0)
@@ -212,7 +221,20 @@ impl Store {
                 |row| row.get::<_, i64>(0),
             )
         })??;
+        self.note_received(id, 0);
         u64::try_from(id).map_err(|_| StoreError::Closed)
+    }
+
+    fn note(&self) -> Option<Note> {
+        Note::read(&self.inner.path.with_file_name(LOCK))
+    }
+
+    /// Keeps how much an epoch has received beside the store, which does not take it.
+    fn note_received(&self, epoch: i64, received: i64) {
+        let note = Note { epoch, received };
+        if let Err(error) = note.leave(&self.inner.path.with_file_name(LOCK)) {
+            tracing::warn!(%error, epoch, received, "how much was received could not be noted");
+        }
     }
 
     /// Where a pipeline writes the frames of an epoch.

@@ -168,6 +168,10 @@ impl Reader {
         self.db.as_ref().expect("present until dropped")
     }
 
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The devices of a tenant, by their ids.
     ///
     /// # Errors

@@ -112,17 +112,18 @@ impl Sink for SqliteSink {
         let epoch = self.epoch;
         let profiles = Arc::clone(&self.store.inner.profiles);
         let writer = self.store.writer().map_err(SinkError::transient)?;
-        let done = writer
-            .call(move |db| {
-                profiles_alone(db, &profiles);
-                db.execute(
-                    "UPDATE epoch SET received = max(received, ?2),
-                            ended_at = CASE WHEN ?3 THEN ?4 ELSE ended_at END WHERE id = ?1",
-                    params![epoch, int(received), settled, now().as_millis()],
-                )
-            })
-            .map_err(SinkError::transient)?;
-        done?;
+        let done = writer.call(move |db| {
+            profiles_alone(db, &profiles);
+            db.execute(
+                "UPDATE epoch SET received = max(received, ?2),
+                        ended_at = CASE WHEN ?3 THEN ?4 ELSE ended_at END WHERE id = ?1",
+                params![epoch, int(received), settled, now().as_millis()],
+            )
+        });
+        if !matches!(done, Ok(Ok(_))) {
+            self.store.note_received(epoch, int(received));
+        }
+        done.map_err(SinkError::transient)??;
         Ok(())
     }
 }
