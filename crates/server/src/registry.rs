@@ -1,7 +1,8 @@
 //! Who is this device, and what is known about it: the store's answer, remembered in memory.
 //!
-//! Logins are answered even while nothing can be written: reading uses the store's readers, and a
-//! device that has been seen in this run is answered from memory.
+//! Logins are answered even while nothing can be written, and while others read long histories:
+//! looking up uses readers of its own, and a device that has been seen in this run is answered
+//! from memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,7 +93,7 @@ impl StoreRegistry {
             return Found::Known(profile.clone());
         }
         let key = self.key(device);
-        let reading = self.inner.store.read(move |reader| {
+        let reading = self.inner.store.look_up(move |reader| {
             let profile = reader.profile(&key)?;
             // What was set aside does not make a device known.
             let known = profile.is_some() || reader.device(&key)?.is_some();
@@ -206,6 +207,49 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    fn accepting(folder: &tempfile::TempDir) -> (Store, StoreRegistry) {
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        let config = Config::default();
+        let configured = Configured::new(&config);
+        let registry = StoreRegistry::new(store.clone(), &config.devices, configured);
+        (store, registry)
+    }
+
+    #[tokio::test]
+    async fn a_login_does_not_stand_in_line_behind_long_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, registry) = accepting(&folder);
+        let (begun, mut all_begun) = tokio::sync::mpsc::unbounded_channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let reads: Vec<_> = (0..100)
+            .map(|_| {
+                let (store, begun, ended) = (store.clone(), begun.clone(), Arc::clone(&ended));
+                tokio::spawn(async move {
+                    let long = store.read(move |_| {
+                        begun.send(()).unwrap();
+                        // Until the sender is gone.
+                        assert!(ended.lock().unwrap().recv().is_err());
+                        Ok(())
+                    });
+                    long.await
+                })
+            })
+            .collect();
+        // As many as there is place for.
+        for _ in 0..8 {
+            all_begun.recv().await.unwrap();
+        }
+        let login = registry.resolve(claim("752533678900242"));
+        let login = tokio::time::timeout(std::time::Duration::from_secs(20), login).await;
+        assert!(matches!(login, Ok(Resolution::Accept(_))), "{login:?}");
+        assert!(all_begun.try_recv().is_err());
+        drop(end);
+        for read in reads {
+            read.await.unwrap().unwrap();
         }
     }
 

@@ -98,6 +98,7 @@ struct Inner {
     /// Absent when the store was opened for reading only.
     writer: Option<Writer>,
     reading: Arc<Semaphore>,
+    looking_up: Arc<Semaphore>,
     next_slot: AtomicI64,
     /// Profiles that were put and are not known to be durable yet.
     profiles: Arc<Mutex<HashMap<DeviceKey, Profile>>>,
@@ -108,6 +109,8 @@ struct Inner {
 
 /// Reads at the same time, at most: each holds a connection.
 const READERS: usize = 8;
+/// Look-ups at the same time, at most, beside these.
+const LOOK_UPS: usize = 4;
 /// Connections that are kept for the next read.
 const IDLE_READERS: usize = 4;
 /// Changes of commands that a slow listener may fall behind.
@@ -193,6 +196,7 @@ impl Store {
             idle_readers: Mutex::default(),
             writer,
             reading: Arc::new(Semaphore::new(READERS)),
+            looking_up: Arc::new(Semaphore::new(LOOK_UPS)),
             next_slot: AtomicI64::new(slot),
             profiles: Arc::default(),
             profiles_job: Arc::default(),
@@ -276,7 +280,27 @@ impl Store {
         &self,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.inner.reading).acquire_owned().await;
+        self.read_among(&self.inner.reading, read).await
+    }
+
+    /// Reads a row or two that somebody waits for, such as who a device is. It has places of its
+    /// own, four, so that it does not stand in line behind long reads.
+    ///
+    /// # Errors
+    /// What the closure returns, or when no connection can be had.
+    pub async fn look_up<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_among(&self.inner.looking_up, read).await
+    }
+
+    async fn read_among<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = Arc::clone(places).acquire_owned().await;
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || {
             let result = store.reader().and_then(|reader| read(&reader));
