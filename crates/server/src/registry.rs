@@ -80,12 +80,20 @@ impl StoreRegistry {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, device: DeviceId, profile: Option<Profile>) {
+    /// The devices that are remembered, with a place for one more.
+    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
         let mut known = self.known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();
         }
-        known.insert(device, profile);
+        known
+    }
+
+    /// Remembers what the store said of a device, unless more is known by now: what another
+    /// connection of it has learned since the store was asked must not be undone.
+    fn remember(&self, device: DeviceId, profile: Option<Profile>) -> Option<Profile> {
+        let mut known = self.known_and_one_more();
+        known.entry(device).or_insert(profile).clone()
     }
 
     async fn find(&self, device: DeviceId) -> Found {
@@ -121,12 +129,10 @@ impl Registry for StoreRegistry {
         let welcome = configured.lists(claim.id) || self.inner.unknown == UnknownDevice::Accept;
         match found {
             Found::Known(profile) => {
-                self.remember(claim.id, profile.clone());
-                Resolution::Accept(identified(profile))
+                Resolution::Accept(identified(self.remember(claim.id, profile)))
             }
             Found::Unknown if welcome => {
-                self.remember(claim.id, None);
-                Resolution::Accept(identified(None))
+                Resolution::Accept(identified(self.remember(claim.id, None)))
             }
             // A login is answered even when the store cannot be read; but not remembered.
             Found::Unavailable if welcome => Resolution::Accept(identified(None)),
@@ -149,7 +155,8 @@ impl Registry for StoreRegistry {
     }
 
     fn learn(&self, device: &DeviceKey, profile: &Profile) {
-        self.remember(device.device, Some(profile.clone()));
+        self.known_and_one_more()
+            .insert(device.device, Some(profile.clone()));
         if let Err(error) = self.inner.store.put_profile(device, profile) {
             tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
         }
@@ -251,6 +258,37 @@ mod tests {
         for read in reads {
             read.await.unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn two_logins_of_a_new_device_at_once_do_not_undo_what_one_of_them_learned() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        runtime.block_on(async {
+            let (_store, registry) = accepting(&folder);
+            let claim = claim("752533678900242");
+            let mut slow = std::pin::pin!(registry.resolve(claim));
+            let asked = std::future::poll_fn(|cx| std::task::Poll::Ready(slow.as_mut().poll(cx)));
+            assert!(asked.await.is_pending());
+            // There is one thread: when it has come to this, the store has answered.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+
+            let Resolution::Accept(quick) = registry.resolve(claim).await else {
+                panic!("not accepted");
+            };
+            let learned = Profile::new("learned");
+            registry.learn(&quick.device, &learned);
+            let Resolution::Accept(slow) = slow.await else {
+                panic!("not accepted");
+            };
+            let known = registry.known().get(&claim.id).cloned();
+            assert_eq!(known, Some(Some(learned.clone())));
+            assert_eq!((slow.device, slow.profile), (quick.device, Some(learned)));
+        });
     }
 
     #[tokio::test]
