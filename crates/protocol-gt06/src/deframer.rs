@@ -175,4 +175,22 @@ mod tests {
             assert_eq!(frames(1), frames(usize::MAX), "{end}");
         }
     }
+
+    #[test]
+    fn an_end_with_a_right_checksum_does_not_wait_for_what_may_begin_before_it() {
+        // A length that lies, and what looks like the end of the frame and the start of the next
+        // one behind it, before the end that the checksum tells.
+        let mut stream = std::vec![0x78, 0x78, 0x06, 0x13];
+        stream.extend_from_slice(b"\x00\x78\x78\x40\x55\x55\x55\x55\x0d\x0a\x78\x78\x40\x00\x01");
+        let sum = crate::checksum(&stream[2..]);
+        stream.extend_from_slice(&sum.to_be_bytes());
+        stream.extend_from_slice(&[0x0d, 0x0a]);
+        let (mut deframer, mut buffer) = (Deframer::new(), BytesMut::new());
+        for byte in &stream {
+            assert_eq!(deframer.next_frame(&mut buffer), Ok(None));
+            buffer.extend_from_slice(&[*byte]);
+        }
+        let found = deframer.next_frame(&mut buffer).unwrap();
+        assert_eq!(found.expect("whole").raw(), &stream);
+    }
 }

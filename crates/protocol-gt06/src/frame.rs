@@ -527,18 +527,23 @@ impl Search<'_> {
             && unchecked.is_none_or(|(_, other)| known <= other)
         {
             return Some(match hard {
-                _ if known > self.src.len() && !self.quiet => Found::More(known),
+                _ if known > self.src.len() && !self.quiet => self.look_again(),
                 Some((end, _)) if end <= at => self.unchecked(end),
                 _ => Found::Skip(at),
             });
         }
         unchecked.map(|(end, known)| {
             if known > self.src.len() && !self.quiet {
-                Found::More(known)
+                self.look_again()
             } else {
                 self.unchecked(end)
             }
         })
+    }
+
+    /// Not to be decided yet, but any byte may end something that is known before the rest is.
+    const fn look_again(&self) -> Found {
+        Found::More(self.src.len() + 1)
     }
 
     /// The byte of the stream at which it is known whether a frame begins before `end` that does
