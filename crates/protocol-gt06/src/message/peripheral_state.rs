@@ -135,8 +135,8 @@ impl Body for PeripheralState {
             crate::normalize::Key::new(0xf2).as_bytes(),
             0,
         );
-        for (index, item) in (0..).zip(&self.items) {
-            item.normalize(&mut report, index);
+        for (index, item) in self.items.iter().enumerate() {
+            item.normalize(&mut report, u8::try_from(index).unwrap_or(u8::MAX));
         }
         cx.note_tail(&mut report, &self.tail);
         out(report);
@@ -233,5 +233,13 @@ mod tests {
         assert_eq!(signal(&r, "gt06.peripheral_address").unwrap(), "01:02:03:04:05:06");
         assert_eq!(signal(&r, "gt06.peripheral_detail").unwrap(), "aa");
         assert_eq!(signal(&r, "gt06.item.000b").unwrap(), "0102");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn more_items_than_a_source_can_count_are_all_told() {
+        let items = alloc::vec![item(0x0001, &[1]); 300];
+        let report = crate::message::testing::report(state(items));
+        assert_eq!(report.signals.len(), 300);
     }
 }

@@ -173,7 +173,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         }
         (0x0045, &[n, ref beacons @ ..]) if beacons.len() == usize::from(n) * 11 => {
             let (beacons, _) = beacons.as_chunks::<11>();
-            for (source, [a, b, c, d, e, f, signal, j1, j0, n1, n0]) in (0..).zip(beacons) {
+            for (source, [a, b, c, d, e, f, signal, j1, j0, n1, n0]) in (0..=u8::MAX).zip(beacons) {
                 let mut beacon = Signal::named("gt06.beacon").text(alloc::format!(
                     "{} major {} minor {} signal {signal}",
                     MacAddress([*a, *b, *c, *d, *e, *f]),
@@ -383,6 +383,14 @@ mod tests {
         assert_eq!(signal(&r, "gt06.tag_humidity").unwrap(), "47.6");
         assert_eq!(signal(&r, "gt06.tag_battery"), None, "7FFF is no voltage");
         assert_eq!(signal(&r, "gt06.beacon").unwrap(), "01:02:03:04:05:06 major 1 minor 2 signal 60");
+    }
+
+    #[test]
+    fn as_many_beacons_as_can_be_counted_are_listed() {
+        let beacons = [&[255][..], &[7; 255 * 11]].concat();
+        let r = report(modular(&[(0x0045, &beacons)]));
+        assert_eq!(r.signals.len(), 255);
+        assert_eq!(r.signals[254].source, Some(254));
     }
 
     #[test]
