@@ -4,7 +4,7 @@
 mod browser;
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};
 use std::rc::Rc;
@@ -346,6 +346,141 @@ fn when_the_server_is_gone_the_page_says_so_and_comes_back_by_itself() {
     page.eval("document.getElementById('retry').click()");
     page.until("document.body.dataset.connection === 'live'");
     assert_eq!(page.eval("document.getElementById('banner').hidden"), true);
+}
+
+/// Makes the page's waits a hundred times shorter, and notes how long they would have been.
+const IN_NO_TIME: &str = "
+    globalThis.waits = [];
+    const setTimeoutAsItIs = setTimeout;
+    globalThis.setTimeout = (call, ms, ...rest) => {
+        if (call.name !== 'poll') return setTimeoutAsItIs(call, ms, ...rest);
+        waits.push(ms);
+        return setTimeoutAsItIs(call, ms / 100, ...rest);
+    };";
+
+#[test]
+fn the_page_asks_less_and_less_often_while_the_server_fails_and_then_as_before() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let asked = Rc::new(RefCell::new(0_u32));
+    let counted = Rc::clone(&asked);
+    let mut page = Browser::open(DESKTOP);
+    page.before(IN_NO_TIME);
+    page.answer(move |_| {
+        *counted.borrow_mut() += 1;
+        match *counted.borrow() {
+            3..=6 => Instead::Nothing,
+            7..=10 | 14 => Instead::Json(503, json!({ "detail": "the store is stalled" })),
+            _ => Instead::Json(200, json!({ "devices": [] })),
+        }
+    });
+    page.go(&format!("http://{}/", server.http));
+    // By itself: nobody presses a button.
+    page.until("waits.length >= 15 && document.body.dataset.connection === 'live'");
+    assert_eq!(page.eval("document.getElementById('banner').hidden"), true);
+    let waits = page.eval("waits");
+    let waits: Vec<f64> = waits.as_array().unwrap()[..15]
+        .iter()
+        .map(|wait| wait.as_f64().unwrap())
+        .collect();
+    // Two answers, eight failures, three answers, a failure that is the first again. Each wait has its share of chance, so that the
+    // pages of a room full of people do not all come back at once.
+    let often = 1_500.0;
+    for (n, wait) in (0..).zip(waits.iter().copied()) {
+        let failures_before = match n {
+            2..=9 => Some(n - 2),
+            13 => Some(0),
+            _ => None,
+        };
+        if let Some(before) = failures_before {
+            let share = wait / f64::min(30_000.0, often * 2_f64.powi(before));
+            assert!((0.849..1.151).contains(&share), "{n}: {waits:?}");
+        } else {
+            // A slow machine is asked less often, but not as seldom as one that fails.
+            assert!((often..25_000.0).contains(&wait), "{n}: {waits:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_nobody_looks_at_asks_nothing_until_somebody_does() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let (asked, silent) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(false)));
+    let (counted, is_silent) = (Rc::clone(&asked), Rc::clone(&silent));
+    let mut page = Browser::open(DESKTOP);
+    page.before(IN_NO_TIME);
+    // Without the deadline that would end the wait too, later.
+    page.before("AbortSignal.timeout = () => new AbortController().signal");
+    page.answer(move |_| {
+        counted.set(counted.get() + 1);
+        if is_silent.get() {
+            return Instead::Silence;
+        }
+        Instead::Json(200, json!({ "devices": [] }))
+    });
+    page.go(&format!("http://{}/", server.http));
+    page.until("waits.length >= 3 && document.body.dataset.connection === 'live'");
+    let look = |hidden: bool| {
+        format!(
+            "Object.defineProperty(document, 'hidden', {{ configurable: true, value: {hidden} }});
+             document.dispatchEvent(new Event('visibilitychange'))"
+        )
+    };
+    // An answer is awaited, and it does not come.
+    silent.set(true);
+    let before = asked.get();
+    while asked.get() == before {
+        page.settle();
+    }
+    page.eval(&look(true));
+    assert_eq!(page.eval("document.body.dataset.connection"), "paused");
+    silent.set(false);
+    let before = (asked.get(), page.eval("waits.length"));
+    // Some twenty times as long as it waits otherwise; and being online again changes nothing.
+    page.eval("dispatchEvent(new Event('online'))");
+    page.eval("new Promise((done) => setTimeout(done, 300))");
+    assert_eq!((asked.get(), page.eval("waits.length")), before);
+
+    // Then it does not wait for the old answer any more.
+    page.eval(&look(false));
+    page.until(&format!("waits.length > {}", before.1));
+    page.until("document.body.dataset.connection === 'live'");
+    assert!(asked.get() > before.0);
+    assert_eq!(page.eval("document.getElementById('banner').hidden"), true);
+}
+
+#[test]
+fn what_the_browser_has_already_is_not_sent_again() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let address = format!("http://{}/", server.http);
+    let mut page = open(DESKTOP, &address);
+    let parts =
+        ["", "page/app.js", "page/api.js", "page/map.js"].map(|part| address.clone() + part);
+    for status in [200, 304] {
+        page.until("document.body.dataset.connection === 'live'");
+        let answered = page.answered();
+        for part in &parts {
+            assert!(
+                answered.contains(&(part.clone(), status)),
+                "{part}: {answered:?}"
+            );
+        }
+        let is_file = |asked: &str| !asked.contains("/v1/");
+        let other = answered
+            .iter()
+            .find(|(asked, s)| is_file(asked) && *s != status);
+        assert_eq!(other, None, "{answered:?}");
+        page.go(&address);
+    }
+    assert_clean(&page, &address);
 }
 
 #[test]

@@ -45,6 +45,7 @@ const ASSETS: &[Asset] = &[
     asset!("/page/geo.js", "geo.js", SCRIPT),
     asset!("/page/list.js", "list.js", SCRIPT),
     asset!("/page/map.js", "map.js", SCRIPT),
+    asset!("/page/poll.js", "poll.js", SCRIPT),
     asset!("/page/sheet.js", "sheet.js", SCRIPT),
 ];
 
@@ -100,7 +101,7 @@ impl Asset {
 
     fn answer(self, tag: &HeaderValue, asked: &HeaderMap) -> Response {
         let tagged = [(header::ETAG, tag.clone())];
-        if asked.get(header::IF_NONE_MATCH) == Some(tag) {
+        if is_known(tag, asked) {
             return (StatusCode::NOT_MODIFIED, HEADERS, tagged).into_response();
         }
         let media_type = [(
@@ -109,6 +110,17 @@ impl Asset {
         )];
         (HEADERS, tagged, media_type, self.body).into_response()
     }
+}
+
+/// Whether whoever asks has the body already: one of the tags is ours, maybe marked as weak by a
+/// proxy that has packed the body.
+fn is_known(tag: &HeaderValue, asked: &HeaderMap) -> bool {
+    asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .flat_map(|tags| tags.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|known| known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
 }
 
 #[cfg(test)]
@@ -163,5 +175,17 @@ mod tests {
                 .headers()
                 .contains_key(header::CONTENT_SECURITY_POLICY)
         );
+        let tag = tag.to_str().unwrap();
+        for (tags, status) in [
+            (format!("W/{tag}"), StatusCode::NOT_MODIFIED),
+            (format!("\"other\" , W/{tag}"), StatusCode::NOT_MODIFIED),
+            ("\"other\"".to_owned(), StatusCode::OK),
+            (format!("x{tag}"), StatusCode::OK),
+        ] {
+            let value = HeaderValue::try_from(&tags).unwrap();
+            asked.insert(header::IF_NONE_MATCH, value);
+            let answer = asset.answer(&asset.tag(), &asked);
+            assert_eq!(answer.status(), status, "{tags}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(unreachable_pub, reason = "a module of a test has no outside")]
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -49,8 +50,10 @@ pub enum Instead {
     Server,
     /// This document, with this status.
     Json(u16, Value),
-    /// Nobody answers.
+    /// Nobody answers, and the browser is told so.
     Nothing,
+    /// It is waited for.
+    Silence,
 }
 
 type Answers = Box<dyn FnMut(&str) -> Instead>;
@@ -66,6 +69,10 @@ pub struct Browser {
     pub requests: Vec<String>,
     /// What the console called an error, and what nobody caught.
     pub errors: Vec<String>,
+    /// The address of each request that the browser gave a number.
+    asked: HashMap<String, String>,
+    /// The status that came over the wire for each.
+    statuses: Vec<(String, u64)>,
     _profile: tempfile::TempDir,
 }
 
@@ -130,6 +137,8 @@ impl Browser {
             answers: Box::new(|_| Instead::Server),
             requests: Vec::new(),
             errors: Vec::new(),
+            asked: HashMap::new(),
+            statuses: Vec::new(),
             _profile: profile,
         };
         browser.open_tab(screen);
@@ -173,9 +182,26 @@ impl Browser {
         );
     }
 
+    /// Runs a script in every page before the page's own.
+    pub fn before(&mut self, script: &str) {
+        self.call(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": script }),
+        );
+    }
+
     pub fn go(&mut self, address: &str) {
         self.call("Page.navigate", json!({ "url": address }));
         self.until("document.readyState === 'complete' && 'milepost' in globalThis");
+    }
+
+    /// What was answered since this was asked last, as it came over the wire: the page itself
+    /// sees 200 where the browser had the body already.
+    pub fn answered(&mut self) -> Vec<(String, u64)> {
+        std::mem::take(&mut self.statuses)
+            .into_iter()
+            .filter_map(|(id, status)| Some((self.asked.get(&id)?.clone(), status)))
+            .collect()
     }
 
     /// The value of an expression in the page.
@@ -313,6 +339,13 @@ impl Browser {
             "Network.requestWillBeSent" => {
                 let address = said["request"]["url"].as_str().unwrap();
                 self.requests.push(address.to_owned());
+                let id = said["requestId"].as_str().unwrap();
+                self.asked.insert(id.to_owned(), address.to_owned());
+            }
+            "Network.responseReceivedExtraInfo" => {
+                let id = said["requestId"].as_str().unwrap();
+                let status = said["statusCode"].as_u64().unwrap();
+                self.statuses.push((id.to_owned(), status));
             }
             "Runtime.exceptionThrown" => self.errors.push(said.to_string()),
             "Runtime.consoleAPICalled" if said["type"] != "log" => {
@@ -332,6 +365,7 @@ impl Browser {
         let id = &paused["requestId"];
         match (self.answers)(&format!("/{path}")) {
             Instead::Server => self.send("Fetch.continueRequest", &json!({ "requestId": id })),
+            Instead::Silence => 0,
             Instead::Nothing => self.send(
                 "Fetch.failRequest",
                 &json!({ "requestId": id, "errorReason": "ConnectionRefused" }),

@@ -7,10 +7,9 @@ import { Fleet, STATES, readFix } from "./fleet.js";
 import { positionText, unproject } from "./geo.js";
 import { List, element, setText } from "./list.js";
 import { MapView } from "./map.js";
+import { Poll } from "./poll.js";
 import { makeSheet, onPhone } from "./sheet.js";
 
-const POLL_MS = 1500;
-const MAX_BACKOFF_MS = 30000;
 // Vehicles whose last minutes are asked for at the start, so that there are roads at once.
 const SEEDED = 24;
 const SEED_S = 300;
@@ -217,44 +216,23 @@ function paintFleet() {
 
 // ---- asking the server ----
 
-let failures = 0;
-let pollTimer = 0;
-let pollAbort = null;
-let retryAt = 0;
 let seeded = false;
 let answered = false;
+
+const poll = new Poll({
+  may: () => !document.hidden && !$("token-dialog").open,
+  ask: async (signal) => take(await api.devices(signal)),
+  answered: () => {
+    setConnection("live", "Live");
+    $("banner").hidden = true;
+    $("token-wrong").hidden = true;
+  },
+  failed,
+});
 
 function setConnection(state, text) {
   document.body.dataset.connection = state;
   setText($("status-text"), text);
-}
-
-async function poll() {
-  clearTimeout(pollTimer);
-  if (pollAbort || document.hidden || $("token-dialog").open) return;
-  const abort = new AbortController();
-  pollAbort = abort;
-  const started = performance.now();
-  try {
-    take(await api.devices(abort.signal));
-    failures = 0;
-    setConnection("live", "Live");
-    $("banner").hidden = true;
-    $("token-wrong").hidden = true;
-    // A slow answer, a large fleet or a thin line: ask less often.
-    next(Math.max(POLL_MS, 3 * (performance.now() - started)));
-  } catch (error) {
-    // Put aside because the page was; it goes on when the page is looked at again.
-    if (!abort.signal.aborted) failed(error);
-  } finally {
-    if (pollAbort === abort) pollAbort = null;
-  }
-}
-
-function next(ms) {
-  clearTimeout(pollTimer);
-  retryAt = performance.now() + ms;
-  pollTimer = setTimeout(poll, ms);
 }
 
 function take(items) {
@@ -273,27 +251,24 @@ function take(items) {
   }
 }
 
-function failed(error) {
+function failed(error, failures) {
   if (error instanceof Refused && error.status === 401) {
     askForToken();
-    return;
+    return false;
   }
-  failures += 1;
-  const wait = Math.min(MAX_BACKOFF_MS, POLL_MS * 2 ** (failures - 1)) * (0.85 + 0.3 * Math.random());
-  next(wait);
   // One lost answer is not worth a word.
-  if (failures < 2 && fitted) return;
+  if (failures < 2 && fitted) return true;
   const refused = error instanceof Refused;
   setText($("banner-title"), refused ? "The server cannot answer" : "The server cannot be reached");
   $("banner").dataset.reason = refused ? error.message : fleet.vehicles.size > 0 ? "The map shows what was known last." : "";
   $("banner").hidden = false;
   paintBanner();
+  return true;
 }
 
 function paintBanner() {
   if ($("banner").hidden) return;
-  const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
-  setConnection("down", pollAbort ? "Trying again" : `Again in ${seconds} s`);
+  setConnection("down", poll.asking ? "Trying again" : `Again in ${poll.seconds} s`);
   setText($("banner-text"), $("banner").dataset.reason);
 }
 
@@ -370,7 +345,7 @@ $("close").addEventListener("click", () => {
   $("list").focus();
 });
 $("follow").addEventListener("click", () => setFollowing(!following));
-$("retry").addEventListener("click", poll);
+$("retry").addEventListener("click", () => poll.now());
 $("window").addEventListener("change", (event) => {
   detail.seconds = Number(event.target.value);
   if (selected) detail.load();
@@ -417,26 +392,24 @@ $("token-form").addEventListener("submit", (event) => {
   $("token").value = "";
   $("token-dialog").close();
   setConnection("connecting", "Connecting");
-  poll();
+  poll.now();
 });
 // Without a token there is nothing to see: it cannot be waved away.
 $("token-dialog").addEventListener("cancel", (event) => event.preventDefault());
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
-    clearTimeout(pollTimer);
-    pollAbort?.abort();
-    pollAbort = null;
+    poll.stop();
     cancelAnimationFrame(frame);
     frame = 0;
     setConnection("paused", "Paused");
   } else {
     setConnection("connecting", "Connecting");
-    poll();
+    poll.now();
     redraw();
   }
 });
-addEventListener("online", poll);
+addEventListener("online", () => poll.now());
 
 new ResizeObserver(() => {
   map.resize();
@@ -474,5 +447,5 @@ globalThis.milepost = {
 
 map.resize();
 cover();
-poll();
+poll.now();
 redraw();
