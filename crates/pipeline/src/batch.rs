@@ -80,12 +80,24 @@ impl Gather {
         }
     }
 
-    /// Waits for the next batch.
-    pub(crate) fn next(&mut self, queue: &Receiver<Work>) -> Gathered {
+    /// Waits for the next batch, and calls `idle` whenever nothing has come for `every`.
+    pub(crate) fn next(
+        &mut self,
+        queue: &Receiver<Work>,
+        every: Duration,
+        mut idle: impl FnMut(),
+    ) -> Gathered {
         let mut batch = Gathered::default();
-        match queue.recv() {
-            Ok(Work::Frame(first)) => batch.push(*first),
-            Ok(Work::Stop) | Err(_) => batch.last = true,
+        loop {
+            match queue.recv_timeout(every) {
+                Err(RecvTimeoutError::Timeout) => {
+                    idle();
+                    continue;
+                }
+                Ok(Work::Frame(first)) => batch.push(*first),
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => batch.last = true,
+            }
+            break;
         }
         let wait = self.busy.then(|| Instant::now() + self.limits.age);
         self.fill(&mut batch, queue, wait);

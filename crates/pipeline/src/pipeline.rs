@@ -33,6 +33,10 @@ pub struct Options {
     pub backoff: Backoff,
     /// Devices whose state is kept in memory, per shard; others are read back from the store.
     pub lanes: usize,
+    /// How often an idle store is asked whether it would take data, for [`Handle::health`].
+    pub check_every: Duration,
+    /// How long a store may be at work on one batch before it counts as stalled.
+    pub stalled_after: Duration,
 }
 
 impl Default for Options {
@@ -43,6 +47,8 @@ impl Default for Options {
             batch: BatchLimits::default(),
             backoff: Backoff::default(),
             lanes: 65_536,
+            check_every: Duration::from_secs(2),
+            stalled_after: Duration::from_secs(10),
         }
     }
 }
@@ -52,6 +58,7 @@ impl Default for Options {
 pub struct Handle {
     entrance: Arc<Entrance>,
     health: Arc<[Arc<HealthCell>]>,
+    stalled_after: Duration,
 }
 
 /// A running pipeline: its shards, each a thread.
@@ -97,6 +104,7 @@ impl Pipeline {
                 backoff: options.backoff.clone(),
                 patience: Arc::clone(&patience),
                 health: Arc::clone(&cell),
+                check_every: options.check_every,
                 received: Arc::clone(&received),
                 summary: Drained::default(),
             };
@@ -115,6 +123,7 @@ impl Pipeline {
             handle: Handle {
                 entrance: Arc::new(entrance),
                 health: health.into(),
+                stalled_after: options.stalled_after,
             },
             patience,
             shards,
@@ -167,12 +176,14 @@ impl Handle {
         }
     }
 
-    /// Whether the store takes data.
+    /// Whether the store takes data, also when there is none: an idle store is asked every
+    /// [`Options::check_every`]. That shows a lock that somebody else holds, or a disk that hangs
+    /// (after [`Options::stalled_after`]); that a disk is full shows when something is written.
     pub fn health(&self) -> Health {
         if self.entrance.is_dead() {
             return Health::Stalled("a thread of the pipeline is gone".into());
         }
-        let mut each = self.health.iter().map(|cell| cell.get());
+        let mut each = self.health.iter().map(|cell| cell.get(self.stalled_after));
         each.find(|health| *health != Health::Ready)
             .unwrap_or_default()
     }

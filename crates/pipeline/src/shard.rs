@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use telemetry::{Content as Said, DeviceKey, Envelope, Quarantine};
 
@@ -26,6 +26,7 @@ pub(crate) struct Shard<S> {
     pub(crate) backoff: Backoff,
     pub(crate) patience: Arc<Patience>,
     pub(crate) health: Arc<HealthCell>,
+    pub(crate) check_every: Duration,
     pub(crate) received: Arc<AtomicU64>,
     pub(crate) summary: Drained,
 }
@@ -99,7 +100,8 @@ impl<S: Sink> Shard<S> {
             let mut gathered = if under_way.is_some() {
                 self.gather.ready(queue)
             } else {
-                self.gather.next(queue)
+                let idle = || check(&mut self.sink, &self.health);
+                self.gather.next(queue, self.check_every, idle)
             };
             if gathered.frames.len() < WORTH_PREPARING
                 && let Some(before) = under_way.take()
@@ -155,7 +157,7 @@ impl<S: Sink> Shard<S> {
             }
         };
         let (overlay, prepared) = prepared;
-        let begun = self.sink.begin(prepared);
+        let begun = self.begin(prepared);
         // The devices of the batch before are told while this one is being written.
         if let Some(landed) = landed {
             self.acknowledge(landed);
@@ -183,7 +185,7 @@ impl<S: Sink> Shard<S> {
     /// Waits for a batch. If it is durable its states are the committed ones. Its frames come
     /// back either way.
     fn landed(&mut self, under_way: UnderWay) -> Result<Vec<Pending>, Vec<Pending>> {
-        match self.sink.complete() {
+        match self.complete() {
             Ok(written) => {
                 count(&written, under_way.since);
                 self.commit(under_way.overlay);
@@ -194,6 +196,21 @@ impl<S: Sink> Shard<S> {
                 Err(under_way.frames)
             }
         }
+    }
+
+    fn begin(&mut self, prepared: S::Prepared) -> Result<(), SinkError> {
+        self.health.begun();
+        let begun = self.sink.begin(prepared);
+        if begun.is_err() {
+            self.health.came_back();
+        }
+        begun
+    }
+
+    fn complete(&mut self) -> Result<Written, SinkError> {
+        let written = self.sink.complete();
+        self.health.came_back();
+        written
     }
 
     fn commit(&mut self, overlay: Overlay) {
@@ -289,8 +306,8 @@ impl<S: Sink> Shard<S> {
         let since = Instant::now();
         let (overlay, batch) = self.prepare(envelopes, None)?;
         let prepared = self.sink.prepare(batch)?;
-        self.sink.begin(prepared)?;
-        let written = self.sink.complete()?;
+        self.begin(prepared)?;
+        let written = self.complete()?;
         count(&written, since);
         self.commit(overlay);
         Ok(())
@@ -385,6 +402,20 @@ impl<S: Sink> Shard<S> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Looks whether the store would take something, while there is nothing to be taken.
+fn check(sink: &mut impl Sink, health: &HealthCell) {
+    health.begun();
+    let checked = sink.check();
+    health.came_back();
+    match checked {
+        Ok(()) => health.ready(),
+        Err(error) => {
+            tracing::debug!(%error, "the store would not take data");
+            health.stalled(&error);
         }
     }
 }

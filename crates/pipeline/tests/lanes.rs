@@ -375,6 +375,27 @@ async fn a_drain_that_runs_out_of_time_says_failed_and_the_end_is_not_clean() {
 }
 
 #[tokio::test]
+async fn a_store_that_does_not_come_back_is_not_ready() {
+    let control = Control::default();
+    control.set(|state| state.closed = true);
+    let mut options = options();
+    options.stalled_after = Duration::from_millis(20);
+    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let handle = pipeline.handle();
+    assert_eq!(handle.health(), Health::Ready);
+    let verdict = Box::pin(handle.submit(located(&key(1), 1, 0)));
+    let stalled = async {
+        while handle.health() == Health::Ready {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, stalled).await.unwrap();
+    control.set(|state| state.closed = false);
+    assert_eq!(verdict.await, Outcome::Delivered);
+    assert_eq!(handle.health(), Health::Ready);
+}
+
+#[tokio::test]
 async fn a_drain_settles_what_was_queued() {
     let control = Control::default();
     control.set(|state| state.closed = true);

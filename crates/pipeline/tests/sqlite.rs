@@ -99,6 +99,43 @@ async fn what_comes_back_is_what_went_in() {
     assert_eq!(history.items, [sent]);
 }
 
+/// Until the store's health is as wanted.
+async fn until(handle: &pipeline::Handle, wanted: impl Fn(&Health) -> bool) {
+    let reached = async {
+        while !wanted(&handle.health()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, reached).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_is_locked_is_not_ready_though_nothing_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let epoch = store.begin_epoch().unwrap();
+    let mut options = quick();
+    options.check_every = Duration::from_millis(5);
+    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &options).unwrap();
+    let handle = pipeline.handle();
+    let lock = rusqlite::Connection::open(store.path()).unwrap();
+    lock.busy_timeout(SOON).unwrap();
+    let version = || -> i64 {
+        lock.pragma_query_value(None, "data_version", |row| row.get(0))
+            .unwrap()
+    };
+    let before = version();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    until(&handle, |health| {
+        matches!(health, Health::Stalled(why) if why.contains("locked by another program"))
+    })
+    .await;
+    lock.execute_batch("ROLLBACK").unwrap();
+    until(&handle, |health| *health == Health::Ready).await;
+    assert_eq!(version(), before, "looking has written something");
+    assert!(pipeline.drain(SOON).await.clean);
+}
+
 #[tokio::test]
 async fn what_is_given_up_at_an_end_in_a_stall_was_received_all_the_same() {
     let folder = tempfile::tempdir().unwrap();

@@ -109,6 +109,16 @@ fn what_waits_on_all_connections_is_bounded_and_newcomers_are_answered_all_the_s
 }
 
 #[test]
+fn a_locked_store_is_not_ready_though_no_device_says_anything() {
+    let server = Server::start();
+    let lock = stall(&server);
+    let not_ready = server.until("/readyz", |answer| answer.status == 503);
+    assert_eq!(not_ready.json()["parts"][0]["part"], "store");
+    drop(lock);
+    server.until("/readyz", |answer| answer.status == 200);
+}
+
+#[test]
 fn an_end_while_the_store_is_stalled_acknowledges_nothing_and_says_so() {
     let mut server = Start::default()
         .env("MILEPOST_LIMITS_DRAIN_TIMEOUT_S", "1")

@@ -46,6 +46,15 @@ pub trait Sink: Send + 'static {
     /// When nothing of the batch is stored.
     fn complete(&mut self) -> Result<Written, SinkError>;
 
+    /// Whether a batch could be begun now, for readiness: asked while there is nothing to store,
+    /// every [`Options::check_every`](crate::Options::check_every). Cheap, and writes nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Nothing more will come. `received` frames were taken over in all; `settled` says that each
     /// of them has its outcome on record.
     ///

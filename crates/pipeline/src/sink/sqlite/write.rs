@@ -108,6 +108,16 @@ impl Sink for SqliteSink {
         Ok(written?)
     }
 
+    fn check(&mut self) -> Result<(), SinkError> {
+        let writer = self.store.writer().map_err(SinkError::transient)?;
+        // Takes the lock and gives it back: nothing is written.
+        let lock = |db: &mut Connection| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.rollback()
+        };
+        Ok(writer.call(lock).map_err(SinkError::transient)??)
+    }
+
     fn finish(&mut self, received: u64, settled: bool) -> Result<(), SinkError> {
         let epoch = self.epoch;
         let profiles = Arc::clone(&self.store.inner.profiles);
