@@ -3,15 +3,19 @@
 
 mod common;
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{Lines, Picky, Rig, key, summaries, summary};
-use listener::test_util::network;
-use listener::{AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
+use listener::test_util::{Incoming, Shelf, network};
+use listener::{Accept, AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
 use telemetry::{Envelope, Profile, Tenant};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 fn at(ip: &str) -> Option<SocketAddr> {
@@ -167,7 +171,7 @@ async fn a_command_that_comes_while_the_connection_closes_is_certainly_not_sent(
                     Box::pin(
                         async move { connections.send_command(&key("42"), command("stop")).await },
                     );
-                let mut cx = std::task::Context::from_waker(Waker::noop());
+                let mut cx = Context::from_waker(Waker::noop());
                 assert!(send.as_mut().poll(&mut cx).is_pending());
                 *sending.lock().unwrap() = Some(send);
             }
@@ -297,4 +301,95 @@ async fn a_device_has_only_so_many_connections() {
     // The one that holds the commands is not pushed out by newcomers.
     assert_eq!(live[0].peer, at("10.0.0.1"));
     assert_eq!(live[3].peer, at("10.0.0.6"));
+}
+
+/// Streams whose peers can still be heard and, from some moment on, not be told anything.
+struct Deafening {
+    incoming: Incoming,
+    deaf: Arc<AtomicBool>,
+}
+
+struct Deaf {
+    io: DuplexStream,
+    deaf: Arc<AtomicBool>,
+}
+
+impl Accept for Deafening {
+    type Io = Deaf;
+
+    async fn accept(&mut self) -> io::Result<(Deaf, Option<SocketAddr>)> {
+        let (io, peer) = self.incoming.accept().await?;
+        let deaf = Arc::clone(&self.deaf);
+        Ok((Deaf { io, deaf }, peer))
+    }
+}
+
+impl AsyncRead for Deaf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Deaf {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.deaf.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_waits_for_the_next_connection_when_nothing_can_be_written_on_this_one() {
+    let (dial, incoming) = network();
+    let deaf = Arc::new(AtomicBool::new(false));
+    let (shelf, connections) = (Shelf::default(), Connections::default());
+    let accept = Deafening {
+        incoming,
+        deaf: Arc::clone(&deaf),
+    };
+    let server = Server::new(Lines, Picky::default(), shelf.clone())
+        .connections(connections.clone())
+        .serve(accept);
+    tokio::spawn(server.run(CancellationToken::new()));
+    let mut device = dial.connect();
+    device.send("I 42\n").await;
+    device.expect("welcome\n").await;
+    assert_eq!(connections.takes_commands(&key("42")), Ok(()));
+
+    deaf.store(true, Ordering::Relaxed);
+    device.send("H\n").await;
+    device.expect_silence(A_WHILE).await;
+    assert!(connections.takes_commands(&key("42")).is_err());
+    let sent = connections.send_command(&key("42"), command("stop")).await;
+    assert_eq!(sent, Err(NotSent::NotConnected));
+    // Not even when it says its name again; what it says is taken all the same.
+    device.send("I 42\nL on\n").await;
+    device.expect_silence(A_WHILE).await;
+    assert!(!connections.is_connected(&key("42")));
+    assert_eq!(summaries(&shelf).last().unwrap(), "reports on");
+
+    deaf.store(false, Ordering::Relaxed);
+    let mut next = dial.connect();
+    next.send("I 42\n").await;
+    next.expect("welcome\n").await;
+    let sent = connections.send_command(&key("42"), command("stop")).await;
+    assert_eq!(sent, Ok(()));
+    next.expect("do stop\n").await;
 }

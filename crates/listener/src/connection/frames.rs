@@ -223,7 +223,7 @@ where
 
     fn become_device(&mut self, identified: &Identified, set_aside: bool) {
         self.profile.clone_from(&identified.profile);
-        if set_aside || self.closing.is_some() {
+        if set_aside || !self.can_be_told() {
             self.entry.unbind();
         } else if let Bound::TookOver { same_network } = self.entry.bind(&identified.device) {
             self.shared.metrics.takeover(same_network);

@@ -148,7 +148,7 @@ where
     fn on_orders(&mut self) {
         for order in self.entry.link().take_orders() {
             let device = self.who.as_ref().map(|who| &who.key);
-            if self.closing.is_some() || device.is_none() {
+            if !self.can_be_told() || device.is_none() {
                 order.verdict.send(Err(NotSent::NotConnected)).ok();
                 continue;
             }
@@ -177,6 +177,11 @@ where
                 }
             }
         }
+    }
+
+    /// Whether what is written now can reach the peer.
+    const fn can_be_told(&self) -> bool {
+        self.closing.is_none() && self.muted.is_none()
     }
 
     /// Whether the session must not be given bytes now.
@@ -248,6 +253,9 @@ where
             }
             (_, Poll::Ready(Err(e))) => {
                 self.muted = Some(e.kind());
+                // Commands wait for a connection that takes them.
+                self.entry.unbind();
+                self.entry.link().hang_up();
                 self.stalled_since = None;
                 self.outbox.discard(&self.shared.metrics);
                 if self.closing.is_some() {
