@@ -64,7 +64,8 @@ impl fmt::Display for CommandState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Command {
-    /// Its number: unique in the store, and the flag that the device repeats in its answer.
+    /// Its number: unique in the store, rising, not repeated by a store that replaces this one;
+    /// and the flag that the device repeats in its answer.
     pub id: u32,
     /// Whose device it is for.
     pub tenant: Tenant,
@@ -372,6 +373,26 @@ impl Reader {
     }
 }
 
+/// No clock is right that says more; numbers must stay within 32 bits.
+const LATEST: i64 = 4_000_000_000;
+
+/// From here on commands get numbers above this time, in seconds, where they have not come so far
+/// already. On average there is less than one a second, so numbers stay behind the clock.
+pub(super) fn number_from(tx: &Transaction<'_>, at: Timestamp) -> Result<(), rusqlite::Error> {
+    let seconds = at.as_unix().clamp(0, LATEST);
+    let known = tx.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'command'",
+        [seconds],
+    )?;
+    if known == 0 {
+        tx.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('command', ?1)",
+            [seconds],
+        )?;
+    }
+    Ok(())
+}
+
 /// A device has answered: in the transaction of the report that says so. Which command that
 /// settles, if any, and how.
 ///
@@ -453,4 +474,39 @@ fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
         outcome: row.get(10)?,
         reason: row.get(11)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::StoreOptions;
+    use super::*;
+
+    #[tokio::test]
+    async fn numbers_are_not_repeated_by_a_store_that_replaces_this_one() {
+        let whose = DeviceKey {
+            tenant: Tenant::new("acme"),
+            device: DeviceId::new("1").unwrap(),
+        };
+        let next = async |store: &Store| {
+            let far = Timestamp::from_unix(LATEST);
+            let queued = store.queue_command(&whose, "WHERE#", far, 9).await;
+            i64::from(queued.unwrap().id)
+        };
+        let begun = now().as_unix();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        store.begin_epoch().unwrap();
+        let first = next(&store).await;
+        assert!(first > begun, "{first}");
+
+        let later = Timestamp::from_unix(first + 100);
+        store.write(move |tx| number_from(tx, later)).await.unwrap();
+        assert_eq!(next(&store).await, first + 101);
+        // A clock that was set back repeats none, and one that runs wild leaves numbers over.
+        store.begin_epoch().unwrap();
+        assert_eq!(next(&store).await, first + 102);
+        let wild = Timestamp::from_millis(i64::MAX);
+        store.write(move |tx| number_from(tx, wild)).await.unwrap();
+        assert_eq!(next(&store).await, LATEST + 1);
+    }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use telemetry::{DeviceKey, Profile, Timestamp};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -214,16 +214,24 @@ impl Store {
 
     /// Begins a run of the process: every frame of it is accounted under this number. Blocks.
     ///
+    /// Commands of the run are numbered from its second in Unix time on, or from the last one's
+    /// number if that is higher: a device may still answer one that it had from a store that was
+    /// replaced or restored since, and must not seem to answer another.
+    ///
     /// # Errors
     /// When it cannot be written.
     pub fn begin_epoch(&self) -> Result<u64, StoreError> {
-        let started = now().as_millis();
+        let started = now();
         let id = self.writer()?.call(move |db| {
-            db.query_row(
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let id = tx.query_row(
                 "INSERT INTO epoch (started_at) VALUES (?1) RETURNING id",
-                [started],
+                [started.as_millis()],
                 |row| row.get::<_, i64>(0),
-            )
+            )?;
+            commands::number_from(&tx, started)?;
+            tx.commit()?;
+            Ok::<_, rusqlite::Error>(id)
         })??;
         self.note_received(id, 0);
         u64::try_from(id).map_err(|_| StoreError::Closed)
