@@ -63,7 +63,7 @@ fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64)
         },
     );
     let mut reports = Vec::new();
-    normalize::normalize(message, &cx, &mut |report| reports.push(report));
+    normalize::normalize(message, &cx, &mut reports);
     reports
 }
 

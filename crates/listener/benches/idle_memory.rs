@@ -96,7 +96,7 @@ fn resident(server: &Child) -> f64 {
 async fn serve(ours: bool) {
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     if ours {
-        let registry = AcceptAll(Tenant::new("bench"));
+        let registry = AcceptAll(Tenant::new("bench").unwrap());
         let server = Server::new(Gt06::default(), registry, |_: Envelope| async {
             Ok::<(), NotDelivered>(())
         })

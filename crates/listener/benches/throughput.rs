@@ -171,7 +171,7 @@ async fn serve(ours: bool) {
             handled: AtomicU64::new(0),
             logins,
         });
-        let registry = AcceptAll(Tenant::new("bench"));
+        let registry = AcceptAll(Tenant::new("bench").unwrap());
         let server = Server::new(Gt06::default(), registry, move |envelope: Envelope| {
             drop(envelope);
             progress.add(1);

@@ -264,7 +264,7 @@ impl Connections {
     fn arrived(&self, device: &DeviceKey) {
         if self.inner.arrivals.receiver_count() > 0 {
             // Who has gone meanwhile need not know.
-            let _nobody = self.inner.arrivals.send(device.clone()).is_err();
+            let _nobody = self.inner.arrivals.send(*device).is_err();
         }
     }
 
@@ -326,7 +326,7 @@ impl Claims {
         let newest = self.links.last().map(|link| link.id);
         let speaker = self.speaker().map(|link| link.id);
         self.links.iter().map(move |link| Connected {
-            device: device.clone(),
+            device: *device,
             connection: link.id,
             protocol: link.protocol,
             peer: link.peer,
@@ -364,7 +364,7 @@ impl Registered {
             return Bound::First;
         }
         self.unbind();
-        self.device = Some(device.clone());
+        self.device = Some(*device);
         let policy = self.connections.inner.policy;
         let mut state = self.connections.state();
         let Some(claims) = state.devices.get_mut(device) else {
@@ -372,7 +372,7 @@ impl Registered {
                 links: vec![Arc::clone(&self.link)],
                 speaker: self.link.id,
             };
-            state.devices.insert(device.clone(), claims);
+            state.devices.insert(*device, claims);
             drop(state);
             self.connections.arrived(device);
             return Bound::First;

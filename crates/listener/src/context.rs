@@ -79,7 +79,17 @@ impl<'a> Context<'a> {
 
     /// Hands on what the frame said.
     pub fn emit(&mut self, report: Report) {
-        self.wishes.reports.push(report);
+        self.reports().push(report);
+    }
+
+    /// What the frame said so far: more can be made in place.
+    pub fn reports(&mut self) -> &mut Vec<Report> {
+        let reports = &mut self.wishes.reports;
+        if reports.capacity() == 0 {
+            // Nearly all frames make one. Many may wait for a slow store.
+            reports.reserve_exact(1);
+        }
+        reports
     }
 
     /// The frame was understood and holds nothing to store; why.

@@ -82,7 +82,7 @@
 //!     Ok::<(), NotDelivered>(())
 //! };
 //! let shutdown = CancellationToken::new();
-//! let server = Server::new(Gt06::default(), AcceptAll(Tenant::new("acme")), store)
+//! let server = Server::new(Gt06::default(), AcceptAll(Tenant::new("acme")?), store)
 //!     .bind("0.0.0.0:5023".parse()?)?;
 //! server.run(shutdown).await;
 //! # Ok(())

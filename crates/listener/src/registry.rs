@@ -60,7 +60,7 @@ pub struct AcceptAll(pub Tenant);
 impl Registry for AcceptAll {
     async fn resolve(&self, claim: Claim) -> Resolution {
         let device = DeviceKey {
-            tenant: self.0.clone(),
+            tenant: self.0,
             device: claim.id,
         };
         Resolution::Accept(Identified {

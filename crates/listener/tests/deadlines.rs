@@ -179,7 +179,7 @@ async fn a_peer_that_never_rests_has_deadlines_and_lets_others_run() {
     limits.linger = Duration::from_millis(20);
     let connections = Connections::default();
     let deliver = |_: Envelope| async { Ok::<(), NotDelivered>(()) };
-    let server = Server::new(Lines, AcceptAll(Tenant::new("acme")), deliver)
+    let server = Server::new(Lines, AcceptAll(Tenant::new("acme").unwrap()), deliver)
         .limits(limits)
         .connections(connections.clone())
         .serve(Once(Some(Restless)));

@@ -25,7 +25,7 @@ impl Registry for Memory {
     async fn resolve(&self, claim: Claim) -> Resolution {
         Resolution::Accept(Identified {
             device: DeviceKey {
-                tenant: Tenant::new("acme"),
+                tenant: Tenant::new("acme").unwrap(),
                 device: claim.id,
             },
             profile: self.0.lock().unwrap().clone(),

@@ -179,7 +179,7 @@ async fn a_command_that_comes_while_the_connection_closes_is_certainly_not_sent(
         }
     };
     let (dial, incoming) = network();
-    let server = Server::new(Lines, AcceptAll(Tenant::new("acme")), deliver)
+    let server = Server::new(Lines, AcceptAll(Tenant::new("acme").unwrap()), deliver)
         .connections(connections)
         .serve(incoming);
     tokio::spawn(server.run(CancellationToken::new()));

@@ -15,7 +15,11 @@ const A_WHILE: Duration = Duration::from_secs(5);
 const BYTES: usize = 20_000;
 
 fn rig() -> Rig {
-    let rig = Rig::with(|_| {}, AcceptAll(Tenant::new("acme")), Room::new(BYTES));
+    let rig = Rig::with(
+        |_| {},
+        AcceptAll(Tenant::new("acme").unwrap()),
+        Room::new(BYTES),
+    );
     rig.shelf.hold();
     rig
 }

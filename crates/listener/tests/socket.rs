@@ -19,7 +19,7 @@ fn server(limits: Limits) -> Server<Lines, AcceptAll, Shelf> {
 }
 
 fn onto(shelf: Shelf, limits: Limits) -> Server<Lines, AcceptAll, Shelf> {
-    Server::new(Lines, AcceptAll(Tenant::new("acme")), shelf).limits(limits)
+    Server::new(Lines, AcceptAll(Tenant::new("acme").unwrap()), shelf).limits(limits)
 }
 
 fn loopback() -> SocketAddr {

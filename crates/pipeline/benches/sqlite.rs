@@ -99,14 +99,11 @@ struct Fleet {
 
 impl Fleet {
     fn new(devices: u64) -> Self {
-        let tenant = Tenant::new("acme");
+        let tenant = Tenant::new("acme").unwrap();
         let device = |n| {
             let device = DeviceId::new(&format!("{:015}", 350_000_000_000_000 + n)).unwrap();
             let seed = IdentitySeed::new(Some(&tenant), Some(&device), "gt06");
-            let key = DeviceKey {
-                tenant: tenant.clone(),
-                device,
-            };
+            let key = DeviceKey { tenant, device };
             (key, seed)
         };
         Self {
@@ -129,7 +126,7 @@ impl Fleet {
         let decoder = Decoder::new("gt06", "gt06/0.1.0");
         let id = ReportId::mint(*seed, sent, &raw[..24]);
         let mut report = Report::new(id, decoder, Kind::Location, received);
-        report.tenant = Some(key.tenant.clone());
+        report.tenant = Some(key.tenant);
         report.device = Some(key.device);
         report.sequence = Some(u32::try_from(turn % 65_536).unwrap());
         report.raw_time = Some(RawTime::Civil {
@@ -173,7 +170,7 @@ impl Fleet {
             received_at: received,
             peer: None,
             protocol: decoder.protocol(),
-            device: Some(key.clone()),
+            device: Some(*key),
             profile: None,
             raw: Bytes::copy_from_slice(&raw),
             content: Content::Reports(vec![report]),

@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn lanes_in_memory_are_bounded_and_the_busy_ones_stay() {
-        let tenant = Tenant::new("acme");
+        let tenant = Tenant::new("acme").unwrap();
         let key = |n: i64| DeviceKey {
-            tenant: tenant.clone(),
+            tenant,
             device: DeviceId::new(&n.to_string()).unwrap(),
         };
         let lane = |n| Lane::from(Loaded::new(Slot(n)));

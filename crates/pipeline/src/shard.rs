@@ -351,7 +351,7 @@ impl<S: Sink> Shard<S> {
         batch
             .devices
             .extend(overlay.lanes.iter().map(|(key, lane)| Changed {
-                key: key.clone(),
+                key: *key,
                 slot: lane.slot,
                 known: lane.known,
                 latest: lane.latest.clone(),
@@ -378,8 +378,8 @@ impl<S: Sink> Shard<S> {
             None => Lane::from(self.sink.load(key)?),
         };
         let place = overlay.lanes.len();
-        overlay.places.insert(key.clone(), place);
-        overlay.lanes.push((key.clone(), lane));
+        overlay.places.insert(*key, place);
+        overlay.lanes.push((*key, lane));
         Ok(place)
     }
 

@@ -684,7 +684,7 @@ async fn frames_that_are_set_aside_make_no_device_known() {
     let device = key(1);
     let set_aside = |n| {
         let mut envelope = unreadable(n);
-        envelope.device = Some(device.clone());
+        envelope.device = Some(device);
         envelope
     };
     handle.submit(set_aside(1)).await;

@@ -13,6 +13,7 @@
 //! Nothing is escaped: bodies may hold `78 78`, `79 79` and `0D 0A`, so only the length delimits,
 //! and the length may lie. [`find`] holds the rules for both.
 
+use core::fmt;
 use core::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -80,59 +81,92 @@ pub enum Checksum {
 }
 
 /// Everything about a frame but its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Head {
-    start: Start,
-    number: u8,
-    checksum: Checksum,
-    announced: u16,
-    serial: u16,
-    len: u32,
-}
+///
+/// Packed, so that it is handed around in a register: put into memory part by part and taken from
+/// there as a whole it made every frame wait.
+///
+/// | bits | content |
+/// |---|---|
+/// | 0–19 | size |
+/// | 20–35 | announced length |
+/// | 36–51 | serial |
+/// | 52–59 | number |
+/// | 60–61 | start |
+/// | 62–63 | checksum |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Head(u64);
 
 impl Head {
+    #[inline(always)]
+    const fn new(
+        start: Start,
+        number: u8,
+        checksum: Checksum,
+        announced: u16,
+        serial: u16,
+        len: usize,
+    ) -> Self {
+        debug_assert!(len <= MAX_LONG, "no frame is longer");
+        Self(
+            (len as u64 & 0xf_ffff)
+                | (announced as u64) << 20
+                | (serial as u64) << 36
+                | (number as u64) << 52
+                | (start as u64) << 60
+                | (checksum as u64) << 62,
+        )
+    }
+
     /// How the frame starts.
     #[inline]
     #[must_use]
     pub const fn start(&self) -> Start {
-        self.start
+        match self.0 >> 60 & 0b11 {
+            0 => Start::Short,
+            1 => Start::Long,
+            _ => Start::Wide,
+        }
     }
 
     /// The message's number (protocol number).
     #[inline]
     #[must_use]
     pub const fn number(&self) -> u8 {
-        self.number
+        (self.0 >> 52 & 0xff) as u8
     }
 
     /// The verdict on the checksum.
     #[inline]
     #[must_use]
     pub const fn checksum(&self) -> Checksum {
-        self.checksum
+        match self.0 >> 62 {
+            0 => Checksum::Valid,
+            1 => Checksum::Mismatch,
+            _ => Checksum::Absent,
+        }
     }
 
     /// The length that the frame announces, true or not.
     #[inline]
     #[must_use]
     pub const fn announced(&self) -> u16 {
-        self.announced
+        (self.0 >> 20 & 0xffff) as u16
     }
 
     /// The length that a truthful frame with this body announces: the L of the manuals' tables.
     #[inline]
     #[must_use]
     pub const fn length(&self) -> usize {
-        (self.len as usize).saturating_sub(self.start.overhead())
+        self.len().saturating_sub(self.start().overhead())
     }
 
     /// The device's counter of frames.
     #[inline]
     #[must_use]
     pub const fn serial(&self) -> Option<u16> {
-        match self.checksum {
+        match self.checksum() {
             Checksum::Absent => None,
-            Checksum::Valid | Checksum::Mismatch => Some(self.serial),
+            Checksum::Valid | Checksum::Mismatch => Some((self.0 >> 36 & 0xffff) as u16),
         }
     }
 
@@ -141,20 +175,33 @@ impl Head {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
     pub const fn len(&self) -> usize {
-        self.len as usize
+        (self.0 & 0xf_ffff) as usize
     }
 
     /// Where the body lies in the frame.
     #[inline]
     #[must_use]
     pub const fn body(&self) -> Range<usize> {
-        let behind = match self.checksum {
+        let behind = match self.checksum() {
             Checksum::Absent => 2,
             Checksum::Valid | Checksum::Mismatch => 6,
         };
-        let start = self.start.number_offset() + 1;
+        let start = self.start().number_offset() + 1;
         let end = self.len().saturating_sub(behind);
         start..if end < start { start } else { end }
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("start", &self.start())
+            .field("number", &self.number())
+            .field("checksum", &self.checksum())
+            .field("announced", &self.announced())
+            .field("serial", &self.serial())
+            .field("len", &self.len())
+            .finish()
     }
 }
 
@@ -206,14 +253,14 @@ impl Frame {
     #[inline]
     #[must_use]
     pub const fn number(&self) -> u8 {
-        self.head.number
+        self.head.number()
     }
 
     /// How the frame starts.
     #[inline]
     #[must_use]
     pub const fn start(&self) -> Start {
-        self.head.start
+        self.head.start()
     }
 
     /// The device's counter of frames.
@@ -227,7 +274,7 @@ impl Frame {
     #[inline]
     #[must_use]
     pub const fn checksum(&self) -> Checksum {
-        self.head.checksum
+        self.head.checksum()
     }
 }
 
@@ -335,13 +382,17 @@ fn usual(src: &[u8]) -> Option<Head> {
     let [_, _, .., s1, s0] = covered else {
         return None;
     };
-    (checksum(covered) == u16::from_be_bytes([*c1, *c0])).then_some(Head {
-        start: Start::Short,
-        number,
-        checksum: Checksum::Valid,
-        announced: u16::from(length),
-        serial: u16::from_be_bytes([*s1, *s0]),
-        len: u32::from(length) + 5,
+    (checksum(covered) == u16::from_be_bytes([*c1, *c0])).then(|| {
+        let serial = u16::from_be_bytes([*s1, *s0]);
+        let announced = u16::from(length);
+        Head::new(
+            Start::Short,
+            number,
+            Checksum::Valid,
+            announced,
+            serial,
+            len,
+        )
     })
 }
 
@@ -389,7 +440,7 @@ fn announced_by(src: &[u8], start: Start, length: u16) -> Announced {
 fn is_valid_at(src: &[u8], at: usize) -> bool {
     matches!(
         src.get(at..).map(announced),
-        Some(Announced::Whole(head)) if matches!(head.checksum, Checksum::Valid)
+        Some(Announced::Whole(head)) if matches!(head.checksum(), Checksum::Valid)
     )
 }
 
@@ -409,19 +460,21 @@ fn checked_head(frame: &[u8], start: Start, announced: u16) -> Option<Head> {
         return None;
     };
     let [.., s1, s0] = covered else { return None };
-    let sent = u16::from_be_bytes([*c1, *c0]);
-    Some(Head {
+    let verdict = if checksum(covered) == u16::from_be_bytes([*c1, *c0]) {
+        Checksum::Valid
+    } else {
+        Checksum::Mismatch
+    };
+    let number = *frame.get(start.number_offset())?;
+    let serial = u16::from_be_bytes([*s1, *s0]);
+    Some(Head::new(
         start,
-        number: *frame.get(start.number_offset())?,
-        checksum: if checksum(covered) == sent {
-            Checksum::Valid
-        } else {
-            Checksum::Mismatch
-        },
+        number,
+        verdict,
         announced,
-        serial: u16::from_be_bytes([*s1, *s0]),
-        len: u32::try_from(frame.len()).ok()?,
-    })
+        serial,
+        frame.len(),
+    ))
 }
 
 #[cold]
@@ -431,7 +484,7 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
         Announced::NoLength => return Found::More(src.len() + 1),
         Announced::Implausible(start) => (start, None),
         Announced::Partial(start, end) | Announced::NoStop(start, end) => (start, Some(end)),
-        Announced::Whole(head) => (head.start, Some(head.len())),
+        Announced::Whole(head) => (head.start(), Some(head.len())),
     };
     if matches!(framing, Framing::Bare) || end.is_none() {
         // A relative tells its size in ways of its own.
@@ -456,7 +509,7 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
     // An old manual's address reply: `78 78 00 NN 97`.
     if let [0x78, 0x78, 0x00, low, 0x97, ..] = src {
         match announced_by(src, Start::Wide, u16::from(*low)) {
-            Announced::Whole(head) if matches!(head.checksum, Checksum::Valid) => {
+            Announced::Whole(head) if matches!(head.checksum(), Checksum::Valid) => {
                 return Found::Frame(head);
             }
             Announced::Partial(_, end) if !quiet => return Found::More(end),
@@ -610,7 +663,7 @@ impl Search<'_> {
                 continue;
             };
             let known = self.known(at + head.len());
-            if known > until || !matches!(head.checksum, Checksum::Valid) {
+            if known > until || !matches!(head.checksum(), Checksum::Valid) {
                 continue;
             }
             // One that begins before it and ends behind it may be the frame of which it is part.
@@ -667,14 +720,15 @@ fn bare_head(frame: &[u8]) -> Option<Head> {
     let [0x78, 0x78, announced, number, .., 0x0d, 0x0a] = frame else {
         return None;
     };
-    Some(Head {
-        start: Start::Short,
-        number: *number,
-        checksum: Checksum::Absent,
-        announced: u16::from(*announced),
-        serial: 0,
-        len: u32::try_from(frame.len()).ok()?,
-    })
+    let announced = u16::from(*announced);
+    Some(Head::new(
+        Start::Short,
+        *number,
+        Checksum::Absent,
+        announced,
+        0,
+        frame.len(),
+    ))
 }
 
 fn announced_length(frame: &[u8]) -> u16 {

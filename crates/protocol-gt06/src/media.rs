@@ -455,12 +455,13 @@ impl Message {
         &self,
         cx: &crate::normalize::Context<'_>,
         whole: &Bytes,
-    ) -> Option<telemetry::Report> {
+        out: &mut crate::normalize::Reports,
+    ) {
         match self {
-            Self::PhotoBlock(block) => Some(block.normalize_whole(cx, whole)),
-            Self::PhotoPart(part) => Some(part.normalize_whole(cx, whole)),
-            Self::FileBlock(block) => Some(block.normalize_whole(cx, whole)),
-            _ => None,
+            Self::PhotoBlock(block) => block.normalize_whole(cx, whole, out),
+            Self::PhotoPart(part) => part.normalize_whole(cx, whole, out),
+            Self::FileBlock(block) => block.normalize_whole(cx, whole, out),
+            _ => {}
         }
     }
 }

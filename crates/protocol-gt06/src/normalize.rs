@@ -15,6 +15,8 @@
 //! | 10, 11, 12, 16, 18, 1A | set by hand, detected, said at login, else assumed UTC |
 //! | others | set by hand, detected, else assumed UTC |
 
+use alloc::vec::Vec;
+
 use telemetry::{
     Coordinates, Course, Decoder, DeviceId, Fix, FixSource, IdentitySeed, Kind, Name, Origin,
     RawTime, Report, ReportId, Signal, Speed, Tenant, TimeSource, Timestamp, Zone,
@@ -53,33 +55,37 @@ impl Speaker {
     }
 }
 
-/// Turns a message into reports, each of which is given to `out`.
+/// What all reports begin with: copied from a constant, and filled in where it lies.
+const BLANK: Report = Report::new(
+    ReportId::from_bytes([0; 16]),
+    DECODER,
+    Kind::Unknown,
+    Timestamp::UNIX_EPOCH,
+);
+
+/// Where a message's reports are put. They are made where they stay: a report is large, and moving
+/// one that was just written costs more than writing it.
+pub type Reports = Vec<Report>;
+
+/// Turns a message into reports, which are added to `out`.
 #[inline]
-pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut dyn FnMut(Report)) {
+pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut Reports) {
     message.normalize(cx, out);
 }
 
 /// Turns what became of uploaded files into reports, after those of the message itself: a file
 /// that is complete now, and uploads that were given up.
-pub fn normalize_upload(
-    message: &Message,
-    upload: &Upload,
-    cx: &Context<'_>,
-    out: &mut dyn FnMut(Report),
-) {
-    if let Some(whole) = &upload.completed
-        && let Some(report) = message.normalize_whole(cx, whole)
-    {
-        out(report);
+pub fn normalize_upload(message: &Message, upload: &Upload, cx: &Context<'_>, out: &mut Reports) {
+    if let Some(whole) = &upload.completed {
+        message.normalize_whole(cx, whole, out);
     }
     // The message's own reports come before, fewer than these indices.
     for (index, abandoned) in (0x1_0000..).zip(&upload.abandoned) {
-        let mut report = cx.untimed(Kind::Media, index);
+        let report = cx.untimed(out, Kind::Media, index);
         report.media = Some(abandoned.media().into());
         let held = u32::try_from(abandoned.held).unwrap_or(u32::MAX);
         let held = Signal::named("gt06.upload_abandoned").number(held.into(), Some("B"));
         report.signals.push(held);
-        out(report);
     }
 }
 
@@ -140,10 +146,9 @@ impl<'a> Context<'a> {
     }
 
     /// A report without a time of its own: the `index`-th of its frame.
-    #[inline(always)]
-    #[must_use]
-    pub fn untimed(&self, kind: Kind, index: u32) -> Report {
-        self.report(self.untimed_id(index), kind)
+    #[inline]
+    pub fn untimed<'r>(&self, out: &'r mut Reports, kind: Kind, index: u32) -> &'r mut Report {
+        self.report(out, self.untimed_id(index), kind)
     }
 
     fn untimed_id(&self, index: u32) -> ReportId {
@@ -154,14 +159,20 @@ impl<'a> Context<'a> {
     /// A report with a device time. An impossible time is kept raw, and the report's time is its
     /// arrival.
     #[inline(always)]
-    #[must_use]
-    pub fn timed(&self, kind: Kind, time: DateTime, key: &[u8], index: u32) -> Report {
+    pub fn timed<'r>(
+        &self,
+        out: &'r mut Reports,
+        kind: Kind,
+        time: DateTime,
+        key: &[u8],
+        index: u32,
+    ) -> &'r mut Report {
         let unix = time.to_unix();
         let id = match unix {
             Some(unix) => ReportId::mint(self.speaker.seed, Timestamp::from_unix(unix), key),
             None => self.untimed_id(index),
         };
-        let mut report = self.report(id, kind);
+        let report = self.report(out, id, kind);
         report.raw_time = Some(raw_time(time));
         if let Some(unix) = unix {
             let (utc, zone) = self.in_utc(unix);
@@ -172,20 +183,20 @@ impl<'a> Context<'a> {
 
     /// A report with a device time in seconds since 1970, which is UTC. Where `is_time` denies that
     /// it is one, it is kept raw, and the report's time is its arrival.
-    #[must_use]
-    pub fn timed_unix(
+    pub fn timed_unix<'r>(
         &self,
+        out: &'r mut Reports,
         kind: Kind,
         unix: u32,
         is_time: bool,
         key: &[u8],
         index: u32,
-    ) -> Report {
+    ) -> &'r mut Report {
         let time = Timestamp::from_unix(unix.into());
-        let mut report = if is_time {
-            self.report(ReportId::mint(self.speaker.seed, time, key), kind)
+        let report = if is_time {
+            self.report(out, ReportId::mint(self.speaker.seed, time, key), kind)
         } else {
-            self.untimed(kind, index)
+            self.untimed(out, kind, index)
         };
         report.raw_time = Some(RawTime::Unix(unix));
         if is_time {
@@ -203,29 +214,40 @@ impl<'a> Context<'a> {
 
     /// A report with a position, at the position's time.
     #[inline(always)]
-    #[must_use]
-    pub fn positioned(&self, kind: Kind, gps: &Gps, key: &Key) -> Report {
-        self.positioned_at(kind, gps, gps.time, key)
+    pub fn positioned<'r>(
+        &self,
+        out: &'r mut Reports,
+        kind: Kind,
+        gps: &Gps,
+        key: &Key,
+    ) -> &'r mut Report {
+        self.positioned_at(out, kind, gps, gps.time, key)
     }
 
     /// A report with a position, at a time that need not be the position's.
     #[inline(always)]
-    #[must_use]
-    pub fn positioned_at(&self, kind: Kind, gps: &Gps, time: DateTime, key: &Key) -> Report {
-        let mut report = self.timed(kind, time, key.as_bytes(), 0);
+    pub fn positioned_at<'r>(
+        &self,
+        out: &'r mut Reports,
+        kind: Kind,
+        gps: &Gps,
+        time: DateTime,
+        key: &Key,
+    ) -> &'r mut Report {
+        let report = self.timed(out, kind, time, &key.to_bytes(), 0);
         let position = &gps.position;
-        if let Some(mut fix) = fix(position) {
-            if fix.valid {
-                fix.time = if time == gps.time {
-                    report.device_time
-                } else {
-                    gps.time.to_unix().map(|unix| self.in_utc(unix).0)
-                };
-                if report.device_time.is_some() {
-                    report.time_source = TimeSource::Fix;
-                }
+        report.fix = fix(position);
+        if let Some(fix) = &mut report.fix
+            && fix.valid
+        {
+            fix.time = if time == gps.time {
+                report.device_time
+            } else {
+                gps.time.to_unix().map(|unix| self.in_utc(unix).0)
+            };
+            if report.device_time.is_some() {
+                report.time_source = TimeSource::Fix;
             }
-            report.fix = Some(fix);
         }
         if let Some(on) = position.course_status.ignition() {
             report
@@ -244,10 +266,14 @@ impl<'a> Context<'a> {
     }
 
     #[inline(always)]
-    fn report(&self, id: ReportId, kind: Kind) -> Report {
-        let mut report = Report::new(id, DECODER, kind, self.received_at);
+    fn report<'r>(&self, out: &'r mut Reports, id: ReportId, kind: Kind) -> &'r mut Report {
+        let report = out.push_mut(BLANK);
+        report.id = id;
+        report.kind = kind;
+        report.received_at = self.received_at;
+        report.time = self.received_at;
         report.dialect = Some(Name::new(self.dialect().name()));
-        report.tenant.clone_from(&self.speaker.tenant);
+        report.tenant = self.speaker.tenant;
         report.device = self.speaker.device;
         report.sequence = self.head.serial().map(u32::from);
         report.checksum = match self.head.checksum() {
@@ -332,83 +358,159 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 }
 
 /// What stays the same when a device sends the same fact again.
+///
+/// | bytes | content; all ones where it is not said |
+/// |---|---|
+/// | 0 | number |
+/// | 1–6 | the device's time |
+/// | 7–14 | latitude and longitude |
+/// | 15 | hemispheres and validity |
+/// | 16–21 | a second time |
+/// | 22–23 | upload mode |
+/// | 24–25 | alarm |
+/// | 26–27 | place in a list |
+/// | 28–31 | all ones |
+///
+/// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key([u8; Self::LEN]);
+pub struct Key {
+    // Two registers, so that a key is made without a detour through memory.
+    front: u128,
+    back: u128,
+}
+
+/// A part of a key that covers the bytes from `at` (of sixteen) on.
+#[inline(always)]
+const fn part(half: u128, at: u32, len: u32, value: u128) -> u128 {
+    let shift = (16 - at - len) * 8;
+    let mask = (1 << (len * 8)) - 1;
+    half & !(mask << shift) | (value & mask) << shift
+}
+
+#[inline(always)]
+const fn time(time: DateTime) -> u128 {
+    let [year, month, day, hour, minute, second] = time.bytes();
+    u64::from_be_bytes([0, 0, year, month, day, hour, minute, second]) as u128
+}
 
 impl Key {
-    const LEN: usize = 28;
-
     /// The key of a message that says nothing yet.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn new(number: u8) -> Self {
-        let mut key = [0xff; Self::LEN];
-        key[0] = number;
-        Self(key)
+        Self {
+            front: part(u128::MAX, 0, 1, number as u128),
+            back: u128::MAX,
+        }
     }
 
     /// With a position and its time, as sent.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub fn gps(self, gps: &Gps) -> Self {
-        self.part(1, gps.time.bytes()).position(&gps.position)
+    pub const fn gps(mut self, gps: &Gps) -> Self {
+        self.front = part(self.front, 1, 6, time(gps.time));
+        self.position(&gps.position)
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub fn position(self, position: &Position) -> Self {
-        self.part(7, position.raw_latitude.to_be_bytes())
-            .part(11, position.raw_longitude.to_be_bytes())
-            .part(15, [position.course_status.hemispheres()])
+    pub const fn position(mut self, position: &Position) -> Self {
+        let place = (position.raw_latitude as u128) << 40
+            | (position.raw_longitude as u128) << 8
+            | position.course_status.hemispheres() as u128;
+        self.front = part(self.front, 7, 9, place);
+        self
     }
 
     /// With a time that is not the position's.
     #[inline]
     #[must_use]
-    pub fn time(self, time: DateTime) -> Self {
-        self.part(16, time.bytes())
+    pub const fn time(mut self, other: DateTime) -> Self {
+        self.back = part(self.back, 0, 6, time(other));
+        self
     }
 
     /// With an upload mode.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub fn upload_mode(self, mode: Option<u8>) -> Self {
-        match mode {
-            Some(mode) => self.part(22, [0, mode]),
-            None => self,
+    pub const fn upload_mode(mut self, mode: Option<u8>) -> Self {
+        if let Some(mode) = mode {
+            self.back = part(self.back, 6, 2, mode as u128);
         }
+        self
     }
 
     /// With an alarm's code.
     #[inline]
     #[must_use]
-    pub fn alarm(self, code: Option<u16>) -> Self {
-        match code {
-            Some(code) => self.part(24, code.to_be_bytes()),
-            None => self,
+    pub const fn alarm(mut self, code: Option<u16>) -> Self {
+        if let Some(code) = code {
+            self.back = part(self.back, 8, 2, code as u128);
         }
+        self
     }
 
     /// With the place in a list, where a message has several items.
     #[inline]
     #[must_use]
-    pub fn index(self, index: u16) -> Self {
-        self.part(26, index.to_be_bytes())
+    pub const fn index(mut self, index: u16) -> Self {
+        self.back = part(self.back, 10, 2, index as u128);
+        self
     }
 
     /// The key.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let (front, back) = bytes.split_at_mut(16);
+        front.copy_from_slice(&self.front.to_be_bytes());
+        back.copy_from_slice(&self.back.to_be_bytes());
+        bytes
     }
+}
 
-    #[inline]
-    fn part<const N: usize>(mut self, at: usize, bytes: [u8; N]) -> Self {
-        if let Some(part) = self.0.get_mut(at..at + N) {
-            part.copy_from_slice(&bytes);
-        }
-        self
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_key_has_its_place() {
+        let gps = Gps {
+            time: DateTime {
+                year: 1,
+                month: 2,
+                day: 3,
+                hour: 4,
+                minute: 5,
+                second: 6,
+            },
+            position: Position {
+                raw_satellites: 0xcc,
+                raw_latitude: 0x0708_090a,
+                raw_longitude: 0x0b0c_0d0e,
+                raw_speed: 0xcc,
+                course_status: crate::field::CourseStatus(0xffff),
+            },
+        };
+        let empty = Key::new(0x22).to_bytes();
+        assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 31][..]));
+        let key = Key::new(0x22)
+            .gps(&gps)
+            .time(gps.time)
+            .upload_mode(Some(3))
+            .alarm(Some(0x1213))
+            .index(0x1415);
+        assert_eq!(
+            hex::encode(key.to_bytes()),
+            "22010203040506\
+             0708090a0b0c0d0e1c\
+             010203040506\
+             0003\
+             1213\
+             1415\
+             ffffffff"
+        );
     }
 }

@@ -6,8 +6,7 @@ use protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Session, Star
 
 #[test]
 fn what_any_message_is_answered_is_a_servers_when_it_comes_back() {
-    let mut policy = AckPolicy::default();
-    policy.locations = true;
+    let policy = AckPolicy { locations: true };
     let mut answered = 0;
     for start in [Start::Short, Start::Long] {
         for number in 0..=u8::MAX {

@@ -29,9 +29,9 @@ fn hand(session: &mut Session, message: impl Into<Message>, now: i64) -> (Handle
     let at = Timestamp::from_unix(now);
     let cx = normalize::Context::new(frame.head(), &profile, &speaker, at, origin);
     let mut reports = Vec::new();
-    normalize::normalize(&message, &cx, &mut |report| reports.push(report));
+    normalize::normalize(&message, &cx, &mut reports);
     if let Some(upload) = &handled.upload {
-        normalize::normalize_upload(&message, upload, &cx, &mut |report| reports.push(report));
+        normalize::normalize_upload(&message, upload, &cx, &mut reports);
     }
     (handled, reports)
 }

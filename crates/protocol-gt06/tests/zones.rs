@@ -55,9 +55,7 @@ impl Device {
         let now = Timestamp::from_unix(now);
         let cx = Context::new(frame.head(), &known, &speaker, now, Origin::default());
         let mut reports = Vec::new();
-        normalize::normalize(&handled.message.unwrap(), &cx, &mut |report| {
-            reports.push(report)
-        });
+        normalize::normalize(&handled.message.unwrap(), &cx, &mut reports);
         reports.remove(0)
     }
 }

@@ -120,7 +120,7 @@ fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit,
     };
     for device in devices {
         let key = DeviceKey {
-            tenant: tenant.clone(),
+            tenant: *tenant,
             device,
         };
         let mut page = Page::first(PAGE);

@@ -49,7 +49,7 @@ impl Bell {
     pub(crate) fn ring(&self, command: &Command) {
         let queued = Queued {
             device: DeviceKey {
-                tenant: command.tenant.clone(),
+                tenant: command.tenant,
                 device: command.device,
             },
             expires_at: command.expires_at,
@@ -138,7 +138,7 @@ impl Dispatcher {
                 Some(queued) = self.bell.recv() => {
                     let sooner = self.next_expiry.map_or(queued.expires_at, |at| at.min(queued.expires_at));
                     self.next_expiry = Some(sooner);
-                    self.lanes.entry(queued.device.clone()).or_default().waiting = true;
+                    self.lanes.entry(queued.device).or_default().waiting = true;
                     self.look_after(&queued.device);
                 }
                 arrived = arrivals.recv() => match arrived {
@@ -190,7 +190,7 @@ impl Dispatcher {
                 tenant: command.tenant,
                 device: command.device,
             };
-            let lane = self.lanes.entry(device.clone()).or_default();
+            let lane = self.lanes.entry(device).or_default();
             match (command.status, command.sent_at) {
                 (CommandState::Sent, Some(sent_at)) => {
                     let gone = wall.as_millis().saturating_sub(sent_at.as_millis());
@@ -239,7 +239,7 @@ impl Dispatcher {
         if self.jobs.len() >= AT_ONCE {
             // Who does not fit in here is found by the next tick.
             if self.turned_away.len() < MAX_TURNED_AWAY {
-                self.turned_away.push_back(device.clone());
+                self.turned_away.push_back(*device);
             }
             return;
         }
@@ -247,7 +247,7 @@ impl Dispatcher {
         // One that is queued from here on says so.
         lane.waiting = false;
         let (store, connections) = (self.store.clone(), self.connections.clone());
-        let device = device.clone();
+        let device = *device;
         self.jobs.spawn(async move {
             let done = send_next(&store, &connections, &device).await;
             (device, done)
@@ -266,7 +266,7 @@ impl Dispatcher {
             Ok(done) => done,
             Err(error) => return tracing::error!(%error, "sending a command broke"),
         };
-        let lane = self.lanes.entry(device.clone()).or_default();
+        let lane = self.lanes.entry(device).or_default();
         lane.busy = false;
         match done {
             Done::Nothing => {}
@@ -275,7 +275,7 @@ impl Dispatcher {
                 lane.waiting = true;
                 if !self.settled.contains(&id) {
                     lane.under_way = Some((id, Instant::now() + self.answer_timeout));
-                    self.under_way.insert(id, device.clone());
+                    self.under_way.insert(id, device);
                 }
             }
             Done::Refused => lane.waiting = true,

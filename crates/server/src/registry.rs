@@ -56,7 +56,7 @@ impl StoreRegistry {
         Self {
             inner: Arc::new(Inner {
                 store,
-                tenant: devices.tenant.clone(),
+                tenant: devices.tenant,
                 unknown: devices.unknown,
                 configured,
                 known: Mutex::default(),
@@ -68,7 +68,7 @@ impl StoreRegistry {
 
     fn key(&self, device: DeviceId) -> DeviceKey {
         DeviceKey {
-            tenant: self.inner.tenant.clone(),
+            tenant: self.inner.tenant,
             device,
         }
     }

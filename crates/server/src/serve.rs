@@ -176,7 +176,7 @@ impl Server {
             connections,
             listening,
             metrics,
-            tenant: config.devices.tenant.clone(),
+            tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
             commands: config.commands.clone(),

@@ -3,11 +3,40 @@
 use core::fmt;
 use core::num::NonZeroU8;
 use core::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Malformed;
+
+/// Text held inline: one to `N` bytes of printable ASCII without blanks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Inline<const N: usize> {
+    bytes: [u8; N],
+    // Last, so that values order by their text; never zero, so that an `Option` is no larger.
+    len: NonZeroU8,
+}
+
+impl<const N: usize> Inline<N> {
+    fn new(what: &'static str, too_long: &'static str, text: &str) -> Result<Self, Malformed> {
+        let bad = |reason| Malformed::new(what, reason);
+        let len = u8::try_from(text.len()).map_err(|_| bad(too_long))?;
+        let len = NonZeroU8::new(len).ok_or_else(|| bad("empty"))?;
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(bad("not printable ASCII without blanks"));
+        }
+        let mut bytes = [0; N];
+        bytes
+            .get_mut(..text.len())
+            .ok_or_else(|| bad(too_long))?
+            .copy_from_slice(text.as_bytes());
+        Ok(Self { bytes, len })
+    }
+
+    fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len.get()));
+        core::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+}
 
 /// The id a terminal gives itself, usually its IMEI.
 ///
@@ -22,11 +51,7 @@ use crate::Malformed;
 /// # Ok::<(), telemetry::Malformed>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceId {
-    bytes: [u8; Self::MAX_LEN],
-    // Last, so that ids order by their text; never zero, so that an `Option` is no larger.
-    len: NonZeroU8,
-}
+pub struct DeviceId(Inline<{ Self::MAX_LEN }>);
 
 impl DeviceId {
     /// The longest id that can be held, in bytes.
@@ -37,27 +62,12 @@ impl DeviceId {
     /// # Errors
     /// When it is empty, too long, or holds anything but printable ASCII without blanks.
     pub fn new(id: &str) -> Result<Self, Malformed> {
-        let bad = |reason| Malformed::new("device id", reason);
-        let len = u8::try_from(id.len()).map_err(|_| bad("longer than 23 bytes"))?;
-        let len = NonZeroU8::new(len).ok_or_else(|| bad("empty"))?;
-        if !id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(bad("not printable ASCII"));
-        }
-        let mut bytes = [0; Self::MAX_LEN];
-        bytes
-            .get_mut(..id.len())
-            .ok_or_else(|| bad("longer than 23 bytes"))?
-            .copy_from_slice(id.as_bytes());
-        Ok(Self { bytes, len })
+        Inline::new("device id", "longer than 23 bytes", id).map(Self)
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.len.get()))
-            .unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        self.0.as_str()
     }
 
     /// Whether it has the form of an IMEI: 15 digits. (Its check digit is not required to be
@@ -89,63 +99,92 @@ impl DeviceId {
     }
 }
 
-impl fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Debug for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl FromStr for DeviceId {
-    type Err = Malformed;
-    fn from_str(s: &str) -> Result<Self, Malformed> {
-        Self::new(s)
-    }
-}
-
-impl Serialize for DeviceId {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for DeviceId {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
-/// Whose device it is. Shared: a copy costs a reference count.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Tenant(Arc<str>);
+/// Whose device it is.
+///
+/// One to [`Tenant::MAX_LEN`] bytes of printable ASCII without blanks (a UUID has its place), held
+/// inline: every report names its tenant, and a shared one would have all processors count the
+/// references of one place in memory.
+///
+/// ```
+/// let tenant: telemetry::Tenant = "acme".parse()?;
+/// assert_eq!(tenant.as_str(), "acme");
+/// assert!("two words".parse::<telemetry::Tenant>().is_err());
+/// # Ok::<(), telemetry::Malformed>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tenant(Inline<{ Self::MAX_LEN }>);
 
 impl Tenant {
-    /// Names a tenant.
-    pub fn new(name: &str) -> Self {
-        Self(Arc::from(name))
+    /// The longest name that can be held, in bytes.
+    pub const MAX_LEN: usize = 39;
+
+    /// Checks and keeps a name.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds anything but printable ASCII without blanks.
+    pub fn new(name: &str) -> Result<Self, Malformed> {
+        Inline::new("tenant", "longer than 39 bytes", name).map(Self)
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
-impl fmt::Display for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+impl Default for Tenant {
+    /// `default`: of an installation that has only one.
+    fn default() -> Self {
+        const NAME: [u8; 7] = *b"default";
+        let mut bytes = [0; Self::MAX_LEN];
+        for (byte, letter) in bytes.iter_mut().zip(NAME) {
+            *byte = letter;
+        }
+        let len = NonZeroU8::MIN.saturating_add(NAME.len() as u8 - 1);
+        Self(Inline { bytes, len })
     }
 }
+
+macro_rules! as_text {
+    ($($name:ident)*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+            fn from_str(s: &str) -> Result<Self, Malformed> {
+                Self::new(s)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+as_text!(DeviceId Tenant);
 
 /// A device is the pair of its tenant and its own id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceKey {
     /// Whose it is.
     pub tenant: Tenant,
@@ -176,6 +215,10 @@ mod tests {
             23
         );
         assert_eq!(size_of::<Option<DeviceId>>(), 24);
+        assert!(Tenant::new(&"t".repeat(39)).is_ok());
+        assert!(Tenant::new(&"t".repeat(40)).is_err());
+        assert_eq!(size_of::<Option<Tenant>>(), 40);
+        assert_eq!(Tenant::new("default"), Ok(Tenant::default()));
     }
 
     #[test]

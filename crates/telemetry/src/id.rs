@@ -148,7 +148,7 @@ mod tests {
 
     fn seed() -> IdentitySeed {
         IdentitySeed::new(
-            Some(&Tenant::new("acme")),
+            Some(&Tenant::new("acme").unwrap()),
             Some(&DeviceId::new("752533678900242").unwrap()),
             "gt06",
         )
@@ -172,7 +172,7 @@ mod tests {
     fn every_part_of_who_and_what_counts() {
         let t = Timestamp::from_unix(1);
         let device = DeviceId::new("1").unwrap();
-        let tenant = Tenant::new("a");
+        let tenant = Tenant::new("a").unwrap();
         let ids = [
             ReportId::mint(IdentitySeed::new(None, None, "gt06"), t, b"k"),
             ReportId::mint(IdentitySeed::new(Some(&tenant), None, "gt06"), t, b"k"),
@@ -185,7 +185,7 @@ mod tests {
                 b"k",
             ),
             ReportId::mint(
-                IdentitySeed::new(Some(&Tenant::new("a1")), None, "gt06"),
+                IdentitySeed::new(Some(&Tenant::new("a1").unwrap()), None, "gt06"),
                 t,
                 b"k",
             ),

@@ -145,14 +145,14 @@ impl Lines {
     }
 
     fn emit(&self, mut report: Report, cx: &mut Context<'_>) {
-        report.tenant = cx.device().map(|key| key.tenant.clone());
+        report.tenant = cx.device().map(|key| key.tenant);
         report.device = cx.device().map(|key| key.device);
         cx.emit(report);
     }
 }
 
 /// Knows the boats of one harbour.
-struct Harbour;
+struct Harbour(Tenant);
 
 impl Registry for Harbour {
     async fn resolve(&self, claim: Claim) -> Resolution {
@@ -160,7 +160,7 @@ impl Registry for Harbour {
             return Resolution::Refuse;
         }
         let device = DeviceKey {
-            tenant: Tenant::new("harbour"),
+            tenant: self.0,
             device: claim.id,
         };
         Resolution::Accept(Identified {
@@ -186,7 +186,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok::<(), NotDelivered>(())
     };
-    let server = Server::new(Waymark, Harbour, deliver).bind("127.0.0.1:0".parse()?)?;
+    let server = Server::new(Waymark, Harbour(Tenant::new("harbour")?), deliver)
+        .bind("127.0.0.1:0".parse()?)?;
     let addr = server.local_addr().ok_or("no address")?;
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(server.run(shutdown.clone()));

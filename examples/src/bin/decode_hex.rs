@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let cx = normalize::Context::new(frame.head(), &profile, &speaker, received_at, origin);
         let mut reports = Vec::new();
-        normalize::normalize(&message, &cx, &mut |report| reports.push(report));
+        normalize::normalize(&message, &cx, &mut reports);
         println!("{}", serde_json::to_string_pretty(&reports)?);
     }
     Ok(())

@@ -37,8 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     };
-    let tenant = Tenant::new("default");
-    let server = Server::new(Gt06::default(), AcceptAll(tenant.clone()), deliver)
+    let tenant = Tenant::default();
+    let server = Server::new(Gt06::default(), AcceptAll(tenant), deliver)
         .epoch(epoch)
         .bind("127.0.0.1:0".parse()?)?;
     let addr = server.local_addr().ok_or("no address")?;

@@ -236,7 +236,7 @@ where
             );
         }
         self.who = Some(Who {
-            key: identified.device.clone(),
+            key: identified.device,
             set_aside,
         });
     }
@@ -256,7 +256,7 @@ where
             received_at: facts.received_at,
             peer: self.entry.link().peer,
             protocol: self.shared.name,
-            device: self.who.as_ref().map(|who| who.key.clone()),
+            device: self.who.as_ref().map(|who| who.key),
             profile: facts.profile,
             raw: facts.raw,
             content,

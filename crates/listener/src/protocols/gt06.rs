@@ -76,16 +76,12 @@ impl Gt06Session {
             cx.now(),
             cx.origin(),
         );
-        let mut said_something = false;
-        let mut emit = |report| {
-            said_something = true;
-            cx.emit(report);
-        };
-        normalize::normalize(message, &around, &mut emit);
+        let reports = cx.reports();
+        normalize::normalize(message, &around, reports);
         if let Some(upload) = upload {
-            normalize::normalize_upload(message, upload, &around, &mut emit);
+            normalize::normalize_upload(message, upload, &around, reports);
         }
-        if !said_something {
+        if reports.is_empty() {
             cx.filter(match message.direction() {
                 Direction::Server => "server_message",
                 Direction::Device => "nothing_to_report",
@@ -164,7 +160,7 @@ impl Session for Gt06Session {
         };
         self.known = profile.clone().unwrap_or_default();
         self.session.on_identified(profile);
-        self.speaker = Speaker::new(Some(who.device.tenant.clone()), Some(who.device.device));
+        self.speaker = Speaker::new(Some(who.device.tenant), Some(who.device.device));
         if let Some(login) = self.login.take() {
             let (frame, message) = *login;
             self.report(&frame, &message, None, cx);

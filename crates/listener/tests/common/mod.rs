@@ -74,7 +74,7 @@ impl LineSession {
         let id = ReportId::mint(self.seed.unwrap_or(seed), cx.now(), key);
         let mut report = Report::new(id, DECODER, Kind::Status, cx.now());
         report.device = cx.device().map(|d| d.device);
-        report.tenant = cx.device().map(|d| d.tenant.clone());
+        report.tenant = cx.device().map(|d| d.tenant);
         report.text = Some(String::from_utf8_lossy(key).into());
         report
     }
@@ -195,7 +195,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(limits: impl FnOnce(&mut Limits)) -> Self {
-        Self::with_registry(limits, AcceptAll(Tenant::new("acme")))
+        Self::with_registry(limits, AcceptAll(Tenant::new("acme").unwrap()))
     }
 
     pub fn with_registry(limits: impl FnOnce(&mut Limits), registry: impl Registry) -> Self {
@@ -235,7 +235,7 @@ impl Rig {
 
 pub fn key(device: &str) -> DeviceKey {
     DeviceKey {
-        tenant: Tenant::new("acme"),
+        tenant: Tenant::new("acme").unwrap(),
         device: DeviceId::new(device).expect("an id"),
     }
 }
@@ -266,7 +266,7 @@ impl Registry for Picky {
 
     fn learn(&self, device: &DeviceKey, profile: &Profile) {
         let mut learned = self.learned.lock().expect("not poisoned");
-        learned.push((device.clone(), profile.clone()));
+        learned.push((*device, profile.clone()));
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) const NOON: i64 = 1_800_000_000;
 
 pub(crate) fn key(n: u64) -> DeviceKey {
     DeviceKey {
-        tenant: Tenant::new("acme"),
+        tenant: Tenant::new("acme").unwrap(),
         device: DeviceId::new(&format!("{:015}", 350_000_000_000_000 + n)).unwrap(),
     }
 }
@@ -27,7 +27,7 @@ pub(crate) fn position(device: &DeviceKey, time: i64, received: i64) -> Report {
     let seed = IdentitySeed::new(Some(&device.tenant), Some(&device.device), "gt06");
     let id = ReportId::mint(seed, at(time), b"position");
     let mut report = Report::new(id, decoder, Kind::Location, at(received));
-    report.tenant = Some(device.tenant.clone());
+    report.tenant = Some(device.tenant);
     report.device = Some(device.device);
     report.set_device_time(at(time), TimeSource::Fix, Zone::Utc);
     let east = f64::from(u32::try_from(time.rem_euclid(1_000)).unwrap()) / 1_000.0;

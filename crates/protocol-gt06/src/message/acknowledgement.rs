@@ -79,5 +79,5 @@ impl Body for Acknowledgement {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }

@@ -122,18 +122,18 @@ impl Body for AddressQuery {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Kind, Signal};
 
-        let mut report = match self.place {
+        let report = match self.place {
             Place::Gps(gps) => {
                 let key = crate::normalize::Key::new(self.number).gps(&gps);
-                cx.positioned(Kind::AddressRequest, &gps, &key)
+                cx.positioned(out, Kind::AddressRequest, &gps, &key)
             }
             // No time is in it, so where the frame arrived is its identity.
             Place::Cell(cell) => {
-                let mut report = cx.untimed(Kind::AddressRequest, 0);
+                let report = cx.untimed(out, Kind::AddressRequest, 0);
                 report.network.cell = cell.normalize(true);
                 report
             }
@@ -142,8 +142,7 @@ impl Body for AddressQuery {
         if !phone.is_empty() {
             report.signals.push(Signal::named("gt06.phone").text(phone));
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -62,5 +62,5 @@ impl Body for AddressReply {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }

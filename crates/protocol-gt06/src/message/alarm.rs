@@ -156,22 +156,21 @@ impl Body for AlarmReport {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .alarm(Some(self.status.raw_alarm.into()));
-        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());
-        self.status.normalize(&mut report, dialect);
+        self.status.normalize(report, dialect);
         report.odometer_m = self.mileage.map(Into::into);
         if let Some(card) = self.card {
             report.identity_mut().driver = Some(format!("{card:016x}").into());
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

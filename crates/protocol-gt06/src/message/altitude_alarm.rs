@@ -89,19 +89,18 @@ impl Body for AltitudeAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x32)
             .gps(&self.gps)
             .alarm(Some(self.status.raw_alarm.into()));
-        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
-        self.status.normalize(&mut report, cx.dialect());
+        self.status.normalize(report, cx.dialect());
         if let (Some(fix), Some(metres)) = (&mut report.fix, self.altitude) {
             fix.altitude = telemetry::Altitude::from_metres(metres.into()).ok();
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

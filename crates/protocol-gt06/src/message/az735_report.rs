@@ -140,7 +140,7 @@ impl Body for Az735Report {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use crate::field::{Gps, dbm};
         use telemetry::{Event, EventKind, Kind, MacAddress, Signal, WifiStation};
@@ -159,13 +159,13 @@ impl Body for Az735Report {
             (_, Some(_)) => Kind::Location,
             (_, None) => Kind::Cells,
         };
-        let mut report = if let Some((_, position)) = self.position {
+        let report = if let Some((_, position)) = self.position {
             let gps = Gps { time: self.time, position };
             let alarm = (self.number == 0x33).then_some(self.state.into());
             let key = crate::normalize::Key::new(self.number).gps(&gps).alarm(alarm);
-            cx.positioned(kind, &gps, &key)
+            cx.positioned(out, kind, &gps, &key)
         } else {
-            cx.timed(kind, self.time, &super::whole_key(self), 0)
+            cx.timed(out, kind, self.time, &super::whole_key(self), 0)
         };
         // The cells' signals fall from the serving one down (63, 36, 36, 33, 18 were seen), so they
         // are no −dBm; which unit they have nobody says, and none is put into the report.
@@ -207,10 +207,9 @@ impl Body for Az735Report {
             None => {}
         }
         if !self.extension.is_empty() {
-            crate::normalize::note_bytes(&mut report, "gt06.extension", &self.extension);
+            crate::normalize::note_bytes(report, "gt06.extension", &self.extension);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -181,7 +181,7 @@ impl Body for BatteryPack {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Event, EventKind, Signal};
 
@@ -189,8 +189,8 @@ impl Body for BatteryPack {
         key.put_u8(0x40);
         key.put_u32(self.unix);
         key.put_slice(&self.serial_number);
-        let mut report =
-            cx.timed_unix(telemetry::Kind::Status, self.unix, self.unix != 0, &key, 0);
+        let report =
+            cx.timed_unix(out, telemetry::Kind::Status, self.unix, self.unix != 0, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.signals.extend([
             Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
@@ -226,8 +226,7 @@ impl Body for BatteryPack {
         if self.fault != 0 {
             report.events.push(Event::by_device(EventKind::Fault, Some(self.fault)));
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -109,7 +109,7 @@ impl Body for BluetoothClock {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{MacAddress, Signal};
 
@@ -117,7 +117,7 @@ impl Body for BluetoothClock {
         key.put_u8(0xb2);
         self.time.encode(&mut key);
         key.put_slice(&self.mac);
-        let mut report = cx.timed(telemetry::Kind::Status, self.time, &key, 0);
+        let report = cx.timed(out, telemetry::Kind::Status, self.time, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.signals.extend([
             Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),
@@ -128,8 +128,7 @@ impl Body for BluetoothClock {
             number("gt06.beacon_battery", f64::from(self.voltage) / 100.0, Some("V")),
             number("gt06.beacon_clock", f64::from(self.raw_clock >> 2 & 0x0f), None),
         ]);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -219,17 +219,17 @@ impl Body for CameraAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
 
         let key = crate::normalize::Key::new(0x95).alarm(Some(self.event.into()));
-        let mut report = match self.position() {
+        let report = match self.position() {
             Some(position) => {
                 let gps = crate::field::Gps { time: self.time, position };
-                cx.positioned(Kind::Alarm, &gps, &key.gps(&gps))
+                cx.positioned(out, Kind::Alarm, &gps, &key.gps(&gps))
             }
-            None => cx.timed(Kind::Alarm, self.time, key.time(self.time).as_bytes(), 0),
+            None => cx.timed(out, Kind::Alarm, self.time, &key.time(self.time).to_bytes(), 0),
         };
         if let Some(fix) = &mut report.fix {
             // What the form has no place for was not said.
@@ -261,7 +261,7 @@ impl Body for CameraAlarm {
             report.power.external_connected = Some(false);
         }
         if matches!(self.form, CameraAlarmForm::Plain) {
-            cx.note_tail(&mut report, &self.files);
+            cx.note_tail(report, &self.files);
         } else {
             if self.data != 0 {
                 let data = Signal::named("gt06.event_data").number(self.data.into(), None);
@@ -272,7 +272,6 @@ impl Body for CameraAlarm {
                 report.signals.push(Signal::named("gt06.files").text(files));
             }
         }
-        out(report);
     }
 }
 

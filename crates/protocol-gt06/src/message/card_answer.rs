@@ -67,7 +67,7 @@ impl Body for CardAnswer {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }
 
 #[cfg(test)]

@@ -109,14 +109,14 @@ impl Body for CardLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x36)
             .gps(&self.gps)
             .upload_mode(Some(self.trailer.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
-        self.trailer.normalize(&mut report);
+        self.trailer.normalize(report);
         report.odometer_m = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
         report.power.battery = crate::field::volts(u16::from(self.battery).saturating_mul(10));
@@ -124,8 +124,7 @@ impl Body for CardLocation {
         if let Some(card) = super::card_number(&self.card) {
             report.identity_mut().driver = Some(card);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -66,14 +66,13 @@ impl Body for CellAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         // No time is in it, so where the frame arrived is its identity.
-        let mut report = cx.untimed(telemetry::Kind::Alarm, 0);
+        let report = cx.untimed(out, telemetry::Kind::Alarm, 0);
         report.network.cell = self.cell.normalize(true);
-        self.status.normalize(&mut report, cx.dialect());
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        self.status.normalize(report, cx.dialect());
+        cx.note_tail(report, &self.tail);
     }
 }
 

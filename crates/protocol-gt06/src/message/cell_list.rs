@@ -101,13 +101,12 @@ impl Body for CellList {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
-        self.network.normalize(&self.cells, &mut report);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        self.network.normalize(&self.cells, report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -63,13 +63,12 @@ impl Body for CellOnly {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         report.network.cell = self.cell.normalize(true);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -87,19 +87,18 @@ impl Body for CellScan {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         for (i, cell) in self.cells.iter().enumerate() {
             if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
                 report.network.push_cell(cell);
             }
         }
         if self.tail.iter().any(|byte| *byte != 0) {
-            cx.note_tail(&mut report, &self.tail);
+            cx.note_tail(report, &self.tail);
         }
-        out(report);
     }
 }
 

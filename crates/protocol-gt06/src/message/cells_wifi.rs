@@ -99,16 +99,15 @@ impl Body for CellsWifi {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
-        self.network.normalize(&self.cells, &mut report);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        self.network.normalize(&self.cells, report);
         for station in &self.stations {
-            station.normalize(&mut report);
+            station.normalize(report);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

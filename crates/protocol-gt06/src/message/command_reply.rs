@@ -172,17 +172,16 @@ impl Body for CommandReply {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::CommandReply, 0);
+        let report = cx.untimed(out, telemetry::Kind::CommandReply, 0);
         report.reply_to = Some(self.flag);
         let text = self.to_text();
-        note_answer(cx, &mut report, &text);
+        note_answer(cx, report, &text);
         report.text = Some(text.into());
         if let CommandReplyForm::Short { tail, .. } = &self.form {
-            cx.note_tail(&mut report, tail);
+            cx.note_tail(report, tail);
         }
-        out(report);
     }
 }
 

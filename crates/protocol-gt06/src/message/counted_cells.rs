@@ -111,15 +111,14 @@ impl Body for CountedCells {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
-        self.network.normalize(&self.cells, &mut report);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        self.network.normalize(&self.cells, report);
         if self.tail.iter().any(|byte| *byte != 0) {
-            cx.note_tail(&mut report, &self.tail);
+            cx.note_tail(report, &self.tail);
         }
-        out(report);
     }
 }
 

@@ -111,15 +111,15 @@ impl Body for DeviceState {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{IgnitionSource, Signal, Voltage};
 
-        let mut report = cx.timed_unix(
+        let report = cx.timed_unix(out, 
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
-            crate::normalize::Key::new(0xf1).as_bytes(),
+            &crate::normalize::Key::new(0xf1).to_bytes(),
             0,
         );
         for Item { id, data } in &self.items {
@@ -146,11 +146,10 @@ impl Body for DeviceState {
                     Signal::named("gt06.battery_temperature")
                         .number(f64::from(i16::from_be_bytes([high, low])) / 10.0, Some("°C")),
                 ),
-                (id, data) => crate::field::note_raw_item(&mut report, *id, data),
+                (id, data) => crate::field::note_raw_item(report, *id, data),
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -122,11 +122,11 @@ impl Body for ExternalData {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Event, EventKind, Signal};
 
-        let mut report = cx.untimed(telemetry::Kind::Status, 0);
+        let report = cx.untimed(out, telemetry::Kind::Status, 0);
         let module = Signal::named("gt06.external_module").number(self.module.into(), None);
         report.signals.push(module);
         if let Some(card) = self.card_number() {
@@ -136,14 +136,13 @@ impl Body for ExternalData {
             let celsius = Signal::named("gt06.probe_temperature").number(celsius, Some("°C"));
             report.signals.push(celsius);
         } else {
-            crate::normalize::note_bytes(&mut report, "gt06.external_data", &self.data);
+            crate::normalize::note_bytes(report, "gt06.external_data", &self.data);
             if !self.data.is_empty()
                 && self.data.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
             {
                 report.text = Some(crate::answer::ascii(&self.data).into());
             }
         }
-        out(report);
     }
 }
 

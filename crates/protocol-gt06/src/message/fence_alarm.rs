@@ -116,22 +116,21 @@ impl Body for FenceAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::Signal;
 
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .alarm(Some(self.status.extended_code()));
-        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        self.status.normalize_extended(&mut report, cx.dialect());
+        self.status.normalize_extended(report, cx.dialect());
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
             report.signals.push(Signal::named("gt06.fence").number(fence.into(), None));
         }
         report.odometer_m = self.mileage.map(Into::into);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -144,16 +144,15 @@ impl Body for FileBlock {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = self.report(cx, self.offset, 0);
+        let report = self.report(cx, out, self.offset, 0);
         let mut media = self.media();
         media.size = Some(self.size.into());
         media.offset = self.offset.into();
         media.complete = self.is_whole();
         media.data = self.data.clone();
         report.media = Some(media.into());
-        out(report);
     }
 }
 
@@ -170,19 +169,20 @@ impl FileBlock {
         }
     }
 
-    fn report(
+    fn report<'r>(
         &self,
         cx: &crate::normalize::Context<'_>,
+        out: &'r mut crate::normalize::Reports,
         offset: u32,
         index: u32,
-    ) -> telemetry::Report {
+    ) -> &'r mut telemetry::Report {
         let mut key = BytesMut::with_capacity(12);
         key.put_slice(&[0x8d, self.kind]);
         key.put_slice(&self.mark);
         key.put_u32(offset);
-        let mut report = match self.time() {
-            Some(time) => cx.timed(telemetry::Kind::Media, time, &key, index),
-            None => cx.untimed(telemetry::Kind::Media, index),
+        let report = match self.time() {
+            Some(time) => cx.timed(out, telemetry::Kind::Media, time, &key, index),
+            None => cx.untimed(out, telemetry::Kind::Media, index),
         };
         let check = match &self.check {
             FileCheck::Crc(crc) => format!("crc {crc:04x}"),
@@ -203,10 +203,10 @@ impl FileBlock {
         &self,
         cx: &crate::normalize::Context<'_>,
         whole: &Bytes,
-    ) -> telemetry::Report {
-        let mut report = self.report(cx, u32::MAX, 1);
+        out: &mut crate::normalize::Reports,
+    ) {
+        let report = self.report(cx, out, u32::MAX, 1);
         report.media = Some(crate::media::completed(self.media(), whole).into());
-        report
     }
 }
 

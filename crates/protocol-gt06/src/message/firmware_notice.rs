@@ -90,14 +90,13 @@ impl Body for FirmwareNotice {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::Status, 0);
+        let report = cx.untimed(out, telemetry::Kind::Status, 0);
         let text = self.to_text();
-        crate::answer::Answer::read(&text).normalize(&mut report);
+        crate::answer::Answer::read(&text).normalize(report);
         report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());
         report.text = Some(text.into());
-        out(report);
     }
 }
 

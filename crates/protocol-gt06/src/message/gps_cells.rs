@@ -87,17 +87,16 @@ impl Body for GpsCells {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x1e).gps(&self.gps);
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         for (i, cell) in self.cells.iter().enumerate() {
             if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
                 report.network.push_cell(cell);
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -57,12 +57,11 @@ impl Body for GpsOnly {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x10).gps(&self.gps);
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        cx.note_tail(report, &self.tail);
     }
 }
 

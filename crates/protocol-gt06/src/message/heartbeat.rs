@@ -226,15 +226,14 @@ impl Body for Heartbeat {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
-        self.terminal.normalize(&mut report);
-        self.form.normalize(&mut report, cx.dialect_or(self.told()));
+        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
+        self.terminal.normalize(report);
+        self.form.normalize(report, cx.dialect_or(self.told()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

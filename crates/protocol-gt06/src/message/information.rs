@@ -445,7 +445,7 @@ impl Body for Information {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         report::normalize(self, cx, out);
     }

@@ -92,14 +92,13 @@ impl Body for ItemHeartbeat {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
-        self.terminal.normalize(&mut report);
-        crate::field::note_battery(&mut report, self.battery);
-        crate::field::note_signal(&mut report, self.signal);
-        self.items.normalize(&mut report);
-        out(report);
+        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
+        self.terminal.normalize(report);
+        crate::field::note_battery(report, self.battery);
+        crate::field::note_signal(report, self.signal);
+        self.items.normalize(report);
     }
 }
 

@@ -75,20 +75,19 @@ impl Body for ItemLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x37)
             .gps(&self.gps)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         if let Some(trailer) = self.trailer {
-            trailer.normalize(&mut report);
+            trailer.normalize(report);
         }
         report.odometer_m = self.mileage.map(f64::from);
-        self.items.normalize(&mut report);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        self.items.normalize(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

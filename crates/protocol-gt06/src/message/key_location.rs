@@ -66,15 +66,14 @@ impl Body for KeyLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x61).gps(&self.gps);
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         report.identity_mut().imei = Some(self.id.to_string().into());
         report.identity_mut().driver = super::card_number(&self.key);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -268,16 +268,15 @@ impl Body for Location {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .upload_mode(self.rest.trailer().map(|trailer| trailer.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        self.rest.normalize(&mut report, cx.dialect());
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        self.rest.normalize(report, cx.dialect());
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -143,7 +143,7 @@ impl Body for LynkworldLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use crate::field::{Alarm, note_battery, note_signal, volts};
         use telemetry::{Kind, Signal};
@@ -154,14 +154,14 @@ impl Body for LynkworldLocation {
         // Only Lynkworld sends this, whatever the profile says.
         let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
         let kind = if alarm.is_some() { Kind::Alarm } else { Kind::Location };
-        let mut report = cx.positioned(kind, &self.gps, &key);
+        let report = cx.positioned(out, kind, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
-        self.terminal.normalize(&mut report);
+        self.terminal.normalize(report);
         report.power.external = volts(self.supply);
-        note_battery(&mut report, self.raw_battery);
-        note_signal(&mut report, self.raw_signal);
+        note_battery(report, self.raw_battery);
+        note_signal(report, self.raw_signal);
         if let Some(alarm) = alarm {
-            alarm.normalize(&mut report);
+            alarm.normalize(report);
         }
         report.odometer_m = Some(self.mileage.into());
         report.vehicle_mut().engine_hours_s = Some(self.working_time.into());
@@ -173,8 +173,7 @@ impl Body for LynkworldLocation {
             number("gt06.network_raw", self.network.into()),
             number("gt06.inputs_raw", self.inputs.into()),
         ]);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -186,7 +186,7 @@ pub trait Body: Sized {
 
     /// What it says, as reports.
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut dyn FnMut(telemetry::Report));
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports);
 }
 
 /// What to do with the type that a frame's number stands for.
@@ -394,14 +394,9 @@ impl Body for Unknown {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
-    ) {
-        let mut report = cx.untimed(telemetry::Kind::Unknown, 0);
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
+        let report = cx.untimed(out, telemetry::Kind::Unknown, 0);
         report.raw = Some(self.body.as_ref().into());
-        out(report);
     }
 }
 
@@ -566,7 +561,7 @@ impl Message {
     pub fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         each!(self, body => body.normalize(cx, out));
     }

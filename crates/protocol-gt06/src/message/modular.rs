@@ -193,7 +193,7 @@ impl Body for Modular {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         report::normalize(self, cx, out);
     }

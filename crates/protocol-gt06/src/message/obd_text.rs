@@ -124,29 +124,28 @@ impl Body for ObdText {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{IgnitionSource, Kind};
 
         let kind = if self.number == 0x65 { Kind::Diagnostics } else { Kind::Can };
         let key = crate::normalize::Key::new(self.number).time(self.time);
-        let mut report = match self.position {
+        let report = match self.position {
             Some(position) => {
                 let gps = crate::field::Gps { time: self.time, position };
-                cx.positioned(kind, &gps, &key.gps(&gps))
+                cx.positioned(out, kind, &gps, &key.gps(&gps))
             }
-            None => cx.timed(kind, self.time, key.as_bytes(), 0),
+            None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),
         };
         if let 0 | 1 = self.raw_ignition {
             report.io.note_ignition(self.raw_ignition == 1, IgnitionSource::Field);
         }
         match self.number {
-            0x8c => self.pairs().for_each(|(key, value)| note_parameter(&mut report, key, value)),
-            0x66 => self.pairs().for_each(|(key, value)| note_pid(&mut report, key, value)),
+            0x8c => self.pairs().for_each(|(key, value)| note_parameter(report, key, value)),
+            0x66 => self.pairs().for_each(|(key, value)| note_pid(report, key, value)),
             _ => {}
         }
         report.text = Some(crate::answer::ascii(&self.text).into());
-        out(report);
     }
 }
 

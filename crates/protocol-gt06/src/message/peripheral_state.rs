@@ -126,20 +126,19 @@ impl Body for PeripheralState {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.timed_unix(
+        let report = cx.timed_unix(out, 
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
-            crate::normalize::Key::new(0xf2).as_bytes(),
+            &crate::normalize::Key::new(0xf2).to_bytes(),
             0,
         );
         for (index, item) in self.items.iter().enumerate() {
-            item.normalize(&mut report, u8::try_from(index).unwrap_or(u8::MAX));
+            item.normalize(report, u8::try_from(index).unwrap_or(u8::MAX));
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

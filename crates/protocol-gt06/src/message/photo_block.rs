@@ -75,14 +75,13 @@ impl Body for PhotoBlock {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::Media, 0);
+        let report = cx.untimed(out, telemetry::Kind::Media, 0);
         let mut media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
         media.offset = self.offset.into();
         media.data = self.data.clone();
         report.media = Some(media.into());
-        out(report);
     }
 }
 
@@ -93,11 +92,11 @@ impl PhotoBlock {
         &self,
         cx: &crate::normalize::Context<'_>,
         whole: &Bytes,
-    ) -> telemetry::Report {
-        let mut report = cx.untimed(telemetry::Kind::Media, 1);
+        out: &mut crate::normalize::Reports,
+    ) {
+        let report = cx.untimed(out, telemetry::Kind::Media, 1);
         let media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
         report.media = Some(crate::media::completed(media, whole).into());
-        report
     }
 }
 

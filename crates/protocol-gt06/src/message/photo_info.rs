@@ -103,7 +103,7 @@ impl Body for PhotoInfo {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Kind, Media, Signal};
 
@@ -112,7 +112,7 @@ impl Body for PhotoInfo {
         self.time.encode(&mut key);
         key.put_u8(self.camera);
         key.put_u32(self.photo);
-        let mut report = cx.timed(Kind::Media, self.time, &key, 0);
+        let report = cx.timed(out, Kind::Media, self.time, &key, 0);
         let mut media = Media::new(format!("{}", self.photo), "image");
         media.channel = Some(self.camera.into());
         media.event = Some(self.source.into());
@@ -129,8 +129,7 @@ impl Body for PhotoInfo {
                 number("gt06.longitude_unsigned", degrees(self.raw_longitude), Some("°")),
             ]);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -122,11 +122,11 @@ impl Body for PhotoPart {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::Signal;
 
-        let mut report = self.report(cx, u32::from(self.part), 0);
+        let report = self.report(cx, out, u32::from(self.part), 0);
         let mut media = self.media();
         media.complete = self.is_whole();
         media.data = self.data.clone();
@@ -149,24 +149,24 @@ impl Body for PhotoPart {
                 number("gt06.longitude_raw", self.raw_longitude.into(), None),
             ]);
         }
-        out(report);
     }
 }
 
 #[cfg(feature = "telemetry")]
 impl PhotoPart {
-    fn report(
+    fn report<'r>(
         &self,
         cx: &crate::normalize::Context<'_>,
+        out: &'r mut crate::normalize::Reports,
         part: u32,
         index: u32,
-    ) -> telemetry::Report {
+    ) -> &'r mut telemetry::Report {
         let mut key = BytesMut::with_capacity(13);
         key.put_u8(0x41);
         key.put_u32(self.unix);
         key.put_u32(self.media);
         key.put_u32(part);
-        cx.timed_unix(telemetry::Kind::Media, self.unix, self.unix != 0, &key, index)
+        cx.timed_unix(out, telemetry::Kind::Media, self.unix, self.unix != 0, &key, index)
     }
 
     fn media(&self) -> telemetry::Media {
@@ -182,10 +182,10 @@ impl PhotoPart {
         &self,
         cx: &crate::normalize::Context<'_>,
         whole: &Bytes,
-    ) -> telemetry::Report {
-        let mut report = self.report(cx, u32::MAX, 1);
+        out: &mut crate::normalize::Reports,
+    ) {
+        let report = self.report(cx, out, u32::MAX, 1);
         report.media = Some(crate::media::completed(self.media(), whole).into());
-        report
     }
 }
 

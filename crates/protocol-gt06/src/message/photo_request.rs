@@ -59,7 +59,7 @@ impl Body for PhotoRequest {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }
 
 #[cfg(test)]

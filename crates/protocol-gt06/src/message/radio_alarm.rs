@@ -78,17 +78,16 @@ impl Body for RadioAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x39)
             .gps(&self.gps)
             .alarm(Some(self.status.extended_code()));
-        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
-        self.cell.normalize(&mut report);
-        self.status.normalize_extended(&mut report, cx.dialect());
-        self.items.normalize(&mut report);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        self.cell.normalize(report);
+        self.status.normalize_extended(report, cx.dialect());
+        self.items.normalize(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

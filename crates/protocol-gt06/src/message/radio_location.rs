@@ -89,23 +89,22 @@ impl Body for RadioLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x38)
             .gps(&self.gps)
             .upload_mode(Some(self.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         crate::field::Trailer {
             // No ignition is said: a byte that means neither on nor off.
             raw_ignition: u8::MAX,
             upload_mode: self.upload_mode,
             raw_reupload: self.raw_reupload,
         }
-        .normalize(&mut report);
-        self.cell.normalize(&mut report);
-        self.items.normalize(&mut report);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        .normalize(report);
+        self.cell.normalize(report);
+        self.items.normalize(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

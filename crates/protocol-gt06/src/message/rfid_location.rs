@@ -122,7 +122,7 @@ impl Body for RfidLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Kind, Signal};
 
@@ -138,7 +138,7 @@ impl Body for RfidLocation {
             ),
             RfidRest::Card { .. } => (Kind::Location, key),
         };
-        let mut report = cx.positioned(kind, &self.gps, &key);
+        let report = cx.positioned(out, kind, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         match self.rest {
             RfidRest::Card { number, raw_valid } => {
@@ -155,14 +155,13 @@ impl Body for RfidLocation {
                 status,
                 raw_mileage,
             } => {
-                status.normalize(&mut report, cx.dialect());
+                status.normalize(report, cx.dialect());
                 report
                     .signals
                     .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

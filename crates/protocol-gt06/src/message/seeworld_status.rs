@@ -138,14 +138,14 @@ impl Body for SeeworldStatus {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Percent, Signal, Voltage};
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
-        let mut report = cx.untimed(telemetry::Kind::Status, 0);
-        self.terminal.normalize(&mut report);
-        crate::field::note_battery(&mut report, self.raw_battery);
+        let report = cx.untimed(out, telemetry::Kind::Status, 0);
+        self.terminal.normalize(report);
+        crate::field::note_battery(report, self.raw_battery);
         report.network.signal = Percent::new(self.signal.into()).ok();
         report.power.external = Voltage::from_volts(self.supply.into()).ok();
         if self.extension != 0 {
@@ -166,9 +166,8 @@ impl Body for SeeworldStatus {
             ]);
         }
         if self.tail.iter().any(|byte| *byte != 0) {
-            cx.note_tail(&mut report, &self.tail);
+            cx.note_tail(report, &self.tail);
         }
-        out(report);
     }
 }
 

@@ -53,5 +53,5 @@ impl Body for ServerText {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut dyn FnMut(telemetry::Report)) {}
+    fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }

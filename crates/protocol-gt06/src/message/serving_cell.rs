@@ -45,13 +45,12 @@ impl Body for ServingCell {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         // No time is in it, so where the frame arrived is its identity.
-        let mut report = cx.untimed(telemetry::Kind::Cells, 0);
+        let report = cx.untimed(out, telemetry::Kind::Cells, 0);
         report.network.cell = self.cell.normalize(true);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

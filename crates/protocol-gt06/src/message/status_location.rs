@@ -170,7 +170,7 @@ impl Body for StatusLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use crate::field::{Alarm, note_signal};
         use telemetry::{Signal, Voltage};
@@ -181,14 +181,14 @@ impl Body for StatusLocation {
             .gps(&self.gps)
             .time(self.device_time)
             .alarm(Some(self.alarm.into()));
-        let mut report = cx.positioned_at(telemetry::Kind::Location, &self.gps, self.device_time, &key);
+        let report = cx.positioned_at(out, telemetry::Kind::Location, &self.gps, self.device_time, &key);
         report.network.cell = self.cell.normalize(true);
-        self.terminal.normalize(&mut report);
+        self.terminal.normalize(report);
         report.power.external = Voltage::from_volts(f32::from(self.supply) / 100.0).ok();
         report.power.battery = Voltage::from_volts(f32::from(self.battery) / 10.0).ok();
-        note_signal(&mut report, self.signal);
+        note_signal(report, self.signal);
         if let Some(alarm) = Alarm::from_code(self.alarm.into(), cx.dialect()) {
-            alarm.normalize(&mut report);
+            alarm.normalize(report);
         }
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
         report
@@ -204,8 +204,7 @@ impl Body for StatusLocation {
             report.signals.push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
         }
         report.identity_mut().imei = Some(self.id.to_string().into());
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

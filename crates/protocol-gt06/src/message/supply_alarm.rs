@@ -89,21 +89,20 @@ impl Body for SupplyAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(0x16)
             .gps(&self.gps)
             .alarm(Some(self.terminal.alarm_bits().into()));
-        let mut report = cx.positioned(telemetry::Kind::Alarm, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
-        self.terminal.normalize(&mut report);
+        self.terminal.normalize(report);
         report.power.external = crate::field::volts(self.supply);
-        crate::field::note_signal(&mut report, self.raw_signal);
+        crate::field::note_signal(report, self.raw_signal);
         if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
-            alarm.normalize(&mut report);
+            alarm.normalize(report);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -110,14 +110,14 @@ impl Body for SupplyLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Radio, Signal};
 
         let key = crate::normalize::Key::new(0x32)
             .gps(&self.gps)
             .upload_mode(Some(self.trailer.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         let generation = self.radio_word.map(|word| word >> 12);
         if let Some(cell) = &mut report.network.cell {
@@ -129,7 +129,7 @@ impl Body for SupplyLocation {
                 _ => cell.radio,
             };
         }
-        self.trailer.normalize(&mut report);
+        self.trailer.normalize(report);
         report.odometer_m = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
         report.signals.push(
@@ -139,8 +139,7 @@ impl Body for SupplyLocation {
             let firmware = format!("{:03x}", word & 0xfff);
             report.signals.push(Signal::named("gt06.firmware_raw").text(firmware));
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -83,12 +83,12 @@ impl Body for SupplyState {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use crate::field::volts;
 
         let key = crate::normalize::Key::new(0x24).gps(&self.gps);
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         if let 0 | 1 = self.raw_ignition {
             report
@@ -97,8 +97,7 @@ impl Body for SupplyState {
         }
         report.power.external = volts(self.supply);
         report.power.battery = volts(self.battery);
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

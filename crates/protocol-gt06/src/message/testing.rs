@@ -109,7 +109,7 @@ pub(crate) fn reports_as(
         Origin::default(),
     );
     let mut reports = std::vec::Vec::new();
-    message.normalize(&cx, &mut |report| reports.push(report));
+    message.normalize(&cx, &mut reports);
     reports
 }
 

@@ -42,8 +42,8 @@ impl Body for TimeRequest {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        out(cx.untimed(telemetry::Kind::TimeRequest, 0));
+        cx.untimed(out, telemetry::Kind::TimeRequest, 0);
     }
 }

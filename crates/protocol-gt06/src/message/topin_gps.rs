@@ -108,13 +108,13 @@ impl Body for TopinGps {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         // Live and from the buffer it is the same fact, but for the number that says so.
         let key = crate::normalize::Key::new(0x10)
             .gps(&self.gps)
             .alarm(self.raw_alarm.map(Into::into));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
             fix.altitude = self
@@ -126,7 +126,6 @@ impl Body for TopinGps {
                 .signals
                 .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
-        out(report);
     }
 }
 

@@ -77,17 +77,16 @@ impl Body for TopinLogin {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
-        let mut report = cx.untimed(telemetry::Kind::Login, 0);
+        let report = cx.untimed(out, telemetry::Kind::Login, 0);
         if let Some(version) = self.version {
             report.identity_mut().firmware = Some(version.to_string().into());
         }
         if report.device.is_none() {
             report.device = self.id.device_id();
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -72,7 +72,7 @@ impl Body for TopinNotice {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{Event, EventKind, Kind, Signal};
 
@@ -85,7 +85,7 @@ impl Body for TopinNotice {
             0x99 => (Kind::Alarm, Some(EventKind::Sos)),
             _ => (Kind::Unknown, None),
         };
-        let mut report = cx.untimed(kind, 0);
+        let report = cx.untimed(out, kind, 0);
         report
             .events
             .extend(event.map(|event| Event::by_device(event, None)));
@@ -97,7 +97,7 @@ impl Body for TopinNotice {
                 .signals
                 .push(Signal::named("gt06.sos_number").text(super::readable(&self.body))),
             0x57 if !self.body.is_empty() => {
-                crate::normalize::note_bytes(&mut report, "gt06.settings", &self.body);
+                crate::normalize::note_bytes(report, "gt06.settings", &self.body);
             }
             0x92 | 0x93 => report
                 .signals
@@ -106,9 +106,8 @@ impl Body for TopinNotice {
             _ => {}
         }
         if !matches!(self.number, 0x41 | 0x57) && kind != Kind::Unknown {
-            cx.note_tail(&mut report, &self.body);
+            cx.note_tail(report, &self.body);
         }
-        out(report);
     }
 }
 

@@ -120,20 +120,19 @@ impl Body for TopinRadio {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, bcd_time(self.raw_time), &key, 0);
-        self.network.normalize(&self.cells, &mut report);
+        let report = cx.timed(out, telemetry::Kind::Cells, bcd_time(self.raw_time), &key, 0);
+        self.network.normalize(&self.cells, report);
         for station in &self.stations {
-            station.normalize(&mut report);
+            station.normalize(report);
         }
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
                 .signals
                 .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
-        out(report);
     }
 }
 

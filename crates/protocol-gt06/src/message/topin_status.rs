@@ -93,12 +93,12 @@ impl Body for TopinStatus {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use alloc::string::ToString;
         use telemetry::Signal;
 
-        let mut report = cx.untimed(telemetry::Kind::Heartbeat, 0);
+        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
         report.power.battery_charge = telemetry::Percent::new(self.battery.into()).ok();
         report.identity_mut().firmware = Some(self.version.to_string().into());
         for (name, raw) in [
@@ -112,8 +112,7 @@ impl Body for TopinStatus {
                     .push(Signal::named(name).number(raw.into(), None));
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -99,22 +99,21 @@ impl Body for WideLocation {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .upload_mode(self.more.map(|more| more.trailer.upload_mode));
-        let mut report = cx.positioned(telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         if let Some(more) = self.more {
-            more.trailer.normalize(&mut report);
+            more.trailer.normalize(report);
             report.odometer_m = Some(more.mileage.into());
             if let Some(fix) = &mut report.fix {
                 fix.altitude = telemetry::Altitude::from_metres(more.altitude.into()).ok();
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

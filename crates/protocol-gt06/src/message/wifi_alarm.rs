@@ -135,19 +135,18 @@ impl Body for WifiAlarm {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Alarm, self.time, &key, 0);
-        self.network.normalize(&self.cells, &mut report);
+        let report = cx.timed(out, telemetry::Kind::Alarm, self.time, &key, 0);
+        self.network.normalize(&self.cells, report);
         for station in &self.stations {
-            station.normalize(&mut report);
+            station.normalize(report);
         }
         if let Some(alarm) = crate::field::Alarm::from_code(self.code(), cx.dialect()) {
-            alarm.normalize(&mut report);
+            alarm.normalize(report);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -80,12 +80,12 @@ impl Body for WifiList {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use telemetry::{MacAddress, WifiStation};
 
         let key = super::whole_key(self);
-        let mut report = cx.timed(telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         for station in self.stations.iter().filter(|station| station.mac != [0; 6]) {
             report.network.push_wifi(WifiStation {
                 mac: MacAddress(station.mac),
@@ -99,10 +99,9 @@ impl Body for WifiList {
                 .iter()
                 .flat_map(|station| station.unknown.to_be_bytes())
                 .collect();
-            crate::normalize::note_bytes(&mut report, "gt06.wifi_unknown", &unknown);
+            crate::normalize::note_bytes(report, "gt06.wifi_unknown", &unknown);
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

@@ -149,7 +149,7 @@ impl Body for X1Location {
     fn normalize(
         &self,
         cx: &crate::normalize::Context<'_>,
-        out: &mut dyn FnMut(telemetry::Report),
+        out: &mut crate::normalize::Reports,
     ) {
         use crate::field::volts;
         use telemetry::{Kind, Signal, Switches};
@@ -161,7 +161,7 @@ impl Body for X1Location {
             "gt06.adc_13", "gt06.adc_14", "gt06.adc_15",
         ];
         let key = crate::normalize::Key::new(0x34).gps(&self.gps);
-        let mut report = cx.positioned(Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         report.odometer_m = Some(self.mileage.into());
         let (supply, battery) = self.supply_and_battery();
@@ -185,8 +185,7 @@ impl Body for X1Location {
                 report.signals.push(Signal::named(name).number(value.into(), None));
             }
         }
-        cx.note_tail(&mut report, &self.tail);
-        out(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 

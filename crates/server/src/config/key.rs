@@ -184,13 +184,9 @@ pub const KEYS: &[Key] = &[
         secret: false,
         set: |config, value| {
             let tenant = value.text("a name")?;
-            if tenant.is_empty()
-                || tenant.len() > 64
-                || !tenant.bytes().all(|b| b.is_ascii_graphic())
-            {
-                return Err("must be 1 to 64 characters of visible ASCII without blanks".to_owned());
-            }
-            config.devices.tenant = Tenant::new(tenant);
+            config.devices.tenant = Tenant::new(tenant).map_err(|_| {
+                "must be 1 to 39 characters of visible ASCII without blanks".to_owned()
+            })?;
             Ok(())
         },
         show: |config| Some(format!("{:?}", config.devices.tenant.as_str())),

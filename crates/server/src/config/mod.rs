@@ -206,7 +206,7 @@ impl Default for Config {
                 acknowledge_locations: AcknowledgeLocations::Auto,
             },
             devices: Devices {
-                tenant: Tenant::new("default"),
+                tenant: Tenant::default(),
                 unknown: UnknownDevice::Accept,
                 listed: Vec::new(),
             },

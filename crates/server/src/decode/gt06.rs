@@ -87,7 +87,7 @@ impl Connection {
         let handled = self.session.on_frame(frame, now.as_unix());
         if let Some(id) = handled.identify {
             self.session.on_identified(None);
-            self.speaker = Speaker::new(Some(self.setting.tenant.clone()), id.device_id());
+            self.speaker = Speaker::new(Some(self.setting.tenant), id.device_id());
             known = Profile::default();
         }
         let mut output = Output {
@@ -133,15 +133,14 @@ fn reports(
     raw: Option<&Bytes>,
 ) -> Vec<telemetry::Report> {
     let mut reports = Vec::new();
-    let mut push = |mut report: telemetry::Report| {
-        if let Some(raw) = raw {
+    normalize::normalize(message, cx, &mut reports);
+    if let Some(upload) = upload {
+        normalize::normalize_upload(message, upload, cx, &mut reports);
+    }
+    if let Some(raw) = raw {
+        for report in &mut reports {
             report.raw = Some(raw.as_ref().into());
         }
-        reports.push(report);
-    };
-    normalize::normalize(message, cx, &mut push);
-    if let Some(upload) = upload {
-        normalize::normalize_upload(message, upload, cx, &mut push);
     }
     reports
 }

@@ -38,7 +38,7 @@ pub struct Options {
     received_at: Option<Timestamp>,
     /// The tenant whose device it is: part of a report's identity.
     #[arg(long, default_value = "default")]
-    tenant: String,
+    tenant: Tenant,
     /// The file to read; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
@@ -121,7 +121,7 @@ pub fn run(options: Options) -> Result<ExitCode, Failure> {
         ))
     };
     let setting = Setting {
-        tenant: Tenant::new(&options.tenant),
+        tenant: options.tenant,
         received_at: options.received_at,
         explain: options.explain,
         raw: options.raw,

@@ -178,7 +178,7 @@ async fn known(api: &Api, key: &DeviceKey) -> Result<(), Problem> {
     if api.connections.is_connected(key) {
         return Ok(());
     }
-    let asked = key.clone();
+    let asked = *key;
     match read(api, move |store| store.device(&asked)).await? {
         Some(_) => Ok(()),
         None => Err(devices::unknown(key.device.as_str())),

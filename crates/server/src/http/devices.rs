@@ -46,7 +46,7 @@ pub(super) async fn list(
 ) -> Result<Json<Devices>, Problem> {
     let page = parameters.page()?;
     parameters.finish()?;
-    let tenant = api.tenant.clone();
+    let tenant = api.tenant;
     let page = read(&api, move |reader| reader.devices(&tenant, &page)).await?;
     let devices = page.items.into_iter();
     Ok(Json(Devices {
@@ -72,7 +72,7 @@ pub(super) async fn one(
 
 pub(super) fn key(api: &Api, device: DeviceId) -> DeviceKey {
     DeviceKey {
-        tenant: api.tenant.clone(),
+        tenant: api.tenant,
         device,
     }
 }

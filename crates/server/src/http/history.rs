@@ -58,7 +58,7 @@ pub(super) async fn read(
     }
 
     let key = devices::key(&api, device);
-    let asked = key.clone();
+    let asked = key;
     let first = super::read(&api, move |reader| {
         let first = reader.history(&asked, &span, &page)?;
         // An empty page of a device that nobody knows is a mistyped id.
@@ -125,7 +125,7 @@ async fn send_all(
         let Some(next) = paged.next else {
             return Ok(());
         };
-        let (key, page) = (key.clone(), Page::after(PART, Some(next)));
+        let (key, page) = (*key, Page::after(PART, Some(next)));
         let reading = api
             .store
             .read(move |reader| reader.history(&key, &span, &page));

@@ -33,10 +33,10 @@ impl Keys {
             Timestamp::UNIX_EPOCH,
             Origin::default(),
         );
-        let mut ids = Vec::with_capacity(1);
-        normalize(&message, &context, &mut |report| ids.push(report.id));
-        match ids.as_slice() {
-            [id] => Some(*id),
+        let mut reports = Vec::with_capacity(1);
+        normalize(&message, &context, &mut reports);
+        match reports.as_slice() {
+            [report] => Some(report.id),
             _ => None,
         }
     }
@@ -50,7 +50,7 @@ mod tests {
 
     fn keys(tenant: &str) -> Keys {
         let device = DeviceId::new("004999010000015").unwrap();
-        Keys::new(Tenant::new(tenant), device)
+        Keys::new(Tenant::new(tenant).unwrap(), device)
     }
 
     fn position(second: u8) -> Position {

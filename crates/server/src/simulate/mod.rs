@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 
 pub use options::Options;
 pub use stats::{Kind, KindSummary, Quantiles, Summary, Wrong, WrongSummary};
-use telemetry::{Tenant, Timestamp};
+use telemetry::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -155,7 +155,7 @@ fn start(options: &Options, network: &Arc<Network>) -> Result<JoinSet<()>, Failu
         shortest: longest * 0.4,
         longest,
     };
-    let tenant = Tenant::new(&options.tenant);
+    let tenant = options.tenant;
     let roads = Roads::built_in();
     let mut trackers = JoinSet::new();
     let mut waiting = 0.0;
@@ -172,7 +172,7 @@ fn start(options: &Options, network: &Arc<Network>) -> Result<JoinSet<()>, Failu
         let connect_at = options
             .ramp
             .mul_f64(f64::from(n) / f64::from(options.devices.max(1)));
-        let (network, roads, tenant) = (Arc::clone(network), Arc::clone(&roads), tenant.clone());
+        let (network, roads, tenant) = (Arc::clone(network), Arc::clone(&roads), tenant);
         trackers.spawn(async move {
             let tracker = Tracker::new(
                 id,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use telemetry::DeviceId;
+use telemetry::{DeviceId, Tenant};
 
 use crate::failure::Failure;
 
@@ -66,7 +66,7 @@ pub struct Options {
     pub parking: Duration,
     /// Whose devices these are for the server: it is part of the reports' ids in the ledger.
     #[arg(long, value_name = "NAME", default_value = "default")]
-    pub tenant: String,
+    pub tenant: Tenant,
     /// Records every frame sent and every acknowledgement seen.
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -98,7 +98,7 @@ impl Default for Options {
             ramp: Duration::from_secs(3),
             grace: Duration::from_secs(20),
             parking: Duration::from_secs(90),
-            tenant: "default".to_owned(),
+            tenant: Tenant::default(),
             ledger: None,
             json: false,
             quiet: false,

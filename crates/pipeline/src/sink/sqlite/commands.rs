@@ -140,7 +140,7 @@ impl Store {
         expires_at: Timestamp,
         max_waiting: u32,
     ) -> Result<Command, NotQueued> {
-        let (device, text) = (device.clone(), text.to_owned());
+        let (device, text) = (*device, text.to_owned());
         let queued = self.write(move |tx| {
             let waiting: u32 = tx
                 .prepare_cached(
@@ -181,7 +181,7 @@ impl Store {
     /// # Errors
     /// When it could not be stored; then it waits on.
     pub async fn take_command(&self, device: &DeviceKey) -> Result<Option<Command>, StoreError> {
-        let device = device.clone();
+        let device = *device;
         let taken = self.write(move |tx| {
             tx.prepare_cached(&format!(
                 "UPDATE command SET state = 'sent', sent_at = ?3 WHERE id =
@@ -459,7 +459,7 @@ fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
     };
     Ok(Command {
         id: row.get(0)?,
-        tenant: Tenant::new(&row.get::<_, String>(1)?),
+        tenant: Tenant::new(&row.get::<_, String>(1)?).map_err(|e| odd(1, e.to_string()))?,
         device: DeviceId::new(&device).map_err(|e| odd(2, e.to_string()))?,
         text: row.get(3)?,
         status: CommandState::ALL

@@ -265,8 +265,7 @@ impl Store {
     /// When the store was opened for reading only, or is closed.
     pub fn put_profile(&self, device: &DeviceKey, profile: &Profile) -> Result<(), StoreError> {
         let writer = self.writer()?;
-        self.waiting_profiles()
-            .insert(device.clone(), profile.clone());
+        self.waiting_profiles().insert(*device, profile.clone());
         // One job at a time is enough: it takes all that wait when it runs.
         if !self.inner.profiles_job.swap(true, Ordering::AcqRel) {
             let under_way = Arc::clone(&self.inner.profiles_job);

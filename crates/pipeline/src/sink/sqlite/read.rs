@@ -368,7 +368,7 @@ fn device(tenant: &Tenant, id: &str, latest: &str) -> Result<Device, StoreError>
     };
     Ok(Device {
         key: DeviceKey {
-            tenant: tenant.clone(),
+            tenant: *tenant,
             device: DeviceId::new(id).map_err(|e| bad(e.into()))?,
         },
         latest: serde_json::from_str(latest).map_err(|e| bad(e.into()))?,
@@ -392,7 +392,7 @@ fn report(row: &Row<'_>, with_raw: bool) -> Result<Report, StoreError> {
         row.get::<_, Option<String>>(5)?,
         row.get::<_, Option<String>>(6)?,
     ) {
-        report.tenant = Some(Tenant::new(&tenant));
+        report.tenant = Some(Tenant::new(&tenant).map_err(|e| bad(e.into()))?);
         report.device = Some(DeviceId::new(&device).map_err(|e| bad(e.into()))?);
     }
     Ok(report)

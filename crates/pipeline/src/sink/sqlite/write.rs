@@ -361,10 +361,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn of(home: &'a Mutex<HashMap<DeviceKey, Profile>>) -> Self {
         let waiting = home.lock().unwrap_or_else(PoisonError::into_inner);
-        let copy = waiting
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
+        let copy = waiting.iter().map(|(k, v)| (*k, v.clone())).collect();
         Self { home, copy }
     }
 

@@ -13,7 +13,7 @@ use crate::normalize::{Context, note_bytes};
 pub(super) fn normalize(
     information: &Information,
     cx: &Context<'_>,
-    out: &mut dyn FnMut(Report),
+    out: &mut crate::normalize::Reports,
 ) {
     use InformationContent as C;
 
@@ -22,21 +22,21 @@ pub(super) fn normalize(
         _ => None,
     };
     let sub = information.sub.unwrap_or_default();
-    let mut report = match time {
+    let report = match time {
         Some(time) => {
             let mut key = BytesMut::with_capacity(8);
             key.put_slice(&[0x94, sub]);
             time.encode(&mut key);
-            cx.timed(Kind::Status, time, &key, 0)
+            cx.timed(out, Kind::Status, time, &key, 0)
         }
-        None => cx.untimed(Kind::Status, 0),
+        None => cx.untimed(out, Kind::Status, 0),
     };
     let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
     match &information.content {
         C::ExternalVoltage(raw) => {
             report.power.external = Voltage::from_volts(f32::from(*raw) / 100.0).ok();
         }
-        C::State(text) => note_state(&mut report, &crate::answer::ascii(text)),
+        C::State(text) => note_state(report, &crate::answer::ascii(text)),
         C::Ports { ports, .. } => {
             let bit = |bit: u8| ports >> bit & 1 == 1;
             report.signals.extend([
@@ -46,7 +46,7 @@ pub(super) fn normalize(
             ]);
         }
         C::Text(text) => report.text = Some(crate::answer::ascii(text).into()),
-        C::Satellites(satellites) => note_satellites(&mut report, satellites),
+        C::Satellites(satellites) => note_satellites(report, satellites),
         C::Numbers { imei, imsi, iccid } => {
             let identity = report.identity_mut();
             identity.imei = Some(alloc::format!("{imei}").into());
@@ -60,7 +60,7 @@ pub(super) fn normalize(
         }),
         C::Fuel { text, .. } => {
             let text = crate::answer::ascii(text);
-            note_fuel(&mut report, &text);
+            note_fuel(report, &text);
             report.text = Some(text.into());
         }
         C::Tag { index, id, millivolts, temperature } => {
@@ -107,13 +107,12 @@ pub(super) fn normalize(
             .push(Signal::named("gt06.bluetooth_key_sent").bool(true)),
         C::Raw => {
             report.signals.push(number("gt06.information_sub", f64::from(sub), None));
-            note_bytes(&mut report, "gt06.information_raw", &information.tail);
+            note_bytes(report, "gt06.information_raw", &information.tail);
         }
     }
     if !matches!(information.content, C::Raw) {
-        cx.note_tail(&mut report, &information.tail);
+        cx.note_tail(report, &information.tail);
     }
-    out(report);
 }
 
 /// `ALM1=C4;STA1=C0;DYD=01;ICCID=…`: switches in hexadecimal, numbers and settings as text.

@@ -7,9 +7,9 @@ use telemetry::{
 
 use super::{Modular, Module, ModulePosition};
 use crate::field::{TerminalId, dbm};
-use crate::normalize::{Context, note_bytes};
+use crate::normalize::{Context, Reports, note_bytes};
 
-pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut dyn FnMut(Report)) {
+pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) {
     let mut positions = modular
         .modules
         .iter()
@@ -21,22 +21,21 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut dyn FnMut
         _ => None,
     });
 
-    let mut report = match first {
-        Some(position) => positioned(cx, &position, sent_at, 0),
-        None => unpositioned(cx, sent_at),
+    let report = match first {
+        Some(position) => positioned(cx, out, &position, sent_at, 0),
+        None => unpositioned(cx, out, sent_at),
     };
     for Module { id, data } in &modular.modules {
-        note_module(&mut report, *id, data);
+        note_module(report, *id, data);
     }
     if !report.events.is_empty() {
         report.kind = Kind::Alarm;
     } else if report.fix.is_none() && report.network.cells().next().is_some() {
         report.kind = Kind::Cells;
     }
-    cx.note_tail(&mut report, &modular.tail);
-    out(report);
+    cx.note_tail(report, &modular.tail);
     for (index, position) in (1..).zip(positions) {
-        out(positioned(cx, &position, sent_at, index));
+        positioned(cx, out, &position, sent_at, index);
     }
 }
 
@@ -46,10 +45,16 @@ fn is_time(unix: u32) -> bool {
     unix >= YEAR_2000
 }
 
-fn positioned(cx: &Context<'_>, from: &ModulePosition, sent_at: Option<u32>, index: u16) -> Report {
+fn positioned<'r>(
+    cx: &Context<'_>,
+    out: &'r mut Reports,
+    from: &ModulePosition,
+    sent_at: Option<u32>,
+    index: u16,
+) -> &'r mut Report {
     let time = Some(from.unix).filter(|unix| is_time(*unix)).or(sent_at).unwrap_or(0);
     let key = crate::normalize::Key::new(0x70).position(&from.position).index(index);
-    let mut report = cx.timed_unix(Kind::Location, time, is_time(time), key.as_bytes(), index.into());
+    let report = cx.timed_unix(out, Kind::Location, time, is_time(time), &key.to_bytes(), index.into());
     if let Some(mut fix) = crate::normalize::fix(&from.position) {
         fix.altitude = Altitude::from_metres(from.altitude.into()).ok();
         if fix.valid && is_time(from.unix) {
@@ -66,10 +71,14 @@ fn positioned(cx: &Context<'_>, from: &ModulePosition, sent_at: Option<u32>, ind
     report
 }
 
-fn unpositioned(cx: &Context<'_>, sent_at: Option<u32>) -> Report {
+fn unpositioned<'r>(
+    cx: &Context<'_>,
+    out: &'r mut Reports,
+    sent_at: Option<u32>,
+) -> &'r mut Report {
     let time = sent_at.unwrap_or(0);
     let key = crate::normalize::Key::new(0x70);
-    cx.timed_unix(Kind::Status, time, is_time(time), key.as_bytes(), 0)
+    cx.timed_unix(out, Kind::Status, time, is_time(time), &key.to_bytes(), 0)
 }
 
 /// What an event of module 0034 is; `None` for the ordinary reasons of an upload.

@@ -48,7 +48,7 @@ impl Script {
             Vehicle::new(Roads::built_in(), 1, 1, parking),
             Random::new(1, 1),
             Arc::clone(&journal),
-            Keys::new(Tenant::new("default"), id),
+            Keys::new(Tenant::new("default").unwrap(), id),
         );
         Self {
             tracker,
