@@ -484,7 +484,7 @@ mod tests {
     #[tokio::test]
     async fn numbers_are_not_repeated_by_a_store_that_replaces_this_one() {
         let whose = DeviceKey {
-            tenant: Tenant::new("acme"),
+            tenant: Tenant::new("acme").unwrap(),
             device: DeviceId::new("1").unwrap(),
         };
         let next = async |store: &Store| {
