@@ -9,8 +9,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
-use Start::{Long, Short};
+use Start::{Long, Short, Wide};
 use bytes::{BufMut, BytesMut};
+use milepost_fuzz::frames::{Fault, Form};
+use milepost_fuzz::session::{self, Setup, Step};
+use milepost_fuzz::{message, stream};
 use protocol_gt06::command::{self, Language};
 use protocol_gt06::field::{
     Cell, CellForm, CourseStatus, DateTime, Gps, Item, Items, Neighbour, NeighbourForm, Plmn,
@@ -195,6 +198,16 @@ struct Seed {
     body: Vec<u8>,
 }
 
+impl Seed {
+    /// Number, message and size: what tells seeds apart.
+    fn name(&self) -> String {
+        let Self {
+            number, variant, ..
+        } = self;
+        format!("{number:02x}-{variant}-{}", self.body.len())
+    }
+}
+
 /// A seed of a frame with serial and checksum.
 fn seed(variant: &'static str, start: Start, number: u8, parts: &[&[u8]]) -> Seed {
     let (dialect, bare, body) = (Dialect::Concox, None, parts.concat());
@@ -252,6 +265,17 @@ fn locations() -> Vec<Seed> {
             location(0x22, &[&gps(), &cell(L9c), &trailer(), &[0; 12]]),
         ),
         location(0xa0, &[&gps(), &cell(L15), &trailer()]),
+        location(0x2d, &[&gps(), &cell(L8), &[0, 0, 9, 9]]),
+        location(0x31, &[&gps(), &cell(L8), &trailer()]),
+        // Cards: a driver's, and one with alarm, state and driving time behind it.
+        location(
+            0x12,
+            &[&gps(), &cell(L8), &[0, 0, 9, 9, 75], &[b'1'; 75], &[0, 1]],
+        ),
+        location(
+            0x12,
+            &[&gps(), &cell(L8), &[0, 0, 9, 9, 3], b"123", &[0, 1, 0, 9]],
+        ),
         seed("LocationWithId", Short, 0x12, &[&id(), &gps(), &cell(L8)]),
         seed(
             "RfidLocation",
@@ -313,6 +337,7 @@ fn locations() -> Vec<Seed> {
                 &[0, 0, 9, 9, 4, 0xe4, 0, 0, 1, 1, 0x42, 0x2d],
             ],
         ),
+        seed("Az735Report", Long, 0x32, &[&time(), &[0; 6]]),
         seed(
             "Az735Report",
             Long,
@@ -421,6 +446,12 @@ fn alarms() -> Vec<Seed> {
             &[&gps(), &[16], &cell(L15), &status(5), &[1]],
         ),
         seed(
+            "FenceAlarm",
+            Short,
+            0xa3,
+            &[&gps(), &[16], &cell(L15), &status(5)],
+        ),
+        seed(
             "AltitudeAlarm",
             Short,
             0x32,
@@ -463,6 +494,10 @@ fn alarms() -> Vec<Seed> {
 
 fn radio_lists() -> Vec<Seed> {
     use NeighbourForm::{C6, C7, C13};
+    let cells = |number| {
+        let parts: &[&[u8]] = &[&time(), &network(), &neighbours(C6, 7), &[1, 0, 2]];
+        seed("CellList", Short, number, parts)
+    };
     vec![
         seed(
             "CellScan",
@@ -482,12 +517,10 @@ fn radio_lists() -> Vec<Seed> {
             0x34,
             &[&time(), &[1], &[1, 6, 0, 7], &neighbours(C7, 5)],
         ),
-        seed(
-            "CellList",
-            Short,
-            0x18,
-            &[&time(), &network(), &neighbours(C6, 7), &[1, 0, 2]],
-        ),
+        cells(0x18),
+        cells(0x24),
+        cells(0x28),
+        cells(0x2e),
         seed(
             "CellList",
             Short,
@@ -516,6 +549,18 @@ fn radio_lists() -> Vec<Seed> {
                 &neighbours(C13, 7),
                 &[1, 1],
                 &stations(1),
+            ],
+        ),
+        seed(
+            "CellsWifi",
+            Short,
+            0x33,
+            &[
+                &time(),
+                &network(),
+                &neighbours(C7, 6),
+                &[1, 2],
+                &stations(2),
             ],
         ),
         seed("ServingCell", Short, 0x8b, &[&cell(CellForm::L8)]),
@@ -580,6 +625,13 @@ fn states() -> Vec<Seed> {
             ],
         ),
         seed(
+            "ObdText",
+            Long,
+            0x66,
+            &[&time(), &[1], b"210c=1518,210d=36,2105=,", &position()],
+        ),
+        seed("ObdText", Short, 0x65, &[&time(), &[0], b"P0143,P0300"]),
+        seed(
             "Modular",
             Long,
             0x70,
@@ -641,6 +693,7 @@ fn states() -> Vec<Seed> {
             ],
         ),
         seed("Unknown", Short, 0x5e, &[b"nobody knows"]),
+        seed("Unknown", Long, 0x84, &[&[0, 1]]),
     ]
 }
 
@@ -701,8 +754,19 @@ fn conversation() -> Vec<Seed> {
     let phone = b"4915112345670\0\0\0\0\0\0\0\0";
     let address = b"ADDRESS&&\x00N\x00A&&0000000000000000000000##";
     let address_size = u8::try_from(4 + address.len()).expect("a short address");
+    let address_reply = |start| {
+        let parts: &[&[u8]] = &[&[0, address_size, 0, 0, 0, 1], address];
+        seed("AddressReply", start, 0x97, parts)
+    };
     vec![
         seed("AddressQuery", Short, 0x1a, &[&gps(), phone, &[0, 2]]),
+        seed("AddressQuery", Short, 0x2a, &[&gps(), phone, &[0, 1]]),
+        seed(
+            "AddressQuery",
+            Short,
+            0xa7,
+            &[&cell(CellForm::L15), phone, &[0, 2]],
+        ),
         seed(
             "AddressQuery",
             Short,
@@ -715,6 +779,8 @@ fn conversation() -> Vec<Seed> {
             0x17,
             &[&[address_size, 0, 0, 0, 1], address],
         ),
+        address_reply(Long),
+        address_reply(Wide),
         seed(
             "CommandReply",
             Short,
@@ -740,6 +806,7 @@ fn conversation() -> Vec<Seed> {
             &[&[11, 0, 0, 0, 9], b"STATUS#", &[0, 2]],
         ),
         seed("TimeAnswer", Short, 0x8a, &[&time()]),
+        seed("ServerText", Short, 0x81, &[b"\x06\0\0\0\x01hi\0\x02"]),
         seed("ServerText", Short, 0x82, &[b"\x06\0\0\0\x01hi"]),
         seed("CardAnswer", Long, 0x9b, &[&[2, 1]]),
         seed(
@@ -754,16 +821,33 @@ fn conversation() -> Vec<Seed> {
 fn relatives() -> Vec<Seed> {
     let near = [&time()[..], &stations(2), &[2], &network()].concat();
     let cells = neighbours(NeighbourForm::C5, 2);
-    vec![
+    let mut seeds = vec![
         bare("TopinLogin", 0x01, 0x0d, &[&id(), &[5]]),
-        bare("TopinGps", 0x10, 0x12, &[&gps()]),
-        bare("TopinGps", 0x11, 0x15, &[&gps(), &[0, 80, 1]]),
         bare("TopinStatus", 0x13, 0x06, &[&[80, 5, 0, 10, 60]]),
-        bare("TopinRadio", 0x69, 2, &[&near, &cells]),
-        bare("TopinRadio", 0x17, 2, &[&near, &cells, &[1]]),
-        bare("TopinNotice", 0x08, 0x01, &[]),
-        bare("TopinNotice", 0x30, 0x01, &[]),
-    ]
+        bare("TopinNotice", 0x41, 0x05, &[b"12345"]),
+        bare("TopinNotice", 0x57, 0x03, &[&[1, 2, 3]]),
+    ];
+    for (number, behind) in [
+        (0x08, &[][..]),
+        (0x09, &[0, 80]),
+        (0x10, &[]),
+        (0x11, &[0, 80, 1]),
+    ] {
+        seeds.push(bare("TopinGps", number, 0x12, &[&gps(), behind]));
+    }
+    for (number, behind) in [
+        (0x17, &[1][..]),
+        (0x18, &[]),
+        (0x19, &[]),
+        (0x1a, &[]),
+        (0x69, &[]),
+    ] {
+        seeds.push(bare("TopinRadio", number, 2, &[&near, &cells, behind]));
+    }
+    for number in [0x08, 0x14, 0x15, 0x30, 0x92, 0x93, 0x94, 0x99] {
+        seeds.push(bare("TopinNotice", number, 1, &[]));
+    }
+    seeds
 }
 
 /// The frame of a seed, written by the message that it is read as.
@@ -794,29 +878,68 @@ fn framed(seed: &Seed) -> Frame {
 
 /// As `gt06_message` reads it.
 fn message_input(seed: &Seed, frame: &Frame) -> Vec<u8> {
-    let dialect = Dialect::ALL
-        .iter()
-        .position(|one| *one == seed.dialect)
-        .expect("a dialect");
-    let dialect = u8::try_from(dialect).expect("few dialects");
-    let (form, announced) = match (seed.bare, seed.start) {
-        (Some(announced), _) => (0x2 | 0x20, Some(announced)),
-        (None, Long) => (1, None),
-        (None, _) => (0, None),
-    };
-    let mut input = vec![dialect, form | 0x4, seed.number];
-    input.extend_from_slice(frame.body());
-    input.extend(announced);
-    input
+    let written = message::Input::write(seed.dialect, frame);
+    let read = message::Input::read(&written).expect("a message");
+    assert_eq!((read.dialect, &read.frame), (seed.dialect, frame));
+    written
 }
 
-/// As `gt06_session` reads it: bytes that arrive.
-fn arriving(bytes: &[u8]) -> Vec<u8> {
-    let chunk = |chunk: &[u8]| {
-        let len = u8::try_from(chunk.len()).expect("a short chunk");
-        [&[len], chunk].concat()
+/// As `gt06_deframe` reads it.
+fn stream_input(framing: Framing, is_followed: bool, stream: &[u8]) -> Vec<u8> {
+    let written = stream::Input::write(framing, is_followed, stream);
+    let read = stream::Input::read(&written).expect("a stream");
+    assert!(read.framing == framing && read.stream.starts_with(stream));
+    written
+}
+
+/// Long frames, right and wrong, each with what is wrong with it.
+fn long_frames() -> Vec<(String, Vec<u8>)> {
+    let form = Form::Checked(Long);
+    let mut streams = Vec::new();
+    for len in [2_032, 2_048, 4_096, 65_520] {
+        let frame = form.write(0x8d, 1, &vec![0x55; len]);
+        for fault in Fault::ALL {
+            let name = format!("long-{len}-{fault:?}").to_lowercase();
+            streams.push((name, fault.apply(form, frame.to_vec())));
+        }
+    }
+    streams
+}
+
+/// As `gt06_session` reads it: all of these, then a command, a lost connection and a login.
+fn session_input(setup: &Setup, login: &Frame, frames: &[Frame]) -> Vec<u8> {
+    let sent = |frame| Step::Frame {
+        form: Form::of(frame),
+        fault: Fault::None,
+        number: frame.number(),
+        body: frame.body(),
     };
-    bytes.chunks(0x7f).flat_map(chunk).collect()
+    let mut steps = vec![Step::Bytes(b"noise"), sent(login)];
+    steps.extend(frames.iter().map(sent));
+    let damaged = |fault| Step::Frame {
+        form: Form::of(login),
+        fault,
+        number: login.number(),
+        body: login.body(),
+    };
+    steps.extend([
+        Step::Again,
+        Step::Echo,
+        Step::Command(b"STATUS#"),
+        Step::Echo,
+        Step::Time(302),
+        damaged(Fault::Checksum),
+        damaged(Fault::Length),
+        damaged(Fault::End),
+        Step::Pause,
+        Step::Reconnect,
+        sent(login),
+        Step::Bytes(b"\x78\x78"),
+    ]);
+    let written = session::write(setup, &steps);
+    let (_, read) = session::read(&written).expect("a setup");
+    assert!(read.eq(steps));
+    written
 }
 
 struct Writer {
@@ -828,15 +951,23 @@ impl Writer {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("seeds")
             .join(target);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
         fs::create_dir_all(&folder)?;
+        for file in fs::read_dir(&folder)? {
+            let file = file?;
+            // What was found by fuzzing is not ours.
+            if !file.file_name().to_string_lossy().starts_with("found-") {
+                fs::remove_file(file.path())?;
+            }
+        }
         Ok(Self { folder })
     }
 
     fn write(&self, name: &str, input: &[u8]) -> io::Result<()> {
-        fs::write(self.folder.join(name), input)
+        let mut path = self.folder.join(name);
+        while path.exists() {
+            path.as_mut_os_string().push("b");
+        }
+        fs::write(path, input)
     }
 }
 
@@ -854,50 +985,87 @@ fn main() -> io::Result<()> {
     let seeded: BTreeSet<_> = groups
         .iter()
         .flat_map(|(_, seeds)| seeds)
-        .map(|s| s.variant)
+        .map(|seed| (seed.number, seed.variant))
         .collect();
-    for line in MESSAGES.lines() {
-        let named = line
-            .strip_prefix("    ")
-            .and_then(|line| line.strip_suffix(','));
-        let Some((table, variant)) = named.and_then(|line| line.split_once(" => ")) else {
-            continue;
-        };
-        let is_table = table
-            .split_once(": ")
-            .is_some_and(|(_, n)| n.starts_with("0x") || n == "_");
-        let variant = variant.trim_end_matches(" in Box");
-        assert!(
-            !is_table || seeded.contains(variant),
-            "{variant} has no seed"
-        );
-    }
+    let is_missing = |(number, variant): &(Option<u8>, &str)| match number {
+        Some(number) => !seeded.contains(&(*number, *variant)),
+        None => !seeded.iter().any(|(_, seeded)| seeded == variant),
+    };
+    let missing: Vec<_> = table().into_iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "no seeds of {missing:02x?}");
 
     let messages = Writer::new("gt06_message")?;
     let streams = Writer::new("gt06_deframe")?;
     let sessions = Writer::new("gt06_session")?;
     let login = framed(&seed("Login", Short, 0x01, &[&id(), &[0x70, 0, 0x32, 1]]));
-    for (group, seeds) in &groups {
+    let bare_login = framed(&bare("TopinLogin", 0x01, 0x0d, &[&id(), &[5]]));
+    let command = command::encode(9, "STATUS#", Language::None, 1).expect("a command");
+    for (at, (group, seeds)) in groups.iter().enumerate() {
         let is_bare = *group == "relatives";
-        let mut stream = vec![if is_bare { 0x85 } else { 0x05 }, 0x11, 0x02, 0x43];
-        stream.extend_from_slice(b"noise");
-        // Replies by policy, addresses, cards; the relatives are known as such.
-        let mut session = vec![if is_bare { 0x37 } else { 0x07 }];
-        if !is_bare {
-            session.extend(arriving(login.raw()));
+        let frames: Vec<Frame> = seeds.iter().map(framed).collect();
+        for (seed, frame) in seeds.iter().zip(&frames) {
+            messages.write(&seed.name(), &message_input(seed, frame))?;
         }
-        for (at, seed) in seeds.iter().enumerate() {
-            let frame = framed(seed);
-            messages.write(&format!("{group}-{at:02}"), &message_input(seed, &frame))?;
+
+        let mut stream = b"noise".to_vec();
+        for frame in &frames {
             stream.extend_from_slice(frame.raw());
-            session.extend(arriving(frame.raw()));
         }
-        let command = command::encode(9, "STATUS#", Language::None, 1).expect("a command");
         stream.extend_from_slice(&command);
-        session.extend_from_slice(b"\xe7STATUS#\xf2\x80\xf8");
-        session.extend(arriving(login.raw()));
-        streams.write(group, &stream)?;
-        sessions.write(group, &session)?;
+        let framing = if is_bare {
+            Framing::Bare
+        } else {
+            Framing::Checked
+        };
+        streams.write(group, &stream_input(framing, at % 2 == 0, &stream))?;
+
+        let flags = Setup::LOCATIONS | Setup::RESOLVER | Setup::CARDS;
+        let (login, known) = if is_bare {
+            (&bare_login, flags | Setup::BARE)
+        } else {
+            (&login, flags | Setup::LANGUAGE | Setup::ZONES)
+        };
+        let dialect = u8::try_from(at).expect("few groups");
+        let sides = [
+            ("", Setup::new(flags, None)),
+            ("-known", Setup::new(known, Some(dialect))),
+        ];
+        for (side, setup) in &sides {
+            let input = session_input(setup, login, &frames);
+            sessions.write(&format!("{group}{side}"), &input)?;
+        }
+    }
+    for (name, stream) in long_frames() {
+        streams.write(&name, &stream_input(Framing::Checked, true, &stream))?;
     }
     Ok(())
+}
+
+/// The table of messages: number, or any, and type.
+fn table() -> Vec<(Option<u8>, &'static str)> {
+    let (_, table) = MESSAGES.split_once("\nmessages! {").expect("the table");
+    let (table, _) = table.split_once("\n}").expect("its end");
+    let mut lines = Vec::new();
+    for line in table.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with("//") {
+            continue;
+        }
+        let (_, line) = line.split_once(": ").expect("a file");
+        let (numbers, variant) = line.split_once(" => ").expect("numbers");
+        let variant = variant.trim_end_matches(',').trim_end_matches(" in Box");
+        for number in numbers.split(" | ") {
+            let hex = |text: &str| {
+                let digits = text.strip_prefix("0x").expect("a number");
+                u8::from_str_radix(digits, 16).expect("a number")
+            };
+            match number.split_once("..=") {
+                _ if number == "_" => lines.push((None, variant)),
+                Some((first, last)) => {
+                    lines.extend((hex(first)..=hex(last)).map(|number| (Some(number), variant)));
+                }
+                None => lines.push((Some(hex(number)), variant)),
+            }
+        }
+    }
+    lines
 }

@@ -2,52 +2,18 @@
 //! and decodes to the same message, an explanation covers every byte once, the answer is made of
 //! frames, and reports are written and read back as they were.
 //!
-//! Input: dialect, form, number, body. The form's bits: 0 and 1 how the frame starts (`78 78`,
-//! `79 79`, without serial and checksum, `78 78` with two bytes of length); 2 the dialect is in
-//! the profile; 3 and 4 zones are known; 5 the last byte is the length that a frame without
-//! checksum announces.
+//! How an input is read: `milepost_fuzz::message`.
 #![no_main]
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
+use milepost_fuzz::frames::Form;
+use milepost_fuzz::message::Input;
 use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{
-    AckPolicy, Deframer, Dialect, Direction, Frame, Framing, Message, Profile, Start, frame,
-};
+use protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Profile};
 use telemetry::{DeviceId, Origin, Report, Timestamp};
 
 const NOW: i64 = 1_763_622_000;
-
-/// The frame that the input stands for, if it can be delimited.
-fn framed(form: u8, number: u8, body: &[u8]) -> Option<Frame> {
-    let mut raw = BytesMut::new();
-    let mut framing = Framing::Checked;
-    match form & 3 {
-        0 if body.len() <= 250 => {
-            frame::encode(Start::Short, number, 1, &mut raw, |out| {
-                out.extend_from_slice(body)
-            });
-        }
-        2 => {
-            framing = Framing::Bare;
-            let (announced, body) = match body.split_last() {
-                Some((announced, body)) if form & 0x20 != 0 => (*announced, body),
-                _ => (u8::try_from(body.len()).unwrap_or(u8::MAX), body),
-            };
-            frame::encode_relative(announced, number, &mut raw, body);
-        }
-        3 => frame::encode(Start::Wide, number, 1, &mut raw, |out| {
-            out.extend_from_slice(body)
-        }),
-        _ => frame::encode(Start::Long, number, 1, &mut raw, |out| {
-            out.extend_from_slice(body)
-        }),
-    }
-    if framing == Framing::Bare {
-        return Frame::parse(raw.freeze(), framing);
-    }
-    Deframer::default().next_frame(&mut raw).ok().flatten()
-}
 
 fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64) -> Vec<Report> {
     let speaker = Speaker::new(None, DeviceId::new("352093081234567").ok());
@@ -68,13 +34,10 @@ fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64)
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[dialect, form, number], body)) = data.split_first_chunk::<3>() else {
+    let Some(input) = Input::read(data) else {
         return;
     };
-    let dialect = Dialect::ALL[usize::from(dialect) % Dialect::ALL.len()];
-    let Some(frame) = framed(form, number, body) else {
-        return;
-    };
+    let Input { dialect, frame, .. } = input;
 
     let (explained, fields) = Message::explain(&frame, dialect);
     let mut at = 0;
@@ -105,18 +68,13 @@ fuzz_target!(|data: &[u8]| {
         frame.raw().slice(frame.head().body()),
         "{message:?}"
     );
-    let framing = if frame.serial().is_some() {
-        Framing::Checked
-    } else {
-        Framing::Bare
-    };
+    let framing = Form::of(&frame).framing();
     let again: Bytes = message.to_bytes(1);
     let again = Frame::parse(again, framing).expect("what is written is a frame");
     assert_eq!(Message::decode(&again, dialect).as_ref(), Ok(&message));
 
     // What it is answered is nothing or a frame.
-    let mut policy = AckPolicy::default();
-    policy.locations = true;
+    let policy = AckPolicy { locations: true };
     let answer = message.answer();
     let reply = answer.reply(frame.start(), frame.number(), frame.serial(), policy, NOW);
     if let Some(reply) = reply {
@@ -136,12 +94,10 @@ fuzz_target!(|data: &[u8]| {
 
     // What it says can be written and read back, and each fact has an id of its own.
     let mut profile = Profile::default();
-    if form & 4 != 0 {
-        profile.dialect = Some(dialect);
-    }
+    profile.dialect = input.is_known.then_some(dialect);
     profile.bare_frames = framing == Framing::Bare;
-    profile.zones.configured = (form & 8 != 0).then_some(i16::MAX);
-    profile.zones.login = (form & 16 != 0).then_some(-720);
+    profile.zones.configured = input.configured;
+    profile.zones.login = input.login;
     let said = reports(&message, &frame, &profile, 1);
     if message.direction() == Direction::Server {
         assert!(said.is_empty(), "{message:?}");
