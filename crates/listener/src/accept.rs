@@ -52,18 +52,8 @@ impl Tcp {
 
     /// Listens on an address.
     pub(crate) fn bind(addr: SocketAddr, limits: &Limits) -> Result<Self, ServeError> {
-        let bind = || {
-            let socket = if addr.is_ipv4() {
-                TcpSocket::new_v4()?
-            } else {
-                TcpSocket::new_v6()?
-            };
-            // A restart must not wait for the connections of the run before.
-            socket.set_reuseaddr(true)?;
-            socket.bind(addr)?;
-            socket.listen(limits.backlog)
-        };
-        let listener = bind().map_err(|source| ServeError::Bind { addr, source })?;
+        let listener =
+            listen(addr, limits.backlog).map_err(|source| ServeError::Bind { addr, source })?;
         Ok(Self::new(listener, limits.keepalive))
     }
 
@@ -78,6 +68,26 @@ impl Tcp {
         }
         Ok(())
     }
+}
+
+/// Listens on an address; `backlog` connections wait in the system's queue until they are
+/// accepted. `[::]` means every address of the machine, IPv4 ones too, whatever the system's
+/// default is. Called within a tokio runtime.
+///
+/// # Errors
+/// What the system says: in use, not permitted, not ours.
+pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for the connections of the run before.
+    socket.set_reuseaddr(true)?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        socket2::SockRef::from(&socket).set_only_v6(false)?;
+    }
+    socket.bind(addr)?;
+    socket.listen(backlog)
 }
 
 impl Accept for Tcp {

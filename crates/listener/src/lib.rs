@@ -114,7 +114,7 @@ mod server;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
-pub use accept::{Accept, Tcp};
+pub use accept::{Accept, Tcp, listen};
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, CommandRefused};
 pub use connections::{Connected, Connections, NotSent, TakeoverPolicy};

@@ -64,6 +64,19 @@ async fn a_port_in_use_is_said_with_its_address() {
 }
 
 #[tokio::test]
+async fn every_address_means_those_of_ipv4_too() {
+    let any = SocketAddr::from(([0_u16; 8], 0));
+    let Ok(listening) = listener::listen(any, 16) else {
+        // A machine without IPv6.
+        return;
+    };
+    let port = listening.local_addr().unwrap().port();
+    let here = SocketAddr::from(([127, 0, 0, 1], port));
+    let (accepted, connected) = tokio::join!(listening.accept(), TcpStream::connect(here));
+    assert!(accepted.is_ok() && connected.is_ok());
+}
+
+#[tokio::test]
 async fn at_the_limit_of_connections_the_next_one_waits_its_turn() {
     let mut limits = Limits::default();
     limits.connections = 1;

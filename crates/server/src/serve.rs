@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
 use pipeline::{Handle, Outcome, Pipeline};
 use telemetry::Envelope;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +28,6 @@ use crate::http::{self, Api, Listening};
 use crate::options::Options;
 use crate::registry::StoreRegistry;
 use crate::{descriptors, logging, retention, shutdown};
-
-/// How many connections wait in the system's queue until they are accepted.
-const BACKLOG: u32 = 4_096;
 
 /// How long HTTP requests may still run when all else has ended.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -227,18 +224,7 @@ impl Server {
 
 /// Listens on an address, or says who is in the way.
 fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<TcpListener, Failure> {
-    let listen = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        // A restart must not wait for the connections of the run before.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|error: std::io::Error| {
+    listener::listen(address, Limits::default().backlog).map_err(|error| {
         let remedy = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
                 "another program listens there (`ss -ltnp` names it): end it, or choose another \

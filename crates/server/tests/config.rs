@@ -252,6 +252,43 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn two_listeners_cannot_share_an_address() {
-    let said = refused("[http]\nlisten = '127.0.0.1:9'\n[gt06]\nlisten = '127.0.0.1:9'\n");
-    assert!(said.contains("taken by another listener"), "{said}");
+    let said = refused("[http]\nlisten = '127.0.0.1:9'\n[gt06]\nlisten = '0.0.0.0:9'\n");
+    assert!(
+        said.contains(
+            "FILE:4: gt06.listen = \"0.0.0.0:9\": overlaps with http.listen = \"127.0.0.1:9\" \
+             (FILE:2): choose another port"
+        ),
+        "{said}"
+    );
+    // Also when one of them is a default.
+    let said = refused("[http]\nlisten = '127.0.0.1:5023'\n");
+    assert!(
+        said.contains("overlaps with http.listen = \"127.0.0.1:5023\" (FILE:2)"),
+        "{said}"
+    );
+
+    let gt06 = |one: &str, other: &str| {
+        load_file(&format!("[gt06]\nlisten = ['{one}', '{other}']\n")).map(drop)
+    };
+    for (one, other) in [
+        ("127.0.0.1:9", "127.0.0.1:9"),
+        ("0.0.0.0:9", "192.0.2.1:9"),
+        ("[::]:9", "0.0.0.0:9"),
+        ("[::]:9", "192.0.2.1:9"),
+        ("[::]:9", "[::1]:9"),
+        ("[::ffff:192.0.2.1]:9", "192.0.2.1:9"),
+    ] {
+        for (a, b) in [(one, other), (other, one)] {
+            let said = gt06(a, b).unwrap_err();
+            assert!(said.contains("overlaps with gt06.listen"), "{said}");
+        }
+    }
+    for (one, other) in [
+        ("127.0.0.1:9", "127.0.0.1:10"),
+        ("127.0.0.1:9", "127.0.0.2:9"),
+        ("0.0.0.0:9", "[::1]:9"),
+        ("0.0.0.0:0", "127.0.0.1:0"),
+    ] {
+        gt06(one, other).unwrap();
+    }
 }

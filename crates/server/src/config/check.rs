@@ -1,6 +1,6 @@
 //! What can only be judged when more than one value is known.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Config, Fault, Place};
 
@@ -27,19 +27,31 @@ pub(super) fn together(
             ),
         });
     }
-    let mut seen = vec![config.http.listen];
+    let mut taken = vec![("http.listen", config.http.listen)];
     for address in &config.gt06.listen {
-        if address.port() != 0 && seen.contains(address) {
+        if let Some((key, other)) = taken.iter().find(|(_, other)| overlap(*address, *other)) {
             faults.push(Fault {
                 place: place("gt06.listen"),
                 key: "gt06.listen".to_owned(),
                 value: Some(format!("\"{address}\"")),
-                remedy: "is taken by another listener of this configuration; choose another port"
-                    .to_owned(),
+                remedy: format!(
+                    "overlaps with {key} = \"{other}\" ({}): choose another port for one of them \
+                     (0.0.0.0 takes every IPv4 address of this machine, [::] every address)",
+                    place(key)
+                ),
             });
         }
-        seen.push(*address);
+        taken.push(("gt06.listen", *address));
     }
+}
+
+/// Whether one port would have to belong to two listeners. Port 0 is another one each time.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |wide: IpAddr, ip: IpAddr| {
+        wide.is_unspecified() && (wide.is_ipv6() || ip.is_ipv4()) || wide == ip
+    };
+    let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    a.port() == b.port() && a.port() != 0 && (covers(one, other) || covers(other, one))
 }
 
 /// Whether only programs of this machine can reach what listens there.
