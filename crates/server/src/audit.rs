@@ -154,13 +154,19 @@ impl fmt::Display for Finding {
             "quarantined",
             "abandoned"
         )?;
+        let last = self.store.epochs.last().map(|epoch| epoch.epoch);
         for epoch in &self.store.epochs {
             let filtered: u64 = epoch.filtered.values().sum();
             writeln!(
                 f,
                 "{:>6} {:>7} {:>10} = {:>10} + {:>10} + {:>9} + {:>11} + {:>9}{}",
                 epoch.epoch,
-                if epoch.clean { "clean" } else { "not yet" },
+                match epoch.clean {
+                    true => "clean",
+                    // It may be running.
+                    false if last == Some(epoch.epoch) => "not yet",
+                    false => "cut off",
+                },
                 epoch.received,
                 epoch.stored,
                 epoch.duplicate,
@@ -199,5 +205,32 @@ impl fmt::Display for Finding {
             }
         }
         f.write_str(if self.ok { "ok" } else { "NOT ok" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::sink::sqlite::EpochAudit;
+
+    use super::*;
+
+    #[test]
+    fn only_the_last_run_may_still_end() {
+        let epochs = [(1, true), (2, false), (3, false)].map(|(number, clean)| {
+            let mut epoch = EpochAudit::default();
+            (epoch.epoch, epoch.clean, epoch.ok) = (number, clean, true);
+            epoch
+        });
+        let mut store = Audit::default();
+        (store.epochs, store.ok) = (epochs.into(), true);
+        let said = Finding {
+            ok: true,
+            store,
+            ledger: None,
+        }
+        .to_string();
+        let epochs = said.lines().skip(1).take(3);
+        let ends: Vec<_> = epochs.map(|line| line[6..14].trim()).collect();
+        assert_eq!(ends, ["clean", "cut off", "not yet"], "{said}");
     }
 }

@@ -245,7 +245,7 @@ fn a_file_that_is_not_there_is_named() {
     .unwrap_err()
     .to_string();
     assert!(
-        said.contains("/nowhere/milepost.toml") && said.contains("cannot be read"),
+        said.contains("/nowhere/milepost.toml: cannot be read"),
         "{said}"
     );
 }

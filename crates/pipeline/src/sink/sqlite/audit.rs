@@ -9,7 +9,7 @@ use super::read::{Reader, uint};
 use super::write::bucket;
 
 /// The conservation sums of all epochs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Audit {
     /// Each run of the process.
