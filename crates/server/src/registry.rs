@@ -271,10 +271,15 @@ mod tests {
         runtime.block_on(async {
             let (_store, registry) = accepting(&folder);
             let claim = claim("752533678900242");
+            // There is one thread: while it is held up, the store does not answer.
+            let (release, held_up) = std::sync::mpsc::channel::<()>();
+            let holding = tokio::task::spawn_blocking(move || held_up.recv());
             let mut slow = std::pin::pin!(registry.resolve(claim));
             let asked = std::future::poll_fn(|cx| std::task::Poll::Ready(slow.as_mut().poll(cx)));
             assert!(asked.await.is_pending());
-            // There is one thread: when it has come to this, the store has answered.
+            drop(release);
+            holding.await.unwrap().unwrap_err();
+            // When the thread has come to this, the store has answered.
             tokio::task::spawn_blocking(|| ()).await.unwrap();
 
             let Resolution::Accept(quick) = registry.resolve(claim).await else {
@@ -299,6 +304,9 @@ mod tests {
             .with_writer(move || written.clone())
             .with_ansi(false)
             .finish();
+        // Of a single subscriber tracing asks only the thread that comes to a line first, and
+        // remembers for all threads that nobody listens: another test's, here.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
         let _guard = tracing::subscriber::set_default(subscriber);
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
