@@ -86,30 +86,16 @@ impl DateTime {
             second,
         } = self;
         let leap = year.is_multiple_of(4);
-        if year > 99
-            || month == 0
-            || month > 12
-            || day == 0
-            || day > days_in(month, leap)
-            || hour > 23
-            || minute > 59
-            || second > 59
-        {
+        // One test for all that nearly never fails. (Day 0 wraps, and is too large then.)
+        let is_day = day.wrapping_sub(1) < days_in(month, leap);
+        if !(is_day & (year <= 99) & (hour <= 23) & (minute <= 59) & (second <= 59)) {
             return None;
         }
-        let (y, m) = (year as i64, month as i64);
-        // Days before the year, before the month (by months that alternate), before the day.
-        let before_year = y * 365 + (y + 3) / 4;
-        let before_month = (m * 367 - 362) / 12
-            - if month <= 2 {
-                0
-            } else if leap {
-                1
-            } else {
-                2
-            };
-        let days = DAYS_TO_2000 + before_year + before_month + day as i64 - 1;
-        Some(days * DAY + hour as i64 * 3_600 + minute as i64 * 60 + second as i64)
+        let (year, month_before) = (year as u32, days_before(month) as u32);
+        let leap_day = (leap & (month > 2)) as u32;
+        let days = year * 365 + year.div_ceil(4) + month_before + leap_day + day as u32 - 1;
+        let clock = hour as u32 * 3_600 + minute as u32 * 60 + second as u32;
+        Some((DAYS_TO_2000 + days as i64) * DAY + clock as i64)
     }
 
     /// Whether all bytes are zero: no time.
@@ -161,12 +147,31 @@ impl DateTime {
 
 const DAYS_TO_2000: i64 = 10_957;
 
+/// 0 where there is no such month.
 const fn days_in(month: u8, leap: bool) -> u8 {
     match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => 31,
+        2 => 28 + leap as u8,
+        _ => 0,
+    }
+}
+
+/// The days of a common year before a month.
+const fn days_before(month: u8) -> u16 {
+    match month {
+        2 => 31,
+        3 => 59,
+        4 => 90,
+        5 => 120,
+        6 => 151,
+        7 => 181,
+        8 => 212,
+        9 => 243,
+        10 => 273,
+        11 => 304,
+        12 => 334,
+        _ => 0,
     }
 }
 

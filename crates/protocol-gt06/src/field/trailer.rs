@@ -125,13 +125,19 @@ impl Trailer {
         }
         // "By interval" goes without saying, and without an allocation.
         if self.upload_mode != 0 {
-            let signal = telemetry::Signal::named("gt06.upload_mode");
-            report
-                .signals
-                .push(match upload_mode_name(self.upload_mode) {
-                    Some(name) => signal.text(name),
-                    None => signal.number(self.upload_mode.into(), None),
-                });
+            self.note_upload_mode(report);
         }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[inline(never)]
+    fn note_upload_mode(self, report: &mut telemetry::Report) {
+        let signal = telemetry::Signal::named("gt06.upload_mode");
+        report
+            .signals
+            .push(match upload_mode_name(self.upload_mode) {
+                Some(name) => signal.text(name),
+                None => signal.number(self.upload_mode.into(), None),
+            });
     }
 }

@@ -473,6 +473,7 @@ impl LocationRest {
     }
 
     #[cfg(feature = "telemetry")]
+    #[inline(never)]
     fn normalize_rare(&self, report: &mut telemetry::Report, dialect: Dialect) {
         use crate::field::{Alarm, note_signal};
         use telemetry::{IgnitionSource, Signal, Voltage};
