@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use telemetry::Envelope;
 
 /// What following a frame takes, beside its envelope: its future, its places in lists.
-const ASIDE: usize = 512;
+const ASIDE: usize = 768;
 
 /// Room for the frames of all connections that wait for their verdict. Cheap to clone; all clones
 /// are one, so that several servers can share it.
