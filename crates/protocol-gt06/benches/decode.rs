@@ -1,5 +1,6 @@
 //! A 0x22 location, from bytes to message and to report, beside the bare floor: the checksum and
-//! reading the fields from a slice into a struct, and nothing else.
+//! reading the fields from a slice into a struct, and nothing else. Then the ten messages that
+//! devices send most, and whole streams.
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
@@ -9,10 +10,10 @@ use bytes::{Bytes, BytesMut};
 use crc::{CRC_16_IBM_SDLC, Crc, Table};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
-use protocol_gt06::frame::{Found, find};
+use protocol_gt06::frame::{Found, encode, find};
 use protocol_gt06::message::Location;
 use protocol_gt06::normalize::{Context, Speaker};
-use protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
+use protocol_gt06::{Deframer, Dialect, Framing, Message, Profile, Start};
 use telemetry::{DeviceId, Origin, Tenant, Timestamp};
 
 const FRAMES: u16 = 1_000;
@@ -194,5 +195,94 @@ fn stream(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, location, stream);
+/// The ten messages that devices send most: start, number, body.
+const COMMON: [(&str, Start, u8, &[&[u8]]); 10] = [
+    (
+        "01 login",
+        Start::Short,
+        0x01,
+        &[b"\x07\x52\x53\x36\x78\x90\x02\x42"],
+    ),
+    ("10 position", Start::Short, 0x10, &[GPS]),
+    ("12 location", Start::Short, 0x12, &[GPS, CELL]),
+    (
+        "13 heartbeat",
+        Start::Short,
+        0x13,
+        &[b"\x46\x04\x04\x00\x02"],
+    ),
+    (
+        "16 alarm",
+        Start::Short,
+        0x16,
+        &[GPS, b"\x09", CELL, b"\x46\x04\x04\x02\x01"],
+    ),
+    (
+        "21 command reply",
+        Start::Long,
+        0x21,
+        &[b"\x00\x00\x00\x01\x01", b"RELAY:OK!"],
+    ),
+    (
+        "22 location",
+        Start::Short,
+        0x22,
+        &[GPS, CELL, b"\x01\x00\x00"],
+    ),
+    (
+        "26 alarm",
+        Start::Short,
+        0x26,
+        &[GPS, b"\x09", CELL, b"\x46\x04\x04\x02\x01"],
+    ),
+    ("94 information", Start::Long, 0x94, &[b"\x00\x04\x9f"]),
+    (
+        "a0 location",
+        Start::Short,
+        0xa0,
+        &[GPS, CELL_4G, b"\x01\x00\x00"],
+    ),
+];
+const GPS: &[u8] = b"\x18\x07\x0c\x0a\x1e\x2d\xc9\x02\x7a\xc8\x55\x0c\x46\x58\x60\x28\x14\x4d";
+const CELL: &[u8] = b"\x01\xcc\x00\x28\x7d\x00\x1f\x71";
+const CELL_4G: &[u8] = b"\x01\xcc\x00\x00\x00\x28\x7d\x00\x00\x00\x00\x00\x00\x1f\x71";
+
+fn common(c: &mut Criterion) {
+    let profile = Profile::default();
+    let device = DeviceId::new("752533678900242").unwrap();
+    let speaker = Speaker::new(Some(Tenant::new("acme").unwrap()), Some(device));
+    let now = Timestamp::from_unix(1_700_000_000);
+    let mut reports = Vec::with_capacity(1);
+    for (name, start, number, body) in COMMON {
+        let mut frame = BytesMut::new();
+        encode(start, number, 1, &mut frame, |out| {
+            for part in body {
+                out.extend_from_slice(part);
+            }
+        });
+        let decode = |raw: &[u8]| {
+            let Found::Frame(head) = find(raw, false, Framing::Checked) else {
+                unreachable!("a whole frame")
+            };
+            let message = Message::decode_slice(&head, raw, Dialect::default()).unwrap();
+            (head, message)
+        };
+        assert_ne!(decode(&frame).1.name(), "unknown", "{name}");
+        let mut group = c.benchmark_group(format!("gt06/{name}"));
+        group.throughput(Throughput::Bytes(u64::try_from(frame.len()).unwrap()));
+        group.bench_function("message", |b| b.iter(|| decode(black_box(&frame))));
+        group.bench_function("report", |b| {
+            b.iter(|| {
+                let (head, message) = decode(black_box(&frame));
+                let cx = Context::new(&head, &profile, &speaker, now, Origin::default());
+                reports.clear();
+                message.normalize(&cx, &mut reports);
+                black_box(&reports);
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, location, common, stream);
 criterion_main!(benches);
