@@ -193,4 +193,19 @@ mod tests {
         let found = deframer.next_frame(&mut buffer).unwrap();
         assert_eq!(found.expect("whole").raw(), &stream);
     }
+
+    #[test]
+    fn a_long_frame_holds_a_whole_one() {
+        let mut inner = BytesMut::new();
+        crate::frame::encode(crate::Start::Short, 0x13, 1, &mut inner, |_| {});
+        let mut whole = BytesMut::new();
+        crate::frame::encode(crate::Start::Long, 0x62, 2, &mut whole, |out| {
+            out.extend_from_slice(b"\x0d\x0a");
+            out.extend_from_slice(&inner);
+        });
+        let found = Deframer::new().next_frame(&mut whole.clone()).unwrap();
+        assert_eq!(found.expect("whole").raw(), &whole);
+        let kept = Frame::parse(whole.clone().freeze(), Framing::Checked);
+        assert_eq!(kept.expect("whole").raw(), &whole);
+    }
 }

@@ -364,7 +364,7 @@ pub enum Found {
 pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
     match usual(src) {
         Some(head) => Found::Frame(head),
-        None => find_slowly(src, announced(src), quiet, framing),
+        None => find_other(src, quiet, framing),
     }
 }
 
@@ -394,6 +394,14 @@ fn usual(src: &[u8]) -> Option<Head> {
             len,
         )
     })
+}
+
+#[inline(never)]
+fn find_other(src: &[u8], quiet: bool, framing: Framing) -> Found {
+    match announced(src) {
+        Announced::Whole(head) if matches!(head.checksum(), Checksum::Valid) => Found::Frame(head),
+        other => find_slowly(src, other, quiet, framing),
+    }
 }
 
 /// What the length at the front announces.
