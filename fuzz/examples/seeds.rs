@@ -35,14 +35,7 @@ fn time() -> Vec<u8> {
 }
 
 fn clock() -> DateTime {
-    DateTime {
-        year: 25,
-        month: 6,
-        day: 15,
-        hour: 12,
-        minute: 30,
-        second: 45,
-    }
+    DateTime::from_bytes([25, 6, 15, 12, 30, 45])
 }
 
 /// Seconds since 1970.
@@ -66,11 +59,7 @@ fn place() -> Position {
 
 fn gps() -> Vec<u8> {
     written(|out| {
-        Gps {
-            time: clock(),
-            position: place(),
-        }
-        .encode(out)
+        Gps::new(clock(), &place()).encode(out);
     })
 }
 

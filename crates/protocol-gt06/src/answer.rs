@@ -332,14 +332,14 @@ fn date_time(text: &str) -> Option<DateTime> {
     let mut next = || parts.next().flatten();
     let year = next()?;
     let mut byte = || next().and_then(|part| u8::try_from(part).ok());
-    let time = DateTime {
-        year: u8::try_from(year.checked_sub(2_000).unwrap_or(year)).ok()?,
-        month: byte()?,
-        day: byte()?,
-        hour: byte()?,
-        minute: byte()?,
-        second: byte()?,
-    };
+    let time = DateTime::from_bytes([
+        u8::try_from(year.checked_sub(2_000).unwrap_or(year)).ok()?,
+        byte()?,
+        byte()?,
+        byte()?,
+        byte()?,
+        byte()?,
+    ]);
     time.to_unix().map(|_| time)
 }
 
@@ -457,14 +457,14 @@ mod tests {
         let b = Answer::read("Last position!Lat:S33.5,Lon:W70.25,DateTime:2017-05-26  10:27:47");
         let p = b.position.unwrap();
         assert_eq!((p.latitude, p.longitude), (-33.5, -70.25));
-        assert_eq!(p.time.unwrap().year, 17);
+        assert_eq!(p.time.unwrap().year(), 17);
         assert!(p.last_known);
 
         let c =
             Answer::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
         let p = c.position.unwrap();
         assert_eq!((p.latitude, p.longitude), (-1.5, 2.25));
-        assert_eq!(p.time.unwrap().day, 2);
+        assert_eq!(p.time.unwrap().day(), 2);
     }
 
     #[test]

@@ -167,15 +167,15 @@ impl<'a> Context<'a> {
         key: &[u8],
         index: u32,
     ) -> &'r mut Report {
-        let unix = time.to_unix();
-        let id = match unix {
-            Some(unix) => ReportId::mint(self.speaker.seed, Timestamp::from_unix(unix), key),
+        let local = time.to_unix().map(Timestamp::from_unix_u32);
+        let id = match local {
+            Some(local) => ReportId::mint(self.speaker.seed, local, key),
             None => self.untimed_id(index),
         };
         let report = self.report(out, id, kind);
         report.raw_time = Some(raw_time(time));
-        if let Some(unix) = unix {
-            let (utc, zone) = self.in_utc(unix);
+        if let Some(local) = local {
+            let (utc, zone) = self.in_utc(local);
             report.set_device_time(utc, TimeSource::Device, zone);
         }
         report
@@ -192,7 +192,7 @@ impl<'a> Context<'a> {
         key: &[u8],
         index: u32,
     ) -> &'r mut Report {
-        let time = Timestamp::from_unix(unix.into());
+        let time = Timestamp::from_unix_u32(unix);
         let report = if is_time {
             self.report(out, ReportId::mint(self.speaker.seed, time, key), kind)
         } else {
@@ -209,7 +209,8 @@ impl<'a> Context<'a> {
     /// time.
     #[must_use]
     pub fn utc(&self, time: DateTime) -> Option<(Timestamp, Zone)> {
-        time.to_unix().map(|unix| self.in_utc(unix))
+        let local = time.to_unix().map(Timestamp::from_unix_u32)?;
+        Some(self.in_utc(local))
     }
 
     /// A report with a position, at the position's time.
@@ -221,7 +222,7 @@ impl<'a> Context<'a> {
         gps: &Gps,
         key: &Key,
     ) -> &'r mut Report {
-        self.positioned_at(out, kind, gps, gps.time, key)
+        self.positioned_at(out, kind, gps, gps.time(), key)
     }
 
     /// A report with a position, at a time that need not be the position's.
@@ -235,15 +236,15 @@ impl<'a> Context<'a> {
         key: &Key,
     ) -> &'r mut Report {
         let report = self.timed(out, kind, time, &key.to_bytes(), 0);
-        let position = &gps.position;
+        let position = &gps.position();
         report.fix = fix(position);
         if let Some(fix) = &mut report.fix
             && fix.valid
         {
-            fix.time = if time == gps.time {
+            fix.time = if time == gps.time() {
                 report.device_time
             } else {
-                gps.time.to_unix().map(|unix| self.in_utc(unix).0)
+                self.utc(gps.time()).map(|(utc, _)| utc)
             };
             if report.device_time.is_some() {
                 report.time_source = TimeSource::Fix;
@@ -286,10 +287,12 @@ impl<'a> Context<'a> {
 
     /// A device's time, read as if it were UTC, in UTC.
     #[inline]
-    fn in_utc(&self, unix: i64) -> (Timestamp, Zone) {
+    fn in_utc(&self, local: Timestamp) -> (Timestamp, Zone) {
         let (minutes, zone) = self.zone();
-        let utc = unix.saturating_sub(i64::from(minutes).saturating_mul(60));
-        (Timestamp::from_unix(utc), zone)
+        if minutes == 0 {
+            return (local, zone);
+        }
+        (local.offset_millis(i64::from(minutes) * -60_000), zone)
     }
 
     #[inline]
@@ -317,12 +320,12 @@ impl<'a> Context<'a> {
 #[must_use]
 pub fn raw_time(time: DateTime) -> RawTime {
     RawTime::Civil {
-        year: u16::from(time.year).saturating_add(2_000),
-        month: time.month,
-        day: time.day,
-        hour: time.hour,
-        minute: time.minute,
-        second: time.second,
+        year: u16::from(time.year()).saturating_add(2_000),
+        month: time.month(),
+        day: time.day(),
+        hour: time.hour(),
+        minute: time.minute(),
+        second: time.second(),
     }
 }
 
@@ -338,8 +341,8 @@ pub fn fix(position: &Position) -> Option<Fix> {
     let longitude = steps_to_e7(position.raw_longitude, bits.is_west());
     let coordinates = Coordinates::from_e7(latitude, longitude).ok()?;
     let mut fix = Fix::new(coordinates, bits.is_positioned(), FixSource::Gnss);
-    fix.speed = Speed::from_kmh(f32::from(position.raw_speed)).ok();
-    fix.course = Course::from_degrees(f32::from(bits.raw_course())).ok();
+    fix.speed = Some(Speed::from_whole_kmh(position.raw_speed));
+    fix.course = Course::from_whole_degrees(bits.raw_course()).ok();
     fix.satellites = Some(position.satellites());
     Some(fix)
 }
@@ -387,12 +390,6 @@ const fn part(half: u128, at: u32, len: u32, value: u128) -> u128 {
     half & !(mask << shift) | (value & mask) << shift
 }
 
-#[inline(always)]
-const fn time(time: DateTime) -> u128 {
-    let [year, month, day, hour, minute, second] = time.bytes();
-    u64::from_be_bytes([0, 0, year, month, day, hour, minute, second]) as u128
-}
-
 impl Key {
     /// The key of a message that says nothing yet.
     #[inline(always)]
@@ -408,8 +405,8 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn gps(mut self, gps: &Gps) -> Self {
-        self.front = part(self.front, 1, 6, time(gps.time));
-        self.position(&gps.position)
+        self.front = part(self.front, 1, 6, gps.time().packed() as u128);
+        self.position(&gps.position())
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
@@ -427,7 +424,7 @@ impl Key {
     #[inline]
     #[must_use]
     pub const fn time(mut self, other: DateTime) -> Self {
-        self.back = part(self.back, 0, 6, time(other));
+        self.back = part(self.back, 0, 6, other.packed() as u128);
         self
     }
 
@@ -477,28 +474,21 @@ mod tests {
 
     #[test]
     fn every_part_of_a_key_has_its_place() {
-        let gps = Gps {
-            time: DateTime {
-                year: 1,
-                month: 2,
-                day: 3,
-                hour: 4,
-                minute: 5,
-                second: 6,
-            },
-            position: Position {
+        let gps = Gps::new(
+            DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
+            &Position {
                 raw_satellites: 0xcc,
                 raw_latitude: 0x0708_090a,
                 raw_longitude: 0x0b0c_0d0e,
                 raw_speed: 0xcc,
                 course_status: crate::field::CourseStatus(0xffff),
             },
-        };
+        );
         let empty = Key::new(0x22).to_bytes();
         assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 31][..]));
         let key = Key::new(0x22)
             .gps(&gps)
-            .time(gps.time)
+            .time(gps.time())
             .upload_mode(Some(3))
             .alarm(Some(0x1213))
             .index(0x1415);

@@ -46,7 +46,7 @@ impl OffsetWatch {
         if live == Some(false) {
             return None;
         }
-        let sent = time.to_unix()?;
+        let sent = i64::from(time.to_unix()?);
         let difference = sent.checked_sub(unix_now)?;
         let step = difference.checked_add(STEP_S / 2)?.div_euclid(STEP_S);
         let off = difference.checked_sub(step.checked_mul(STEP_S)?)?;

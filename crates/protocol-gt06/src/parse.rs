@@ -113,13 +113,6 @@ impl<'a, T: Trace> Reader<'a, T> {
         Ok(taken)
     }
 
-    /// All bytes that are left, where nobody listens to the names of the fields: for shortcuts,
-    /// which must read what the reads by name do.
-    #[inline]
-    pub(crate) const fn unnamed(&self) -> Option<&'a [u8]> {
-        if T::ON { None } else { Some(self.rest) }
-    }
-
     /// A fixed number of bytes.
     ///
     /// # Errors

@@ -48,24 +48,21 @@ impl Coordinates {
     /// When the latitude is beyond ±90 degrees or the longitude beyond ±180.
     #[inline]
     pub fn from_e7(latitude_e7: i64, longitude_e7: i64) -> Result<Self, OutOfRange> {
-        const LAT: i64 = 900_000_000;
-        const LON: i64 = 1_800_000_000;
+        const LATITUDE: u64 = 900_000_000;
+        const LONGITUDE: u64 = 1_800_000_000;
         #[expect(clippy::cast_precision_loss, reason = "only for the error's text")]
-        match (i32::try_from(latitude_e7), i32::try_from(longitude_e7)) {
-            (Ok(latitude_e7), Ok(longitude_e7))
-                if (-LAT..=LAT).contains(&i64::from(latitude_e7))
-                    && (-LON..=LON).contains(&i64::from(longitude_e7)) =>
-            {
-                Ok(Self {
-                    latitude_e7,
-                    longitude_e7,
-                })
-            }
-            _ if !(-LAT..=LAT).contains(&latitude_e7) => {
-                Err(OutOfRange::new("latitude", latitude_e7 as f64 / E7))
-            }
-            _ => Err(OutOfRange::new("longitude", longitude_e7 as f64 / E7)),
+        let degrees = |e7| e7 as f64 / E7;
+        if latitude_e7.unsigned_abs() > LATITUDE {
+            return Err(OutOfRange::new("latitude", degrees(latitude_e7)));
         }
+        if longitude_e7.unsigned_abs() > LONGITUDE {
+            return Err(OutOfRange::new("longitude", degrees(longitude_e7)));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+        Ok(Self {
+            latitude_e7: latitude_e7 as i32,
+            longitude_e7: longitude_e7 as i32,
+        })
     }
 
     /// Degrees north of the equator.

@@ -46,18 +46,16 @@ impl ReportId {
     /// Mints an id.
     ///
     /// `key_time` is the raw device time read as UTC or, where there is no plausible one, the
-    /// arrival; it is cut to 48 bits (1970 to the year 10889).
+    /// arrival; it has 48 bits (1970 to the year 10889), and one before 1970 counts as 1970.
     #[inline]
     pub fn mint(seed: IdentitySeed, key_time: Timestamp, key: &[u8]) -> Self {
-        const MAX: u64 = (1 << 48) - 1;
-        let millis = u64::try_from(key_time.as_millis()).unwrap_or(0).min(MAX);
+        // No timestamp is beyond the year 9999.
+        let millis = key_time.as_millis().max(0).cast_unsigned();
         let hash = xxh3_128_with_seed(key, seed.0);
-        let time_and_version = u128::from(millis) << 80 | 0x8 << 76;
-        let variant = 0b10 << 62;
         // 12 bits beside the version, 62 behind the variant.
-        let custom_b = (hash >> 64 & 0xfff) << 64;
-        let custom_c = hash & ((1 << 62) - 1);
-        Self((time_and_version | custom_b | variant | custom_c).to_be_bytes())
+        let time_and_version = millis << 16 | 0x8 << 12 | (hash >> 64) as u64 & 0xfff;
+        let variant = 0b10 << 62 | hash as u64 & ((1 << 62) - 1);
+        Self((u128::from(time_and_version) << 64 | u128::from(variant)).to_be_bytes())
     }
 
     /// The time that the id was minted with: the raw device time read as UTC, or the arrival.

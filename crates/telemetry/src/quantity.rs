@@ -57,6 +57,29 @@ quantities! {
     Dop("dilution of precision", 0.0..=1_000.0, new, value);
 }
 
+impl Speed {
+    /// Makes a value of what devices say in one byte.
+    #[inline]
+    pub fn from_whole_kmh(kmh: u8) -> Self {
+        Self(f32::from(kmh))
+    }
+}
+
+impl Course {
+    /// Makes a checked value of what devices say in whole degrees.
+    ///
+    /// # Errors
+    /// When it is more than 360.
+    #[inline]
+    pub fn from_whole_degrees(degrees: u16) -> Result<Self, OutOfRange> {
+        if degrees <= 360 {
+            Ok(Self(f32::from(degrees)))
+        } else {
+            Err(OutOfRange::new("course", f64::from(degrees)))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

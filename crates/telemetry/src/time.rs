@@ -47,6 +47,12 @@ impl Timestamp {
         Self::from_millis(seconds.saturating_mul(1_000))
     }
 
+    /// From whole seconds since the Unix epoch, as devices count them in 32 bits.
+    #[inline]
+    pub const fn from_unix_u32(seconds: u32) -> Self {
+        Self(seconds as i64 * 1_000)
+    }
+
     /// From the fields of a calendar date and time in UTC; `None` if there is no such time.
     #[inline]
     pub fn from_civil(

@@ -10,23 +10,12 @@ use crate::DecodeError;
 use crate::parse::{Reader, Trace};
 
 /// A date and time as sent: year − 2000, month, day, hour, minute, second. It need not exist.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct DateTime {
-    /// Years since 2000.
-    pub year: u8,
-    /// 1 to 12 when sane.
-    pub month: u8,
-    /// 1 to 31 when sane.
-    pub day: u8,
-    /// 0 to 23 when sane.
-    pub hour: u8,
-    /// 0 to 59 when sane.
-    pub minute: u8,
-    /// 0 to 59 when sane.
-    pub second: u8,
-}
+///
+/// Held as one number of 48 bits, so that it is compared, checked and handed on in one go.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct DateTime(u64);
 
-const DAY: i64 = 86_400;
+const DAY: u32 = 86_400;
 
 impl DateTime {
     /// The fields of an instant in UTC, in seconds since 1970. `None` outside 2000 to 2099.
@@ -39,8 +28,8 @@ impl DateTime {
     /// ```
     #[must_use]
     pub fn from_unix(seconds: i64) -> Option<Self> {
-        let days = seconds.div_euclid(DAY) - DAYS_TO_2000;
-        let clock = seconds.rem_euclid(DAY);
+        let days = seconds.div_euclid(DAY.into()) - i64::from(DAYS_TO_2000);
+        let clock = seconds.rem_euclid(DAY.into());
         let byte = |v: i64| u8::try_from(v).ok();
         // 2000 is a leap year, and so is every fourth one up to 2096.
         let (cycle, in_cycle) = (days.div_euclid(1_461), days.rem_euclid(1_461));
@@ -56,46 +45,113 @@ impl DateTime {
             year_in_cycle * 365 + 1
         };
         let mut day = in_cycle - first;
-        let mut month = 1_u8;
-        while day >= i64::from(days_in(month, year_in_cycle == 0)) {
-            day -= i64::from(days_in(month, year_in_cycle == 0));
-            month += 1;
+        let mut number = 1;
+        loop {
+            let Month(days, _) = month(number, year_in_cycle == 0);
+            if day < days.into() {
+                break;
+            }
+            day -= i64::from(days);
+            number += 1;
         }
         let year = byte(year).filter(|year| *year <= 99)?;
-        Some(Self {
+        Some(Self::from_bytes([
             year,
-            month,
-            day: byte(day + 1)?,
-            hour: byte(clock / 3_600)?,
-            minute: byte(clock / 60 % 60)?,
-            second: byte(clock % 60)?,
-        })
+            number,
+            byte(day + 1)?,
+            byte(clock / 3_600)?,
+            byte(clock / 60 % 60)?,
+            byte(clock % 60)?,
+        ]))
     }
 
     /// Read as UTC, in seconds since 1970. `None` if there is no such time: an impossible one is
     /// how devices say that they have none.
     #[inline]
     #[must_use]
-    pub const fn to_unix(self) -> Option<i64> {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = self;
-        let leap = year.is_multiple_of(4);
-        // One test for all that nearly never fails. (Day 0 wraps, and is too large then.)
-        let is_day = day.wrapping_sub(1) < days_in(month, leap);
-        if !(is_day & (year <= 99) & (hour <= 23) & (minute <= 59) & (second <= 59)) {
+    pub fn to_unix(self) -> Option<u32> {
+        // One test for all parts: of each byte the highest bit tells whether it is in its range.
+        const HIGH: u64 = 0x8080_8080_8080;
+        const LEAST: u64 = DateTime::from_bytes([0, 1, 1, 0, 0, 0]).0;
+        const MOST: u64 = DateTime::from_bytes([99, 12, 31, 23, 59, 59]).0;
+        let not_above = (MOST | HIGH).wrapping_sub(self.0);
+        let not_below = (self.0 | HIGH).wrapping_sub(LEAST);
+        let is_in_range = not_above & not_below & !self.0 & HIGH == HIGH;
+        let (year, day) = (u32::from(self.year()), u32::from(self.day()));
+        let Month(days, days_before) = month(self.month(), year.is_multiple_of(4));
+        if !(is_in_range & (day <= u32::from(days))) {
             return None;
         }
-        let (year, month_before) = (year as u32, days_before(month) as u32);
-        let leap_day = (leap & (month > 2)) as u32;
-        let days = year * 365 + year.div_ceil(4) + month_before + leap_day + day as u32 - 1;
-        let clock = hour as u32 * 3_600 + minute as u32 * 60 + second as u32;
-        Some((DAYS_TO_2000 + days as i64) * DAY + clock as i64)
+        // Of four years the first one has 366 days.
+        let days = (year * 1_461).div_ceil(4) + u32::from(days_before) + day - 1;
+        let minutes = u32::from(self.hour()) * 60 + u32::from(self.minute());
+        Some((DAYS_TO_2000 + days) * DAY + minutes * 60 + u32::from(self.second()))
+    }
+
+    /// The six bytes as a number.
+    #[cfg(feature = "telemetry")]
+    #[inline(always)]
+    pub(crate) const fn packed(self) -> u64 {
+        self.0
+    }
+
+    /// From its bytes: years since 2000, month, day, hour, minute, second.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bytes([year, month, day, hour, minute, second]: [u8; 6]) -> Self {
+        // Two numbers, so that each is read from memory in one go.
+        let front = u32::from_be_bytes([year, month, day, hour]);
+        Self((front as u64) << 16 | u16::from_be_bytes([minute, second]) as u64)
+    }
+
+    /// Years since 2000, month, day, hour, minute, second.
+    #[inline]
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 6] {
+        let [_, _, bytes @ ..] = self.0.to_be_bytes();
+        bytes
+    }
+
+    /// Years since 2000: 0 to 99 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn year(self) -> u8 {
+        (self.0 >> 40 & 0xff) as u8
+    }
+
+    /// 1 to 12 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn month(self) -> u8 {
+        (self.0 >> 32 & 0xff) as u8
+    }
+
+    /// 1 to 31 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn day(self) -> u8 {
+        (self.0 >> 24 & 0xff) as u8
+    }
+
+    /// 0 to 23 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn hour(self) -> u8 {
+        (self.0 >> 16 & 0xff) as u8
+    }
+
+    /// 0 to 59 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn minute(self) -> u8 {
+        (self.0 >> 8 & 0xff) as u8
+    }
+
+    /// 0 to 59 when sane.
+    #[inline]
+    #[must_use]
+    pub const fn second(self) -> u8 {
+        (self.0 & 0xff) as u8
     }
 
     /// Whether all bytes are zero: no time.
@@ -104,33 +160,13 @@ impl DateTime {
         self == Self::default()
     }
 
-    pub(crate) const fn bytes(self) -> [u8; 6] {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = self;
-        [year, month, day, hour, minute, second]
-    }
-
     /// Reads the block.
     ///
     /// # Errors
     /// When bytes are missing.
     #[inline]
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        let [year, month, day, hour, minute, second] = r.array("time")?;
-        let time = Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        };
+        let time = Self::from_bytes(r.array("time")?);
         r.note(|| match time.to_unix() {
             Some(_) => time.to_string(),
             None => format!("no time ({time})"),
@@ -141,55 +177,48 @@ impl DateTime {
     /// Writes the block.
     #[inline]
     pub fn encode(self, out: &mut BytesMut) {
-        out.put_slice(&self.bytes());
+        out.put_slice(&self.to_bytes());
     }
 }
 
-const DAYS_TO_2000: i64 = 10_957;
+const DAYS_TO_2000: u32 = 10_957;
 
-/// 0 where there is no such month.
-const fn days_in(month: u8, leap: bool) -> u8 {
-    match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + leap as u8,
-        _ => 0,
-    }
-}
+/// A month's days, and those of the year before it.
+#[derive(Clone, Copy)]
+struct Month(u16, u16);
 
-/// The days of a common year before a month.
-const fn days_before(month: u8) -> u16 {
-    match month {
-        2 => 31,
-        3 => 59,
-        4 => 90,
-        5 => 120,
-        6 => 151,
-        7 => 181,
-        8 => 212,
-        9 => 243,
-        10 => 273,
-        11 => 304,
-        12 => 334,
-        _ => 0,
-    }
+/// What is no month has no days.
+const NONE: Month = Month(0, 0);
+
+/// The months by number; those of leap years from 16 on.
+#[rustfmt::skip]
+static MONTHS: [Month; 32] = [
+    NONE, Month(31, 0), Month(28, 31), Month(31, 59), Month(30, 90), Month(31, 120), Month(30, 151),
+    Month(31, 181), Month(31, 212), Month(30, 243), Month(31, 273), Month(30, 304), Month(31, 334), NONE, NONE, NONE,
+    NONE, Month(31, 0), Month(29, 31), Month(31, 60), Month(30, 91), Month(31, 121), Month(30, 152),
+    Month(31, 182), Month(31, 213), Month(30, 244), Month(31, 274), Month(30, 305), Month(31, 335), NONE, NONE, NONE,
+];
+
+#[inline(always)]
+fn month(number: u8, leap: bool) -> Month {
+    let index = usize::from(leap) << 4 | usize::from(number & 0xf);
+    MONTHS.get(index).copied().unwrap_or(NONE)
 }
 
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = *self;
+        let [year, month, day, hour, minute, second] = self.to_bytes();
         let year = 2_000 + u16::from(year);
         write!(
             f,
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
         )
+    }
+}
+
+impl fmt::Debug for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DateTime({self})")
     }
 }
 
@@ -200,29 +229,16 @@ mod tests {
     #[test]
     fn every_day_of_the_century_converts_both_ways() {
         let mut days = 0;
-        let first = DateTime {
-            year: 0,
-            month: 1,
-            day: 1,
-            hour: 0,
-            minute: 0,
-            second: 0,
-        };
+        let first = DateTime::from_bytes([0, 1, 1, 0, 0, 0]);
         assert_eq!(first.to_unix(), Some(946_684_800));
         for year in 0..=99 {
-            for month in 1..=12 {
-                for day in 1..=days_in(month, year % 4 == 0) {
-                    let t = DateTime {
-                        year,
-                        month,
-                        day,
-                        hour: 23,
-                        minute: 59,
-                        second: 58,
-                    };
+            for number in 1..=12 {
+                let Month(in_month, _) = month(number, year % 4 == 0);
+                for day in 1..=u8::try_from(in_month).unwrap() {
+                    let t = DateTime::from_bytes([year, number, day, 23, 59, 58]);
                     let expected = 946_684_800 + days * DAY + DAY - 2;
                     assert_eq!(t.to_unix(), Some(expected), "{t}");
-                    assert_eq!(DateTime::from_unix(expected), Some(t));
+                    assert_eq!(DateTime::from_unix(expected.into()), Some(t));
                     days += 1;
                 }
             }
@@ -235,29 +251,25 @@ mod tests {
 
     #[test]
     fn impossible_times_are_no_time() {
-        let t = DateTime {
-            year: 15,
-            month: 12,
-            day: 29,
-            hour: 2,
-            minute: 51,
-            second: 5,
-        };
+        let t = DateTime::from_bytes([15, 12, 29, 2, 51, 5]);
         assert!(t.to_unix().is_some());
         for bad in [
-            DateTime::default(),
-            DateTime { month: 13, ..t },
-            DateTime {
-                month: 2,
-                day: 29,
-                ..t
-            },
-            DateTime { day: 0, ..t },
-            DateTime { hour: 24, ..t },
-            DateTime { minute: 60, ..t },
-            DateTime { second: 60, ..t },
-            DateTime { year: 100, ..t },
-        ] {
+            [0; 6],
+            [15, 0, 29, 2, 51, 5],
+            [15, 13, 29, 2, 51, 5],
+            [15, 2, 29, 2, 51, 5],
+            [15, 12, 0, 2, 51, 5],
+            [15, 12, 32, 2, 51, 5],
+            [15, 12, 29, 24, 51, 5],
+            [15, 12, 29, 2, 60, 5],
+            [15, 12, 29, 2, 51, 60],
+            [15, 12, 29, 2, 51, 0x80],
+            [15, 12, 29, 2, 0xff, 5],
+            [100, 12, 29, 2, 51, 5],
+            [0xff, 12, 29, 2, 51, 5],
+        ]
+        .map(DateTime::from_bytes)
+        {
             assert_eq!(bad.to_unix(), None, "{bad}");
         }
     }

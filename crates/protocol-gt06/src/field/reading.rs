@@ -45,16 +45,11 @@ pub(crate) fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeErro
 #[inline]
 pub(crate) fn is_time(body: &[u8], at: usize) -> bool {
     match body.get(at..) {
-        Some([year, month, day, hour, minute, second, ..]) => DateTime {
-            year: *year,
-            month: *month,
-            day: *day,
-            hour: *hour,
-            minute: *minute,
-            second: *second,
+        Some([year, month, day, hour, minute, second, ..]) => {
+            DateTime::from_bytes([*year, *month, *day, *hour, *minute, *second])
+                .to_unix()
+                .is_some()
         }
-        .to_unix()
-        .is_some(),
         _ => false,
     }
 }

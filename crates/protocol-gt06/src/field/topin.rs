@@ -41,8 +41,14 @@ pub(crate) fn answer(number: u8, announced: u8, body: &[u8]) -> Answer {
 pub(crate) fn time_answer(unix_now: i64) -> Option<Bytes> {
     let now = DateTime::from_unix(unix_now)?;
     let mut body = BytesMut::new();
-    body.put_u16(2_000 + u16::from(now.year));
-    body.put_slice(&[now.month, now.day, now.hour, now.minute, now.second]);
+    body.put_u16(2_000 + u16::from(now.year()));
+    body.put_slice(&[
+        now.month(),
+        now.day(),
+        now.hour(),
+        now.minute(),
+        now.second(),
+    ]);
     let mut out = BytesMut::new();
     encode_relative(7, 0x30, &mut out, &body);
     Some(out.freeze())
@@ -58,14 +64,7 @@ pub(crate) fn bcd_time(raw: [u8; 6]) -> DateTime {
             tens * 10 + ones
         }
     });
-    DateTime {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    }
+    DateTime::from_bytes([year, month, day, hour, minute, second])
 }
 
 #[cfg(test)]

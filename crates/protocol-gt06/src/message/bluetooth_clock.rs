@@ -140,7 +140,7 @@ mod tests {
     fn clock() -> BluetoothClock {
         BluetoothClock {
             start: Start::Short,
-            time: DateTime { year: 22, month: 1, day: 2, hour: 3, minute: 4, second: 5 },
+            time: DateTime::from_bytes([22, 1, 2, 3, 4, 5]),
             dbm: -70,
             mac: [1, 2, 3, 4, 5, 6],
             uuid: [7; 16],

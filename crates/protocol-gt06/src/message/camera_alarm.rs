@@ -226,7 +226,7 @@ impl Body for CameraAlarm {
         let key = crate::normalize::Key::new(0x95).alarm(Some(self.event.into()));
         let report = match self.position() {
             Some(position) => {
-                let gps = crate::field::Gps { time: self.time, position };
+                let gps = crate::field::Gps::new(self.time, &position);
                 cx.positioned(out, Kind::Alarm, &gps, &key.gps(&gps))
             }
             None => cx.timed(out, Kind::Alarm, self.time, &key.time(self.time).to_bytes(), 0),
@@ -282,7 +282,7 @@ mod tests {
     use crate::message::testing::{read_body, round_trip};
 
     const TIME: DateTime =
-        DateTime { year: 20, month: 10, day: 6, hour: 14, minute: 34, second: 8 };
+        DateTime::from_bytes([20, 10, 6, 14, 34, 8]);
 
     fn alarm(form: CameraAlarmForm, files: &'static [u8]) -> CameraAlarm {
         CameraAlarm { time: TIME, form, event: 0x91, data: 0, files: Bytes::from_static(files) }

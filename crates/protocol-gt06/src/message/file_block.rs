@@ -75,7 +75,7 @@ impl FileBlock {
     pub fn time(&self) -> Option<DateTime> {
         match (self.kind, &self.mark[..]) {
             (0 | 2, &[year, month, day, hour, minute, second]) => {
-                Some(DateTime { year, month, day, hour, minute, second })
+                Some(DateTime::from_bytes([year, month, day, hour, minute, second]))
             }
             _ => None,
         }

@@ -372,7 +372,7 @@ impl InformationContent {
                 out.put_slice(text);
             }
             Self::Ports { time, ports } => {
-                out.extend(time.iter().flat_map(|time| time.bytes()));
+                out.extend(time.iter().flat_map(|time| time.to_bytes()));
                 out.put_u8(*ports);
             }
             Self::Satellites(satellites) => satellites.encode(out),
@@ -383,7 +383,7 @@ impl InformationContent {
             }
             Self::Generation(generation) => out.put_u8(*generation),
             Self::Fuel { time, text } => {
-                out.extend(time.iter().flat_map(|time| time.bytes()));
+                out.extend(time.iter().flat_map(|time| time.to_bytes()));
                 out.put_slice(text);
             }
             Self::Tag { index, id, millivolts, temperature } => {
@@ -462,7 +462,7 @@ mod tests {
     }
 
     const T: DateTime =
-        DateTime { year: 22, month: 9, day: 9, hour: 8, minute: 8, second: 28 };
+        DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
 
     #[test]
     fn every_sub_type_reads_back() {

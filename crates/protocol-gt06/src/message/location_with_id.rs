@@ -36,14 +36,7 @@ pub struct LocationWithId {
 #[inline]
 pub(super) fn is_shape(cx: &Context<'_>) -> bool {
     let is_time = |at: usize| match cx.body.get(at..) {
-        Some([year, month, day, hour, minute, second, ..]) => DateTime {
-            year: *year,
-            month: *month,
-            day: *day,
-            hour: *hour,
-            minute: *minute,
-            second: *second,
-        }
+        Some([year, month, day, hour, minute, second, ..]) => DateTime::from_bytes([*year, *month, *day, *hour, *minute, *second])
         .to_unix()
         .is_some(),
         _ => false,

@@ -116,13 +116,6 @@ pub trait Body: Sized {
     /// When it cannot be read.
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError>;
 
-    /// Reads a body of a form that is worth a shortcut: the same as [`Body::decode`] would.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn decode_usual<T: Trace>(_: &mut Reader<'_, T>, _: &Context<'_>) -> Option<Self> {
-        None
-    }
-
     /// Writes the body.
     fn encode(&self, out: &mut BytesMut);
 
@@ -408,11 +401,7 @@ struct Decode<'r, 'a, T: Trace> {
 impl<T: Trace> Visitor for Decode<'_, '_, T> {
     type Output = Result<Message, DecodeError>;
 
-    #[inline(always)]
     fn visit<B: Body + Into<Message>>(self) -> Self::Output {
-        if let Some(usual) = B::decode_usual(self.reader, self.cx) {
-            return Ok(usual.into());
-        }
         self.reader.name(B::NAME);
         B::decode(self.reader, self.cx).map(Into::into)
     }
@@ -444,13 +433,11 @@ impl Message {
     /// When the body cannot be read: which field, and at which byte of the frame.
     #[inline]
     pub fn decode(frame: &Frame, dialect: Dialect) -> Result<Self, DecodeError> {
-        decode_traced(
-            frame.head(),
-            frame.raw(),
-            Some(frame.raw()),
-            dialect,
-            &mut (),
-        )
+        let (head, raw) = (frame.head(), frame.raw());
+        match Location::read_usual(head, raw) {
+            Some(usual) => Ok(Self::Location(usual)),
+            None => decode_traced(head, raw, Some(raw), dialect, &mut ()),
+        }
     }
 
     /// Reads a frame that lies in a slice, as [`frame::find`] found it. Opaque parts are copied.
@@ -459,7 +446,10 @@ impl Message {
     /// As for [`Message::decode`].
     #[inline]
     pub fn decode_slice(head: &Head, raw: &[u8], dialect: Dialect) -> Result<Self, DecodeError> {
-        decode_traced(head, raw, None, dialect, &mut ())
+        match Location::read_usual(head, raw) {
+            Some(usual) => Ok(Self::Location(usual)),
+            None => decode_traced(head, raw, None, dialect, &mut ()),
+        }
     }
 
     /// Reads a frame and tells of every byte what it is: each is covered exactly once.
@@ -567,7 +557,7 @@ impl Message {
     }
 }
 
-#[inline]
+#[inline(never)]
 fn decode_traced<T: Trace>(
     head: &Head,
     raw: &[u8],

@@ -132,7 +132,7 @@ impl Body for ObdText {
         let key = crate::normalize::Key::new(self.number).time(self.time);
         let report = match self.position {
             Some(position) => {
-                let gps = crate::field::Gps { time: self.time, position };
+                let gps = crate::field::Gps::new(self.time, &position);
                 cx.positioned(out, kind, &gps, &key.gps(&gps))
             }
             None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),
@@ -240,7 +240,7 @@ mod tests {
         ObdText {
             number,
             start: Start::Long,
-            time: DateTime { year: 21, month: 1, day: 13, hour: 8, minute: 32, second: 13 },
+            time: DateTime::from_bytes([21, 1, 13, 8, 32, 13]),
             raw_ignition: 1,
             text: Bytes::from_static(text),
             position: Position::from_degrees(32.8, 34.9, 84, 165, 11),

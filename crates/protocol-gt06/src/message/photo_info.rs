@@ -154,7 +154,7 @@ mod tests {
 
     fn info(size: u32) -> PhotoInfo {
         PhotoInfo {
-            time: DateTime { year: 20, month: 2, day: 3, hour: 4, minute: 5, second: 6 },
+            time: DateTime::from_bytes([20, 2, 3, 4, 5, 6]),
             fix: 1,
             raw_latitude: 40_000_000,
             raw_longitude: 50_000_000,

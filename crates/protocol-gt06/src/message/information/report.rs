@@ -256,14 +256,14 @@ mod tests {
 
     #[test]
     fn a_door_has_its_own_time_and_so_its_own_identity() {
-        let time = DateTime { year: 22, month: 9, day: 9, hour: 8, minute: 8, second: 28 };
+        let time = DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
         let ports = InformationContent::Ports { time: Some(time), ports: 0b101 };
         let r = report(information(5, ports.clone()));
         assert_eq!(signal(&r, "gt06.door_open").unwrap(), "true");
         assert_eq!(signal(&r, "gt06.door_trigger_high").unwrap(), "false");
         assert_eq!(r.device_time.unwrap().to_civil(), (2022, 9, 9, 8, 8, 28));
         assert_eq!(report(information(5, ports)).id, r.id, "sent again: the same");
-        let later = DateTime { second: 29, ..time };
+        let later = DateTime::from_bytes([22, 9, 9, 8, 8, 29]);
         let later = InformationContent::Ports { time: Some(later), ports: 0b101 };
         assert_ne!(report(information(5, later)).id, r.id);
     }
