@@ -67,8 +67,8 @@ impl Latest {
             merge_power(&mut self.power, &report.power);
             self.power_time = Some(time);
         }
-        if !report.events.is_empty() && newer(self.events_time) {
-            self.events.clone_from(&report.events);
+        if !report.more.events.is_empty() && newer(self.events_time) {
+            self.events.clone_from(&report.more.events);
             self.events_time = Some(time);
         }
     }
@@ -112,7 +112,7 @@ mod tests {
         let id = ReportId::mint(IdentitySeed::new(None, None, "test"), time, b"key");
         let decoder = Decoder::new("test", "test/1");
         let mut report = Report::new(id, decoder, Kind::Alarm, time);
-        report.events = events
+        report.more.events = events
             .iter()
             .map(|&kind| Event::by_device(kind, None))
             .collect();

@@ -81,7 +81,7 @@ async fn what_comes_back_is_what_went_in() {
     let reader = store.reader().unwrap();
     let back = reader.report(&sent.id).unwrap().unwrap();
     sent.late = Some(false);
-    sent.raw = Some(1_u64.to_be_bytes().into());
+    sent.more.raw = Some(1_u64.to_be_bytes().into());
     assert_eq!(back, sent);
     let found = reader.device(&device).unwrap().unwrap();
     assert_eq!(found.latest.fix, sent.fix);
@@ -95,7 +95,7 @@ async fn what_comes_back_is_what_went_in() {
     let history = reader
         .history(&device, &Span::default(), &Page::first(10))
         .unwrap();
-    sent.raw = None;
+    sent.more.raw = None;
     assert_eq!(history.items, [sent]);
 }
 
@@ -291,7 +291,7 @@ async fn lists_are_read_in_pages_that_fit_together() {
     let part = reader.history(&device, &some, &Page::first(100)).unwrap();
     let expected: Vec<_> = sent.iter().skip(6).take(6).copied().collect();
     assert!(part.items.iter().map(|report| report.id).eq(expected));
-    assert!(part.items.iter().all(|report| report.raw.is_some()));
+    assert!(part.items.iter().all(|report| report.more.raw.is_some()));
 
     let (mut devices, mut after) = (Vec::new(), None);
     loop {
@@ -515,9 +515,9 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
         report.kind = Kind::CommandReply;
         report.fix = None;
         report.reply_to = Some(command.id);
-        report.text = Some("Cut off: Success".into());
+        report.more.text = Some("Cut off: Success".into());
         let outcome = Signal::named("test.command_outcome").text("success");
-        report.signals.push(outcome);
+        report.more.signals.push(outcome);
         frame(Some(from), n, Content::Reports(vec![report]))
     };
     // Another device cannot answer for this one.
@@ -579,10 +579,10 @@ fn answer(from: &DeviceKey, n: u64, flag: u32, outcome: Option<&str>) -> telemet
     report.kind = Kind::CommandReply;
     report.fix = None;
     report.reply_to = Some(flag);
-    report.text = Some(format!("answer {n}").into());
+    report.more.text = Some(format!("answer {n}").into());
     if let Some(outcome) = outcome {
         let signal = Signal::named("test.command_outcome").text(outcome);
-        report.signals.push(signal);
+        report.more.signals.push(signal);
     }
     frame(Some(from), n, Content::Reports(vec![report]))
 }

@@ -366,7 +366,7 @@ impl Answer<'_> {
         use telemetry::{Coordinates, Course, Fix, FixSource, IgnitionSource, Speed, Voltage};
         if let Some(outcome) = self.outcome {
             report
-                .signals
+                .more.signals
                 .push(telemetry::Signal::named("gt06.command_outcome").text(outcome.name()));
         }
         if let Some(position) = &self.position
@@ -395,7 +395,7 @@ impl Answer<'_> {
         report.io.armed = self.armed.or(report.io.armed);
         if let Some(build) = self.firmware_build {
             let build = telemetry::Signal::named("gt06.firmware_build").text(build);
-            report.signals.push(build);
+            report.more.signals.push(build);
         }
         if self
             .iccid

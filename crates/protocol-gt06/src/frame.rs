@@ -17,9 +17,8 @@ use core::fmt;
 use core::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use memchr::memmem::Finder;
 
-use crate::checksum::{checksum, digest};
+use crate::checksum::{Digest, checksum};
 use crate::relative;
 
 /// The longest frame with a one-byte length.
@@ -635,12 +634,15 @@ impl Search<'_> {
 
     /// All ends by stop bytes, ascending.
     fn ends(&self) -> impl Iterator<Item = usize> {
-        memchr::memmem::find_iter(self.window, &STOP).map(|at| at + STOP.len())
+        let [first, second] = STOP;
+        memchr::memchr_iter(first, self.window)
+            .map(|at| at + STOP.len())
+            .filter(move |end| self.window.get(end - 1) == Some(&second))
     }
 
     /// The first end whose checksum is right for the bytes as sent.
     fn end_with_right_checksum(&self) -> Option<Head> {
-        let mut digest = digest();
+        let mut digest = Digest::new();
         let mut digested = 2;
         for end in self.ends() {
             let Some(covered_end) = end
@@ -655,7 +657,7 @@ impl Search<'_> {
             let [.., c1, c0, 0x0d, 0x0a] = frame else {
                 continue;
             };
-            if digest.clone().finalize() == u16::from_be_bytes([*c1, *c0]) {
+            if digest.finish() == u16::from_be_bytes([*c1, *c0]) {
                 return checked_head(frame, self.start, announced_length(frame));
             }
         }
@@ -823,7 +825,7 @@ pub fn looks_like(src: &[u8]) -> Option<&'static str> {
         [b'(', rest @ ..] if is_tk103(rest) => Some("tk103"),
         [b'$', b'$', ..] => Some("meitrack"),
         [b'$', next, ..] if next.is_ascii_uppercase() || *next == b',' => Some("ais140"),
-        [0x7e, ..] if Finder::new(&[0x7e]).find(src.get(1..)?).is_some() => Some("jt808"),
+        [0x7e, rest @ ..] if memchr::memchr(0x7e, rest).is_some() => Some("jt808"),
         [0x00, 0x0f, digits @ ..] if digits.len() >= 15 && all_digits(digits.get(..15)?) => {
             Some("teltonika")
         }

@@ -82,10 +82,10 @@ pub fn normalize_upload(message: &Message, upload: &Upload, cx: &Context<'_>, ou
     // The message's own reports come before, fewer than these indices.
     for (index, abandoned) in (0x1_0000..).zip(&upload.abandoned) {
         let report = cx.untimed(out, Kind::Media, index);
-        report.media = Some(abandoned.media().into());
+        report.more.media = Some(abandoned.media().into());
         let held = u32::try_from(abandoned.held).unwrap_or(u32::MAX);
         let held = Signal::named("gt06.upload_abandoned").number(held.into(), Some("B"));
-        report.signals.push(held);
+        report.more.signals.push(held);
     }
 }
 
@@ -357,7 +357,7 @@ const fn steps_to_e7(steps: u32, negative: bool) -> i64 {
 
 #[cold]
 pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) {
-    report.signals.push(Signal::named(name).text(hex(bytes)));
+    report.more.signals.push(Signal::named(name).text(hex(bytes)));
 }
 
 /// What stays the same when a device sends the same fact again.

@@ -87,7 +87,7 @@ fn a_photo_is_asked_for_block_by_block_and_reported_whole() {
     while let Some((id, offset, len)) = next {
         let (from, to) = (offset as usize, offset as usize + usize::from(len));
         let (handled, mut reports) = hand(&mut session, block(id, from, &photo[from..to]), NOW);
-        let part = reports.remove(0).media.unwrap();
+        let part = reports.remove(0).more.media.clone().unwrap();
         assert!(
             !part.complete && part.data == photo[from..to],
             "each block is a report"
@@ -99,7 +99,7 @@ fn a_photo_is_asked_for_block_by_block_and_reported_whole() {
     assert_eq!(blocks, 3);
     let whole = whole.unwrap();
     assert_eq!(whole.kind, Kind::Media);
-    let media = whole.media.unwrap();
+    let media = whole.more.media.clone().unwrap();
     assert!(media.complete);
     assert_eq!((&*media.id, media.size), ("7", Some(2_500)));
     assert_eq!(media.data, photo);
@@ -127,12 +127,12 @@ fn an_upload_that_never_ends_is_given_up_and_said_so() {
         "ten minutes have not passed since the last block"
     );
     let (_, reports) = hand(&mut session, beat.clone(), NOW + 602);
-    let media = reports[1].media.as_ref().unwrap();
+    let media = reports[1].more.media.as_ref().unwrap();
     assert_eq!(
         (&*media.id, media.size, media.complete),
         ("7", Some(3_000), false)
     );
-    assert_eq!(&*reports[1].signals[0].name, "upload_abandoned");
+    assert_eq!(&*reports[1].more.signals[0].name, "upload_abandoned");
     let (handled, reports) = hand(&mut session, beat, NOW + 603);
     assert_eq!((handled.upload, reports.len()), (None, 1), "once");
 }
@@ -143,7 +143,7 @@ fn a_photo_too_large_to_hold_is_not_asked_for_and_said_so() {
     let (handled, reports) = hand(&mut session, info(7, 1 << 30), NOW);
     assert_eq!(handled.reply, None);
     assert_eq!(reports.len(), 2);
-    assert_eq!(&*reports[1].signals[0].name, "upload_abandoned");
+    assert_eq!(&*reports[1].more.signals[0].name, "upload_abandoned");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn parts_with_circumstances_are_acknowledged_and_put_together() {
     assert_eq!((reports.len(), whole.len()), (1, 2));
     let ids = [&reports[0], &whole[0], &whole[1]].map(|report| report.id);
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
-    assert_eq!(whole[1].media.as_ref().unwrap().data, b"abcdef"[..]);
+    assert_eq!(whole[1].more.media.as_ref().unwrap().data, b"abcdef"[..]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_recording_is_put_together_from_blocks_in_any_order() {
     hand(&mut session, block(3, b"def"), NOW);
     let (handled, reports) = hand(&mut session, block(0, b"abc"), NOW);
     assert_eq!(handled.reply, None);
-    let media = reports[1].media.as_ref().unwrap();
+    let media = reports[1].more.media.as_ref().unwrap();
     assert_eq!((&*media.id, &media.data[..]), ("sos-0009", &b"abcdef"[..]));
     let (_, reports) = hand(&mut session, block(0, b"abcdef"), NOW);
     assert_eq!(
@@ -202,7 +202,7 @@ fn a_recording_is_put_together_from_blocks_in_any_order() {
         1,
         "a block that is the whole file is one report"
     );
-    assert!(reports[0].media.as_ref().unwrap().complete);
+    assert!(reports[0].more.media.as_ref().unwrap().complete);
 }
 
 #[test]

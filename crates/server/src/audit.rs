@@ -129,7 +129,7 @@ fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit,
                 .history(&key, &span, &page)
                 .map_err(|error| wrong(&error))?;
             for report in &reports.items {
-                comparison.stored(device, report.id, report.raw.as_deref());
+                comparison.stored(device, report.id, report.more.raw.as_deref());
             }
             if reports.next.is_none() {
                 break;

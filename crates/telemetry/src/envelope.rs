@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::{DeviceKey, Name, Origin, Profile, Report, Timestamp};
+use crate::{DeviceKey, Name, Origin, Profile, Rare, Report, Timestamp};
 
 /// One frame with everything that came of it.
 ///
@@ -52,13 +52,15 @@ fn apart(report: &Report) -> usize {
     let stations = report.network.more.as_ref().map_or(0, |more| {
         size_of_val(&**more) + size_of_val(&*more.cells) + size_of_val(&*more.wifi)
     });
+    let more = &report.more;
     [
-        size_of_val(&*report.events),
-        size_of_val(&*report.signals),
         stations,
-        report.media.as_ref().map_or(0, |media| media.data.len()),
-        report.text.as_ref().map_or(0, |text| text.len()),
-        report.raw.as_ref().map_or(0, |raw| raw.len()),
+        if more.is_none() { 0 } else { size_of::<Rare>() },
+        size_of_val(&*more.events),
+        size_of_val(&*more.signals),
+        more.media.as_ref().map_or(0, |media| media.data.len()),
+        more.text.as_ref().map_or(0, |text| text.len()),
+        more.raw.as_ref().map_or(0, |raw| raw.len()),
     ]
     .into_iter()
     .fold(0, usize::saturating_add)
@@ -129,7 +131,7 @@ mod tests {
 
         let mut media = Media::new("1", "photo");
         media.data = Bytes::from_static(&[0; 50_000]);
-        report.media = Some(Box::new(media));
+        report.more.media = Some(media);
         envelope.content = Content::Reports(vec![report.clone(), report]);
         assert!(envelope.footprint() >= 100_100 + 2 * size_of::<Report>());
     }

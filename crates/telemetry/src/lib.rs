@@ -73,7 +73,7 @@ pub use network::{Cell, MacAddress, MoreNetwork, Network, Radio, WifiStation};
 pub use power::{Level, Power};
 pub use profile::Profile;
 pub use quantity::{Altitude, Course, Dop, Percent, Speed, Voltage};
-pub use report::{Checksum, Decoder, Kind, Report, SCHEMA_VERSION};
+pub use report::{Checksum, Decoder, Kind, More, Rare, Report, SCHEMA_VERSION};
 pub use signal::{Signal, SignalId, SignalState, Value};
 pub use time::{RawTime, TimeSource, Timestamp, Zone};
 pub use vehicle::{Identity, Vehicle};

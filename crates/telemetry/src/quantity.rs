@@ -1,21 +1,43 @@
 //! One unit per quantity, checked when it is made.
 
+use core::cmp::Ordering;
+use core::fmt;
+use core::num::NonZeroU32;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::OutOfRange;
 
+/// A number that is one, held so that an `Option` takes no more room: the bits that are never
+/// all set in such a number, inverted. There is one zero.
+#[derive(Clone, Copy, PartialEq)]
+struct Held(NonZeroU32);
+
+impl Held {
+    #[inline(always)]
+    fn new(value: f32) -> Self {
+        let positive_zero = value + 0.0;
+        Self(NonZeroU32::new(!positive_zero.to_bits()).unwrap_or(NonZeroU32::MIN))
+    }
+
+    #[inline(always)]
+    const fn get(self) -> f32 {
+        f32::from_bits(!self.0.get())
+    }
+}
+
 macro_rules! quantities {
     ($($(#[$doc:meta])* $name:ident($what:literal, $range:expr, $make:ident, $read:ident);)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-        pub struct $name(f32);
+        #[derive(Clone, Copy, PartialEq)]
+        pub struct $name(Held);
 
         impl $name {
             #[doc = concat!("Makes a checked value.\n\n# Errors\nWhen it is outside ", stringify!($range), " or not a number.")]
             #[inline]
             pub fn $make(value: f32) -> Result<Self, OutOfRange> {
                 if ($range).contains(&value) {
-                    Ok(Self(value))
+                    Ok(Self(Held::new(value)))
                 } else {
                     Err(OutOfRange::new($what, f64::from(value)))
                 }
@@ -24,13 +46,25 @@ macro_rules! quantities {
             /// The number, in the unit that the name says.
             #[inline]
             pub const fn $read(self) -> f32 {
-                self.0
+                self.0.get()
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                self.$read().partial_cmp(&other.$read())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.$read()).finish()
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_f32(self.0)
+                s.serialize_f32(self.$read())
             }
         }
 
@@ -61,7 +95,7 @@ impl Speed {
     /// Makes a value of what devices say in one byte.
     #[inline]
     pub fn from_whole_kmh(kmh: u8) -> Self {
-        Self(f32::from(kmh))
+        Self(Held::new(f32::from(kmh)))
     }
 }
 
@@ -73,7 +107,7 @@ impl Course {
     #[inline]
     pub fn from_whole_degrees(degrees: u16) -> Result<Self, OutOfRange> {
         if degrees <= 360 {
-            Ok(Self(f32::from(degrees)))
+            Ok(Self(Held::new(f32::from(degrees))))
         } else {
             Err(OutOfRange::new("course", f64::from(degrees)))
         }
@@ -89,6 +123,9 @@ mod tests {
         assert_eq!(Percent::new(100.0).unwrap().value(), 100.0);
         assert_eq!(Percent::new(100.1).unwrap_err().what(), "percentage");
         assert!(Speed::from_kmh(-0.1).is_err());
+        assert_eq!(Speed::from_kmh(-0.0), Speed::from_kmh(0.0));
+        assert!(Altitude::from_metres(-1.0).ok() < Altitude::from_metres(1.0).ok());
+        assert_eq!(size_of::<Option<Speed>>(), 4);
         assert!(Course::from_degrees(f32::NAN).is_err());
         assert!(serde_json::from_str::<Course>("361").is_err());
     }

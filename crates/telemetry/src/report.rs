@@ -1,5 +1,8 @@
 //! The report: what one frame, or one item of a batch, said.
 
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
@@ -69,6 +72,7 @@ pub enum Checksum {
 /// The form in JSON is public API; see the crate's documentation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[repr(align(64))]
 pub struct Report {
     /// The same fact sent twice has the same id.
     pub id: ReportId,
@@ -104,8 +108,6 @@ pub struct Report {
     pub late: Option<bool>,
     /// The position.
     pub fix: Option<Fix>,
-    /// The position after smoothing. Set by the pipeline.
-    pub smoothed: Option<Box<Smoothed>>,
     /// Supply and battery.
     pub power: Power,
     /// Mobile network and radio stations.
@@ -114,22 +116,93 @@ pub struct Report {
     pub io: Io,
     /// Odometer, metres.
     pub odometer_m: Option<f64>,
+    /// The number of the command that this answers, as the device repeats it.
+    pub reply_to: Option<u32>,
+    /// What few reports have.
+    pub more: More,
+}
+
+/// What few reports have, held apart: what reads through it sees nothing where there is nothing,
+/// and what writes through it makes the place first.
+#[derive(Clone, Default)]
+pub struct More(Option<Box<Rare>>);
+
+/// The parts of a [`Report`] that few have.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Rare {
+    /// The position after smoothing. Set by the pipeline.
+    pub smoothed: Option<Smoothed>,
     /// Values of the vehicle's controllers.
-    pub vehicle: Option<Box<Vehicle>>,
+    pub vehicle: Option<Vehicle>,
     /// Who and what this is.
-    pub identity: Option<Box<Identity>>,
+    pub identity: Option<Identity>,
     /// What happened.
     pub events: Vec<Event>,
     /// Everything else that has a name.
     pub signals: Vec<Signal>,
     /// A photo, a recording, a file.
-    pub media: Option<Box<Media>>,
-    /// The number of the command that this answers, as the device repeats it.
-    pub reply_to: Option<u32>,
+    pub media: Option<Media>,
     /// Text from the device, such as the answer to a command.
     pub text: Option<Box<str>>,
     /// The frame, when asked for.
     pub raw: Option<Box<[u8]>>,
+}
+
+impl More {
+    /// Nothing.
+    pub const NOTHING: Self = Self(None);
+
+    /// Whether there is no place for anything, and so nothing in it.
+    #[inline]
+    pub const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl From<Rare> for More {
+    fn from(rare: Rare) -> Self {
+        let is_empty = rare == *Self::NOTHING;
+        Self((!is_empty).then(|| Box::new(rare)))
+    }
+}
+
+impl Deref for More {
+    type Target = Rare;
+
+    #[inline]
+    fn deref(&self) -> &Rare {
+        static NOTHING: Rare = Rare {
+            smoothed: None,
+            vehicle: None,
+            identity: None,
+            events: Vec::new(),
+            signals: Vec::new(),
+            media: None,
+            text: None,
+            raw: None,
+        };
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for More {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Rare {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for More {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Rare::fmt(self, f)
+    }
 }
 
 impl Report {
@@ -154,7 +227,6 @@ impl Report {
             zone: None,
             late: None,
             fix: None,
-            smoothed: None,
             power: Power {
                 external_connected: None,
                 external: None,
@@ -177,14 +249,8 @@ impl Report {
                 outputs: crate::Switches::EMPTY,
             },
             odometer_m: None,
-            vehicle: None,
-            identity: None,
-            events: Vec::new(),
-            signals: Vec::new(),
-            media: None,
             reply_to: None,
-            text: None,
-            raw: None,
+            more: More::NOTHING,
         }
     }
 
@@ -199,12 +265,12 @@ impl Report {
 
     /// The vehicle group, made if it is not there yet.
     pub fn vehicle_mut(&mut self) -> &mut Vehicle {
-        self.vehicle.get_or_insert_default()
+        self.more.vehicle.get_or_insert_default()
     }
 
     /// The identity group, made if it is not there yet.
     pub fn identity_mut(&mut self) -> &mut Identity {
-        self.identity.get_or_insert_default()
+        self.more.identity.get_or_insert_default()
     }
 }
 
@@ -312,21 +378,21 @@ struct Read {
     zone: Option<Zone>,
     late: Option<bool>,
     fix: Option<Fix>,
-    smoothed: Option<Box<Smoothed>>,
+    smoothed: Option<Smoothed>,
     #[serde(default)]
     power: Power,
     #[serde(default)]
     network: Network,
     #[serde(default)]
     io: Io,
-    vehicle: Option<Box<Vehicle>>,
+    vehicle: Option<Vehicle>,
     odometer_m: Option<f64>,
-    identity: Option<Box<Identity>>,
+    identity: Option<Identity>,
     #[serde(default)]
     events: Vec<Event>,
     #[serde(default)]
     signals: Vec<Signal>,
-    media: Option<Box<Media>>,
+    media: Option<Media>,
     reply_to: Option<u32>,
     text: Option<Box<str>>,
     raw: Option<String>,
@@ -361,19 +427,19 @@ impl Serialize for Report {
             zone: self.zone,
             late: self.late,
             fix: self.fix.as_ref(),
-            smoothed: self.smoothed.as_deref(),
+            smoothed: self.more.smoothed.as_ref(),
             power: &self.power,
             network: &self.network,
             io: &self.io,
-            vehicle: self.vehicle.as_deref(),
+            vehicle: self.more.vehicle.as_ref(),
             odometer_m: self.odometer_m,
-            identity: self.identity.as_deref(),
-            events: &self.events,
-            signals: &self.signals,
-            media: self.media.as_deref(),
+            identity: self.more.identity.as_ref(),
+            events: &self.more.events,
+            signals: &self.more.signals,
+            media: self.more.media.as_ref(),
             reply_to: self.reply_to,
-            text: self.text.as_deref(),
-            raw: self.raw.as_deref().map(Hex),
+            text: self.more.text.as_deref(),
+            raw: self.more.raw.as_deref().map(Hex),
         }
         .serialize(s)
     }
@@ -406,24 +472,26 @@ impl<'de> Deserialize<'de> for Report {
             zone: r.zone,
             late: r.late,
             fix: r.fix,
-            smoothed: r.smoothed,
             power: r.power,
             network: r.network,
             io: r.io,
             odometer_m: r.odometer_m,
-            vehicle: r.vehicle,
-            identity: r.identity,
-            events: r.events,
-            signals: r.signals,
-            media: r.media,
             reply_to: r.reply_to,
-            text: r.text,
-            raw: r
-                .raw
-                .map(hex::decode)
-                .transpose()
-                .map_err(de::Error::custom)?
-                .map(Vec::into),
+            more: More::from(Rare {
+                smoothed: r.smoothed,
+                vehicle: r.vehicle,
+                identity: r.identity,
+                events: r.events,
+                signals: r.signals,
+                media: r.media,
+                text: r.text,
+                raw: r
+                    .raw
+                    .map(hex::decode)
+                    .transpose()
+                    .map_err(de::Error::custom)?
+                    .map(Vec::into),
+            }),
         })
     }
 }

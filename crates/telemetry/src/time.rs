@@ -1,6 +1,7 @@
 //! Instants, and the time a device sent before anybody interpreted it.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -18,8 +19,12 @@ use crate::Malformed;
 /// assert_eq!(t.to_string(), "2015-12-29T02:51:05Z");
 /// assert_eq!(Timestamp::from_civil(2015, 2, 29, 0, 0, 0), None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+// Milliseconds with the sign flipped: in the order of the instants, and never zero, so that an
+// `Option` takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+const SIGN: u64 = 1 << 63;
 
 /// 9999-12-31T23:59:59.999Z: the last instant that RFC 3339 can write (and jiff can hold).
 const MAX_MILLIS: i64 = 253_402_207_200_000 - 1;
@@ -28,17 +33,26 @@ const MIN_MILLIS: i64 = -62_135_596_800_000;
 
 impl Timestamp {
     /// The Unix epoch.
-    pub const UNIX_EPOCH: Self = Self(0);
+    pub const UNIX_EPOCH: Self = Self::from_millis(0);
 
     /// From milliseconds since the Unix epoch; values outside the years 1 to 9999 are brought to
     /// that range's ends.
     pub const fn from_millis(millis: i64) -> Self {
         if millis > MAX_MILLIS {
-            Self(MAX_MILLIS)
+            Self::within(MAX_MILLIS)
         } else if millis < MIN_MILLIS {
-            Self(MIN_MILLIS)
+            Self::within(MIN_MILLIS)
         } else {
-            Self(millis)
+            Self::within(millis)
+        }
+    }
+
+    #[inline(always)]
+    const fn within(millis: i64) -> Self {
+        match NonZeroU64::new(millis.cast_unsigned() ^ SIGN) {
+            Some(flipped) => Self(flipped),
+            // Not within the range.
+            None => Self(NonZeroU64::MIN),
         }
     }
 
@@ -50,7 +64,7 @@ impl Timestamp {
     /// From whole seconds since the Unix epoch, as devices count them in 32 bits.
     #[inline]
     pub const fn from_unix_u32(seconds: u32) -> Self {
-        Self(seconds as i64 * 1_000)
+        Self::within(seconds as i64 * 1_000)
     }
 
     /// From the fields of a calendar date and time in UTC; `None` if there is no such time.
@@ -79,28 +93,29 @@ impl Timestamp {
     }
 
     /// Milliseconds since the Unix epoch.
+    #[inline]
     pub const fn as_millis(self) -> i64 {
-        self.0
+        (self.0.get() ^ SIGN).cast_signed()
     }
 
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn as_unix(self) -> i64 {
-        self.0.div_euclid(1_000)
+        self.as_millis().div_euclid(1_000)
     }
 
     /// This instant moved by a number of milliseconds (negative: earlier).
     #[must_use]
     pub const fn offset_millis(self, millis: i64) -> Self {
-        Self::from_millis(self.0.saturating_add(millis))
+        Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0))
     }
 
     fn to_jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        jiff::Timestamp::from_millisecond(self.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
     /// The calendar fields in UTC: year, month, day, hour, minute, second.
@@ -117,9 +132,15 @@ impl Timestamp {
     }
 }
 
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 % 1_000 == 0 {
+        if self.as_millis() % 1_000 == 0 {
             write!(f, "{}", self.to_jiff())
         } else {
             write!(f, "{:.3}", self.to_jiff())

@@ -75,7 +75,7 @@ impl LineSession {
         let mut report = Report::new(id, DECODER, Kind::Status, cx.now());
         report.device = cx.device().map(|d| d.device);
         report.tenant = cx.device().map(|d| d.tenant);
-        report.text = Some(String::from_utf8_lossy(key).into());
+        report.more.text = Some(String::from_utf8_lossy(key).into());
         report
     }
 }
@@ -274,7 +274,7 @@ impl Registry for Picky {
 pub fn summary(content: &Content) -> String {
     match content {
         Content::Reports(reports) => {
-            let texts: Vec<_> = reports.iter().filter_map(|r| r.text.as_deref()).collect();
+            let texts: Vec<_> = reports.iter().filter_map(|r| r.more.text.as_deref()).collect();
             format!("reports {}", texts.join(","))
         }
         Content::Filtered(why) => format!("filtered {why}"),

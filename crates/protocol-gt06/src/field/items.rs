@@ -103,12 +103,12 @@ impl Items {
                     report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
                 }
                 (0x0032, &[state]) => report
-                    .signals
+                    .more.signals
                     .push(Signal::named("gt06.startup_state").number(state.into(), None)),
                 (0x003b, &[high, low]) => {
                     let value = f64::from(u16::from_be_bytes([high, low])) / 100.0;
                     report
-                        .signals
+                        .more.signals
                         .push(Signal::named("gt06.accuracy_or_hdop").number(value, None));
                 }
                 (0x006a, &[percent @ 0..=100]) => {
@@ -145,7 +145,7 @@ pub(crate) fn note_raw_item(report: &mut telemetry::Report, id: u16, data: &[u8]
         .then(|| Name::intern(&format!("gt06.item.{id:04x}")).ok())
         .flatten();
     let hex = crate::normalize::hex(data);
-    report.signals.push(match named {
+    report.more.signals.push(match named {
         Some(name) => Signal::new(SignalId::Named(name), "item").text(hex),
         None => Signal::named("gt06.item").text(format!("{id:04x}:{hex}")),
     });

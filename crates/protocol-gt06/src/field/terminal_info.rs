@@ -97,7 +97,7 @@ impl TerminalInfo {
         report.power.external_connected = Some(self.is_charging());
         if self.is_cut() {
             report
-                .signals
+                .more.signals
                 .push(telemetry::Signal::named("gt06.fuel_cut").bool(true));
         }
     }

@@ -140,7 +140,7 @@ impl Body for AddressQuery {
         };
         let phone = printable(&self.phone);
         if !phone.is_empty() {
-            report.signals.push(Signal::named("gt06.phone").text(phone));
+            report.more.signals.push(Signal::named("gt06.phone").text(phone));
         }
         cx.note_tail(report, &self.tail);
     }

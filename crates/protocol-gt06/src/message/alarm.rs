@@ -300,7 +300,7 @@ mod tests {
 
         let seeworld = [GPS, "09", "01cc 00 287d 00001f71", "41 3e 06 29 02"];
         let r = report(read_alarm(0x16, &seeworld));
-        assert_eq!(r.events.first().unwrap().kind, EventKind::Accident);
+        assert_eq!(r.more.events.first().unwrap().kind, EventKind::Accident);
         assert_eq!(r.dialect.unwrap().as_str(), "seeworld");
         assert_eq!(r.power.battery_charge.unwrap().value(), 62.0);
         assert_eq!(r.network.signal.unwrap().value(), 6.0);
@@ -310,6 +310,6 @@ mod tests {
             ..crate::Profile::default()
         };
         let r = reports_as(&profile, read_alarm(0x16, &seeworld)).remove(0);
-        assert_eq!(r.events.first().unwrap().kind, EventKind::HarshAcceleration);
+        assert_eq!(r.more.events.first().unwrap().kind, EventKind::HarshAcceleration);
     }
 }

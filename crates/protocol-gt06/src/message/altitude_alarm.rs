@@ -132,7 +132,7 @@ mod tests {
         let report =
             crate::message::testing::report(read(&[GPS, CELL, "46 05 04 01 02", "02af"]));
         assert_eq!(report.kind, telemetry::Kind::Alarm);
-        assert_eq!(report.events.first().unwrap().kind, telemetry::EventKind::Sos);
+        assert_eq!(report.more.events.first().unwrap().kind, telemetry::EventKind::Sos);
         assert_eq!(report.fix.unwrap().altitude.unwrap().as_metres(), 687.0);
         assert_eq!(report.network.cell.unwrap().mnc, 10);
     }

@@ -192,7 +192,7 @@ impl Body for Az735Report {
         }
         match event {
             Some(kind) => {
-                report.events.push(Event::by_device(kind, Some(self.state.into())));
+                report.more.events.push(Event::by_device(kind, Some(self.state.into())));
                 match kind {
                     EventKind::Armed => report.io.armed = Some(true),
                     EventKind::Disarmed => report.io.armed = Some(false),
@@ -201,7 +201,7 @@ impl Body for Az735Report {
             }
             None if self.state != 0 => {
                 report
-                    .signals
+                    .more.signals
                     .push(Signal::named("gt06.state").number(self.state.into(), None));
             }
             None => {}
@@ -288,10 +288,10 @@ mod tests {
             ("a6", EventKind::Unknown),
         ] {
             let r = report(read(0x33, &[TIME, POSITION, CELL, "00 00", state, "00"]));
-            assert_eq!((r.kind, r.events.first().unwrap().kind), (Kind::Alarm, kind));
+            assert_eq!((r.kind, r.more.events.first().unwrap().kind), (Kind::Alarm, kind));
         }
         let r = report(read(0x32, &[TIME, POSITION, CELL, "00 00", "a0 00"]));
-        assert_eq!((r.kind, r.events.len()), (Kind::Location, 0));
+        assert_eq!((r.kind, r.more.events.len()), (Kind::Location, 0));
         assert_eq!(signal(&r, "gt06.state").unwrap(), "160");
     }
 

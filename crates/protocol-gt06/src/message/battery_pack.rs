@@ -192,7 +192,7 @@ impl Body for BatteryPack {
         let report =
             cx.timed_unix(out, telemetry::Kind::Status, self.unix, self.unix != 0, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
-        report.signals.extend([
+        report.more.signals.extend([
             Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
             number("gt06.pack_relative_charge", self.relative_charge.into(), Some("%")),
             number("gt06.pack_remaining_capacity", self.remaining.into(), None),
@@ -214,17 +214,17 @@ impl Body for BatteryPack {
             let volts = f64::from(millivolts) / 1_000.0;
             let mut cell = number("gt06.pack_cell_voltage", volts, Some("V"));
             cell.source = Some(source);
-            report.signals.push(cell);
+            report.more.signals.push(cell);
         }
         for (name, raw) in [("gt06.pack_barcode", &self.barcode), ("gt06.pack_maker", &self.maker)]
         {
             let text = crate::answer::ascii(raw);
             if !text.is_empty() {
-                report.signals.push(Signal::named(name).text(text));
+                report.more.signals.push(Signal::named(name).text(text));
             }
         }
         if self.fault != 0 {
-            report.events.push(Event::by_device(EventKind::Fault, Some(self.fault)));
+            report.more.events.push(Event::by_device(EventKind::Fault, Some(self.fault)));
         }
         cx.note_tail(report, &self.tail);
     }
@@ -299,11 +299,11 @@ mod tests {
         assert_eq!(signal(&r, "gt06.pack_temperature").unwrap(), "25.5");
         assert_eq!(signal(&r, "gt06.pack_voltage").unwrap(), "52.1");
         assert_eq!(signal(&r, "gt06.pack_maker").unwrap(), "MAKER");
-        let cells = r.signals.iter().filter(|s| &*s.name == "pack_cell_voltage");
+        let cells = r.more.signals.iter().filter(|s| &*s.name == "pack_cell_voltage");
         assert_eq!(cells.count(), 14);
-        assert!(r.events.is_empty());
+        assert!(r.more.events.is_empty());
         let faulty = report(BatteryPack { fault: 4, ..pack() });
-        assert_eq!(faulty.events[0].code, Some(4));
+        assert_eq!(faulty.more.events[0].code, Some(4));
         assert_eq!(faulty.id, r.id, "the same pack at the same time");
         let other = report(BatteryPack { serial_number: [9; 8], ..pack() });
         assert_ne!(other.id, r.id);

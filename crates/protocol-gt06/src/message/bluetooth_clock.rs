@@ -119,7 +119,7 @@ impl Body for BluetoothClock {
         key.put_slice(&self.mac);
         let report = cx.timed(out, telemetry::Kind::Status, self.time, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
-        report.signals.extend([
+        report.more.signals.extend([
             Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),
             number("gt06.beacon_signal", self.dbm.into(), Some("dBm")),
             Signal::named("gt06.beacon_uuid").text(crate::text::hex(&self.uuid)),

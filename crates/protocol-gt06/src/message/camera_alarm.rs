@@ -256,7 +256,7 @@ impl Body for CameraAlarm {
             0x93 => EventKind::Collision,
             _ => EventKind::Recording,
         };
-        report.events.push(Event::by_device(kind, Some(self.event.into())));
+        report.more.events.push(Event::by_device(kind, Some(self.event.into())));
         if kind == EventKind::PowerCut {
             report.power.external_connected = Some(false);
         }
@@ -265,11 +265,11 @@ impl Body for CameraAlarm {
         } else {
             if self.data != 0 {
                 let data = Signal::named("gt06.event_data").number(self.data.into(), None);
-                report.signals.push(data);
+                report.more.signals.push(data);
             }
             let files = crate::answer::ascii(&self.files);
             if !files.is_empty() {
-                report.signals.push(Signal::named("gt06.files").text(files));
+                report.more.signals.push(Signal::named("gt06.files").text(files));
             }
         }
     }
@@ -344,7 +344,7 @@ mod tests {
 
         let [plain, located, marked] = forms();
         let r = report(alarm(plain, b""));
-        assert_eq!((r.fix, r.events[0].kind), (None, EventKind::HarshBraking));
+        assert_eq!((r.fix, r.more.events[0].kind), (None, EventKind::HarshBraking));
         let r = report(alarm(located, b"a.mp4,b.mp4"));
         let fix = r.fix.as_ref().unwrap();
         assert_eq!((fix.coordinates.longitude(), fix.speed, fix.satellites), (-19.0, None, None));
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!((fix.speed.unwrap().as_kmh(), fix.satellites), (300.0, Some(10)));
         assert_eq!(r.power.external.unwrap().as_volts(), 13.8);
         let recording = report(CameraAlarm { event: 0x69, ..alarm(plain, b"") });
-        assert_eq!(recording.events[0].kind, EventKind::Recording);
-        assert_eq!(recording.events[0].code, Some(0x69));
+        assert_eq!(recording.more.events[0].kind, EventKind::Recording);
+        assert_eq!(recording.more.events[0].code, Some(0x69));
     }
 }

@@ -159,7 +159,7 @@ mod tests {
         let report = crate::message::testing::report(read_parts(Start::Short, 0x36, &parts));
         assert_eq!(report.power.external.unwrap().as_volts(), 13.0);
         assert_eq!(report.power.battery.unwrap().as_volts(), 4.0);
-        assert_eq!(report.vehicle.unwrap().engine_hours_s, Some(360.0));
-        assert_eq!(report.identity.unwrap().driver.as_deref(), Some("c300000100001201"));
+        assert_eq!(report.more.vehicle.clone().unwrap().engine_hours_s, Some(360.0));
+        assert_eq!(report.more.identity.clone().unwrap().driver.as_deref(), Some("c300000100001201"));
     }
 }

@@ -111,7 +111,7 @@ mod tests {
         let report = crate::message::testing::report(read(0x19, &[CELL, "20 03 04 00 02"]));
         assert_eq!((report.kind, report.device_time), (telemetry::Kind::Alarm, None));
         // The code says nothing, the terminal's bits do.
-        let event = report.events.first().unwrap();
+        let event = report.more.events.first().unwrap();
         assert_eq!((event.kind, event.code), (telemetry::EventKind::Sos, None));
         assert!(report.fix.is_none() && report.network.cell.is_some());
     }

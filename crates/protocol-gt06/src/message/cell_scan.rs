@@ -132,10 +132,10 @@ mod tests {
         let parts = ["0f0c1d023305", "81cc 0007", "02 287d 001f71 50  287d 001f72 5a", "0000"];
         let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
         assert_eq!(report.kind, telemetry::Kind::Cells);
-        assert!(report.events.is_empty());
+        assert!(report.more.events.is_empty());
         let cells: Vec<_> = report.network.cells().copied().collect();
         assert_eq!(cells.iter().map(|c| c.serving).collect::<Vec<_>>(), [true, false]);
         assert_eq!(cells.first().map(|c| (c.mcc, c.mnc, c.signal_dbm)), Some((460, 7, Some(-80))));
-        assert_eq!(report.signals, [], "a tail of zeros says nothing");
+        assert_eq!(report.more.signals, [], "a tail of zeros says nothing");
     }
 }

@@ -178,7 +178,7 @@ impl Body for CommandReply {
         report.reply_to = Some(self.flag);
         let text = self.to_text();
         note_answer(cx, report, &text);
-        report.text = Some(text.into());
+        report.more.text = Some(text.into());
         if let CommandReplyForm::Short { tail, .. } = &self.form {
             cx.note_tail(report, tail);
         }

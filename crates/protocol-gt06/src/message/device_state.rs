@@ -125,7 +125,7 @@ impl Body for DeviceState {
         for Item { id, data } in &self.items {
             match (id, &data[..]) {
                 (0x1000, _) => {}
-                (0x0001, &[motion]) => report.signals.extend([
+                (0x0001, &[motion]) => report.more.signals.extend([
                     Signal::named("gt06.moving").bool(matches!(motion, 2 | 4)),
                     Signal::named("gt06.motion").number(motion.into(), None),
                 ]),
@@ -138,11 +138,11 @@ impl Body for DeviceState {
                     report.power.external = Voltage::from_volts(volts).ok();
                 }
                 (0x0007, &[charging @ 0..=1]) => report.power.charging = Some(charging == 1),
-                (0x000a, &[high, low]) => report.signals.push(
+                (0x000a, &[high, low]) => report.more.signals.push(
                     Signal::named("gt06.charge_voltage_unconfirmed")
                         .number(f64::from(u16::from_be_bytes([high, low])) / 1_000.0, Some("V")),
                 ),
-                (0x000b, &[high, low]) => report.signals.push(
+                (0x000b, &[high, low]) => report.more.signals.push(
                     Signal::named("gt06.battery_temperature")
                         .number(f64::from(i16::from_be_bytes([high, low])) / 10.0, Some("°C")),
                 ),

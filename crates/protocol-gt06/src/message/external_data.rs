@@ -128,19 +128,19 @@ impl Body for ExternalData {
 
         let report = cx.untimed(out, telemetry::Kind::Status, 0);
         let module = Signal::named("gt06.external_module").number(self.module.into(), None);
-        report.signals.push(module);
+        report.more.signals.push(module);
         if let Some(card) = self.card_number() {
             report.identity_mut().driver = Some(card.into());
-            report.events.push(Event::by_device(EventKind::CardSwiped, None));
+            report.more.events.push(Event::by_device(EventKind::CardSwiped, None));
         } else if let Some(celsius) = self.celsius() {
             let celsius = Signal::named("gt06.probe_temperature").number(celsius, Some("°C"));
-            report.signals.push(celsius);
+            report.more.signals.push(celsius);
         } else {
             crate::normalize::note_bytes(report, "gt06.external_data", &self.data);
             if !self.data.is_empty()
                 && self.data.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
             {
-                report.text = Some(crate::answer::ascii(&self.data).into());
+                report.more.text = Some(crate::answer::ascii(&self.data).into());
             }
         }
     }
@@ -189,11 +189,11 @@ mod tests {
 
         let r = report(data(&[0x80, 0xd6, 0]));
         assert_eq!(signal(&r, "gt06.external_data").unwrap(), "80d600");
-        assert_eq!(r.text, None);
+        assert_eq!(r.more.text, None);
         let r = report(data(b"hello"));
-        assert_eq!(r.text.as_deref(), Some("hello"));
+        assert_eq!(r.more.text.as_deref(), Some("hello"));
         let r = report(ExternalData::card("1B"));
-        assert_eq!(r.identity.unwrap().driver.as_deref(), Some("1B"));
-        assert_eq!(r.events[0].kind, telemetry::EventKind::CardSwiped);
+        assert_eq!(r.more.identity.clone().unwrap().driver.as_deref(), Some("1B"));
+        assert_eq!(r.more.events[0].kind, telemetry::EventKind::CardSwiped);
     }
 }

@@ -127,7 +127,7 @@ impl Body for FenceAlarm {
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         self.status.normalize_extended(report, cx.dialect());
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
-            report.signals.push(Signal::named("gt06.fence").number(fence.into(), None));
+            report.more.signals.push(Signal::named("gt06.fence").number(fence.into(), None));
         }
         report.odometer_m = self.mileage.map(Into::into);
         cx.note_tail(report, &self.tail);
@@ -229,7 +229,7 @@ mod tests {
     fn the_fence_reaches_the_report_unless_it_is_none() {
         use crate::message::testing::{report, signal};
         let fenced = report(read(0xa4, &[GPS, "10", LTE, "46 05 04 04 02", "07"]));
-        assert_eq!(fenced.events.first().unwrap().kind, telemetry::EventKind::GeofenceEnter);
+        assert_eq!(fenced.more.events.first().unwrap().kind, telemetry::EventKind::GeofenceEnter);
         assert_eq!(signal(&fenced, "gt06.fence").unwrap(), "7");
         assert_eq!(fenced.zone, Some(telemetry::Zone::Utc));
         let other = report(read(0xa4, &[GPS, "10", LTE, STATUS, "ff"]));

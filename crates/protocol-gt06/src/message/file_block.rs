@@ -152,7 +152,7 @@ impl Body for FileBlock {
         media.offset = self.offset.into();
         media.complete = self.is_whole();
         media.data = self.data.clone();
-        report.media = Some(media.into());
+        report.more.media = Some(media.into());
     }
 }
 
@@ -188,7 +188,7 @@ impl FileBlock {
             FileCheck::Crc(crc) => format!("crc {crc:04x}"),
             FileCheck::Md5(md5) => format!("md5 {}", crate::text::hex(md5)),
         };
-        report.signals.push(telemetry::Signal::named("gt06.file_check").text(check));
+        report.more.signals.push(telemetry::Signal::named("gt06.file_check").text(check));
         report
     }
 
@@ -206,7 +206,7 @@ impl FileBlock {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.media = Some(crate::media::completed(self.media(), whole).into());
+        report.more.media = Some(crate::media::completed(self.media(), whole).into());
     }
 }
 
@@ -259,10 +259,10 @@ mod tests {
 
         let r = report(block(0, &[22, 1, 2, 3, 4, 5]));
         assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
-        assert_eq!(&*r.media.as_ref().unwrap().id, "monitoring-160102030405");
+        assert_eq!(&*r.more.media.as_ref().unwrap().id, "monitoring-160102030405");
         let r = report(block(1, &[0, 9]));
         assert_eq!(r.device_time, None);
-        let media = r.media.unwrap();
+        let media = r.more.media.clone().unwrap();
         assert_eq!((media.offset, media.size, media.complete), (1_000, Some(2_000), false));
     }
 }

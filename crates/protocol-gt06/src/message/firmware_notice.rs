@@ -96,7 +96,7 @@ impl Body for FirmwareNotice {
         let text = self.to_text();
         crate::answer::Answer::read(&text).normalize(report);
         report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());
-        report.text = Some(text.into());
+        report.more.text = Some(text.into());
     }
 }
 
@@ -131,10 +131,10 @@ mod tests {
         use crate::message::testing::{report, signal};
 
         let r = report(notice());
-        let identity = r.identity.as_ref().unwrap();
+        let identity = r.more.identity.as_ref().unwrap();
         assert_eq!(identity.firmware.as_deref(), Some("GT06D_V15_WM"));
         assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
-        assert!(r.text.as_ref().unwrap().starts_with("[VERSION]"));
+        assert!(r.more.text.as_ref().unwrap().starts_with("[VERSION]"));
         assert_eq!(signal(&r, "gt06.firmware_build").unwrap(), "2013/12/28 15:24");
     }
 }

@@ -311,7 +311,7 @@ impl HeartbeatForm {
                 };
                 if let Some(celsius) = celsius {
                     report
-                        .signals
+                        .more.signals
                         .push(Signal::named("gt06.temperature").number(celsius, Some("°C")));
                 }
                 if temperature.is_none() {
@@ -441,7 +441,7 @@ mod tests {
             assert_eq!(seeworld.network.signal.unwrap().value(), 64.0);
             // Fifth: the ports of the usual one, which are no alarm.
             let ports = as_of(Dialect::Concox, &[0x06, 6, 4, 2, 2]);
-            assert!(ports.events.is_empty());
+            assert!(ports.more.events.is_empty());
         }
 
         #[test]

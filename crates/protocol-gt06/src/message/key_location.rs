@@ -93,7 +93,7 @@ mod tests {
         {
             let read = read_parts(Start::Short, 0x61, &[ID, GPS, CELL, key]);
             let report = crate::message::testing::report(read);
-            let identity = report.identity.unwrap();
+            let identity = report.more.identity.clone().unwrap();
             assert_eq!(identity.driver.as_deref(), driver);
             assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
         }

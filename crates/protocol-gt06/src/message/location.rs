@@ -483,7 +483,7 @@ impl LocationRest {
                     .io
                     .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
                 report.io.inputs = telemetry::Switches::from_bits(u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15), 2);
-                report.signals.push(if word & 0x1000 != 0 {
+                report.more.signals.push(if word & 0x1000 != 0 {
                     let degrees = f64::from(word & 0x1ff);
                     let signed = if word & 0x200 == 0 { degrees } else { -degrees };
                     number("gt06.temperature", signed, Some("°C"))
@@ -496,7 +496,7 @@ impl LocationRest {
             // Reserved, or the language.
             Self::Word(0..=2) => {}
             Self::Word(word) => report
-                .signals
+                .more.signals
                 .push(number("gt06.reserved_word", (*word).into(), None)),
             Self::Status {
                 terminal,
@@ -526,7 +526,7 @@ impl LocationRest {
                 report.odometer_m = Some(f64::from(*mileage) * 10.0);
                 let degrees = f64::from(temperature & 0x7f);
                 let signed = if temperature & 0x80 == 0 { degrees } else { -degrees };
-                report.signals.extend([
+                report.more.signals.extend([
                     number("gt06.fuel_raw", (*fuel).into(), None),
                     number("gt06.temperature", signed, Some("°C")),
                 ]);
@@ -547,15 +547,15 @@ impl LocationRest {
                 }
                 // A flag: what kind of alarm is not said.
                 if digit(*alarm) != 0 {
-                    report.events.push(telemetry::Event::by_device(
+                    report.more.events.push(telemetry::Event::by_device(
                         telemetry::EventKind::Unknown,
                         Some(digit(*alarm).into()),
                     ));
                 }
-                report.signals.push(number("gt06.card_state", digit(*state).into(), None));
+                report.more.signals.push(number("gt06.card_state", digit(*state).into(), None));
                 if let Some(time) = driving_time {
                     report
-                        .signals
+                        .more.signals
                         .push(number("gt06.driving_time", (*time).into(), None));
                 }
             }
@@ -571,7 +571,7 @@ impl LocationRest {
                 // The unit is 1 or 0.01, by model, and nothing says which.
                 let magnitude = f64::from(temperature & 0x7fff);
                 let signed = if temperature & 0x8000 == 0 { magnitude } else { -magnitude };
-                report.signals.extend([
+                report.more.signals.extend([
                     number("gt06.trip_time", (*trip).into(), Some("s")),
                     number("gt06.temperature_raw", signed, None),
                     number("gt06.humidity_raw", (*humidity).into(), None),
@@ -678,11 +678,11 @@ mod tests {
         let blank = "20".repeat(75);
         // GT06E with an empty card: digits, both 0. 0x30 would be a harsh braking.
         let quiet = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "30 30"]));
-        assert!(quiet.events.is_empty() && quiet.identity.is_none());
+        assert!(quiet.more.events.is_empty() && quiet.more.identity.is_none());
         let wetrust = report(read(0x12, &[GPS, CELL, "00000064 03 313233 01 01 0005"]));
-        let event = wetrust.events.first().unwrap();
+        let event = wetrust.more.events.first().unwrap();
         assert_eq!((event.kind, event.code), (telemetry::EventKind::Unknown, Some(1)));
-        assert_eq!(wetrust.identity.as_ref().unwrap().driver.as_deref(), Some("123"));
+        assert_eq!(wetrust.more.identity.as_ref().unwrap().driver.as_deref(), Some("123"));
         assert_eq!(signal(&wetrust, "gt06.card_state").unwrap(), "1");
         assert_eq!(signal(&wetrust, "gt06.driving_time").unwrap(), "5");
     }
@@ -692,7 +692,7 @@ mod tests {
     fn two_bytes_are_a_language_or_benways_inputs() {
         use crate::message::testing::{report, reports_as, signal};
         let language = report(read(0x12, &[GPS, CELL, "0001"]));
-        assert!(language.signals.is_empty() && language.io.inputs.is_empty());
+        assert!(language.more.signals.is_empty() && language.io.inputs.is_empty());
         let inputs = report(read(0x12, &[GPS, CELL, "c000"]));
         assert_eq!(inputs.io.ignition, Some(true));
         assert_eq!(inputs.io.inputs.iter().filter(|on| *on).count(), 2);

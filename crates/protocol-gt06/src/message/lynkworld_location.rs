@@ -169,7 +169,7 @@ impl Body for LynkworldLocation {
             report.identity_mut().driver = Some(card);
         }
         let number = |name, value: f64| Signal::named(name).number(value, None);
-        report.signals.extend([
+        report.more.signals.extend([
             number("gt06.network_raw", self.network.into()),
             number("gt06.inputs_raw", self.inputs.into()),
         ]);
@@ -213,12 +213,12 @@ mod tests {
     fn alarm_codes_are_lynkworlds() {
         use crate::message::testing::{report, signal};
         let report = report(read("19 01"));
-        let event = report.events.first().unwrap();
+        let event = report.more.events.first().unwrap();
         assert_eq!(event.kind, telemetry::EventKind::HarshAcceleration);
         assert_eq!(report.kind, telemetry::Kind::Alarm);
-        assert_eq!(report.vehicle.as_ref().unwrap().engine_hours_s, Some(3_600.0));
+        assert_eq!(report.more.vehicle.as_ref().unwrap().engine_hours_s, Some(3_600.0));
         assert_eq!(report.odometer_m, Some(100.0));
-        assert!(report.identity.is_none());
+        assert!(report.more.identity.is_none());
         assert_eq!(signal(&report, "gt06.inputs_raw").unwrap(), "3");
     }
 }

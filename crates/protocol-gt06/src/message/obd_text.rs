@@ -145,7 +145,7 @@ impl Body for ObdText {
             0x66 => self.pairs().for_each(|(key, value)| note_pid(report, key, value)),
             _ => {}
         }
-        report.text = Some(crate::answer::ascii(&self.text).into());
+        report.more.text = Some(crate::answer::ascii(&self.text).into());
     }
 }
 
@@ -201,7 +201,7 @@ fn note_parameter(report: &mut telemetry::Report, key: &str, value: &str) {
     let is_scaled = matches!(parameter, 0x40 | 0x43);
     let mut signal = Signal::new(id, "obd parameter");
     signal.source = Some(source);
-    report.signals.push(match if is_scaled { scaled } else { raw } {
+    report.more.signals.push(match if is_scaled { scaled } else { raw } {
         Some(value) => signal.number(value, None),
         None if value.is_empty() => {
             signal.state = Some(SignalState::NotAvailable);
@@ -221,7 +221,7 @@ fn note_pid(report: &mut telemetry::Report, key: &str, value: &str) {
         return;
     };
     let mut signal = Signal::new(SignalId::Pid { mode, pid }, "obd parameter");
-    report.signals.push(match u32::from_str_radix(value, 16) {
+    report.more.signals.push(match u32::from_str_radix(value, 16) {
         Ok(raw) => signal.number(raw.into(), None),
         Err(_) if value.is_empty() => {
             signal.state = Some(SignalState::NotAvailable);
@@ -274,18 +274,18 @@ mod tests {
             0x8c,
             b"403=000274d8,453=00002328,533=000020d0,543=000249f0,713=64,733=96,743=VIN1,2B3=10,4A3=,zz=1",
         ));
-        let vehicle = r.vehicle.as_ref().unwrap();
+        let vehicle = r.more.vehicle.as_ref().unwrap();
         assert_eq!(vehicle.coolant_c, Some(90.0));
         assert_eq!(vehicle.wheel_speed_kmh, Some(84.0));
         assert_eq!(vehicle.engine_rpm, Some(1_500.0));
         assert_eq!(vehicle.fuel_used_l, Some(1.0));
         assert_eq!(vehicle.engine_hours_s, Some(5_400.0));
-        assert_eq!(r.identity.as_ref().unwrap().vin.as_deref(), Some("VIN1"));
+        assert_eq!(r.more.identity.as_ref().unwrap().vin.as_deref(), Some("VIN1"));
         assert_eq!(signal(&r, "gt06.obd_odometer").unwrap(), "1609.84");
         assert_eq!(signal(&r, "gt06.obd_2b").unwrap(), "16");
-        assert_eq!(r.signals.last().unwrap().value, None, "an empty value is none");
+        assert_eq!(r.more.signals.last().unwrap().value, None, "an empty value is none");
         assert_eq!(r.io.ignition, Some(true));
-        assert!(r.fix.is_some() && r.text.is_some());
+        assert!(r.fix.is_some() && r.more.text.is_some());
     }
 
     #[cfg(feature = "telemetry")]
@@ -297,6 +297,6 @@ mod tests {
         assert_eq!(signal(&r, "pid.21.0c").unwrap(), "4000");
         let r = report(obd(0x65, b"P0143"));
         assert_eq!(r.kind, telemetry::Kind::Diagnostics);
-        assert_eq!(r.text.as_deref(), Some("P0143"));
+        assert_eq!(r.more.text.as_deref(), Some("P0143"));
     }
 }

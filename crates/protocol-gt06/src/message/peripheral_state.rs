@@ -149,7 +149,7 @@ impl PeripheralItem {
 
         let mut push = |mut signal: Signal| {
             signal.source = Some(index);
-            report.signals.push(signal);
+            report.more.signals.push(signal);
         };
         let number = |name, value: u16| Signal::named(name).number(value.into(), None);
         match (self.id, &self.data[..]) {
@@ -239,6 +239,6 @@ mod tests {
     fn more_items_than_a_source_can_count_are_all_told() {
         let items = alloc::vec![item(0x0001, &[1]); 300];
         let report = crate::message::testing::report(state(items));
-        assert_eq!(report.signals.len(), 300);
+        assert_eq!(report.more.signals.len(), 300);
     }
 }

@@ -81,7 +81,7 @@ impl Body for PhotoBlock {
         let mut media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
         media.offset = self.offset.into();
         media.data = self.data.clone();
-        report.media = Some(media.into());
+        report.more.media = Some(media.into());
     }
 }
 
@@ -96,7 +96,7 @@ impl PhotoBlock {
     ) {
         let report = cx.untimed(out, telemetry::Kind::Media, 1);
         let media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
-        report.media = Some(crate::media::completed(media, whole).into());
+        report.more.media = Some(crate::media::completed(media, whole).into());
     }
 }
 

@@ -117,14 +117,14 @@ impl Body for PhotoInfo {
         media.channel = Some(self.camera.into());
         media.event = Some(self.source.into());
         media.size = Some(self.size.into());
-        report.media = Some(media.into());
+        report.more.media = Some(media.into());
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
-        report.signals.extend([
+        report.more.signals.extend([
             number("gt06.photo_format", self.format.into(), None),
             number("gt06.photo_fix", self.fix.into(), None),
         ]);
         if (self.raw_latitude, self.raw_longitude) != (0, 0) {
-            report.signals.extend([
+            report.more.signals.extend([
                 number("gt06.latitude_unsigned", degrees(self.raw_latitude), Some("°")),
                 number("gt06.longitude_unsigned", degrees(self.raw_longitude), Some("°")),
             ]);
@@ -195,7 +195,7 @@ mod tests {
         use crate::message::testing::{report, signal};
 
         let r = report(info(9_000));
-        let media = r.media.as_ref().unwrap();
+        let media = r.more.media.as_ref().unwrap();
         assert_eq!((&*media.id, media.size, media.complete), ("77", Some(9_000), false));
         assert_eq!(r.fix, None);
         assert_eq!(signal(&r, "gt06.latitude_unsigned").unwrap(), "22.22222222222222");

@@ -133,10 +133,10 @@ impl Body for PhotoPart {
         if media.complete {
             media.size = Some(self.total.into());
         }
-        report.media = Some(media.into());
+        report.more.media = Some(media.into());
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         let hex = |name, bytes| Signal::named(name).text(crate::text::hex(bytes));
-        report.signals.extend([
+        report.more.signals.extend([
             number("gt06.media_part", self.part.into(), None),
             number("gt06.media_total", self.total.into(), None),
             hex("gt06.camera_serial_number", &self.serial_number),
@@ -144,7 +144,7 @@ impl Body for PhotoPart {
             hex("gt06.camera_unknown", &self.unknown),
         ]);
         if (self.raw_latitude, self.raw_longitude) != (0, 0) {
-            report.signals.extend([
+            report.more.signals.extend([
                 number("gt06.latitude_raw", self.raw_latitude.into(), None),
                 number("gt06.longitude_raw", self.raw_longitude.into(), None),
             ]);
@@ -185,7 +185,7 @@ impl PhotoPart {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.media = Some(crate::media::completed(self.media(), whole).into());
+        report.more.media = Some(crate::media::completed(self.media(), whole).into());
     }
 }
 
@@ -240,8 +240,8 @@ mod tests {
         let (a, b) = (report(part(0, 4, b"ab")), report(part(1, 4, b"cd")));
         assert_ne!(a.id, b.id);
         assert_eq!(report(part(0, 4, b"ab")).id, a.id);
-        assert!(!a.media.as_ref().unwrap().complete);
-        let media = report(part(0, 2, b"ab")).media.unwrap();
+        assert!(!a.more.media.as_ref().unwrap().complete);
+        let media = report(part(0, 2, b"ab")).more.media.clone().unwrap();
         assert!(media.complete, "one part is the whole");
         assert_eq!(media.format.unwrap().as_str(), "jpeg");
     }

@@ -121,9 +121,9 @@ mod tests {
     #[test]
     fn jamming_is_an_alarm_of_twelve_bits() {
         let report = crate::message::testing::report(read("46 06 04 07 12"));
-        let event = report.events.first().unwrap();
+        let event = report.more.events.first().unwrap();
         assert_eq!((event.kind, event.code), (telemetry::EventKind::Jamming, Some(0x107)));
         let report = crate::message::testing::report(read("46 06 04 07 02"));
-        assert_eq!(report.events.first().unwrap().kind, telemetry::EventKind::Unknown);
+        assert_eq!(report.more.events.first().unwrap().kind, telemetry::EventKind::Unknown);
     }
 }

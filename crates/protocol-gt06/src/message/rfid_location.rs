@@ -147,7 +147,7 @@ impl Body for RfidLocation {
                 }
                 if let Some(raw) = raw_valid {
                     report
-                        .signals
+                        .more.signals
                         .push(Signal::named("gt06.card_valid_raw").number(raw.into(), None));
                 }
             }
@@ -157,7 +157,7 @@ impl Body for RfidLocation {
             } => {
                 status.normalize(report, cx.dialect());
                 report
-                    .signals
+                    .more.signals
                     .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
             }
         }
@@ -282,14 +282,14 @@ mod tests {
         let card = report(read(&[GPS, CELL, "c3000001 00001201 01"]));
         assert_eq!(card.kind, telemetry::Kind::Location);
         assert_eq!(
-            card.identity.as_ref().unwrap().driver.as_deref(),
+            card.more.identity.as_ref().unwrap().driver.as_deref(),
             Some("c300000100001201")
         );
         assert_eq!(signal(&card, "gt06.card_valid_raw").unwrap(), "1");
         let alarm = report(read(&[GPS, CELL, STATUS]));
         assert_eq!(alarm.kind, telemetry::Kind::Alarm);
         assert_eq!(
-            alarm.events.first().unwrap().kind,
+            alarm.more.events.first().unwrap().kind,
             telemetry::EventKind::LowExternalPower
         );
         assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");

@@ -149,7 +149,7 @@ impl Body for SeeworldStatus {
         report.network.signal = Percent::new(self.signal.into()).ok();
         report.power.external = Voltage::from_volts(self.supply.into()).ok();
         if self.extension != 0 {
-            report.signals.push(number("gt06.extension_raw", self.extension.into()));
+            report.more.signals.push(number("gt06.extension_raw", self.extension.into()));
         }
         if let Some(more) = self.more {
             if let Ok(percent) = Percent::new(more.battery.into()) {
@@ -158,7 +158,7 @@ impl Body for SeeworldStatus {
             if more.charging <= 1 {
                 report.power.charging = Some(more.charging == 1);
             }
-            report.signals.extend([
+            report.more.signals.extend([
                 number("gt06.sound_raw", more.sound.into()),
                 number("gt06.light_raw", more.light.into()),
                 number("gt06.steps", more.steps),
@@ -196,7 +196,7 @@ mod tests {
     fn a_supply_of_six_volts_is_no_overspeed() {
         let read = read_parts(Start::Short, 0xa3, &["46 0001 06 64 06 01"]);
         let report = crate::message::testing::report(read);
-        assert!(report.events.is_empty());
+        assert!(report.more.events.is_empty());
         assert_eq!(report.kind, telemetry::Kind::Status);
         assert_eq!(report.power.external.unwrap().as_volts(), 6.0);
         assert_eq!(report.network.signal.unwrap().value(), 100.0);

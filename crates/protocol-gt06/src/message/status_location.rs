@@ -192,16 +192,16 @@ impl Body for StatusLocation {
         }
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
         report
-            .signals
+            .more.signals
             .push(Signal::named("gt06.mileage_raw").number(self.mileage.into(), None));
         if let Some(radio) = self.radio {
-            report.signals.push(Signal::named("gt06.radio_raw").number(radio.into(), None));
+            report.more.signals.push(Signal::named("gt06.radio_raw").number(radio.into(), None));
         }
         if let Some([kind, id @ ..]) = self.driver.as_deref()
             && id.iter().any(|byte| *byte != 0)
         {
             report.identity_mut().driver = Some(super::readable(id));
-            report.signals.push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
+            report.more.signals.push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
         }
         report.identity_mut().imei = Some(self.id.to_string().into());
         cx.note_tail(report, &self.tail);
@@ -258,7 +258,7 @@ mod tests {
             ("00", None),
         ] {
             let report = crate::message::testing::report(read(0x25, &[HEAD, GPS, WIDE, STATUS, driver]));
-            let identity = report.identity.unwrap();
+            let identity = report.more.identity.clone().unwrap();
             assert_eq!(identity.driver.as_deref(), name, "{driver}");
             assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
         }

@@ -136,7 +136,7 @@ mod tests {
         let read = read_parts(Start::Short, 0x16, &[GPS, CELL, "62 04e4 04 00"]);
         assert_eq!(read.answer(), Answer::WhenDelivered);
         let report = crate::message::testing::report(read);
-        let kinds: alloc::vec::Vec<_> = report.events.iter().map(|event| event.kind).collect();
+        let kinds: alloc::vec::Vec<_> = report.more.events.iter().map(|event| event.kind).collect();
         assert_eq!(kinds, [telemetry::EventKind::Sos]);
         assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
     }

@@ -132,12 +132,12 @@ impl Body for SupplyLocation {
         self.trailer.normalize(report);
         report.odometer_m = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
-        report.signals.push(
+        report.more.signals.push(
             Signal::named("gt06.ignition_time").number(self.ignition_time.into(), Some("s")),
         );
         if let Some(word) = self.radio_word {
             let firmware = format!("{:03x}", word & 0xfff);
-            report.signals.push(Signal::named("gt06.firmware_raw").text(firmware));
+            report.more.signals.push(Signal::named("gt06.firmware_raw").text(firmware));
         }
         cx.note_tail(report, &self.tail);
     }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(Message::from(read.clone()).answer(), Answer::ByPolicy);
         let report = crate::message::testing::report(read);
         assert_eq!(report.kind, telemetry::Kind::Location);
-        assert!(report.events.is_empty());
+        assert!(report.more.events.is_empty());
         assert_eq!(report.power.external.unwrap().as_volts(), 13.9);
         assert_eq!(report.network.cell.unwrap().radio, telemetry::Radio::Lte);
         assert_eq!(report.io.ignition, Some(true));

@@ -123,7 +123,7 @@ impl Body for TopinGps {
         }
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
-                .signals
+                .more.signals
                 .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
     }

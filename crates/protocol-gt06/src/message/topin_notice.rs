@@ -87,22 +87,22 @@ impl Body for TopinNotice {
         };
         let report = cx.untimed(out, kind, 0);
         report
-            .events
+            .more.events
             .extend(event.map(|event| Event::by_device(event, None)));
         match self.number {
             0x15 => report
-                .signals
+                .more.signals
                 .push(Signal::named("gt06.factory_reset").bool(true)),
             0x41 if !self.body.is_empty() => report
-                .signals
+                .more.signals
                 .push(Signal::named("gt06.sos_number").text(super::readable(&self.body))),
             0x57 if !self.body.is_empty() => {
                 crate::normalize::note_bytes(report, "gt06.settings", &self.body);
             }
             0x92 | 0x93 => report
-                .signals
+                .more.signals
                 .push(Signal::named("gt06.vibration_alarm").bool(self.number == 0x92)),
-            _ if kind == Kind::Unknown => report.raw = Some(self.body.as_ref().into()),
+            _ if kind == Kind::Unknown => report.more.raw = Some(self.body.as_ref().into()),
             _ => {}
         }
         if !matches!(self.number, 0x41 | 0x57) && kind != Kind::Unknown {
@@ -157,7 +157,7 @@ mod tests {
             let report = bare_report(read(number, ""));
             assert_eq!(report.kind, kind, "{number}");
             assert_eq!(
-                report.events.first().map(|event| event.kind),
+                report.more.events.first().map(|event| event.kind),
                 event,
                 "{number}"
             );
@@ -170,6 +170,6 @@ mod tests {
         let more = bare_report(read("99", "aabb"));
         assert_eq!(signal(&more, "gt06.tail").as_deref(), Some("aabb"));
         let unknown = bare_report(read("7f", "aabb"));
-        assert_eq!(unknown.raw.as_deref(), Some(&[0xaa, 0xbb][..]));
+        assert_eq!(unknown.more.raw.as_deref(), Some(&[0xaa, 0xbb][..]));
     }
 }

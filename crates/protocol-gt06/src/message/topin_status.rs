@@ -108,7 +108,7 @@ impl Body for TopinStatus {
         ] {
             if let Some(raw) = raw {
                 report
-                    .signals
+                    .more.signals
                     .push(Signal::named(name).number(raw.into(), None));
             }
         }

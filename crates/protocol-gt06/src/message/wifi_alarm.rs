@@ -199,7 +199,7 @@ mod tests {
         let alarm = read(&[TIME, "01cc 00", "00 01 287d 001f71 50", STATIONS, "07 12"]);
         let report = crate::message::testing::report(alarm);
         assert_eq!(report.kind, telemetry::Kind::Alarm);
-        let event = report.events.first().unwrap();
+        let event = report.more.events.first().unwrap();
         assert_eq!(
             (event.kind, event.code),
             (telemetry::EventKind::Jamming, Some(0x107))

@@ -174,7 +174,7 @@ impl Body for X1Location {
         report.io.outputs = Switches::from_bits(self.outputs.into(), 8);
         for (raw, name) in self.analogue.iter().zip(NAMES) {
             let value = f64::from(*raw) / 100.0;
-            report.signals.push(Signal::named(name).number(value, Some("V")));
+            report.more.signals.push(Signal::named(name).number(value, Some("V")));
         }
         // What the bits mean no manual says; that some are set must be seen.
         for (name, value) in [
@@ -182,7 +182,7 @@ impl Body for X1Location {
             ("gt06.information_raw", self.information.into()),
         ] {
             if value != 0 {
-                report.signals.push(Signal::named(name).number(value.into(), None));
+                report.more.signals.push(Signal::named(name).number(value.into(), None));
             }
         }
         cx.note_tail(report, &self.tail);
@@ -248,7 +248,7 @@ mod tests {
         let parts =
             ["39000000", GPS, CELL, "00000007", "0500 018f", "42110000", "05 01", "0041"];
         let report = report(read(&parts));
-        assert_eq!(report.identity.as_ref().unwrap().driver.as_deref(), Some("7"));
+        assert_eq!(report.more.identity.as_ref().unwrap().driver.as_deref(), Some("7"));
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);

@@ -139,7 +139,7 @@ fn reports(
     }
     if let Some(raw) = raw {
         for report in &mut reports {
-            report.raw = Some(raw.as_ref().into());
+            report.more.raw = Some(raw.as_ref().into());
         }
     }
     reports

@@ -84,7 +84,7 @@ impl Rows {
 impl ReportRow {
     fn encode(mut report: Report, identified: bool) -> Result<Self, SinkError> {
         let late = report.late.take();
-        report.raw = None;
+        report.more.raw = None;
         if identified {
             report.device = None;
             report.tenant = None;
@@ -92,7 +92,7 @@ impl ReportRow {
         let answer = match (report.kind, report.reply_to) {
             (Kind::CommandReply, Some(flag)) => Some(Answer {
                 flag,
-                text: report.text.clone().unwrap_or_default(),
+                text: report.more.text.clone().unwrap_or_default(),
                 outcome: outcome(&report),
             }),
             _ => None,
@@ -109,7 +109,7 @@ impl ReportRow {
 
 /// What a decoder made of an answer's words: the signal `<protocol>.command_outcome`.
 fn outcome(report: &Report) -> Option<Box<str>> {
-    let mut signals = report.signals.iter();
+    let mut signals = report.more.signals.iter();
     let signal = signals.find(|signal| *signal.name == *"command_outcome")?;
     match &signal.value {
         Some(Value::Text(text)) => Some(text.clone()),

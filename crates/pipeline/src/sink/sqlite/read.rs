@@ -386,7 +386,7 @@ fn report(row: &Row<'_>, with_raw: bool) -> Result<Report, StoreError> {
     let mut report: Report = serde_json::from_str(&body).map_err(|e| bad(e.into()))?;
     report.late = row.get(2)?;
     if with_raw {
-        report.raw = row.get::<_, Option<Vec<u8>>>(3)?.map(Vec::into);
+        report.more.raw = row.get::<_, Option<Vec<u8>>>(3)?.map(Vec::into);
     }
     if let (Some(tenant), Some(device)) = (
         row.get::<_, Option<String>>(5)?,

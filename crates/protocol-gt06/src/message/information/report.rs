@@ -39,13 +39,13 @@ pub(super) fn normalize(
         C::State(text) => note_state(report, &crate::answer::ascii(text)),
         C::Ports { ports, .. } => {
             let bit = |bit: u8| ports >> bit & 1 == 1;
-            report.signals.extend([
+            report.more.signals.extend([
                 Signal::named("gt06.door_open").bool(bit(0)),
                 Signal::named("gt06.door_trigger_high").bool(bit(1)),
                 Signal::named("gt06.door_input_high").bool(bit(2)),
             ]);
         }
-        C::Text(text) => report.text = Some(crate::answer::ascii(text).into()),
+        C::Text(text) => report.more.text = Some(crate::answer::ascii(text).into()),
         C::Satellites(satellites) => note_satellites(report, satellites),
         C::Numbers { imei, imsi, iccid } => {
             let identity = report.identity_mut();
@@ -53,7 +53,7 @@ pub(super) fn normalize(
             identity.imsi = Some(alloc::format!("{imsi}").into());
             identity.iccid = Some(crate::text::digits(iccid).into());
         }
-        C::Generation(generation) => report.signals.push(match generation {
+        C::Generation(generation) => report.more.signals.push(match generation {
             0 => Signal::named("gt06.network_generation").text("2G"),
             1 => Signal::named("gt06.network_generation").text("4G"),
             other => number("gt06.network_generation", f64::from(*other), None),
@@ -61,14 +61,14 @@ pub(super) fn normalize(
         C::Fuel { text, .. } => {
             let text = crate::answer::ascii(text);
             note_fuel(report, &text);
-            report.text = Some(text.into());
+            report.more.text = Some(text.into());
         }
         C::Tag { index, id, millivolts, temperature } => {
             let by_tag = |mut signal: Signal| {
                 signal.source = Some(*index);
                 signal
             };
-            report.signals.extend([
+            report.more.signals.extend([
                 by_tag(Signal::named("gt06.tag_id").text(crate::text::hex(id))),
                 by_tag(number("gt06.tag_battery", f64::from(*millivolts) / 1_000.0, Some("V"))),
                 by_tag(number(
@@ -88,25 +88,25 @@ pub(super) fn normalize(
                 Card::Raw(raw) => (crate::text::hex(raw).into(), raw),
             };
             if let Card::Text(_) = card {
-                report.text = Some(crate::answer::ascii(raw).into());
+                report.more.text = Some(crate::answer::ascii(raw).into());
             }
             report.identity_mut().driver = Some(driver);
-            report.events.push(Event::by_device(EventKind::CardSwiped, None));
+            report.more.events.push(Event::by_device(EventKind::CardSwiped, None));
         }
-        C::Climate { temperature, humidity } => report.signals.extend([
+        C::Climate { temperature, humidity } => report.more.signals.extend([
             number("gt06.temperature", f64::from(*temperature) / 10.0, Some("°C")),
             number("gt06.humidity", f64::from(*humidity) / 10.0, Some("%")),
         ]),
-        C::BluetoothMac(mac) => report.signals.push(
+        C::BluetoothMac(mac) => report.more.signals.push(
             Signal::named("gt06.bluetooth_address")
                 .text(alloc::format!("{}", telemetry::MacAddress(*mac))),
         ),
         // A key is a secret: that it was sent is said, what it is stays in the raw frame.
         C::BluetoothKey(_) => report
-            .signals
+            .more.signals
             .push(Signal::named("gt06.bluetooth_key_sent").bool(true)),
         C::Raw => {
-            report.signals.push(number("gt06.information_sub", f64::from(sub), None));
+            report.more.signals.push(number("gt06.information_sub", f64::from(sub), None));
             note_bytes(report, "gt06.information_raw", &information.tail);
         }
     }
@@ -139,7 +139,7 @@ fn note_state(report: &mut Report, text: &str) {
         };
         if let Some(name) = name(&NUMBERS) {
             let Ok(bits) = u8::from_str_radix(value, 16) else { continue };
-            report.signals.push(Signal::named(name).number(bits.into(), None));
+            report.more.signals.push(Signal::named(name).number(bits.into(), None));
             match key {
                 "STA1" => report.io.armed = Some(bits & 0x80 != 0),
                 "DYD" => note_fuel_bits(report, bits),
@@ -147,23 +147,23 @@ fn note_state(report: &mut Report, text: &str) {
             }
         } else if let Some(name) = name(&TEXTS) {
             if !value.trim_matches(',').is_empty() {
-                report.signals.push(Signal::named(name).text(value));
+                report.more.signals.push(Signal::named(name).text(value));
             }
         } else if key == "ICCID" && !value.is_empty() {
             report.identity_mut().iccid = Some(value.into());
         }
     }
-    report.text = Some(text.into());
+    report.more.text = Some(text.into());
 }
 
 /// DYD: bit 0 connected, 1 cut, 2 and 3 to be cut later (no fix; too fast).
 fn note_fuel_bits(report: &mut Report, bits: u8) {
     if bits & 0b11 != 0 {
-        report.signals.push(Signal::named("gt06.fuel_cut").bool(bits & 0b10 != 0));
+        report.more.signals.push(Signal::named("gt06.fuel_cut").bool(bits & 0b10 != 0));
     }
     if bits & 0b1100 != 0 {
         let why = if bits & 0b100 != 0 { "no fix" } else { "speed" };
-        report.signals.push(Signal::named("gt06.fuel_cut_deferred").text(why));
+        report.more.signals.push(Signal::named("gt06.fuel_cut_deferred").text(why));
     }
 }
 
@@ -181,10 +181,10 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
     for (system, [state, used, visible, strengths]) in systems {
         let Some(system) = system else { continue };
         if let Some(raw) = system.state {
-            report.signals.push(Signal::named(state).text(state_name(raw)));
+            report.more.signals.push(Signal::named(state).text(state_name(raw)));
         }
         let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).into();
-        report.signals.extend([
+        report.more.signals.extend([
             Signal::named(used).number(count(&system.used), None),
             Signal::named(visible).number(count(&system.visible), None),
         ]);
@@ -196,7 +196,7 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
             list.push_str(&alloc::format!("{strength}"));
         }
         if !list.is_empty() {
-            report.signals.push(Signal::named(strengths).text(list));
+            report.more.signals.push(Signal::named(strengths).text(list));
         }
     }
     if let Some(extension) = satellites.extension.as_deref().filter(|bytes| !bytes.is_empty()) {
@@ -218,12 +218,12 @@ fn note_fuel(report: &mut Report, text: &str) {
         let mut signal = Signal::named(name);
         signal.source = source;
         match value.trim().parse::<f64>() {
-            Ok(value) => report.signals.push(signal.number(value, unit)),
+            Ok(value) => report.more.signals.push(signal.number(value, unit)),
             Err(_) if value.is_empty() => {
                 signal.state = Some(SignalState::NotAvailable);
-                report.signals.push(signal);
+                report.more.signals.push(signal);
             }
-            Err(_) => report.signals.push(signal.text(value)),
+            Err(_) => report.more.signals.push(signal.text(value)),
         }
     }
 }
@@ -250,8 +250,8 @@ mod tests {
         assert_eq!(signal(&r, "gt06.fuel_cut_deferred").unwrap(), "speed");
         assert_eq!(signal(&r, "gt06.sos_numbers"), None, "no numbers, no signal");
         assert_eq!(signal(&r, "gt06.center_number").unwrap(), "123");
-        assert_eq!(r.identity.unwrap().iccid.as_deref(), Some("89860000000000000001"));
-        assert!(r.text.unwrap().starts_with("ALM1=C4"));
+        assert_eq!(r.more.identity.clone().unwrap().iccid.as_deref(), Some("89860000000000000001"));
+        assert!(r.more.text.clone().unwrap().starts_with("ALM1=C4"));
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
                 iccid: [0x89, 0x86, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1f],
             },
         ));
-        let identity = r.identity.unwrap();
+        let identity = r.more.identity.clone().unwrap();
         assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
         assert_eq!(identity.imsi.as_deref(), Some("460046350100000"));
         assert_eq!(identity.iccid.as_deref(), Some("8986000000000000001"));
@@ -291,17 +291,17 @@ mod tests {
         assert_eq!(signal(&r, "gt06.fuel_probe_level").unwrap(), "25.9");
         assert_eq!(signal(&r, "gt06.fuel_probe_temperature").unwrap(), "25.4");
         assert_eq!(signal(&r, "gt06.fuel_probe_measured").unwrap(), "27.14");
-        assert_eq!(r.signals[0].source, Some(2));
+        assert_eq!(r.more.signals[0].source, Some(2));
     }
 
     #[test]
     fn cards_climate_and_voltages_have_their_places() {
         let card = |card| report(information(0x1b, InformationContent::Card(card)));
         let r = card(Card::Text(Bytes::from_static(b"RFID:00AB\r\n")));
-        assert_eq!(r.identity.as_ref().unwrap().driver.as_deref(), Some("00AB"));
-        assert_eq!(r.events[0].kind, EventKind::CardSwiped);
+        assert_eq!(r.more.identity.as_ref().unwrap().driver.as_deref(), Some("00AB"));
+        assert_eq!(r.more.events[0].kind, EventKind::CardSwiped);
         let r = card(Card::Framed { kind: 8, id: [0x42, 0x77, 0xef, 0xef], check: 0x35 });
-        assert_eq!(r.identity.as_ref().unwrap().driver.as_deref(), Some("4277efef"));
+        assert_eq!(r.more.identity.as_ref().unwrap().driver.as_deref(), Some("4277efef"));
 
         let climate = InformationContent::Climate { temperature: -51, humidity: 750 };
         let r = report(information(0x1e, climate));

@@ -28,7 +28,7 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
     for Module { id, data } in &modular.modules {
         note_module(report, *id, data);
     }
-    if !report.events.is_empty() {
+    if !report.more.events.is_empty() {
         report.kind = Kind::Alarm;
     } else if report.fix.is_none() && report.network.cells().next().is_some() {
         report.kind = Kind::Cells;
@@ -108,15 +108,15 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         // Noted before, or of no use to anybody behind the wire.
         (Module::POSITION, _) if data.len() == 18 => {}
         (Module::TIME, &[_, _, _, _]) | (Module::REPLY_WANTED, _) => {}
-        (0x0000, &[kind]) => report.signals.push(one("gt06.transfer_type", kind)),
+        (0x0000, &[kind]) => report.more.signals.push(one("gt06.transfer_type", kind)),
         (0x0001, data) if data.len() == 8 => report.identity_mut().imei = digits(data),
         (0x0002, data) if data.len() == 8 => report.identity_mut().imsi = digits(data),
         (0x0003, _) => report.identity_mut().iccid = Some(crate::text::digits(data).into()),
         (0x0009, &[used]) => match &mut report.fix {
             Some(fix) => fix.satellites = Some(used),
-            None => report.signals.push(one("gt06.satellites_used", used)),
+            None => report.more.signals.push(one("gt06.satellites_used", used)),
         },
-        (0x000a, &[visible]) => report.signals.push(one("gt06.satellites_visible", visible)),
+        (0x000a, &[visible]) => report.more.signals.push(one("gt06.satellites_visible", visible)),
         (0x0011, &[m1, m0, n1, n0, a1, a0, c2, c1, c0, signal]) => push_cell(
             report,
             Radio::Gsm,
@@ -136,7 +136,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         (0x0044, data) if data.len().is_multiple_of(7) => push_neighbours(report, data),
         (0x0016, &[csq]) => match csq {
             1..=31 => report.network.signal_dbm = Some(i16::from(csq) * 2 - 113),
-            _ => report.signals.push(one("gt06.csq", csq)),
+            _ => report.more.signals.push(one("gt06.csq", csq)),
         },
         (0x0018, &[high, low]) => {
             let volts = f32::from(u16::from_be_bytes([high, low])) / 100.0;
@@ -146,17 +146,17 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
             let hdop = f32::from(hdop) / 10.0;
             match &mut report.fix {
                 Some(fix) => fix.hdop = Dop::new(hdop).ok(),
-                None => report.signals.push(number("gt06.hdop", hdop.into(), None)),
+                None => report.more.signals.push(number("gt06.hdop", hdop.into(), None)),
             }
         }
         (0x0029, &[a, b, c, d]) => report
-            .signals
+            .more.signals
             .push(number("gt06.uploads", u32::from_be_bytes([a, b, c, d]).into(), None)),
-        (0x002a, &[bits]) => report.signals.extend([
+        (0x002a, &[bits]) => report.more.signals.extend([
             one("gt06.tamper_state", bits >> 4),
             one("gt06.door_or_light_state", bits & 0x0f),
         ]),
-        (0x002b, &[reason]) => report.signals.push(one("gt06.boot_reason", reason)),
+        (0x002b, &[reason]) => report.more.signals.push(one("gt06.boot_reason", reason)),
         (0x002e, &[a, b, c, d]) => {
             report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
         }
@@ -164,7 +164,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
             note_event(report, code, u32::from_be_bytes([a, b, c, d]), rest);
         }
         (0x0035, &[class]) => {
-            report.signals.push(one("gt06.report_class", class));
+            report.more.signals.push(one("gt06.report_class", class));
             // 1 is live; what the others are is not certain enough to call them stored.
             if let (1, Some(fix)) = (class, &mut report.fix) {
                 fix.live = Some(true);
@@ -190,7 +190,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
                     u16::from_be_bytes([*n1, *n0]),
                 ));
                 beacon.source = Some(source);
-                report.signals.push(beacon);
+                report.more.signals.push(beacon);
             }
         }
         (0x007f, &[a, b, c, d, e, f, v1, v0, battery, t1, t0, h1, h0, state]) => {
@@ -253,14 +253,14 @@ fn push_neighbours(report: &mut Report, data: &[u8]) {
 fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
     let kind = event_kind(code);
     if let Some(kind) = kind {
-        report.events.push(Event::by_device(kind, Some(code.into())));
+        report.more.events.push(Event::by_device(kind, Some(code.into())));
     }
     if kind == Some(EventKind::PowerCut) {
         report.power.external_connected = Some(false);
     }
     let mut signal = Signal::named("gt06.event").number(code.into(), None);
     signal.time = is_time(unix).then(|| Timestamp::from_unix(unix.into()));
-    report.signals.push(signal);
+    report.more.signals.push(signal);
     match rest {
         [] | [0] => {}
         [n, data @ ..] if data.len() == usize::from(*n) => {
@@ -278,12 +278,12 @@ fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
 /// A Bluetooth tag. 7FFF says that a value is not there; humidity is in tenths of a percent on
 /// the tags seen, which no manual confirms.
 fn note_tag(report: &mut Report, mac: MacAddress, values: [u16; 3], battery: u8, state: u8) {
-    let tags = report.signals.iter().filter(|s| s.name.as_str() == "tag_address").count();
+    let tags = report.more.signals.iter().filter(|s| s.name.as_str() == "tag_address").count();
     let source = u8::try_from(tags).ok();
     let [millivolts, temperature, humidity] = values;
     let mut push = |mut signal: Signal| {
         signal.source = source;
-        report.signals.push(signal);
+        report.more.signals.push(signal);
     };
     push(Signal::named("gt06.tag_address").text(alloc::format!("{mac}")));
     let there = |raw: u16| Some(raw).filter(|raw| *raw != 0x7fff);
@@ -346,12 +346,12 @@ mod tests {
         assert_eq!(fix.hdop.unwrap().value(), 1.8);
         assert_eq!(fix.time, Some(Timestamp::from_unix(1_700_000_000)));
         assert_eq!((r.kind, r.time_source), (Kind::Alarm, TimeSource::Fix));
-        assert_eq!(r.events.len(), 1, "an ordinary reason is no event");
-        assert_eq!(r.events[0].kind, EventKind::Removed);
+        assert_eq!(r.more.events.len(), 1, "an ordinary reason is no event");
+        assert_eq!(r.more.events[0].kind, EventKind::Removed);
         assert_eq!(r.odometer_m, Some(62_045.0));
         assert_eq!(r.power.battery.unwrap().as_volts(), 3.8);
         assert_eq!(r.network.cell.unwrap().cell_id, 0x0eed);
-        assert_eq!(r.identity.as_ref().unwrap().imsi.as_deref(), Some("460046350100000"));
+        assert_eq!(r.more.identity.as_ref().unwrap().imsi.as_deref(), Some("460046350100000"));
         assert_eq!(signal(&r, "gt06.item.0030").unwrap(), "000100b4");
     }
 
@@ -398,8 +398,8 @@ mod tests {
     fn as_many_beacons_as_can_be_counted_are_listed() {
         let beacons = [&[255][..], &[7; 255 * 11]].concat();
         let r = report(modular(&[(0x0045, &beacons)]));
-        assert_eq!(r.signals.len(), 255);
-        assert_eq!(r.signals[254].source, Some(254));
+        assert_eq!(r.more.signals.len(), 255);
+        assert_eq!(r.more.signals[254].source, Some(254));
     }
 
     #[test]
