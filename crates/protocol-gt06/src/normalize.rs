@@ -56,12 +56,18 @@ impl Speaker {
 }
 
 /// What all reports begin with: copied from a constant, and filled in where it lies.
-const BLANK: Report = Report::new(
-    ReportId::from_bytes([0; 16]),
-    DECODER,
-    Kind::Unknown,
-    Timestamp::UNIX_EPOCH,
-);
+const BLANK: Report = {
+    let mut blank = Report::new(
+        ReportId::from_bytes([0; 16]),
+        DECODER,
+        Kind::Unknown,
+        Timestamp::UNIX_EPOCH,
+    );
+    blank.dialect = Some(Name::new(USUAL.name()));
+    blank.checksum = telemetry::Checksum::Valid;
+    blank
+};
+const USUAL: Dialect = Dialect::Concox;
 
 /// Where a message's reports are put. They are made where they stay: a report is large, and moving
 /// one that was just written costs more than writing it.
@@ -273,15 +279,18 @@ impl<'a> Context<'a> {
         report.kind = kind;
         report.received_at = self.received_at;
         report.time = self.received_at;
-        report.dialect = Some(Name::new(self.dialect().name()));
+        // What is usual is in the blank.
+        if self.dialect() != USUAL {
+            report.dialect = Some(Name::new(self.dialect().name()));
+        }
         report.tenant = self.speaker.tenant;
         report.device = self.speaker.device;
         report.sequence = self.head.serial().map(u32::from);
-        report.checksum = match self.head.checksum() {
-            Checksum::Valid => telemetry::Checksum::Valid,
-            Checksum::Mismatch => telemetry::Checksum::Mismatch,
-            Checksum::Absent => telemetry::Checksum::Absent,
-        };
+        match self.head.checksum() {
+            Checksum::Valid => {}
+            Checksum::Mismatch => report.checksum = telemetry::Checksum::Mismatch,
+            Checksum::Absent => report.checksum = telemetry::Checksum::Absent,
+        }
         report
     }
 
@@ -377,17 +386,22 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    // Two registers, so that a key is made without a detour through memory.
+    // Two registers, the first byte lowest, so that a key is made without a detour through memory.
     front: u128,
     back: u128,
 }
 
-/// A part of a key that covers the bytes from `at` (of sixteen) on.
+/// A key whose bytes from `at` (of sixteen) on are those of `value`, the first one lowest.
 #[inline(always)]
 const fn part(half: u128, at: u32, len: u32, value: u128) -> u128 {
-    let shift = (16 - at - len) * 8;
-    let mask = (1 << (len * 8)) - 1;
-    half & !(mask << shift) | (value & mask) << shift
+    let mask = ((1 << (len * 8)) - 1) << (at * 8);
+    half & !mask | value << (at * 8)
+}
+
+/// Two bytes, the high one first.
+#[inline(always)]
+const fn word(value: u16) -> u128 {
+    value.swap_bytes() as u128
 }
 
 impl Key {
@@ -413,9 +427,9 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn position(mut self, position: &Position) -> Self {
-        let place = (position.raw_latitude as u128) << 40
-            | (position.raw_longitude as u128) << 8
-            | position.course_status.hemispheres() as u128;
+        let place = position.raw_latitude.swap_bytes() as u128
+            | (position.raw_longitude.swap_bytes() as u128) << 32
+            | (position.course_status.hemispheres() as u128) << 64;
         self.front = part(self.front, 7, 9, place);
         self
     }
@@ -433,7 +447,7 @@ impl Key {
     #[must_use]
     pub const fn upload_mode(mut self, mode: Option<u8>) -> Self {
         if let Some(mode) = mode {
-            self.back = part(self.back, 6, 2, mode as u128);
+            self.back = part(self.back, 6, 2, word(mode as u16));
         }
         self
     }
@@ -443,7 +457,7 @@ impl Key {
     #[must_use]
     pub const fn alarm(mut self, code: Option<u16>) -> Self {
         if let Some(code) = code {
-            self.back = part(self.back, 8, 2, code as u128);
+            self.back = part(self.back, 8, 2, word(code));
         }
         self
     }
@@ -452,7 +466,7 @@ impl Key {
     #[inline]
     #[must_use]
     pub const fn index(mut self, index: u16) -> Self {
-        self.back = part(self.back, 10, 2, index as u128);
+        self.back = part(self.back, 10, 2, word(index));
         self
     }
 
@@ -462,8 +476,8 @@ impl Key {
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         let (front, back) = bytes.split_at_mut(16);
-        front.copy_from_slice(&self.front.to_be_bytes());
-        back.copy_from_slice(&self.back.to_be_bytes());
+        front.copy_from_slice(&self.front.to_le_bytes());
+        back.copy_from_slice(&self.back.to_le_bytes());
         bytes
     }
 }

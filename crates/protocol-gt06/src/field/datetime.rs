@@ -11,7 +11,8 @@ use crate::parse::{Reader, Trace};
 
 /// A date and time as sent: year − 2000, month, day, hour, minute, second. It need not exist.
 ///
-/// Held as one number of 48 bits, so that it is compared, checked and handed on in one go.
+/// Held as one number of 48 bits, the first byte lowest, so that it is compared, checked and handed
+/// on in one go.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct DateTime(u64);
 
@@ -88,7 +89,7 @@ impl DateTime {
         Some((DAYS_TO_2000 + days) * DAY + minutes * 60 + u32::from(self.second()))
     }
 
-    /// The six bytes as a number.
+    /// The six bytes as a number, the first one lowest.
     #[cfg(feature = "telemetry")]
     #[inline(always)]
     pub(crate) const fn packed(self) -> u64 {
@@ -99,16 +100,14 @@ impl DateTime {
     #[inline(always)]
     #[must_use]
     pub const fn from_bytes([year, month, day, hour, minute, second]: [u8; 6]) -> Self {
-        // Two numbers, so that each is read from memory in one go.
-        let front = u32::from_be_bytes([year, month, day, hour]);
-        Self((front as u64) << 16 | u16::from_be_bytes([minute, second]) as u64)
+        Self(u64::from_le_bytes([year, month, day, hour, minute, second, 0, 0]))
     }
 
     /// Years since 2000, month, day, hour, minute, second.
     #[inline]
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 6] {
-        let [_, _, bytes @ ..] = self.0.to_be_bytes();
+        let [bytes @ .., _, _] = self.0.to_le_bytes();
         bytes
     }
 
@@ -116,42 +115,42 @@ impl DateTime {
     #[inline]
     #[must_use]
     pub const fn year(self) -> u8 {
-        (self.0 >> 40 & 0xff) as u8
+        (self.0 & 0xff) as u8
     }
 
     /// 1 to 12 when sane.
     #[inline]
     #[must_use]
     pub const fn month(self) -> u8 {
-        (self.0 >> 32 & 0xff) as u8
+        (self.0 >> 8 & 0xff) as u8
     }
 
     /// 1 to 31 when sane.
     #[inline]
     #[must_use]
     pub const fn day(self) -> u8 {
-        (self.0 >> 24 & 0xff) as u8
+        (self.0 >> 16 & 0xff) as u8
     }
 
     /// 0 to 23 when sane.
     #[inline]
     #[must_use]
     pub const fn hour(self) -> u8 {
-        (self.0 >> 16 & 0xff) as u8
+        (self.0 >> 24 & 0xff) as u8
     }
 
     /// 0 to 59 when sane.
     #[inline]
     #[must_use]
     pub const fn minute(self) -> u8 {
-        (self.0 >> 8 & 0xff) as u8
+        (self.0 >> 32 & 0xff) as u8
     }
 
     /// 0 to 59 when sane.
     #[inline]
     #[must_use]
     pub const fn second(self) -> u8 {
-        (self.0 & 0xff) as u8
+        (self.0 >> 40 & 0xff) as u8
     }
 
     /// Whether all bytes are zero: no time.

@@ -197,8 +197,8 @@ impl Gps {
     #[inline(always)]
     #[must_use]
     pub const fn time(&self) -> DateTime {
-        let [year, month, day, hour, minute, second, ..] = self.0;
-        DateTime::from_bytes([year, month, day, hour, minute, second])
+        let [a, b, c, d, e, f, ..] = self.0;
+        DateTime::from_bytes([a, b, c, d, e, f])
     }
 
     /// The position.

@@ -141,7 +141,8 @@ impl Location {
             return None;
         }
         let number = head.number();
-        let (gps, rest) = raw.get(head.body())?.split_first_chunk()?;
+        let body = raw.get(4..head.len().wrapping_sub(6))?;
+        let (gps, rest) = body.split_first_chunk()?;
         let (cell, rest) = match number {
             0x12 | 0x22 => {
                 let (cell, rest) = rest.split_first_chunk::<8>()?;
