@@ -366,7 +366,8 @@ impl Answer<'_> {
         use telemetry::{Coordinates, Course, Fix, FixSource, IgnitionSource, Speed, Voltage};
         if let Some(outcome) = self.outcome {
             report
-                .more.signals
+                .more
+                .signals
                 .push(telemetry::Signal::named("gt06.command_outcome").text(outcome.name()));
         }
         if let Some(position) = &self.position

@@ -154,12 +154,9 @@ impl<'a> Context<'a> {
     /// A report without a time of its own: the `index`-th of its frame.
     #[inline]
     pub fn untimed<'r>(&self, out: &'r mut Reports, kind: Kind, index: u32) -> &'r mut Report {
-        self.report(out, self.untimed_id(index), kind)
-    }
-
-    fn untimed_id(&self, index: u32) -> ReportId {
-        let key = self.origin.key(index);
-        ReportId::mint(self.speaker.seed, self.received_at, &key)
+        let report = self.report(out, kind);
+        report.id = self.untimed_id(index);
+        report
     }
 
     /// A report with a device time. An impossible time is kept raw, and the report's time is its
@@ -173,18 +170,35 @@ impl<'a> Context<'a> {
         key: &[u8],
         index: u32,
     ) -> &'r mut Report {
-        let local = time.to_unix().map(Timestamp::from_unix_u32);
-        let id = match local {
-            Some(local) => ReportId::mint(self.speaker.seed, local, key),
-            None => self.untimed_id(index),
-        };
-        let report = self.report(out, id, kind);
-        report.raw_time = Some(raw_time(time));
-        if let Some(local) = local {
-            let (utc, zone) = self.in_utc(local);
-            report.set_device_time(utc, TimeSource::Device, zone);
-        }
+        let report = self.report(out, kind);
+        let local = self.note_time(report, time);
+        report.id = self.id(local, key, index);
         report
+    }
+
+    /// Notes a device's time; what it is as if it were UTC.
+    #[inline(always)]
+    fn note_time(&self, report: &mut Report, time: DateTime) -> Option<Timestamp> {
+        report.raw_time = Some(raw_time(time));
+        let local = time.to_unix().map(Timestamp::from_unix_u32)?;
+        let (utc, zone) = self.in_utc(local);
+        report.set_device_time(utc, TimeSource::Device, zone);
+        Some(local)
+    }
+
+    /// The id of a report with this key at this time; without a time, of the `index`-th report of
+    /// its frame.
+    #[inline(always)]
+    fn id(&self, time: Option<Timestamp>, key: &[u8], index: u32) -> ReportId {
+        match time {
+            Some(time) => ReportId::mint(self.speaker.seed, time, key),
+            None => self.untimed_id(index),
+        }
+    }
+
+    fn untimed_id(&self, index: u32) -> ReportId {
+        let key = self.origin.key(index);
+        ReportId::mint(self.speaker.seed, self.received_at, &key)
     }
 
     /// A report with a device time in seconds since 1970, which is UTC. Where `is_time` denies that
@@ -198,16 +212,13 @@ impl<'a> Context<'a> {
         key: &[u8],
         index: u32,
     ) -> &'r mut Report {
-        let time = Timestamp::from_unix_u32(unix);
-        let report = if is_time {
-            self.report(out, ReportId::mint(self.speaker.seed, time, key), kind)
-        } else {
-            self.untimed(out, kind, index)
-        };
+        let report = self.report(out, kind);
         report.raw_time = Some(RawTime::Unix(unix));
-        if is_time {
+        let time = is_time.then(|| Timestamp::from_unix_u32(unix));
+        if let Some(time) = time {
             report.set_device_time(time, TimeSource::Device, Zone::Utc);
         }
+        report.id = self.id(time, key, index);
         report
     }
 
@@ -228,7 +239,7 @@ impl<'a> Context<'a> {
         gps: &Gps,
         key: &Key,
     ) -> &'r mut Report {
-        self.positioned_at(out, kind, gps, gps.time(), key)
+        self.positioned_at(out, kind, gps, gps.time, key)
     }
 
     /// A report with a position, at a time that need not be the position's.
@@ -241,18 +252,19 @@ impl<'a> Context<'a> {
         time: DateTime,
         key: &Key,
     ) -> &'r mut Report {
-        let report = self.timed(out, kind, time, &key.to_bytes(), 0);
-        let position = &gps.position();
+        let report = self.report(out, kind);
+        let local = self.note_time(report, time);
+        let position = &gps.position;
         report.fix = fix(position);
         if let Some(fix) = &mut report.fix
             && fix.valid
         {
-            fix.time = if time == gps.time() {
+            fix.time = if time == gps.time {
                 report.device_time
             } else {
-                self.utc(gps.time()).map(|(utc, _)| utc)
+                self.utc(gps.time).map(|(utc, _)| utc)
             };
-            if report.device_time.is_some() {
+            if local.is_some() {
                 report.time_source = TimeSource::Fix;
             }
         }
@@ -261,6 +273,8 @@ impl<'a> Context<'a> {
                 .io
                 .note_ignition(on, telemetry::IgnitionSource::CourseBits);
         }
+        // What takes longest is waited for last.
+        report.id = self.id(local, &key.to_bytes(), 0);
         report
     }
 
@@ -273,9 +287,8 @@ impl<'a> Context<'a> {
     }
 
     #[inline(always)]
-    fn report<'r>(&self, out: &'r mut Reports, id: ReportId, kind: Kind) -> &'r mut Report {
+    fn report<'r>(&self, out: &'r mut Reports, kind: Kind) -> &'r mut Report {
         let report = out.push_mut(BLANK);
-        report.id = id;
         report.kind = kind;
         report.received_at = self.received_at;
         report.time = self.received_at;
@@ -366,7 +379,10 @@ const fn steps_to_e7(steps: u32, negative: bool) -> i64 {
 
 #[cold]
 pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) {
-    report.more.signals.push(Signal::named(name).text(hex(bytes)));
+    report
+        .more
+        .signals
+        .push(Signal::named(name).text(hex(bytes)));
 }
 
 /// What stays the same when a device sends the same fact again.
@@ -419,8 +435,8 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn gps(mut self, gps: &Gps) -> Self {
-        self.front = part(self.front, 1, 6, gps.time().packed() as u128);
-        self.position(&gps.position())
+        self.front = part(self.front, 1, 6, gps.time.packed() as u128);
+        self.position(&gps.position)
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
@@ -488,21 +504,21 @@ mod tests {
 
     #[test]
     fn every_part_of_a_key_has_its_place() {
-        let gps = Gps::new(
-            DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
-            &Position {
+        let gps = Gps {
+            time: DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
+            position: Position {
                 raw_satellites: 0xcc,
                 raw_latitude: 0x0708_090a,
                 raw_longitude: 0x0b0c_0d0e,
                 raw_speed: 0xcc,
                 course_status: crate::field::CourseStatus(0xffff),
             },
-        );
+        };
         let empty = Key::new(0x22).to_bytes();
         assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 31][..]));
         let key = Key::new(0x22)
             .gps(&gps)
-            .time(gps.time())
+            .time(gps.time)
             .upload_mode(Some(3))
             .alarm(Some(0x1213))
             .index(0x1415);

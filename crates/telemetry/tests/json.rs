@@ -77,10 +77,14 @@ fn full() -> Report {
     r.vehicle_mut().engine_hours_s = Some(3600.0);
     r.vehicle_mut().fuel = Percent::new(50.0).ok();
     r.identity_mut().vin = Some("1M8GDM9AXKP042788".into());
-    r.more.events.push(Event::by_device(EventKind::Sos, Some(1)));
-    r.more.signals
+    r.more
+        .events
+        .push(Event::by_device(EventKind::Sos, Some(1)));
+    r.more
+        .signals
         .push(Signal::named("gt06.temperature").number(21.5, Some("C")));
-    r.more.signals
+    r.more
+        .signals
         .push(Signal::new(SignalId::Spn(190), "engine_speed").number(1450.5, Some("rpm")));
     let mut media = Media::new("17", "image");
     media.data = bytes::Bytes::from_static(b"abc");

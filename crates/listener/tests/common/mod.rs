@@ -274,7 +274,10 @@ impl Registry for Picky {
 pub fn summary(content: &Content) -> String {
     match content {
         Content::Reports(reports) => {
-            let texts: Vec<_> = reports.iter().filter_map(|r| r.more.text.as_deref()).collect();
+            let texts: Vec<_> = reports
+                .iter()
+                .filter_map(|r| r.more.text.as_deref())
+                .collect();
             format!("reports {}", texts.join(","))
         }
         Content::Filtered(why) => format!("filtered {why}"),

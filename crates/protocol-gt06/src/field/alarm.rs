@@ -199,7 +199,8 @@ impl Alarm {
         use telemetry::{Event, EventKind, IgnitionSource};
         let kind = self.event_kind();
         report
-            .more.events
+            .more
+            .events
             .push(Event::by_device(kind, self.code.map(u32::from)));
         match kind {
             EventKind::IgnitionOn => report.io.note_ignition(true, IgnitionSource::Alarm),

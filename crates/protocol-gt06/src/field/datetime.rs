@@ -100,7 +100,9 @@ impl DateTime {
     #[inline(always)]
     #[must_use]
     pub const fn from_bytes([year, month, day, hour, minute, second]: [u8; 6]) -> Self {
-        Self(u64::from_le_bytes([year, month, day, hour, minute, second, 0, 0]))
+        // Two numbers, so that each is read from memory in one go.
+        let front = u32::from_le_bytes([year, month, day, hour]);
+        Self(front as u64 | (u16::from_le_bytes([minute, second]) as u64) << 32)
     }
 
     /// Years since 2000, month, day, hour, minute, second.

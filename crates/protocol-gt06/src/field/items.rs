@@ -103,12 +103,14 @@ impl Items {
                     report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
                 }
                 (0x0032, &[state]) => report
-                    .more.signals
+                    .more
+                    .signals
                     .push(Signal::named("gt06.startup_state").number(state.into(), None)),
                 (0x003b, &[high, low]) => {
                     let value = f64::from(u16::from_be_bytes([high, low])) / 100.0;
                     report
-                        .more.signals
+                        .more
+                        .signals
                         .push(Signal::named("gt06.accuracy_or_hdop").number(value, None));
                 }
                 (0x006a, &[percent @ 0..=100]) => {

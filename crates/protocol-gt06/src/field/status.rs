@@ -176,7 +176,8 @@ pub(crate) fn note_battery(report: &mut telemetry::Report, raw: u8) {
         0..=6 => report.power.battery_level = telemetry::Level::from_step(raw),
         7..=100 => report.power.battery_charge = telemetry::Percent::new(raw.into()).ok(),
         _ => report
-            .more.signals
+            .more
+            .signals
             .push(telemetry::Signal::named("gt06.battery_raw").number(raw.into(), None)),
     }
 }
@@ -188,7 +189,8 @@ pub(crate) fn note_signal(report: &mut telemetry::Report, raw: u8) {
         // A step of a scale of four is a share of full scale.
         0..=4 => report.network.signal = telemetry::Percent::new(f32::from(raw) * 25.0).ok(),
         _ => report
-            .more.signals
+            .more
+            .signals
             .push(telemetry::Signal::named("gt06.gsm_signal").number(raw.into(), None)),
     }
 }

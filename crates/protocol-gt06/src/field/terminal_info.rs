@@ -97,7 +97,8 @@ impl TerminalInfo {
         report.power.external_connected = Some(self.is_charging());
         if self.is_cut() {
             report
-                .more.signals
+                .more
+                .signals
                 .push(telemetry::Signal::named("gt06.fuel_cut").bool(true));
         }
     }

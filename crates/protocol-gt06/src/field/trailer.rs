@@ -134,7 +134,8 @@ impl Trailer {
     fn note_upload_mode(self, report: &mut telemetry::Report) {
         let signal = telemetry::Signal::named("gt06.upload_mode");
         report
-            .more.signals
+            .more
+            .signals
             .push(match upload_mode_name(self.upload_mode) {
                 Some(name) => signal.text(name),
                 None => signal.number(self.upload_mode.into(), None),

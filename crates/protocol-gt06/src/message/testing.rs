@@ -139,7 +139,8 @@ pub(crate) fn signal(report: &telemetry::Report, id: &str) -> Option<std::string
     use telemetry::Value;
 
     let signal = report
-        .more.signals
+        .more
+        .signals
         .iter()
         .find(|signal| signal.id.to_string() == id)?;
     Some(match signal.value.as_ref()? {
