@@ -59,7 +59,7 @@ fn place() -> Position {
 
 fn gps() -> Vec<u8> {
     written(|out| {
-        Gps { time: clock(), position: place() }.encode(out);
+        Gps::new(clock(), &place()).encode(out);
     })
 }
 

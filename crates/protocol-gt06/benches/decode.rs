@@ -22,11 +22,10 @@ fn frames() -> Vec<Bytes> {
     (0..FRAMES)
         .map(|n| {
             let step = f64::from(n) * 1e-4;
-            let gps = Gps {
-                time: DateTime::from_unix(1_700_000_000 + i64::from(n) * 10).unwrap(),
-                position: Position::from_degrees(23.1 + step, 114.4 - step, 40, n % 360, 9)
-                    .unwrap(),
-            };
+            let gps = Gps::new(
+                DateTime::from_unix(1_700_000_000 + i64::from(n) * 10).unwrap(),
+                &Position::from_degrees(23.1 + step, 114.4 - step, 40, n % 360, 9).unwrap(),
+            );
             let cell = Cell {
                 form: CellForm::L8,
                 raw_mcc: 460,

@@ -239,7 +239,7 @@ impl<'a> Context<'a> {
         gps: &Gps,
         key: &Key,
     ) -> &'r mut Report {
-        self.positioned_at(out, kind, gps, gps.time, key)
+        self.positioned_at(out, kind, gps, gps.time(), key)
     }
 
     /// A report with a position, at a time that need not be the position's.
@@ -254,15 +254,15 @@ impl<'a> Context<'a> {
     ) -> &'r mut Report {
         let report = self.report(out, kind);
         let local = self.note_time(report, time);
-        let position = &gps.position;
+        let position = &gps.position();
         report.fix = fix(position);
         if let Some(fix) = &mut report.fix
             && fix.valid
         {
-            fix.time = if time == gps.time {
+            fix.time = if time == gps.time() {
                 report.device_time
             } else {
-                self.utc(gps.time).map(|(utc, _)| utc)
+                self.utc(gps.time()).map(|(utc, _)| utc)
             };
             if local.is_some() {
                 report.time_source = TimeSource::Fix;
@@ -435,8 +435,8 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn gps(mut self, gps: &Gps) -> Self {
-        self.front = part(self.front, 1, 6, gps.time.packed() as u128);
-        self.position(&gps.position)
+        self.front = part(self.front, 1, 6, gps.time().packed() as u128);
+        self.position(&gps.position())
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
@@ -504,21 +504,21 @@ mod tests {
 
     #[test]
     fn every_part_of_a_key_has_its_place() {
-        let gps = Gps {
-            time: DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
-            position: Position {
+        let gps = Gps::new(
+            DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
+            &Position {
                 raw_satellites: 0xcc,
                 raw_latitude: 0x0708_090a,
                 raw_longitude: 0x0b0c_0d0e,
                 raw_speed: 0xcc,
                 course_status: crate::field::CourseStatus(0xffff),
             },
-        };
+        );
         let empty = Key::new(0x22).to_bytes();
         assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 31][..]));
         let key = Key::new(0x22)
             .gps(&gps)
-            .time(gps.time)
+            .time(gps.time())
             .upload_mode(Some(3))
             .alarm(Some(0x1213))
             .index(0x1415);

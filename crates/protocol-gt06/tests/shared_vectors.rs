@@ -156,7 +156,7 @@ fn values_are_those_that_are_known() {
             _ => (None, None, None, None),
         };
         if let Some(gps) = gps {
-            let p = gps.position;
+            let p = gps.position();
             check("lat", ((p.latitude() * 1e6).round() / 1e6).into());
             check("lon", ((p.longitude() * 1e6).round() / 1e6).into());
             check("speed_kmh", p.raw_speed.into());
@@ -168,9 +168,9 @@ fn values_are_those_that_are_known() {
                 format!("{:#06x}", p.course_status.0).into(),
             );
             let time = gps
-                .time
+                .time()
                 .to_unix()
-                .map(|_| gps.time.to_string().replace(' ', "T"));
+                .map(|_| gps.time().to_string().replace(' ', "T"));
             check("time", time.into());
         }
         if let Some(cell) = cell {

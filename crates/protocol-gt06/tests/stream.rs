@@ -21,10 +21,10 @@ const CELL: Cell = Cell {
 };
 
 fn gps(n: i32) -> Gps {
-    Gps {
-        time: DateTime::from_unix(1_700_000_000 + i64::from(n)).unwrap(),
-        position: Position::from_degrees(23.1 + f64::from(n) * 1e-3, 114.4, 40, 90, 9).unwrap(),
-    }
+    Gps::new(
+        DateTime::from_unix(1_700_000_000 + i64::from(n)).unwrap(),
+        &Position::from_degrees(23.1 + f64::from(n) * 1e-3, 114.4, 40, 90, 9).unwrap(),
+    )
 }
 
 /// One of each message, as one connection sends them.

@@ -9,6 +9,7 @@
 //! | 10 | 2 | course and status | [`CourseStatus`] |
 
 use alloc::format;
+use core::fmt;
 
 use bytes::{BufMut, BytesMut};
 
@@ -161,35 +162,50 @@ impl Position {
     }
 }
 
-/// A position with its time (G18).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Gps {
-    /// The device's time.
-    pub time: DateTime,
-    /// The position.
-    pub position: Position,
-}
+/// A position with its time (G18), as sent: eighteen bytes that are carried around as they are, and
+/// read where they are needed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Gps([u8; Self::LEN]);
 
 impl Gps {
     /// The size of the block.
     pub const LEN: usize = 18;
 
+    /// A position and its time.
+    #[must_use]
+    pub const fn new(time: DateTime, position: &Position) -> Self {
+        let [t0, t1, t2, t3, t4, t5] = time.to_bytes();
+        let [a, b, c, d] = position.raw_latitude.to_be_bytes();
+        let [e, f, g, h] = position.raw_longitude.to_be_bytes();
+        let [x, y] = position.course_status.0.to_be_bytes();
+        let (s, v) = (position.raw_satellites, position.raw_speed);
+        Self([t0, t1, t2, t3, t4, t5, s, a, b, c, d, e, f, g, h, v, x, y])
+    }
+
     /// The block from its bytes; `None` if the position cannot be.
     #[inline(always)]
     pub(crate) const fn from_bytes(bytes: &[u8; Self::LEN]) -> Option<Self> {
-        let [t0, t1, t2, t3, t4, t5, s, a, b, c, d, e, f, g, h, v, x, y] = *bytes;
-        let position = Position {
-            raw_satellites: s,
-            raw_latitude: u32::from_be_bytes([a, b, c, d]),
-            raw_longitude: u32::from_be_bytes([e, f, g, h]),
-            raw_speed: v,
-            course_status: CourseStatus(u16::from_be_bytes([x, y])),
-        };
-        if !position.is_credible() {
-            return None;
+        // The whole is copied as a whole: what is put together from parts is slow to read again.
+        if position(bytes).is_credible() {
+            Some(Self(*bytes))
+        } else {
+            None
         }
-        let time = DateTime::from_bytes([t0, t1, t2, t3, t4, t5]);
-        Some(Self { time, position })
+    }
+
+    /// The device's time.
+    #[inline(always)]
+    #[must_use]
+    pub const fn time(&self) -> DateTime {
+        let [a, b, c, d, e, f, ..] = self.0;
+        DateTime::from_bytes([a, b, c, d, e, f])
+    }
+
+    /// The position.
+    #[inline(always)]
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        position(&self.0)
     }
 
     /// Reads the block.
@@ -198,16 +214,34 @@ impl Gps {
     /// When bytes are missing or the position cannot be.
     #[inline]
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            time: DateTime::decode(r)?,
-            position: Position::decode(r)?,
-        })
+        let time = DateTime::decode(r)?;
+        Ok(Self::new(time, &Position::decode(r)?))
     }
 
     /// Writes the block.
     #[inline]
     pub fn encode(&self, out: &mut BytesMut) {
-        self.time.encode(out);
-        self.position.encode(out);
+        out.put_slice(&self.0);
+    }
+}
+
+#[inline(always)]
+const fn position(gps: &[u8; Gps::LEN]) -> Position {
+    let [_, _, _, _, _, _, s, a, b, c, d, e, f, g, h, v, x, y] = *gps;
+    Position {
+        raw_satellites: s,
+        raw_latitude: u32::from_be_bytes([a, b, c, d]),
+        raw_longitude: u32::from_be_bytes([e, f, g, h]),
+        raw_speed: v,
+        course_status: CourseStatus(u16::from_be_bytes([x, y])),
+    }
+}
+
+impl fmt::Debug for Gps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gps")
+            .field("time", &self.time())
+            .field("position", &self.position())
+            .finish()
     }
 }

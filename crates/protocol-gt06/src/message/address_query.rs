@@ -149,7 +149,7 @@ impl Body for AddressQuery {
 impl AddressQuery {
     const fn as_question(&self) -> Question {
         let (position, cell) = match self.place {
-            Place::Gps(gps) => (Some(gps.position), None),
+            Place::Gps(gps) => (Some(gps.position()), None),
             Place::Cell(cell) => (None, Some(cell)),
         };
         Question {
@@ -213,7 +213,7 @@ mod tests {
             let Place::Gps(gps) = ask(number, GPS, "0002").place else {
                 panic!("{number:02x}: no position")
             };
-            assert_eq!(gps.position.satellites(), 9);
+            assert_eq!(gps.position().satellites(), 9);
         }
     }
 

@@ -131,7 +131,7 @@ impl Body for AlarmReport {
 
     /// A four-byte cell id is Seeworld's, a card TRX16i's.
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {
-        (self.number == 0x16).then_some((self.gps.time, None))
+        (self.number == 0x16).then_some((self.gps.time(), None))
     }
 
     fn dialect(&self) -> Option<Dialect> {
@@ -145,7 +145,7 @@ impl Body for AlarmReport {
     fn question(&self) -> Option<Question> {
         Some(Question {
             purpose: Purpose::Alarm,
-            position: Some(self.gps.position),
+            position: Some(self.gps.position()),
             cell: self.cell,
             phone: NOBODY,
             language: Language::from_raw(self.status.raw_language.into()),

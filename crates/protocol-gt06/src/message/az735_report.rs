@@ -160,7 +160,7 @@ impl Body for Az735Report {
             (_, None) => Kind::Cells,
         };
         let report = if let Some((_, position)) = self.position {
-            let gps = Gps { time: self.time, position };
+            let gps = Gps::new(self.time, &position);
             let alarm = (self.number == 0x33).then_some(self.state.into());
             let key = crate::normalize::Key::new(self.number).gps(&gps).alarm(alarm);
             cx.positioned(out, kind, &gps, &key)

@@ -226,7 +226,7 @@ impl Body for CameraAlarm {
         let key = crate::normalize::Key::new(0x95).alarm(Some(self.event.into()));
         let report = match self.position() {
             Some(position) => {
-                let gps = crate::field::Gps { time: self.time, position };
+                let gps = crate::field::Gps::new(self.time, &position);
                 cx.positioned(out, Kind::Alarm, &gps, &key.gps(&gps))
             }
             None => cx.timed(out, Kind::Alarm, self.time, &key.time(self.time).to_bytes(), 0),

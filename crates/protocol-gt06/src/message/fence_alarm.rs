@@ -105,7 +105,7 @@ impl Body for FenceAlarm {
     fn question(&self) -> Option<Question> {
         Some(Question {
             purpose: Purpose::Alarm,
-            position: Some(self.gps.position),
+            position: Some(self.gps.position()),
             cell: self.cell,
             phone: NOBODY,
             language: Language::from_raw((self.status.raw_language & 0x0f).into()),

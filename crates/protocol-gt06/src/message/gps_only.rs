@@ -50,7 +50,7 @@ impl Body for GpsOnly {
     }
 
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {
-        Some((self.gps.time, None))
+        Some((self.gps.time(), None))
     }
 
     #[cfg(feature = "telemetry")]
@@ -76,7 +76,7 @@ mod tests {
             let Message::GpsOnly(read) = read_parts(Start::Short, 0x10, parts) else {
                 panic!("{parts:?}")
             };
-            assert_eq!((read.language, read.gps.position.satellites()), (language, 9));
+            assert_eq!((read.language, read.gps.position().satellites()), (language, 9));
         }
     }
 

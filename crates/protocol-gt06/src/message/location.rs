@@ -258,7 +258,7 @@ impl Body for Location {
 
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {
         let live = self.rest.trailer().and_then(Trailer::is_live);
-        (self.number == 0x12).then_some((self.gps.time, live))
+        (self.number == 0x12).then_some((self.gps.time(), live))
     }
 
     #[cfg(feature = "telemetry")]
@@ -310,7 +310,7 @@ fn decode_rare_rest<T: Trace>(
         [terminal, high, low, ..] if left == 12 => {
             let terminal = TerminalInfo(*terminal);
             (500..=4_000).contains(&u16::from_be_bytes([*high, *low]))
-                && terminal.is_tracking() == gps.position.course_status.is_positioned()
+                && terminal.is_tracking() == gps.position().course_status.is_positioned()
         }
         _ => false,
     };
@@ -608,7 +608,7 @@ mod tests {
     #[test]
     fn the_worked_example() {
         let read = read(0x22, &[GPS, CELL, "00 00 01"]);
-        assert_eq!(read.gps.time.to_unix(), Some(1_451_357_465));
+        assert_eq!(read.gps.time().to_unix(), Some(1_451_357_465));
         assert_eq!(read.rest.trailer().unwrap().is_live(), Some(false));
     }
 

@@ -132,7 +132,7 @@ impl Body for ObdText {
         let key = crate::normalize::Key::new(self.number).time(self.time);
         let report = match self.position {
             Some(position) => {
-                let gps = crate::field::Gps { time: self.time, position };
+                let gps = crate::field::Gps::new(self.time, &position);
                 cx.positioned(out, kind, &gps, &key.gps(&gps))
             }
             None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),

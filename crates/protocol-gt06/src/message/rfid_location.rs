@@ -171,7 +171,7 @@ impl Body for RfidLocation {
 fn is_status(rest: &[u8], gps: &Gps) -> bool {
     match rest {
         [terminal, battery, signal, _, language, _, _, _] => {
-            TerminalInfo(*terminal).is_tracking() == gps.position.course_status.is_positioned()
+            TerminalInfo(*terminal).is_tracking() == gps.position().course_status.is_positioned()
                 && *battery <= 100
                 && *signal <= 100
                 && matches!(language, 1 | 2)

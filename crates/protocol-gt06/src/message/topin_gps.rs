@@ -153,7 +153,7 @@ mod tests {
         ] {
             let read = read("10", behind);
             assert_eq!((read.altitude, read.raw_alarm), (altitude, alarm));
-            assert_eq!(read.gps.position.satellites(), 9);
+            assert_eq!(read.gps.position().satellites(), 9);
         }
     }
 
