@@ -20,6 +20,13 @@ impl Held {
         Self(NonZeroU32::new(!positive_zero.to_bits()).unwrap_or(NonZeroU32::MIN))
     }
 
+    /// A whole number: the lowest bit of its fraction is never set, so that it is after being inverted.
+    #[inline(always)]
+    fn whole(value: u16) -> Self {
+        let inverted = !f32::from(value).to_bits() | 1;
+        Self(NonZeroU32::new(inverted).unwrap_or(NonZeroU32::MIN))
+    }
+
     #[inline(always)]
     const fn get(self) -> f32 {
         f32::from_bits(!self.0.get())
@@ -95,7 +102,7 @@ impl Speed {
     /// Makes a value of what devices say in one byte.
     #[inline]
     pub fn from_whole_kmh(kmh: u8) -> Self {
-        Self(Held::new(f32::from(kmh)))
+        Self(Held::whole(kmh.into()))
     }
 }
 
@@ -107,7 +114,7 @@ impl Course {
     #[inline]
     pub fn from_whole_degrees(degrees: u16) -> Result<Self, OutOfRange> {
         if degrees <= 360 {
-            Ok(Self(Held::new(f32::from(degrees))))
+            Ok(Self(Held::whole(degrees)))
         } else {
             Err(OutOfRange::new("course", f64::from(degrees)))
         }
@@ -126,6 +133,16 @@ mod tests {
         assert_eq!(Speed::from_kmh(-0.0), Speed::from_kmh(0.0));
         assert!(Altitude::from_metres(-1.0).ok() < Altitude::from_metres(1.0).ok());
         assert_eq!(size_of::<Option<Speed>>(), 4);
+        for whole in 0..=360 {
+            let course = Course::from_whole_degrees(whole).unwrap();
+            assert_eq!(course.as_degrees(), f32::from(whole));
+            assert_eq!(Ok(course), Course::from_degrees(f32::from(whole)));
+        }
+        assert!(Course::from_whole_degrees(361).is_err());
+        for whole in 0..=255 {
+            let speed = Speed::from_whole_kmh(whole);
+            assert_eq!(Ok(speed), Speed::from_kmh(f32::from(whole)));
+        }
         assert!(Course::from_degrees(f32::NAN).is_err());
         assert!(serde_json::from_str::<Course>("361").is_err());
     }
