@@ -88,7 +88,7 @@ pub fn normalize_upload(message: &Message, upload: &Upload, cx: &Context<'_>, ou
     // The message's own reports come before, fewer than these indices.
     for (index, abandoned) in (0x1_0000..).zip(&upload.abandoned) {
         let report = cx.untimed(out, Kind::Media, index);
-        report.more.media = Some(abandoned.media().into());
+        report.more.media = Some(abandoned.media());
         let held = u32::try_from(abandoned.held).unwrap_or(u32::MAX);
         let held = Signal::named("gt06.upload_abandoned").number(held.into(), Some("B"));
         report.more.signals.push(held);

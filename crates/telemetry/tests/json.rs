@@ -89,7 +89,7 @@ fn full() -> Report {
     let mut media = Media::new("17", "image");
     media.data = bytes::Bytes::from_static(b"abc");
     media.complete = true;
-    r.more.media = Some(media.into());
+    r.more.media = Some(media);
     r.reply_to = Some(108_888);
     r.more.text = Some("DYD=Success!".into());
     r.more.raw = Some([0x78, 0x78].into());

@@ -50,7 +50,20 @@ impl Body for Acknowledgement {
                 ),
                 Start::Long => matches!(
                     cx.number(),
-                    0x01 | 0x21 | 0x32 | 0x33 | 0x38 | 0x39 | 0x40 | 0x41 | 0x70 | 0x8d | 0x94 | 0x9b | 0xf1 | 0xf2 | 0xfd
+                    0x01 | 0x21
+                        | 0x32
+                        | 0x33
+                        | 0x38
+                        | 0x39
+                        | 0x40
+                        | 0x41
+                        | 0x70
+                        | 0x8d
+                        | 0x94
+                        | 0x9b
+                        | 0xf1
+                        | 0xf2
+                        | 0xfd
                 ),
                 Start::Wide => false,
             }

@@ -119,11 +119,7 @@ impl Body for AddressQuery {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Signal};
 
         let report = match self.place {
@@ -140,7 +136,10 @@ impl Body for AddressQuery {
         };
         let phone = printable(&self.phone);
         if !phone.is_empty() {
-            report.more.signals.push(Signal::named("gt06.phone").text(phone));
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.phone").text(phone));
         }
         cx.note_tail(report, &self.tail);
     }

@@ -16,11 +16,11 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::{DecodeError, Dialect};
 use crate::address::{Language, NOBODY, Purpose, Question};
 use crate::field::{Cell, CellForm, DateTime, Gps, Status};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
 
 /// An alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +69,19 @@ impl Body for AlarmReport {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let raw_cell_size = if has_cell_size(r.peek()) { Some(r.u8("cell size")?) } else { None };
+        let raw_cell_size = if has_cell_size(r.peek()) {
+            Some(r.u8("cell size")?)
+        } else {
+            None
+        };
         let left = r.remaining();
         // No cell: nothing, or zeros, between the size 0 and the status.
         let padding = left.saturating_sub(Status::LEN);
         let is_padded = raw_cell_size == Some(0)
             && padding != 8
-            && r.peek().get(..padding).is_some_and(|p| p.iter().all(|b| *b == 0));
+            && r.peek()
+                .get(..padding)
+                .is_some_and(|p| p.iter().all(|b| *b == 0));
         let (padding, cell) = if is_padded {
             (zeros(r, padding)?, None)
         } else {
@@ -89,7 +95,11 @@ impl Body for AlarmReport {
         } else {
             None
         };
-        let card = if r.remaining() == 8 { Some(r.u64("card")?) } else { None };
+        let card = if r.remaining() == 8 {
+            Some(r.u64("card")?)
+        } else {
+            None
+        };
         Ok(Self {
             number: cx.number(),
             gps,
@@ -136,7 +146,13 @@ impl Body for AlarmReport {
 
     fn dialect(&self) -> Option<Dialect> {
         match (self.cell, self.card) {
-            (Some(Cell { form: CellForm::L9c, .. }), None) => Some(Dialect::Seeworld),
+            (
+                Some(Cell {
+                    form: CellForm::L9c,
+                    ..
+                }),
+                None,
+            ) => Some(Dialect::Seeworld),
             (_, Some(_)) => Some(Dialect::Trx16i),
             _ => None,
         }
@@ -153,11 +169,7 @@ impl Body for AlarmReport {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .alarm(Some(self.status.raw_alarm.into()));
@@ -222,8 +234,13 @@ mod tests {
         let hex = "78782516 0b0b0f0e241d cf 027ac887 0c4657e6 00 1402 09 01cc00287d001f72 \
                    6506040101 0036 56a4 0d0a";
         let message = read(hex);
-        assert_eq!(message.to_bytes(0x36), hex::decode(hex.replace([' ', '\n'], "")).unwrap());
-        let Message::AlarmReport(alarm) = message else { panic!("{message:?}") };
+        assert_eq!(
+            message.to_bytes(0x36),
+            hex::decode(hex.replace([' ', '\n'], "")).unwrap()
+        );
+        let Message::AlarmReport(alarm) = message else {
+            panic!("{message:?}")
+        };
         assert_eq!((alarm.status.raw_alarm, alarm.raw_cell_size), (1, Some(9)));
     }
 
@@ -233,17 +250,41 @@ mod tests {
         for (parts, form, mnc) in [
             ([GPS, "08", CELL, STATUS, ""], CellForm::L8, 0),
             ([GPS, "39", CELL, STATUS, ""], CellForm::L8, 0),
-            ([GPS, "09", "81cc 0007 287d 001f71", STATUS, ""], CellForm::L8, 7),
-            ([GPS, "09", "01cc 00 287d 00001f71", STATUS, ""], CellForm::L9c, 0),
+            (
+                [GPS, "09", "81cc 0007 287d 001f71", STATUS, ""],
+                CellForm::L8,
+                7,
+            ),
+            (
+                [GPS, "09", "01cc 00 287d 00001f71", STATUS, ""],
+                CellForm::L9c,
+                0,
+            ),
             ([GPS, "08", CELL, STATUS, "00000064"], CellForm::L8, 0),
-            ([GPS, "08", CELL, STATUS, "c300000100001201"], CellForm::L8, 0),
+            (
+                [GPS, "08", CELL, STATUS, "c300000100001201"],
+                CellForm::L8,
+                0,
+            ),
             ([GPS, "", CELL, STATUS, ""], CellForm::L8, 0),
-            ([GPS, "", "81cc 0007 287d 001f71", STATUS, ""], CellForm::L8, 7),
+            (
+                [GPS, "", "81cc 0007 287d 001f71", STATUS, ""],
+                CellForm::L8,
+                7,
+            ),
         ] {
             let alarm = read_alarm(0x16, &parts);
             let cell = alarm.cell.unwrap();
-            assert_eq!((cell.form, cell.mcc(), cell.mnc), (form, 460, mnc), "{parts:?}");
-            assert_eq!((cell.cell_id, alarm.status.raw_alarm), (8_049, 1), "{parts:?}");
+            assert_eq!(
+                (cell.form, cell.mcc(), cell.mnc),
+                (form, 460, mnc),
+                "{parts:?}"
+            );
+            assert_eq!(
+                (cell.cell_id, alarm.status.raw_alarm),
+                (8_049, 1),
+                "{parts:?}"
+            );
             let tails = (alarm.mileage.is_some(), alarm.card.is_some());
             let len = body(&[parts[4]]).len();
             assert_eq!(tails, (len == 4, len == 8), "{parts:?}");
@@ -310,6 +351,9 @@ mod tests {
             ..crate::Profile::default()
         };
         let r = reports_as(&profile, read_alarm(0x16, &seeworld)).remove(0);
-        assert_eq!(r.more.events.first().unwrap().kind, EventKind::HarshAcceleration);
+        assert_eq!(
+            r.more.events.first().unwrap().kind,
+            EventKind::HarshAcceleration
+        );
     }
 }

@@ -86,11 +86,7 @@ impl Body for AltitudeAlarm {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x32)
             .gps(&self.gps)
             .alarm(Some(self.status.raw_alarm.into()));
@@ -122,17 +118,25 @@ mod tests {
     #[test]
     fn the_altitude_is_optional_and_never_the_serial_or_the_checksum() {
         assert_eq!(read(&[GPS, CELL, "46 05 04 01 02"]).altitude, None);
-        assert_eq!(read(&[GPS, CELL, "46 05 04 01 02", "02af"]).altitude, Some(687));
-        assert_eq!(read(&[GPS, CELL, "46 05 04 01 02", "ffff"]).altitude, Some(-1));
+        assert_eq!(
+            read(&[GPS, CELL, "46 05 04 01 02", "02af"]).altitude,
+            Some(687)
+        );
+        assert_eq!(
+            read(&[GPS, CELL, "46 05 04 01 02", "ffff"]).altitude,
+            Some(-1)
+        );
     }
 
     #[cfg(feature = "telemetry")]
     #[test]
     fn it_is_an_alarm_with_height() {
-        let report =
-            crate::message::testing::report(read(&[GPS, CELL, "46 05 04 01 02", "02af"]));
+        let report = crate::message::testing::report(read(&[GPS, CELL, "46 05 04 01 02", "02af"]));
         assert_eq!(report.kind, telemetry::Kind::Alarm);
-        assert_eq!(report.more.events.first().unwrap().kind, telemetry::EventKind::Sos);
+        assert_eq!(
+            report.more.events.first().unwrap().kind,
+            telemetry::EventKind::Sos
+        );
         assert_eq!(report.fix.unwrap().altitude.unwrap().as_metres(), 687.0);
         assert_eq!(report.network.cell.unwrap().mnc, 10);
     }

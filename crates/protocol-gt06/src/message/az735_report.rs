@@ -137,11 +137,7 @@ impl Body for Az735Report {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Gps, dbm};
         use telemetry::{Event, EventKind, Kind, MacAddress, Signal, WifiStation};
 
@@ -162,7 +158,9 @@ impl Body for Az735Report {
         let report = if let Some((_, position)) = self.position {
             let gps = Gps::new(self.time, &position);
             let alarm = (self.number == 0x33).then_some(self.state.into());
-            let key = crate::normalize::Key::new(self.number).gps(&gps).alarm(alarm);
+            let key = crate::normalize::Key::new(self.number)
+                .gps(&gps)
+                .alarm(alarm);
             cx.positioned(out, kind, &gps, &key)
         } else {
             cx.timed(out, kind, self.time, &super::whole_key(self), 0)
@@ -192,7 +190,10 @@ impl Body for Az735Report {
         }
         match event {
             Some(kind) => {
-                report.more.events.push(Event::by_device(kind, Some(self.state.into())));
+                report
+                    .more
+                    .events
+                    .push(Event::by_device(kind, Some(self.state.into())));
                 match kind {
                     EventKind::Armed => report.io.armed = Some(true),
                     EventKind::Disarmed => report.io.armed = Some(false),
@@ -201,7 +202,8 @@ impl Body for Az735Report {
             }
             None if self.state != 0 => {
                 report
-                    .more.signals
+                    .more
+                    .signals
                     .push(Signal::named("gt06.state").number(self.state.into(), None));
             }
             None => {}
@@ -227,9 +229,9 @@ fn state_meaning(state: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
-    use crate::message::testing::read_parts;
     use crate::Message;
+    use crate::message::testing::read_parts;
+    use alloc::string::ToString;
 
     const TIME: &str = "0f0c1d023305";
     const POSITION: &str = "0c c9 027ac818 0c465860 00 1400";
@@ -269,7 +271,9 @@ mod tests {
         let message = Message::from(read(0x33, &[TIME, "00 00 00 00", "a0 00"]));
         assert_eq!(message.answer(), Answer::WhenDelivered);
         let policy = crate::AckPolicy::default();
-        let reply = message.answer().reply(message.start(), message.number(), Some(1), policy, 0);
+        let reply = message
+            .answer()
+            .reply(message.start(), message.number(), Some(1), policy, 0);
         assert_eq!(reply.unwrap().bytes[..5], [0x79, 0x79, 0x00, 0x05, 0x33]);
     }
 
@@ -288,7 +292,10 @@ mod tests {
             ("a6", EventKind::Unknown),
         ] {
             let r = report(read(0x33, &[TIME, POSITION, CELL, "00 00", state, "00"]));
-            assert_eq!((r.kind, r.more.events.first().unwrap().kind), (Kind::Alarm, kind));
+            assert_eq!(
+                (r.kind, r.more.events.first().unwrap().kind),
+                (Kind::Alarm, kind)
+            );
         }
         let r = report(read(0x32, &[TIME, POSITION, CELL, "00 00", "a0 00"]));
         assert_eq!((r.kind, r.more.events.len()), (Kind::Location, 0));
@@ -304,7 +311,11 @@ mod tests {
         assert_eq!(r.kind, telemetry::Kind::Cells);
         assert_eq!(r.network.cells().count(), 2);
         assert!(r.network.cells().all(|cell| cell.signal_dbm.is_none()));
-        assert_eq!(r.network.wifi().len(), 1, "an address of zeros is no station");
+        assert_eq!(
+            r.network.wifi().len(),
+            1,
+            "an address of zeros is no station"
+        );
         assert_eq!(r.device_time.unwrap().to_string(), "2015-12-29T02:51:05Z");
     }
 }

@@ -178,33 +178,55 @@ impl Body for BatteryPack {
 
     /// Key: number, time, serial number of the pack.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Signal};
 
         let mut key = BytesMut::with_capacity(13);
         key.put_u8(0x40);
         key.put_u32(self.unix);
         key.put_slice(&self.serial_number);
-        let report =
-            cx.timed_unix(out, telemetry::Kind::Status, self.unix, self.unix != 0, &key, 0);
+        let report = cx.timed_unix(
+            out,
+            telemetry::Kind::Status,
+            self.unix,
+            self.unix != 0,
+            &key,
+            0,
+        );
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.more.signals.extend([
             Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
-            number("gt06.pack_relative_charge", self.relative_charge.into(), Some("%")),
+            number(
+                "gt06.pack_relative_charge",
+                self.relative_charge.into(),
+                Some("%"),
+            ),
             number("gt06.pack_remaining_capacity", self.remaining.into(), None),
-            number("gt06.pack_absolute_charge", self.absolute_charge.into(), Some("%")),
+            number(
+                "gt06.pack_absolute_charge",
+                self.absolute_charge.into(),
+                Some("%"),
+            ),
             number("gt06.pack_full_capacity", self.full.into(), None),
             number("gt06.pack_health", self.health.into(), Some("%")),
-            number("gt06.pack_temperature", celsius(self.temperature), Some("°C")),
+            number(
+                "gt06.pack_temperature",
+                celsius(self.temperature),
+                Some("°C"),
+            ),
             number("gt06.pack_current_raw", self.current.into(), None),
-            number("gt06.pack_voltage", f64::from(self.millivolts) / 1_000.0, Some("V")),
+            number(
+                "gt06.pack_voltage",
+                f64::from(self.millivolts) / 1_000.0,
+                Some("V"),
+            ),
             number("gt06.pack_cycles", self.cycles.into(), None),
             number("gt06.pack_charging_time", self.charging_time.into(), None),
-            number("gt06.pack_longest_charging_time", self.longest_charging_time.into(), None),
+            number(
+                "gt06.pack_longest_charging_time",
+                self.longest_charging_time.into(),
+                None,
+            ),
             number("gt06.pack_version", self.version.into(), None),
             number("gt06.pack_state_bits", self.state.into(), None),
             number("gt06.pack_control_bits", self.control.into(), None),
@@ -216,15 +238,20 @@ impl Body for BatteryPack {
             cell.source = Some(source);
             report.more.signals.push(cell);
         }
-        for (name, raw) in [("gt06.pack_barcode", &self.barcode), ("gt06.pack_maker", &self.maker)]
-        {
+        for (name, raw) in [
+            ("gt06.pack_barcode", &self.barcode),
+            ("gt06.pack_maker", &self.maker),
+        ] {
             let text = crate::answer::ascii(raw);
             if !text.is_empty() {
                 report.more.signals.push(Signal::named(name).text(text));
             }
         }
         if self.fault != 0 {
-            report.more.events.push(Event::by_device(EventKind::Fault, Some(self.fault)));
+            report
+                .more
+                .events
+                .push(Event::by_device(EventKind::Fault, Some(self.fault)));
         }
         cx.note_tail(report, &self.tail);
     }
@@ -271,7 +298,11 @@ mod tests {
     fn it_reads_back_under_both_starts_and_is_answered_in_kind() {
         for start in [Start::Short, Start::Long] {
             round_trip(BatteryPack { start, ..pack() });
-            round_trip(BatteryPack { start, tail: Bytes::from_static(&[7]), ..pack() });
+            round_trip(BatteryPack {
+                start,
+                tail: Bytes::from_static(&[7]),
+                ..pack()
+            });
         }
         assert_eq!(pack().answer(), Answer::WhenDelivered);
     }
@@ -286,7 +317,10 @@ mod tests {
         let body = whole.body();
         assert_eq!(body.len(), 105);
         for len in 1..body.len() {
-            assert!(read_body(Start::Short, 0x40, &body[..len]).is_err(), "{len}");
+            assert!(
+                read_body(Start::Short, 0x40, &body[..len]).is_err(),
+                "{len}"
+            );
         }
     }
 
@@ -299,13 +333,20 @@ mod tests {
         assert_eq!(signal(&r, "gt06.pack_temperature").unwrap(), "25.5");
         assert_eq!(signal(&r, "gt06.pack_voltage").unwrap(), "52.1");
         assert_eq!(signal(&r, "gt06.pack_maker").unwrap(), "MAKER");
-        let cells = r.more.signals.iter().filter(|s| &*s.name == "pack_cell_voltage");
+        let cells = r
+            .more
+            .signals
+            .iter()
+            .filter(|s| &*s.name == "pack_cell_voltage");
         assert_eq!(cells.count(), 14);
         assert!(r.more.events.is_empty());
         let faulty = report(BatteryPack { fault: 4, ..pack() });
         assert_eq!(faulty.more.events[0].code, Some(4));
         assert_eq!(faulty.id, r.id, "the same pack at the same time");
-        let other = report(BatteryPack { serial_number: [9; 8], ..pack() });
+        let other = report(BatteryPack {
+            serial_number: [9; 8],
+            ..pack()
+        });
         assert_ne!(other.id, r.id);
     }
 }

@@ -101,16 +101,16 @@ impl Body for BluetoothClock {
 
     /// As for other numbers of which no manual states an answer.
     fn answer(&self) -> Answer {
-        if self.start == Start::Short { Answer::WhenDelivered } else { Answer::Silent }
+        if self.start == Start::Short {
+            Answer::WhenDelivered
+        } else {
+            Answer::Silent
+        }
     }
 
     /// Key: number, time, address of the beacon.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{MacAddress, Signal};
 
         let mut key = BytesMut::with_capacity(13);
@@ -125,8 +125,16 @@ impl Body for BluetoothClock {
             Signal::named("gt06.beacon_uuid").text(crate::text::hex(&self.uuid)),
             number("gt06.beacon_major", self.major.into(), None),
             number("gt06.beacon_minor", self.minor.into(), None),
-            number("gt06.beacon_battery", f64::from(self.voltage) / 100.0, Some("V")),
-            number("gt06.beacon_clock", f64::from(self.raw_clock >> 2 & 0x0f), None),
+            number(
+                "gt06.beacon_battery",
+                f64::from(self.voltage) / 100.0,
+                Some("V"),
+            ),
+            number(
+                "gt06.beacon_clock",
+                f64::from(self.raw_clock >> 2 & 0x0f),
+                None,
+            ),
         ]);
         cx.note_tail(report, &self.tail);
     }
@@ -155,13 +163,22 @@ mod tests {
     #[test]
     fn it_reads_back_and_each_short_length_is_an_error() {
         round_trip(clock());
-        round_trip(BluetoothClock { start: Start::Long, ..clock() });
-        round_trip(BluetoothClock { tail: Bytes::from_static(&[1]), ..clock() });
+        round_trip(BluetoothClock {
+            start: Start::Long,
+            ..clock()
+        });
+        round_trip(BluetoothClock {
+            tail: Bytes::from_static(&[1]),
+            ..clock()
+        });
         let mut body = BytesMut::new();
         clock().encode(&mut body);
         assert_eq!(body.len(), 36);
         for len in 1..body.len() {
-            assert!(read_body(Start::Short, 0xb2, &body[..len]).is_err(), "{len}");
+            assert!(
+                read_body(Start::Short, 0xb2, &body[..len]).is_err(),
+                "{len}"
+            );
         }
     }
 

@@ -81,17 +81,23 @@ impl CameraAlarm {
     pub const fn position(&self) -> Option<Position> {
         match self.form {
             CameraAlarmForm::Plain => None,
-            CameraAlarmForm::Located { raw_latitude, raw_longitude, course_status } => {
-                Some(Position {
-                    raw_satellites: 0,
-                    raw_latitude,
-                    raw_longitude,
-                    raw_speed: 0,
-                    course_status,
-                })
-            }
+            CameraAlarmForm::Located {
+                raw_latitude,
+                raw_longitude,
+                course_status,
+            } => Some(Position {
+                raw_satellites: 0,
+                raw_latitude,
+                raw_longitude,
+                raw_speed: 0,
+                course_status,
+            }),
             CameraAlarmForm::Marked {
-                raw_satellites, raw_latitude, raw_longitude, course_status, ..
+                raw_satellites,
+                raw_latitude,
+                raw_longitude,
+                course_status,
+                ..
             } => Some(Position {
                 raw_satellites,
                 raw_latitude,
@@ -105,9 +111,19 @@ impl CameraAlarm {
 
 fn place<T: Trace>(r: &mut Reader<'_, T>) -> Result<(u32, u32, CourseStatus), DecodeError> {
     let latitude = r.u32("latitude")?;
-    r.note(|| format!("{:.6}°, hemisphere below", super::photo_info::degrees(latitude)));
+    r.note(|| {
+        format!(
+            "{:.6}°, hemisphere below",
+            super::photo_info::degrees(latitude)
+        )
+    });
     let longitude = r.u32("longitude")?;
-    r.note(|| format!("{:.6}°, hemisphere below", super::photo_info::degrees(longitude)));
+    r.note(|| {
+        format!(
+            "{:.6}°, hemisphere below",
+            super::photo_info::degrees(longitude)
+        )
+    });
     let course_status = CourseStatus(r.u16("course and status")?);
     r.note(|| course_status.describe());
     Ok((latitude, longitude, course_status))
@@ -161,7 +177,11 @@ impl Body for CameraAlarm {
                 CameraAlarmForm::Plain
             } else {
                 let (raw_latitude, raw_longitude, course_status) = place(r)?;
-                CameraAlarmForm::Located { raw_latitude, raw_longitude, course_status }
+                CameraAlarmForm::Located {
+                    raw_latitude,
+                    raw_longitude,
+                    course_status,
+                }
             };
             (time, form)
         };
@@ -171,13 +191,23 @@ impl Body for CameraAlarm {
         let data = if plain { 0 } else { r.u16("event data")? };
         let files = r.take_rest(if plain { "unknown" } else { "files" });
         r.note(|| crate::answer::ascii(&files));
-        Ok(Self { time, form, event, data, files })
+        Ok(Self {
+            time,
+            form,
+            event,
+            data,
+            files,
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
         match self.form {
             CameraAlarmForm::Plain => self.time.encode(out),
-            CameraAlarmForm::Located { raw_latitude, raw_longitude, course_status } => {
+            CameraAlarmForm::Located {
+                raw_latitude,
+                raw_longitude,
+                course_status,
+            } => {
                 self.time.encode(out);
                 out.put_u32(raw_latitude);
                 out.put_u32(raw_longitude);
@@ -216,11 +246,7 @@ impl Body for CameraAlarm {
 
     /// Key: number, time, position, event.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
 
         let key = crate::normalize::Key::new(0x95).alarm(Some(self.event.into()));
@@ -229,14 +255,25 @@ impl Body for CameraAlarm {
                 let gps = crate::field::Gps::new(self.time, &position);
                 cx.positioned(out, Kind::Alarm, &gps, &key.gps(&gps))
             }
-            None => cx.timed(out, Kind::Alarm, self.time, &key.time(self.time).to_bytes(), 0),
+            None => cx.timed(
+                out,
+                Kind::Alarm,
+                self.time,
+                &key.time(self.time).to_bytes(),
+                0,
+            ),
         };
         if let Some(fix) = &mut report.fix {
             // What the form has no place for was not said.
             (fix.speed, fix.satellites) = match self.form {
-                CameraAlarmForm::Marked { speed, raw_satellites, .. } => {
-                    (Speed::from_kmh(speed.into()).ok(), Some(raw_satellites & 0x0f))
-                }
+                CameraAlarmForm::Marked {
+                    speed,
+                    raw_satellites,
+                    ..
+                } => (
+                    Speed::from_kmh(speed.into()).ok(),
+                    Some(raw_satellites & 0x0f),
+                ),
                 _ => (None, None),
             };
         }
@@ -256,7 +293,10 @@ impl Body for CameraAlarm {
             0x93 => EventKind::Collision,
             _ => EventKind::Recording,
         };
-        report.more.events.push(Event::by_device(kind, Some(self.event.into())));
+        report
+            .more
+            .events
+            .push(Event::by_device(kind, Some(self.event.into())));
         if kind == EventKind::PowerCut {
             report.power.external_connected = Some(false);
         }
@@ -269,7 +309,10 @@ impl Body for CameraAlarm {
             }
             let files = crate::answer::ascii(&self.files);
             if !files.is_empty() {
-                report.more.signals.push(Signal::named("gt06.files").text(files));
+                report
+                    .more
+                    .signals
+                    .push(Signal::named("gt06.files").text(files));
             }
         }
     }
@@ -281,11 +324,16 @@ mod tests {
     use crate::frame::Start;
     use crate::message::testing::{read_body, round_trip};
 
-    const TIME: DateTime =
-        DateTime::from_bytes([20, 10, 6, 14, 34, 8]);
+    const TIME: DateTime = DateTime::from_bytes([20, 10, 6, 14, 34, 8]);
 
     fn alarm(form: CameraAlarmForm, files: &'static [u8]) -> CameraAlarm {
-        CameraAlarm { time: TIME, form, event: 0x91, data: 0, files: Bytes::from_static(files) }
+        CameraAlarm {
+            time: TIME,
+            form,
+            event: 0x91,
+            data: 0,
+            files: Bytes::from_static(files),
+        }
     }
 
     fn forms() -> [CameraAlarmForm; 3] {
@@ -327,12 +375,18 @@ mod tests {
     #[test]
     fn each_short_length_is_an_error() {
         for len in 1..7 {
-            assert!(read_body(Start::Short, 0x95, &[9; 7][..len]).is_err(), "{len}");
+            assert!(
+                read_body(Start::Short, 0x95, &[9; 7][..len]).is_err(),
+                "{len}"
+            );
         }
         let mut body = BytesMut::new();
         alarm(forms()[2], b"").encode(&mut body);
         for len in 2..body.len() {
-            assert!(read_body(Start::Short, 0x95, &body[..len]).is_err(), "{len}");
+            assert!(
+                read_body(Start::Short, 0x95, &body[..len]).is_err(),
+                "{len}"
+            );
         }
     }
 
@@ -344,16 +398,28 @@ mod tests {
 
         let [plain, located, marked] = forms();
         let r = report(alarm(plain, b""));
-        assert_eq!((r.fix, r.more.events[0].kind), (None, EventKind::HarshBraking));
+        assert_eq!(
+            (r.fix, r.more.events[0].kind),
+            (None, EventKind::HarshBraking)
+        );
         let r = report(alarm(located, b"a.mp4,b.mp4"));
         let fix = r.fix.as_ref().unwrap();
-        assert_eq!((fix.coordinates.longitude(), fix.speed, fix.satellites), (-19.0, None, None));
+        assert_eq!(
+            (fix.coordinates.longitude(), fix.speed, fix.satellites),
+            (-19.0, None, None)
+        );
         assert_eq!(signal(&r, "gt06.files").unwrap(), "a.mp4,b.mp4");
         let r = report(alarm(marked, b""));
         let fix = r.fix.as_ref().unwrap();
-        assert_eq!((fix.speed.unwrap().as_kmh(), fix.satellites), (300.0, Some(10)));
+        assert_eq!(
+            (fix.speed.unwrap().as_kmh(), fix.satellites),
+            (300.0, Some(10))
+        );
         assert_eq!(r.power.external.unwrap().as_volts(), 13.8);
-        let recording = report(CameraAlarm { event: 0x69, ..alarm(plain, b"") });
+        let recording = report(CameraAlarm {
+            event: 0x69,
+            ..alarm(plain, b"")
+        });
         assert_eq!(recording.more.events[0].kind, EventKind::Recording);
         assert_eq!(recording.more.events[0].code, Some(0x69));
     }

@@ -24,7 +24,9 @@ impl CardAnswer {
     /// What a server says.
     #[must_use]
     pub const fn new(accepted: bool) -> Self {
-        Self { raw_accepted: if accepted { 1 } else { 0 } }
+        Self {
+            raw_accepted: if accepted { 1 } else { 0 },
+        }
     }
 
     /// As an answer: a card is accepted when it is known that it was read, and by whom.
@@ -32,7 +34,12 @@ impl CardAnswer {
         let mut body = BytesMut::with_capacity(2);
         self.encode(&mut body);
         let class = ReplyClass::WhenDelivered;
-        Answer::Frame { class, start: Start::Long, number: 0x9b, body: body.freeze() }
+        Answer::Frame {
+            class,
+            start: Start::Long,
+            number: 0x9b,
+            body: body.freeze(),
+        }
     }
 }
 
@@ -46,7 +53,13 @@ impl Body for CardAnswer {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let _: u8 = r.u8("module")?;
         let raw_accepted = r.u8("accepted")?;
-        r.note(|| if raw_accepted == 1 { "accepted".into() } else { "refused".into() });
+        r.note(|| {
+            if raw_accepted == 1 {
+                "accepted".into()
+            } else {
+                "refused".into()
+            }
+        });
         Ok(Self { raw_accepted })
     }
 
@@ -79,7 +92,10 @@ mod tests {
     #[test]
     fn the_worked_example() {
         let accepted = Message::from(CardAnswer::new(true));
-        assert_eq!(hex::encode(accepted.to_bytes(0x1e)), "797900079b0201001e730d0d0a");
+        assert_eq!(
+            hex::encode(accepted.to_bytes(0x1e)),
+            "797900079b0201001e730d0d0a"
+        );
         round_trip(accepted);
         round_trip(CardAnswer::new(false));
     }

@@ -20,12 +20,10 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::{DecodeError, Dialect};
-use crate::field::{
-    Cell, CellForm, Gps, Trailer, centivolts, decivolts, is_mcc, is_time, mileage,
-};
+use crate::field::{Cell, CellForm, Gps, Trailer, centivolts, decivolts, is_mcc, is_time, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
 
 /// A position with a driver's card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +59,7 @@ impl Body for CardLocation {
             None => false,
         };
         let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
-        cx.is_short()
-            && has_length
-            && is_time(cx.body, 0)
-            && (is_mcc(cx.body, Gps::LEN) || no_cell)
+        cx.is_short() && has_length && is_time(cx.body, 0) && (is_mcc(cx.body, Gps::LEN) || no_cell)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -106,11 +101,7 @@ impl Body for CardLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x36)
             .gps(&self.gps)
             .upload_mode(Some(self.trailer.upload_mode));
@@ -142,9 +133,15 @@ mod tests {
         let Message::CardLocation(read) = read_parts(Start::Short, 0x36, &parts) else {
             panic!("no card")
         };
-        assert_eq!((read.supply, read.battery, read.working_time), (1_300, 40, 6));
+        assert_eq!(
+            (read.supply, read.battery, read.working_time),
+            (1_300, 40, 6)
+        );
         let wide = [GPS, "81cc 0007 25ef 0540e88c", MORE, CARD];
-        assert!(matches!(read_parts(Start::Short, 0x36, &wide), Message::CardLocation(_)));
+        assert!(matches!(
+            read_parts(Start::Short, 0x36, &wide),
+            Message::CardLocation(_)
+        ));
         // The same length with something else where the time would be.
         let mut other = body(&parts);
         *other.get_mut(1).unwrap() = 13;
@@ -159,7 +156,13 @@ mod tests {
         let report = crate::message::testing::report(read_parts(Start::Short, 0x36, &parts));
         assert_eq!(report.power.external.unwrap().as_volts(), 13.0);
         assert_eq!(report.power.battery.unwrap().as_volts(), 4.0);
-        assert_eq!(report.more.vehicle.clone().unwrap().engine_hours_s, Some(360.0));
-        assert_eq!(report.more.identity.clone().unwrap().driver.as_deref(), Some("c300000100001201"));
+        assert_eq!(
+            report.more.vehicle.clone().unwrap().engine_hours_s,
+            Some(360.0)
+        );
+        assert_eq!(
+            report.more.identity.clone().unwrap().driver.as_deref(),
+            Some("c300000100001201")
+        );
     }
 }

@@ -63,11 +63,7 @@ impl Body for CellAlarm {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // No time is in it, so where the frame arrived is its identity.
         let report = cx.untimed(out, telemetry::Kind::Alarm, 0);
         report.network.cell = self.cell.normalize(true);
@@ -109,7 +105,10 @@ mod tests {
     #[test]
     fn it_has_no_time_but_its_arrival() {
         let report = crate::message::testing::report(read(0x19, &[CELL, "20 03 04 00 02"]));
-        assert_eq!((report.kind, report.device_time), (telemetry::Kind::Alarm, None));
+        assert_eq!(
+            (report.kind, report.device_time),
+            (telemetry::Kind::Alarm, None)
+        );
         // The code says nothing, the terminal's bits do.
         let event = report.more.events.first().unwrap();
         assert_eq!((event.kind, event.code), (telemetry::EventKind::Sos, None));

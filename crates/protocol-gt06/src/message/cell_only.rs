@@ -43,7 +43,11 @@ impl Body for CellOnly {
         Ok(Self {
             time: DateTime::decode(r)?,
             cell: Cell::decode(r, CellForm::L8)?,
-            language: if r.remaining() == 2 { Some(r.u16("language")?) } else { None },
+            language: if r.remaining() == 2 {
+                Some(r.u16("language")?)
+            } else {
+                None
+            },
             tail: r.take_rest("unknown"),
         })
     }
@@ -60,11 +64,7 @@ impl Body for CellOnly {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         report.network.cell = self.cell.normalize(true);
@@ -97,7 +97,10 @@ mod tests {
         let read = read_parts(Start::Short, 0x11, &["000000000000", CELL]);
         let report = crate::message::testing::report(read);
         assert_eq!(report.kind, telemetry::Kind::Cells);
-        assert_eq!((report.device_time, report.time), (None, report.received_at));
+        assert_eq!(
+            (report.device_time, report.time),
+            (None, report.received_at)
+        );
         assert_eq!(report.network.cells().count(), 1);
     }
 }

@@ -68,10 +68,20 @@ impl Body for CellScan {
     }
 
     fn encode(&self, out: &mut BytesMut) {
-        let cells = self.cells.get(..usize::from(u8::MAX)).unwrap_or(&self.cells);
+        let cells = self
+            .cells
+            .get(..usize::from(u8::MAX))
+            .unwrap_or(&self.cells);
         self.time.encode(out);
         out.put_u16(self.raw_mcc);
-        out.put_uint(self.mnc.into(), if self.raw_mcc & Cell::WIDE_MNC == 0 { 1 } else { 2 });
+        out.put_uint(
+            self.mnc.into(),
+            if self.raw_mcc & Cell::WIDE_MNC == 0 {
+                1
+            } else {
+                2
+            },
+        );
         out.put_u8(u8::try_from(cells.len()).unwrap_or(u8::MAX));
         for cell in cells {
             cell.encode(out);
@@ -84,11 +94,7 @@ impl Body for CellScan {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         for (i, cell) in self.cells.iter().enumerate() {
@@ -110,7 +116,12 @@ mod tests {
 
     #[test]
     fn a_body_longer_than_an_alarm_is_a_list_of_cells() {
-        let parts = ["0f0c1d023305", "01cc 00", "02 287d 001f71 50  287d 001f72 5a", "0000"];
+        let parts = [
+            "0f0c1d023305",
+            "01cc 00",
+            "02 287d 001f71 50  287d 001f72 5a",
+            "0000",
+        ];
         let Message::CellScan(read) = read_parts(Start::Short, 0x19, &parts) else {
             panic!("no scan")
         };
@@ -129,13 +140,24 @@ mod tests {
     #[cfg(feature = "telemetry")]
     #[test]
     fn the_first_cell_serves() {
-        let parts = ["0f0c1d023305", "81cc 0007", "02 287d 001f71 50  287d 001f72 5a", "0000"];
+        let parts = [
+            "0f0c1d023305",
+            "81cc 0007",
+            "02 287d 001f71 50  287d 001f72 5a",
+            "0000",
+        ];
         let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
         assert_eq!(report.kind, telemetry::Kind::Cells);
         assert!(report.more.events.is_empty());
         let cells: Vec<_> = report.network.cells().copied().collect();
-        assert_eq!(cells.iter().map(|c| c.serving).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(cells.first().map(|c| (c.mcc, c.mnc, c.signal_dbm)), Some((460, 7, Some(-80))));
+        assert_eq!(
+            cells.iter().map(|c| c.serving).collect::<Vec<_>>(),
+            [true, false]
+        );
+        assert_eq!(
+            cells.first().map(|c| (c.mcc, c.mnc, c.signal_dbm)),
+            Some((460, 7, Some(-80)))
+        );
         assert_eq!(report.more.signals, [], "a tail of zeros says nothing");
     }
 }

@@ -96,11 +96,7 @@ impl Body for CellsWifi {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         self.network.normalize(&self.cells, report);

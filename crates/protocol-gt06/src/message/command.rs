@@ -43,7 +43,11 @@ impl Command {
         let size = text.len() + 4;
         let length = 1 + size + if language.is_some() { 2 } else { 0 } + 5;
         Self {
-            start: if length > usize::from(u8::MAX) { Start::Long } else { Start::Short },
+            start: if length > usize::from(u8::MAX) {
+                Start::Long
+            } else {
+                Start::Short
+            },
             raw_size: u8::try_from(size).unwrap_or(0),
             flag,
             text: Bytes::copy_from_slice(text.as_bytes()),
@@ -68,7 +72,14 @@ impl Body for Command {
             0 => matches!(r.peek(), [.., 0, 1 | 2]),
             _ => usize::from(raw_size).wrapping_sub(4).wrapping_add(2) == left,
         };
-        let text = r.bytes("text", if has_language { left.saturating_sub(2) } else { left })?;
+        let text = r.bytes(
+            "text",
+            if has_language {
+                left.saturating_sub(2)
+            } else {
+                left
+            },
+        )?;
         r.note(|| String::from_utf8_lossy(&text).into_owned());
         let language = if has_language {
             let language = r.u16("language")?;
@@ -138,7 +149,10 @@ mod tests {
             let raw = command.to_bytes(1);
             let frame = crate::Frame::parse(raw, crate::Framing::Checked).unwrap();
             assert_eq!(frame.start(), Start::Long);
-            assert_eq!(Message::decode(&frame, crate::Dialect::default()), Ok(command));
+            assert_eq!(
+                Message::decode(&frame, crate::Dialect::default()),
+                Ok(command)
+            );
         }
     }
 }

@@ -83,7 +83,9 @@ impl CommandReply {
         let raw_size = r.u8("size")?;
         let flag = r.u32("server flag")?;
         let left = r.remaining();
-        let promised = usize::from(raw_size).checked_sub(4).filter(|len| *len <= left);
+        let promised = usize::from(raw_size)
+            .checked_sub(4)
+            .filter(|len| *len <= left);
         // Without a size that can be true, a language is told by its value.
         let (len, has_language) = match (promised, r.peek()) {
             (Some(len), _) => (len, left >= len + 2),
@@ -92,7 +94,11 @@ impl CommandReply {
         };
         let raw_text = r.bytes("text", len)?;
         r.note(|| crate::answer::ascii(&raw_text));
-        let language = if has_language { Some(r.u16("language")?) } else { None };
+        let language = if has_language {
+            Some(r.u16("language")?)
+        } else {
+            None
+        };
         Ok(Self {
             flag,
             raw_text,
@@ -133,12 +139,20 @@ impl Body for CommandReply {
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        if cx.is_long() { Self::decode_long(r) } else { Self::decode_short(r) }
+        if cx.is_long() {
+            Self::decode_long(r)
+        } else {
+            Self::decode_short(r)
+        }
     }
 
     fn encode(&self, out: &mut BytesMut) {
         match &self.form {
-            CommandReplyForm::Short { raw_size, language, tail } => {
+            CommandReplyForm::Short {
+                raw_size,
+                language,
+                tail,
+            } => {
                 out.put_u8(*raw_size);
                 out.put_u32(self.flag);
                 out.put_slice(&self.raw_text);
@@ -169,11 +183,7 @@ impl Body for CommandReply {
 
     /// Key: where the frame arrived. The flag is no key, since old models repeat 0 for ever.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::CommandReply, 0);
         report.reply_to = Some(self.flag);
         let text = self.to_text();
@@ -187,11 +197,7 @@ impl Body for CommandReply {
 
 /// Notes what an answer's text says.
 #[cfg(feature = "telemetry")]
-fn note_answer(
-    cx: &crate::normalize::Context<'_>,
-    report: &mut telemetry::Report,
-    text: &str,
-) {
+fn note_answer(cx: &crate::normalize::Context<'_>, report: &mut telemetry::Report, text: &str) {
     let answer = crate::answer::Answer::read(text);
     answer.normalize(report);
     if let Some(time) = answer.position.and_then(|position| position.time) {
@@ -213,15 +219,24 @@ mod tests {
         CommandReply {
             flag: 7,
             raw_text: Bytes::from_static(text),
-            form: CommandReplyForm::Short { raw_size, language, tail: Bytes::new() },
+            form: CommandReplyForm::Short {
+                raw_size,
+                language,
+                tail: Bytes::new(),
+            },
         }
     }
 
     #[test]
     fn the_worked_example() {
         let message = read("787818151000 01a9584459443d53756363657373210002001891770d0a");
-        let Message::CommandReply(reply) = &message else { panic!("{message:?}") };
-        assert_eq!((reply.flag, reply.to_text().as_str()), (0x0001_a958, "DYD=Success!"));
+        let Message::CommandReply(reply) = &message else {
+            panic!("{message:?}")
+        };
+        assert_eq!(
+            (reply.flag, reply.to_text().as_str()),
+            (0x0001_a958, "DYD=Success!")
+        );
         assert_eq!(
             hex::encode(message.to_bytes(0x18)),
             "78781815100001a9584459443d53756363657373210002001891770d0a"
@@ -252,7 +267,9 @@ mod tests {
     #[test]
     fn what_stands_behind_the_language_is_kept() {
         let mut odd = reply(6, b"OK", Some(2));
-        let CommandReplyForm::Short { tail, .. } = &mut odd.form else { panic!() };
+        let CommandReplyForm::Short { tail, .. } = &mut odd.form else {
+            panic!()
+        };
         *tail = Bytes::from_static(&[9]);
         round_trip(Message::from(odd));
     }

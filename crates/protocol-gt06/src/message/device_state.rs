@@ -43,7 +43,9 @@ impl DeviceState {
     /// Whether the device wants an acknowledgement.
     #[must_use]
     pub fn wants_reply(&self) -> bool {
-        self.items.iter().any(|item| item.id == 0x1000 && item.data.ends_with(&[1]))
+        self.items
+            .iter()
+            .any(|item| item.id == 0x1000 && item.data.ends_with(&[1]))
     }
 }
 
@@ -80,7 +82,11 @@ impl Body for DeviceState {
             }
             items.push(Item { id, data });
         }
-        Ok(Self { unix, items, tail: r.take_rest("unknown") })
+        Ok(Self {
+            unix,
+            items,
+            tail: r.take_rest("unknown"),
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -103,19 +109,20 @@ impl Body for DeviceState {
     }
 
     fn answer(&self) -> Answer {
-        if self.wants_reply() { WANTED } else { Answer::Silent }
+        if self.wants_reply() {
+            WANTED
+        } else {
+            Answer::Silent
+        }
     }
 
     /// Key: number and time.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{IgnitionSource, Signal, Voltage};
 
-        let report = cx.timed_unix(out, 
+        let report = cx.timed_unix(
+            out,
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
@@ -139,13 +146,20 @@ impl Body for DeviceState {
                 }
                 (0x0007, &[charging @ 0..=1]) => report.power.charging = Some(charging == 1),
                 (0x000a, &[high, low]) => report.more.signals.push(
-                    Signal::named("gt06.charge_voltage_unconfirmed")
-                        .number(f64::from(u16::from_be_bytes([high, low])) / 1_000.0, Some("V")),
+                    Signal::named("gt06.charge_voltage_unconfirmed").number(
+                        f64::from(u16::from_be_bytes([high, low])) / 1_000.0,
+                        Some("V"),
+                    ),
                 ),
-                (0x000b, &[high, low]) => report.more.signals.push(
-                    Signal::named("gt06.battery_temperature")
-                        .number(f64::from(i16::from_be_bytes([high, low])) / 10.0, Some("°C")),
-                ),
+                (0x000b, &[high, low]) => {
+                    report
+                        .more
+                        .signals
+                        .push(Signal::named("gt06.battery_temperature").number(
+                            f64::from(i16::from_be_bytes([high, low])) / 10.0,
+                            Some("°C"),
+                        ))
+                }
                 (id, data) => crate::field::note_raw_item(report, *id, data),
             }
         }
@@ -161,13 +175,19 @@ fn describe(id: u16, data: &[u8]) -> String {
         (0x0004, &[0]) => "ignition off".into(),
         (0x0004, &[1]) => "ignition on".into(),
         (0x0005, &[high, low]) => {
-            format!("external {:.2} V", f32::from(u16::from_be_bytes([high, low])) / 100.0)
+            format!(
+                "external {:.2} V",
+                f32::from(u16::from_be_bytes([high, low])) / 100.0
+            )
         }
         (0x0007, &[0]) => "not charging".into(),
         (0x0007, &[1]) => "charging".into(),
         (0x000a, &[high, low]) => format!("{} mV", u16::from_be_bytes([high, low])),
         (0x000b, &[high, low]) => {
-            format!("battery {:.1} °C", f32::from(i16::from_be_bytes([high, low])) / 10.0)
+            format!(
+                "battery {:.1} °C",
+                f32::from(i16::from_be_bytes([high, low])) / 10.0
+            )
         }
         (0x1000, &[1]) => "reply wanted".into(),
         (0x1000, _) => "no reply wanted".into(),
@@ -182,16 +202,27 @@ mod tests {
     use crate::{DecodeErrorKind, Message};
 
     fn item(id: u16, data: &'static [u8]) -> Item {
-        Item { id, data: Bytes::from_static(data) }
+        Item {
+            id,
+            data: Bytes::from_static(data),
+        }
     }
 
     fn state(items: Vec<Item>) -> DeviceState {
-        DeviceState { unix: 1_700_000_000, items, tail: Bytes::new() }
+        DeviceState {
+            unix: 1_700_000_000,
+            items,
+            tail: Bytes::new(),
+        }
     }
 
     #[test]
     fn items_read_back_and_a_torn_one_is_kept() {
-        round_trip(state(alloc::vec![item(1, &[2]), item(5, &[1, 0x95]), item(0x1000, &[])]));
+        round_trip(state(alloc::vec![
+            item(1, &[2]),
+            item(5, &[1, 0x95]),
+            item(0x1000, &[])
+        ]));
         round_trip(DeviceState {
             tail: Bytes::from_static(&[0, 5, 2, 1]),
             ..state(alloc::vec![item(1, &[2])])
@@ -211,7 +242,10 @@ mod tests {
     fn a_reply_is_given_where_it_is_wanted() {
         for (data, wanted) in [(&[1][..], true), (&[0], false), (&[], false)] {
             let state = DeviceState {
-                items: alloc::vec![Item { id: 0x1000, data: Bytes::copy_from_slice(data) }],
+                items: alloc::vec![Item {
+                    id: 0x1000,
+                    data: Bytes::copy_from_slice(data)
+                }],
                 ..DeviceState::default()
             };
             assert_eq!(Message::from(state).answer() != Answer::Silent, wanted);
@@ -239,7 +273,10 @@ mod tests {
         assert_eq!(signal(&r, "gt06.moving").unwrap(), "true");
         assert_eq!(signal(&r, "gt06.battery_temperature").unwrap(), "-5");
         assert_eq!(signal(&r, "gt06.item.0003").unwrap(), "07");
-        let clock_never_set = DeviceState { unix: 0, ..state(alloc::vec![]) };
+        let clock_never_set = DeviceState {
+            unix: 0,
+            ..state(alloc::vec![])
+        };
         assert_eq!(report(clock_never_set).device_time, None);
     }
 }

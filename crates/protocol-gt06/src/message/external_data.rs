@@ -45,7 +45,11 @@ impl ExternalData {
         data.put_u8(0x02);
         data.put_slice(number.as_bytes());
         data.put_u8(0x03);
-        Self { number: 0x9b, module: Self::SERIAL, data: data.freeze() }
+        Self {
+            number: 0x9b,
+            module: Self::SERIAL,
+            data: data.freeze(),
+        }
     }
 
     /// The number of the card that was read, if it is one.
@@ -67,7 +71,12 @@ impl ExternalData {
         }
         // The sign ℃ as GBK writes it.
         let text = self.serial()?.strip_suffix(&[0xa1, 0xe6])?;
-        core::str::from_utf8(text).ok()?.trim().parse().ok().filter(|c: &f64| c.is_finite())
+        core::str::from_utf8(text)
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+            .filter(|c: &f64| c.is_finite())
     }
 
     /// What the serial port sent, without a line end.
@@ -87,7 +96,11 @@ impl Body for ExternalData {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let module = r.u8("module")?;
-        let message = Self { number: cx.number(), module, data: r.take_rest("data") };
+        let message = Self {
+            number: cx.number(),
+            module,
+            data: r.take_rest("data"),
+        };
         r.note(|| match (message.card_number(), message.celsius()) {
             (Some(card), _) => format!("card {card}"),
             (None, Some(celsius)) => format!("{celsius} °C"),
@@ -119,11 +132,7 @@ impl Body for ExternalData {
 
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Signal};
 
         let report = cx.untimed(out, telemetry::Kind::Status, 0);
@@ -131,14 +140,20 @@ impl Body for ExternalData {
         report.more.signals.push(module);
         if let Some(card) = self.card_number() {
             report.identity_mut().driver = Some(card.into());
-            report.more.events.push(Event::by_device(EventKind::CardSwiped, None));
+            report
+                .more
+                .events
+                .push(Event::by_device(EventKind::CardSwiped, None));
         } else if let Some(celsius) = self.celsius() {
             let celsius = Signal::named("gt06.probe_temperature").number(celsius, Some("°C"));
             report.more.signals.push(celsius);
         } else {
             crate::normalize::note_bytes(report, "gt06.external_data", &self.data);
             if !self.data.is_empty()
-                && self.data.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+                && self
+                    .data
+                    .iter()
+                    .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
             {
                 report.more.text = Some(crate::answer::ascii(&self.data).into());
             }
@@ -162,12 +177,18 @@ mod tests {
     #[test]
     fn cards_are_read_with_and_without_a_line_end() {
         round_trip(ExternalData::card("5900B48CEB"));
-        assert_eq!(ExternalData::card("5900B48CEB").card_number(), Some("5900B48CEB"));
+        assert_eq!(
+            ExternalData::card("5900B48CEB").card_number(),
+            Some("5900B48CEB")
+        );
         assert_eq!(data(b"\x021B\x03\r\n").card_number(), Some("1B"));
         for no_card in [&b"\x02\x03"[..], b"1B", b"\x021B", b"\x02\xff\x03", b""] {
             assert_eq!(data(no_card).card_number(), None, "{no_card:02x?}");
         }
-        let passed_through = ExternalData { number: 0x9c, ..ExternalData::card("1B") };
+        let passed_through = ExternalData {
+            number: 0x9c,
+            ..ExternalData::card("1B")
+        };
         assert_eq!(passed_through.card_number(), None);
         round_trip(passed_through);
     }
@@ -176,8 +197,16 @@ mod tests {
     fn both_thermometers_are_read() {
         assert_eq!(data(b"28.3\xa1\xe6\r\n").celsius(), Some(28.3));
         assert_eq!(data(b"-4\xa1\xe6").celsius(), Some(-4.0));
-        assert_eq!(data(&[0x3c, 3, 1, 0xff, 0xce, 0x2c, 0x0d]).celsius(), Some(-5.0));
-        for none in [&b"28.3"[..], b"x\xa1\xe6", b"nan\xa1\xe6", &[0x3c, 3, 1, 0, 9]] {
+        assert_eq!(
+            data(&[0x3c, 3, 1, 0xff, 0xce, 0x2c, 0x0d]).celsius(),
+            Some(-5.0)
+        );
+        for none in [
+            &b"28.3"[..],
+            b"x\xa1\xe6",
+            b"nan\xa1\xe6",
+            &[0x3c, 3, 1, 0, 9],
+        ] {
             assert_eq!(data(none).celsius(), None, "{none:02x?}");
         }
     }
@@ -193,7 +222,10 @@ mod tests {
         let r = report(data(b"hello"));
         assert_eq!(r.more.text.as_deref(), Some("hello"));
         let r = report(ExternalData::card("1B"));
-        assert_eq!(r.more.identity.clone().unwrap().driver.as_deref(), Some("1B"));
+        assert_eq!(
+            r.more.identity.clone().unwrap().driver.as_deref(),
+            Some("1B")
+        );
         assert_eq!(r.more.events[0].kind, telemetry::EventKind::CardSwiped);
     }
 }

@@ -64,12 +64,22 @@ impl Body for FenceAlarm {
         let status = Status::decode_extended(r)?;
         let raw_fence = if matches!(r.remaining(), 1 | 5) {
             let fence = r.u8("fence")?;
-            r.note(|| if fence == u8::MAX { "none".into() } else { format!("{fence}") });
+            r.note(|| {
+                if fence == u8::MAX {
+                    "none".into()
+                } else {
+                    format!("{fence}")
+                }
+            });
             Some(fence)
         } else {
             None
         };
-        let mileage = if r.remaining() == 4 { Some(mileage(r)?) } else { None };
+        let mileage = if r.remaining() == 4 {
+            Some(mileage(r)?)
+        } else {
+            None
+        };
         Ok(Self {
             number: cx.number(),
             gps,
@@ -113,11 +123,7 @@ impl Body for FenceAlarm {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::Signal;
 
         let key = crate::normalize::Key::new(self.number)
@@ -127,7 +133,10 @@ impl Body for FenceAlarm {
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         self.status.normalize_extended(report, cx.dialect());
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
-            report.more.signals.push(Signal::named("gt06.fence").number(fence.into(), None));
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.fence").number(fence.into(), None));
         }
         report.odometer_m = self.mileage.map(Into::into);
         cx.note_tail(report, &self.tail);
@@ -152,11 +161,13 @@ fn cell_form(rest: &[u8], raw_size: u8) -> Option<CellForm> {
         .find(|form| fits(*form) && (is_mcc(rest, 0) || mcc == 0))
         .or_else(|| {
             let room = rest.len() >= CellForm::L8.len(mcc) + Status::LEN;
-            (raw_size != 0 || room).then_some(if rest.len() >= CellForm::L15.len(mcc) + Status::LEN {
-                CellForm::L15
-            } else {
-                CellForm::L8
-            })
+            (raw_size != 0 || room).then_some(
+                if rest.len() >= CellForm::L15.len(mcc) + Status::LEN {
+                    CellForm::L15
+                } else {
+                    CellForm::L8
+                },
+            )
         })
 }
 
@@ -184,13 +195,31 @@ mod tests {
             (0x27, [GPS, "09", CELL, STATUS, "03"], L8, Some(3), None),
             // A size that is junk decides nothing.
             (0x27, [GPS, "39", CELL, STATUS, "ff"], L8, Some(255), None),
-            (0x27, [GPS, "09", CELL, STATUS, "03 00000064"], L8, Some(3), Some(100)),
-            (0x27, [GPS, "0a", "81cc 0007 287d 001f71", STATUS, "03"], L8, Some(3), None),
+            (
+                0x27,
+                [GPS, "09", CELL, STATUS, "03 00000064"],
+                L8,
+                Some(3),
+                Some(100),
+            ),
+            (
+                0x27,
+                [GPS, "0a", "81cc 0007 287d 001f71", STATUS, "03"],
+                L8,
+                Some(3),
+                None,
+            ),
             (0xa3, [GPS, "10", LTE, STATUS, ""], L15, None, None),
             (0xa4, [GPS, "10", LTE, STATUS, "ff"], L15, Some(255), None),
             (0xa4, [GPS, "11", WIDE, STATUS, "07"], L15, Some(7), None),
             (0xa3, [GPS, "09", CELL, STATUS, ""], L8, None, None),
-            (0xa4, [GPS, "0a", "01cc 00 287d 00001f71", STATUS, "01"], L9c, Some(1), None),
+            (
+                0xa4,
+                [GPS, "0a", "01cc 00 287d 00001f71", STATUS, "01"],
+                L9c,
+                Some(1),
+                None,
+            ),
         ] {
             if form == L9c {
                 // Six bytes left behind an L8: no length of this message, so the cell is wider.
@@ -200,8 +229,16 @@ mod tests {
             }
             let read = read(number, &parts);
             let cell = read.cell.unwrap();
-            assert_eq!((cell.form, cell.mcc(), cell.lac), (form, 460, 10_365), "{parts:?}");
-            assert_eq!((read.raw_fence, read.mileage), (fence, mileage), "{parts:?}");
+            assert_eq!(
+                (cell.form, cell.mcc(), cell.lac),
+                (form, 460, 10_365),
+                "{parts:?}"
+            );
+            assert_eq!(
+                (read.raw_fence, read.mileage),
+                (fence, mileage),
+                "{parts:?}"
+            );
             assert_eq!(read.status.raw_alarm, 0x13);
         }
     }
@@ -216,9 +253,11 @@ mod tests {
 
     #[test]
     fn it_is_acknowledged_unless_the_language_is_none() {
-        for (language, answer) in
-            [("01", Answer::WhenDelivered), ("12", Answer::WhenDelivered), ("00", Answer::Silent)]
-        {
+        for (language, answer) in [
+            ("01", Answer::WhenDelivered),
+            ("12", Answer::WhenDelivered),
+            ("00", Answer::Silent),
+        ] {
             let parts = [GPS, "10", LTE, "46 05 04 13", language, "ff"];
             assert_eq!(Message::from(read(0xa4, &parts)).answer(), answer);
         }
@@ -229,7 +268,10 @@ mod tests {
     fn the_fence_reaches_the_report_unless_it_is_none() {
         use crate::message::testing::{report, signal};
         let fenced = report(read(0xa4, &[GPS, "10", LTE, "46 05 04 04 02", "07"]));
-        assert_eq!(fenced.more.events.first().unwrap().kind, telemetry::EventKind::GeofenceEnter);
+        assert_eq!(
+            fenced.more.events.first().unwrap().kind,
+            telemetry::EventKind::GeofenceEnter
+        );
         assert_eq!(signal(&fenced, "gt06.fence").unwrap(), "7");
         assert_eq!(fenced.zone, Some(telemetry::Zone::Utc));
         let other = report(read(0xa4, &[GPS, "10", LTE, STATUS, "ff"]));

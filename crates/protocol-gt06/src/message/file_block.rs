@@ -62,7 +62,10 @@ impl FileBlock {
             .iter()
             .take(6)
             .fold(0_u64, |mark, byte| mark << 8 | u64::from(*byte));
-        UploadId { number: 0x8d, file: u64::from(self.kind) << 48 | mark }
+        UploadId {
+            number: 0x8d,
+            file: u64::from(self.kind) << 48 | mark,
+        }
     }
 
     /// Whether the block is all of the file.
@@ -74,9 +77,9 @@ impl FileBlock {
     #[must_use]
     pub fn time(&self) -> Option<DateTime> {
         match (self.kind, &self.mark[..]) {
-            (0 | 2, &[year, month, day, hour, minute, second]) => {
-                Some(DateTime::from_bytes([year, month, day, hour, minute, second]))
-            }
+            (0 | 2, &[year, month, day, hour, minute, second]) => Some(DateTime::from_bytes([
+                year, month, day, hour, minute, second,
+            ])),
             _ => None,
         }
     }
@@ -107,7 +110,11 @@ impl Body for FileBlock {
             data: r.bytes("data", usize::from(len))?,
             mark: r.take_rest("mark"),
         };
-        r.note(|| block.time().map_or_else(String::new, |time| format!("{time}")));
+        r.note(|| {
+            block
+                .time()
+                .map_or_else(String::new, |time| format!("{time}"))
+        });
         Ok(block)
     }
 
@@ -141,18 +148,14 @@ impl Body for FileBlock {
 
     /// Key: number, type, mark, offset; where the mark is no time, where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = self.report(cx, out, self.offset, 0);
         let mut media = self.media();
         media.size = Some(self.size.into());
         media.offset = self.offset.into();
         media.complete = self.is_whole();
         media.data = self.data.clone();
-        report.more.media = Some(media.into());
+        report.more.media = Some(media);
     }
 }
 
@@ -188,7 +191,10 @@ impl FileBlock {
             FileCheck::Crc(crc) => format!("crc {crc:04x}"),
             FileCheck::Md5(md5) => format!("md5 {}", crate::text::hex(md5)),
         };
-        report.more.signals.push(telemetry::Signal::named("gt06.file_check").text(check));
+        report
+            .more
+            .signals
+            .push(telemetry::Signal::named("gt06.file_check").text(check));
         report
     }
 
@@ -206,7 +212,7 @@ impl FileBlock {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.more.media = Some(crate::media::completed(self.media(), whole).into());
+        report.more.media = Some(crate::media::completed(self.media(), whole));
     }
 }
 
@@ -229,8 +235,15 @@ mod tests {
 
     #[test]
     fn it_reads_back_with_either_check_and_mark() {
-        for block in [block(0, &[22, 1, 2, 3, 4, 5]), block(1, &[0, 9]), block(9, &[])] {
-            round_trip(FileBlock { check: FileCheck::Md5([7; 16]), ..block.clone() });
+        for block in [
+            block(0, &[22, 1, 2, 3, 4, 5]),
+            block(1, &[0, 9]),
+            block(9, &[]),
+        ] {
+            round_trip(FileBlock {
+                check: FileCheck::Md5([7; 16]),
+                ..block.clone()
+            });
             round_trip(block);
         }
     }
@@ -248,8 +261,14 @@ mod tests {
 
     #[test]
     fn recordings_are_told_apart_by_type_and_mark() {
-        assert_ne!(block(0, &[22, 1, 2, 3, 4, 5]).upload(), block(2, &[22, 1, 2, 3, 4, 5]).upload());
-        assert_ne!(block(0, &[22, 1, 2, 3, 4, 5]).upload(), block(0, &[22, 1, 2, 3, 4, 6]).upload());
+        assert_ne!(
+            block(0, &[22, 1, 2, 3, 4, 5]).upload(),
+            block(2, &[22, 1, 2, 3, 4, 5]).upload()
+        );
+        assert_ne!(
+            block(0, &[22, 1, 2, 3, 4, 5]).upload(),
+            block(0, &[22, 1, 2, 3, 4, 6]).upload()
+        );
     }
 
     #[cfg(feature = "telemetry")]
@@ -259,10 +278,16 @@ mod tests {
 
         let r = report(block(0, &[22, 1, 2, 3, 4, 5]));
         assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
-        assert_eq!(&*r.more.media.as_ref().unwrap().id, "monitoring-160102030405");
+        assert_eq!(
+            &*r.more.media.as_ref().unwrap().id,
+            "monitoring-160102030405"
+        );
         let r = report(block(1, &[0, 9]));
         assert_eq!(r.device_time, None);
         let media = r.more.media.clone().unwrap();
-        assert_eq!((media.offset, media.size, media.complete), (1_000, Some(2_000), false));
+        assert_eq!(
+            (media.offset, media.size, media.complete),
+            (1_000, Some(2_000), false)
+        );
     }
 }

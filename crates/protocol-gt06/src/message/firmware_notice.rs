@@ -87,11 +87,7 @@ impl Body for FirmwareNotice {
 
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Status, 0);
         let text = self.to_text();
         crate::answer::Answer::read(&text).normalize(report);
@@ -135,6 +131,9 @@ mod tests {
         assert_eq!(identity.firmware.as_deref(), Some("GT06D_V15_WM"));
         assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
         assert!(r.more.text.as_ref().unwrap().starts_with("[VERSION]"));
-        assert_eq!(signal(&r, "gt06.firmware_build").unwrap(), "2013/12/28 15:24");
+        assert_eq!(
+            signal(&r, "gt06.firmware_build").unwrap(),
+            "2013/12/28 15:24"
+        );
     }
 }

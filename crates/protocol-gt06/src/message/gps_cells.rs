@@ -70,7 +70,14 @@ impl Body for GpsCells {
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
         out.put_u16(self.raw_mcc);
-        out.put_uint(self.mnc.into(), if self.raw_mcc & Cell::WIDE_MNC == 0 { 1 } else { 2 });
+        out.put_uint(
+            self.mnc.into(),
+            if self.raw_mcc & Cell::WIDE_MNC == 0 {
+                1
+            } else {
+                2
+            },
+        );
         for cell in self.cells.iter() {
             cell.encode(out);
         }
@@ -84,11 +91,7 @@ impl Body for GpsCells {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x1e).gps(&self.gps);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         for (i, cell) in self.cells.iter().enumerate() {
@@ -126,7 +129,10 @@ mod tests {
         let report = crate::message::testing::report(read_parts(Start::Short, 0x1e, &parts));
         let cells: alloc::vec::Vec<_> = report.network.cells().collect();
         assert_eq!(cells.len(), 2);
-        assert_eq!(cells.last().map(|cell| (cell.serving, cell.signal_dbm)), Some((false, Some(-90))));
+        assert_eq!(
+            cells.last().map(|cell| (cell.serving, cell.signal_dbm)),
+            Some((false, Some(-90)))
+        );
         assert!(report.fix.is_some());
     }
 }

@@ -34,7 +34,11 @@ impl Body for GpsOnly {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             gps: Gps::decode(r)?,
-            language: if r.remaining() == 2 { Some(r.u16("language")?) } else { None },
+            language: if r.remaining() == 2 {
+                Some(r.u16("language")?)
+            } else {
+                None
+            },
             tail: r.take_rest("unknown"),
         })
     }
@@ -54,11 +58,7 @@ impl Body for GpsOnly {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x10).gps(&self.gps);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         cx.note_tail(report, &self.tail);
@@ -76,7 +76,10 @@ mod tests {
             let Message::GpsOnly(read) = read_parts(Start::Short, 0x10, parts) else {
                 panic!("{parts:?}")
             };
-            assert_eq!((read.language, read.gps.position().satellites()), (language, 9));
+            assert_eq!(
+                (read.language, read.gps.position().satellites()),
+                (language, 9)
+            );
         }
     }
 
@@ -88,6 +91,9 @@ mod tests {
         let fix = report.fix.as_ref().unwrap();
         assert_eq!(fix.coordinates.latitude(), 23.1116933);
         assert_eq!(report.zone, Some(telemetry::Zone::Assumed));
-        assert_eq!(crate::message::testing::signal(&report, "gt06.tail").unwrap(), "aabbcc");
+        assert_eq!(
+            crate::message::testing::signal(&report, "gt06.tail").unwrap(),
+            "aabbcc"
+        );
     }
 }

@@ -223,11 +223,7 @@ impl Body for Heartbeat {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
         self.form.normalize(report, cx.dialect_or(self.told()));
@@ -311,7 +307,8 @@ impl HeartbeatForm {
                 };
                 if let Some(celsius) = celsius {
                     report
-                        .more.signals
+                        .more
+                        .signals
                         .push(Signal::named("gt06.temperature").number(celsius, Some("°C")));
                 }
                 if temperature.is_none() {

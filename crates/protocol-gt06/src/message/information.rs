@@ -177,7 +177,11 @@ impl Constellation {
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, with_state: bool) -> Result<Self, DecodeError> {
-        let state = if with_state { Some(r.u8("receiver state")?) } else { None };
+        let state = if with_state {
+            Some(r.u8("receiver state")?)
+        } else {
+            None
+        };
         if let Some(state) = state {
             r.note(|| state_name(state).into());
         }
@@ -246,7 +250,11 @@ impl SatelliteReport {
             }
             _ => None,
         };
-        Ok(Self { gps, bds, extension })
+        Ok(Self {
+            gps,
+            bds,
+            extension,
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -276,7 +284,11 @@ fn optional_time<T: Trace>(
     r: &mut Reader<'_, T>,
     is_there: bool,
 ) -> Result<Option<DateTime>, DecodeError> {
-    if is_there { DateTime::decode(r).map(Some) } else { Ok(None) }
+    if is_there {
+        DateTime::decode(r).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Bytes {
@@ -298,7 +310,13 @@ impl InformationContent {
             (0x05, 1..) => {
                 let time = optional_time(r, data.len() >= 7 && crate::field::is_time(data, 0))?;
                 let ports = r.u8("ports")?;
-                r.note(|| if ports & 1 == 1 { "door open".into() } else { "door closed".into() });
+                r.note(|| {
+                    if ports & 1 == 1 {
+                        "door open".into()
+                    } else {
+                        "door closed".into()
+                    }
+                });
                 Self::Ports { time, ports }
             }
             (0x08 | 0x10, _) => Self::Text(text(r, "text")),
@@ -325,7 +343,10 @@ impl InformationContent {
             }
             (0x0d, _) if data.starts_with(b"!") || data.get(6) == Some(&b'!') => {
                 let time = optional_time(r, !data.starts_with(b"!"))?;
-                Self::Fuel { time, text: text(r, "fuel probe") }
+                Self::Fuel {
+                    time,
+                    text: text(r, "fuel probe"),
+                }
             }
             (0x15, 11..) => {
                 let index = r.u8("tag index")?;
@@ -335,7 +356,12 @@ impl InformationContent {
                 r.note(|| format!("{millivolts} mV"));
                 let temperature = r.u16("temperature")?.cast_signed();
                 r.note(|| format!("{:.2} °C", f32::from(temperature) / 100.0));
-                Self::Tag { index, id, millivolts, temperature }
+                Self::Tag {
+                    index,
+                    id,
+                    millivolts,
+                    temperature,
+                }
             }
             (0x1b, _) if data.starts_with(b"RFID:") => Self::Card(Card::Text(text(r, "card"))),
             (0x1b, 8) => Self::Card(match *data {
@@ -355,7 +381,10 @@ impl InformationContent {
                 r.note(|| format!("{} °C", f64::from(temperature) / 10.0));
                 let humidity = r.u32("humidity")?.cast_signed();
                 r.note(|| format!("{} %", f64::from(humidity) / 10.0));
-                Self::Climate { temperature, humidity }
+                Self::Climate {
+                    temperature,
+                    humidity,
+                }
             }
             (0x21, 6) => Self::BluetoothMac(r.array("bluetooth address")?),
             (0x23, 18) if data.starts_with(&[0x01, 0x10]) => {
@@ -386,7 +415,12 @@ impl InformationContent {
                 out.extend(time.iter().flat_map(|time| time.to_bytes()));
                 out.put_slice(text);
             }
-            Self::Tag { index, id, millivolts, temperature } => {
+            Self::Tag {
+                index,
+                id,
+                millivolts,
+                temperature,
+            } => {
                 out.put_u8(*index);
                 out.put_slice(id);
                 out.put_u16(*millivolts);
@@ -398,7 +432,10 @@ impl InformationContent {
                 out.put_slice(&[*check, 0x03]);
             }
             Self::Card(Card::Raw(raw)) => out.put_slice(raw),
-            Self::Climate { temperature, humidity } => {
+            Self::Climate {
+                temperature,
+                humidity,
+            } => {
                 out.put_i32(*temperature);
                 out.put_i32(*humidity);
             }
@@ -413,7 +450,11 @@ impl Body for Information {
     const NAME: &'static str = "information";
 
     fn accepts(cx: &Context<'_>) -> bool {
-        if cx.is_long() { !cx.body.is_empty() } else { cx.is_short() && cx.body.len() == 2 }
+        if cx.is_long() {
+            !cx.body.is_empty()
+        } else {
+            cx.is_short() && cx.body.len() == 2
+        }
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -423,7 +464,11 @@ impl Body for Information {
         } else {
             (None, InformationContent::decode(r, 0x00)?)
         };
-        Ok(Self { sub, content, tail: r.take_rest("unknown") })
+        Ok(Self {
+            sub,
+            content,
+            tail: r.take_rest("unknown"),
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -437,16 +482,16 @@ impl Body for Information {
     }
 
     fn start(&self) -> Start {
-        if self.sub.is_some() { Start::Long } else { Start::Short }
+        if self.sub.is_some() {
+            Start::Long
+        } else {
+            Start::Short
+        }
     }
 
     /// Key: where there is a time, number, sub-type and time; else where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         report::normalize(self, cx, out);
     }
 }
@@ -458,11 +503,14 @@ mod tests {
     use crate::message::testing::{read_body, round_trip};
 
     fn information(sub: u8, content: InformationContent) -> Information {
-        Information { sub: Some(sub), content, tail: Bytes::new() }
+        Information {
+            sub: Some(sub),
+            content,
+            tail: Bytes::new(),
+        }
     }
 
-    const T: DateTime =
-        DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
+    const T: DateTime = DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
 
     #[test]
     fn every_sub_type_reads_back() {
@@ -482,31 +530,92 @@ mod tests {
         };
         for (sub, content) in [
             (0x00, C::ExternalVoltage(1_259)),
-            (0x04, C::State(Bytes::from_static(b"ALM1=C4;STA1=C0;DYD=01"))),
-            (0x05, C::Ports { time: Some(T), ports: 3 }),
-            (0x05, C::Ports { time: None, ports: 0 }),
+            (
+                0x04,
+                C::State(Bytes::from_static(b"ALM1=C4;STA1=C0;DYD=01")),
+            ),
+            (
+                0x05,
+                C::Ports {
+                    time: Some(T),
+                    ports: 3,
+                },
+            ),
+            (
+                0x05,
+                C::Ports {
+                    time: None,
+                    ports: 0,
+                },
+            ),
             (0x08, C::Text(Bytes::from_static(b"x"))),
             (0x09, C::Satellites(satellites(Some(2)))),
             (
                 0x0a,
-                C::Numbers { imei: TerminalId([1; 8]), imsi: TerminalId([2; 8]), iccid: [0x89; 10] },
+                C::Numbers {
+                    imei: TerminalId([1; 8]),
+                    imsi: TerminalId([2; 8]),
+                    iccid: [0x89; 10],
+                },
             ),
             (0x0b, C::Generation(1)),
             (0x0b, C::ExternalVoltage(1_200)),
-            (0x0d, C::Fuel { time: Some(T), text: Bytes::from_static(b"!AIOIL,02") }),
-            (0x0d, C::Fuel { time: None, text: Bytes::from_static(b"!AIOIL,02") }),
+            (
+                0x0d,
+                C::Fuel {
+                    time: Some(T),
+                    text: Bytes::from_static(b"!AIOIL,02"),
+                },
+            ),
+            (
+                0x0d,
+                C::Fuel {
+                    time: None,
+                    text: Bytes::from_static(b"!AIOIL,02"),
+                },
+            ),
             (0x10, C::Text(Bytes::from_static(b"5A"))),
-            (0x15, C::Tag { index: 1, id: [2; 6], millivolts: 3_795, temperature: -50 }),
-            (0x1b, C::Card(Card::Text(Bytes::from_static(b"RFID:01AB\r\n")))),
-            (0x1b, C::Card(Card::Framed { kind: 8, id: [1, 2, 3, 4], check: 4 })),
+            (
+                0x15,
+                C::Tag {
+                    index: 1,
+                    id: [2; 6],
+                    millivolts: 3_795,
+                    temperature: -50,
+                },
+            ),
+            (
+                0x1b,
+                C::Card(Card::Text(Bytes::from_static(b"RFID:01AB\r\n"))),
+            ),
+            (
+                0x1b,
+                C::Card(Card::Framed {
+                    kind: 8,
+                    id: [1, 2, 3, 4],
+                    check: 4,
+                }),
+            ),
             (0x1b, C::Card(Card::Raw([2, 8, 1, 2, 3, 4, 9, 3]))),
-            (0x1e, C::Climate { temperature: -51, humidity: 750 }),
+            (
+                0x1e,
+                C::Climate {
+                    temperature: -51,
+                    humidity: 750,
+                },
+            ),
             (0x21, C::BluetoothMac([1; 6])),
-            (0x23, C::BluetoothKey([1, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7])),
+            (
+                0x23,
+                C::BluetoothKey([1, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7]),
+            ),
         ] {
             round_trip(Message::from(information(sub, content)));
         }
-        let short = Information { sub: None, ..Information::voltage(1_259) };
+        let short = Information {
+            sub: None,
+            ..Information::voltage(1_259)
+        };
         round_trip(Message::from(short));
         round_trip(Message::from(Information {
             tail: Bytes::from_static(&[1, 2]),
@@ -535,9 +644,22 @@ mod tests {
 
     #[test]
     fn data_without_the_shape_of_their_sub_type_are_kept_raw() {
-        for (sub, len) in
-            [(0x00, 1), (0x05, 0), (0x09, 2), (0x0a, 25), (0x0b, 3), (0x0d, 7), (0x15, 10), (0x1b, 7), (0x1e, 7), (0x21, 5), (0x23, 18), (0x01, 4), (0x06, 6), (0xee, 3)]
-        {
+        for (sub, len) in [
+            (0x00, 1),
+            (0x05, 0),
+            (0x09, 2),
+            (0x0a, 25),
+            (0x0b, 3),
+            (0x0d, 7),
+            (0x15, 10),
+            (0x1b, 7),
+            (0x1e, 7),
+            (0x21, 5),
+            (0x23, 18),
+            (0x01, 4),
+            (0x06, 6),
+            (0xee, 3),
+        ] {
             let mut body = alloc::vec![0xff_u8; len + 1];
             body[0] = sub;
             let Ok(Message::Information(read)) = read_body(Start::Long, 0x94, &body) else {

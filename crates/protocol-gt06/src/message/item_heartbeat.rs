@@ -43,8 +43,13 @@ const HEAD: usize = 5;
 
 /// Whether a body of 0x36 is a heartbeat beyond doubt.
 pub(super) fn is_shape(body: &[u8]) -> bool {
-    let Some(items) = body.get(HEAD..) else { return false };
-    let known = matches!(items, [] | [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..]);
+    let Some(items) = body.get(HEAD..) else {
+        return false;
+    };
+    let known = matches!(
+        items,
+        [] | [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..]
+    );
     known && Items::fits(items)
 }
 
@@ -89,11 +94,7 @@ impl Body for ItemHeartbeat {
 
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
         crate::field::note_battery(report, self.battery);
@@ -125,14 +126,20 @@ mod tests {
     }
 
     fn volts(raw: &'static [u8]) -> Item {
-        Item { id: 0x0027, data: Bytes::from_static(raw) }
+        Item {
+            id: 0x0027,
+            data: Bytes::from_static(raw),
+        }
     }
 
     #[test]
     fn it_reads_back_with_and_without_items() {
         round_trip(heartbeat(vec![]));
         round_trip(heartbeat(vec![volts(&[0x12, 0xce])]));
-        let unknown = Item { id: 0x0999, data: Bytes::from_static(&[1]) };
+        let unknown = Item {
+            id: 0x0999,
+            data: Bytes::from_static(&[1]),
+        };
         round_trip(heartbeat(vec![unknown.clone()]));
         round_trip(heartbeat(vec![volts(&[0x12, 0xce]), unknown]));
     }
@@ -145,7 +152,11 @@ mod tests {
 
     #[test]
     fn what_is_no_heartbeat_is_left_to_others() {
-        for body in [&[4, 6, 2, 0][..], &[4, 6, 2, 0, 0, 0, 0x27], &[4, 6, 2, 0, 0, 0, 0x27, 2, 1]] {
+        for body in [
+            &[4, 6, 2, 0][..],
+            &[4, 6, 2, 0, 0, 0, 0x27],
+            &[4, 6, 2, 0, 0, 0, 0x27, 2, 1],
+        ] {
             let read = read_body(Start::Short, 0x36, body).unwrap();
             assert!(matches!(read, Message::Unknown(_)), "{read:?}");
         }

@@ -42,8 +42,11 @@ impl Body for ItemLocation {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
         let cell = Cell::decode(r, CellForm::L8)?;
-        let trailer =
-            if r.remaining() >= Trailer::LEN { Some(Trailer::decode(r)?) } else { None };
+        let trailer = if r.remaining() >= Trailer::LEN {
+            Some(Trailer::decode(r)?)
+        } else {
+            None
+        };
         let has_mileage = !Items::fits(r.peek()) && r.peek().get(4..).is_some_and(Items::fits);
         let mileage = if has_mileage { Some(mileage(r)?) } else { None };
         Ok(Self {
@@ -72,11 +75,7 @@ impl Body for ItemLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x37)
             .gps(&self.gps)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));

@@ -63,11 +63,7 @@ impl Body for KeyLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x61).gps(&self.gps);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
@@ -88,9 +84,10 @@ mod tests {
     #[cfg(feature = "telemetry")]
     #[test]
     fn a_key_of_zeros_is_no_driver() {
-        for (key, driver) in
-            [("0000 0a1b2c3d", Some("00000a1b2c3d")), ("0000 00000000", None)]
-        {
+        for (key, driver) in [
+            ("0000 0a1b2c3d", Some("00000a1b2c3d")),
+            ("0000 00000000", None),
+        ] {
             let read = read_parts(Start::Short, 0x61, &[ID, GPS, CELL, key]);
             let report = crate::message::testing::report(read);
             let identity = report.more.identity.clone().unwrap();
@@ -102,7 +99,12 @@ mod tests {
     #[test]
     fn the_cell_is_wide() {
         let read = read_parts(Start::Short, 0x61, &[ID, GPS, CELL, "0000 0a1b2c3d"]);
-        let Message::KeyLocation(read) = read else { panic!("{read:?}") };
-        assert_eq!((read.cell.cell_id, read.key), (8_049, [0, 0, 0x0a, 0x1b, 0x2c, 0x3d]));
+        let Message::KeyLocation(read) = read else {
+            panic!("{read:?}")
+        };
+        assert_eq!(
+            (read.cell.cell_id, read.key),
+            (8_049, [0, 0, 0x0a, 0x1b, 0x2c, 0x3d])
+        );
     }
 }

@@ -34,11 +34,11 @@ use alloc::string::String;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::frame::Head;
-use crate::{Checksum, DecodeError, Dialect, Start};
 use crate::field::{Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer};
+use crate::frame::Head;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{Checksum, DecodeError, Dialect, Start};
 
 /// A position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +218,10 @@ impl Body for Location {
 
     #[inline]
     fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && !cx.body.is_empty() && !super::location_with_id::is_shape(cx) && !super::status_location::is_shape(cx)
+        cx.is_short()
+            && !cx.body.is_empty()
+            && !super::location_with_id::is_shape(cx)
+            && !super::status_location::is_shape(cx)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -263,11 +266,7 @@ impl Body for Location {
 
     #[cfg(feature = "telemetry")]
     #[inline]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .upload_mode(self.rest.trailer().map(|trailer| trailer.upload_mode));
@@ -279,11 +278,16 @@ impl Body for Location {
 }
 
 #[inline]
-fn decode_cell<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Option<Cell>, DecodeError> {
+fn decode_cell<T: Trace>(
+    r: &mut Reader<'_, T>,
+    cx: &Context<'_>,
+) -> Result<Option<Cell>, DecodeError> {
     let form = match r.peek() {
         // A bare position, as some send that have no network registration.
         [] => return Ok(None),
-        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 && *high & 0x80 == 0 => CellForm::L9c,
+        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 && *high & 0x80 == 0 => {
+            CellForm::L9c
+        }
         _ if cx.number() == 0xa0 && r.remaining() >= L15_MIN => CellForm::L15,
         _ => CellForm::L8,
     };
@@ -341,7 +345,11 @@ fn decode_rare_rest<T: Trace>(
                 card,
                 alarm: r.u8("alarm")?,
                 state: r.u8("card state")?,
-                driving_time: if left == n + 9 { Some(r.u16("driving time")?) } else { None },
+                driving_time: if left == n + 9 {
+                    Some(r.u16("driving time")?)
+                } else {
+                    None
+                },
             }))
         }
         (12, _) => LocationRest::Fuel {
@@ -427,12 +435,12 @@ impl LocationRest {
             }
             Self::Card(read) => {
                 let LocationCard {
-                mileage,
-                card,
-                alarm,
-                state,
-                driving_time,
-            } = &**read;
+                    mileage,
+                    card,
+                    alarm,
+                    state,
+                    driving_time,
+                } = &**read;
                 out.put_u32(*mileage);
                 out.put_u8(u8::try_from(card.len()).unwrap_or(u8::MAX));
                 out.put_slice(card);
@@ -483,7 +491,10 @@ impl LocationRest {
                 report
                     .io
                     .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
-                report.io.inputs = telemetry::Switches::from_bits(u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15), 2);
+                report.io.inputs = telemetry::Switches::from_bits(
+                    u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15),
+                    2,
+                );
                 report.more.signals.push(if word & 0x1000 != 0 {
                     let degrees = f64::from(word & 0x1ff);
                     let signed = if word & 0x200 == 0 { degrees } else { -degrees };
@@ -496,9 +507,12 @@ impl LocationRest {
             }
             // Reserved, or the language.
             Self::Word(0..=2) => {}
-            Self::Word(word) => report
-                .more.signals
-                .push(number("gt06.reserved_word", (*word).into(), None)),
+            Self::Word(word) => {
+                report
+                    .more
+                    .signals
+                    .push(number("gt06.reserved_word", (*word).into(), None))
+            }
             Self::Status {
                 terminal,
                 voltage,
@@ -526,7 +540,11 @@ impl LocationRest {
                 }
                 report.odometer_m = Some(f64::from(*mileage) * 10.0);
                 let degrees = f64::from(temperature & 0x7f);
-                let signed = if temperature & 0x80 == 0 { degrees } else { -degrees };
+                let signed = if temperature & 0x80 == 0 {
+                    degrees
+                } else {
+                    -degrees
+                };
                 report.more.signals.extend([
                     number("gt06.fuel_raw", (*fuel).into(), None),
                     number("gt06.temperature", signed, Some("°C")),
@@ -534,12 +552,12 @@ impl LocationRest {
             }
             Self::Card(read) => {
                 let LocationCard {
-                mileage,
-                card,
-                alarm,
-                state,
-                driving_time,
-            } = &**read;
+                    mileage,
+                    card,
+                    alarm,
+                    state,
+                    driving_time,
+                } = &**read;
                 report.odometer_m = Some((*mileage).into());
                 let card = String::from_utf8_lossy(card);
                 // Blanks or zeros: no card.
@@ -553,10 +571,14 @@ impl LocationRest {
                         Some(digit(*alarm).into()),
                     ));
                 }
-                report.more.signals.push(number("gt06.card_state", digit(*state).into(), None));
+                report
+                    .more
+                    .signals
+                    .push(number("gt06.card_state", digit(*state).into(), None));
                 if let Some(time) = driving_time {
                     report
-                        .more.signals
+                        .more
+                        .signals
                         .push(number("gt06.driving_time", (*time).into(), None));
                 }
             }
@@ -571,7 +593,11 @@ impl LocationRest {
                 report.odometer_m = Some((*mileage).into());
                 // The unit is 1 or 0.01, by model, and nothing says which.
                 let magnitude = f64::from(temperature & 0x7fff);
-                let signed = if temperature & 0x8000 == 0 { magnitude } else { -magnitude };
+                let signed = if temperature & 0x8000 == 0 {
+                    magnitude
+                } else {
+                    -magnitude
+                };
                 report.more.signals.extend([
                     number("gt06.trip_time", (*trip).into(), Some("s")),
                     number("gt06.temperature_raw", signed, None),
@@ -595,8 +621,8 @@ const fn digit(byte: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{CELL, GPS, read_parts};
     use crate::Message;
+    use crate::message::testing::{CELL, GPS, read_parts};
 
     fn read(number: u8, parts: &[&str]) -> Location {
         match read_parts(Start::Short, number, parts) {
@@ -622,8 +648,12 @@ mod tests {
                 ("0002", |r| matches!(r, R::Word(2))),
                 ("01 00 00", |r| matches!(r, R::Trailer(_))),
                 ("00000064", |r| matches!(r, R::Mileage(100))),
-                ("46 04e4 04 00", |r| matches!(r, R::Status { voltage: 1_252, .. })),
-                ("01 00 00 00000064", |r| matches!(r, R::TrailerMileage(_, 100))),
+                ("46 04e4 04 00", |r| {
+                    matches!(r, R::Status { voltage: 1_252, .. })
+                }),
+                ("01 00 00 00000064", |r| {
+                    matches!(r, R::TrailerMileage(_, 100))
+                }),
                 ("0102030405060708", |r| matches!(r, R::Nothing)),
             ] {
                 for number in [0x12, 0x22, 0x2d] {
@@ -645,7 +675,10 @@ mod tests {
                 let read = read(0xa0, &[GPS, cell, rest]);
                 let cell = read.cell.unwrap();
                 assert_eq!((cell.mnc, cell.lac, cell.cell_id), (mnc, 10_365, 8_049));
-                assert_eq!(matches!(read.rest, LocationRest::TrailerMileage(..)), mileage);
+                assert_eq!(
+                    matches!(read.rest, LocationRest::TrailerMileage(..)),
+                    mileage
+                );
             }
         }
     }
@@ -655,9 +688,14 @@ mod tests {
     fn a_vehicles_voltage_and_the_fix_tell_s5_from_a_card() {
         // An alarm 03 stands where a card's length would be, and text behind it.
         let fuel = read(0x12, &[GPS, CELL, "46 04b6 04 03 2041 20 00000cd9"]);
-        assert!(matches!(fuel.rest, LocationRest::Fuel { alarm: 3, .. }), "{fuel:?}");
+        assert!(
+            matches!(fuel.rest, LocationRest::Fuel { alarm: 3, .. }),
+            "{fuel:?}"
+        );
         let card = read(0x12, &[GPS, CELL, "0000869c 03 313233 01 00 0005"]);
-        let LocationRest::Card(card) = &card.rest else { panic!("{card:?}") };
+        let LocationRest::Card(card) = &card.rest else {
+            panic!("{card:?}")
+        };
         assert_eq!((&card.card[..], card.driving_time), (&b"123"[..], Some(5)));
         // A voltage, but a terminal that denies the fix: a mileage of 4.2 km more.
         let card = read(0x12, &[GPS, CELL, "0004b604 03 313233 01 00 0005"]);
@@ -666,7 +704,10 @@ mod tests {
 
     #[test]
     fn a_card_of_another_length_than_promised_is_a_tail() {
-        for rest in ["0000869c 04 313233 01 00 0005", "0000869c 03 0a0b0c 01 00 00050000"] {
+        for rest in [
+            "0000869c 04 313233 01 00 0005",
+            "0000869c 03 0a0b0c 01 00 00050000",
+        ] {
             let read = read(0x12, &[GPS, CELL, rest]);
             assert!(!matches!(read.rest, LocationRest::Card(_)), "{read:?}");
         }
@@ -682,8 +723,14 @@ mod tests {
         assert!(quiet.more.events.is_empty() && quiet.more.identity.is_none());
         let wetrust = report(read(0x12, &[GPS, CELL, "00000064 03 313233 01 01 0005"]));
         let event = wetrust.more.events.first().unwrap();
-        assert_eq!((event.kind, event.code), (telemetry::EventKind::Unknown, Some(1)));
-        assert_eq!(wetrust.more.identity.as_ref().unwrap().driver.as_deref(), Some("123"));
+        assert_eq!(
+            (event.kind, event.code),
+            (telemetry::EventKind::Unknown, Some(1))
+        );
+        assert_eq!(
+            wetrust.more.identity.as_ref().unwrap().driver.as_deref(),
+            Some("123")
+        );
         assert_eq!(signal(&wetrust, "gt06.card_state").unwrap(), "1");
         assert_eq!(signal(&wetrust, "gt06.driving_time").unwrap(), "5");
     }
@@ -720,7 +767,10 @@ mod tests {
         assert_eq!(s5.odometer_m, Some(32_890.0));
         let climate = "00 00 00 00000064 0000003c 8020 002d";
         let message = read(0x22, &[GPS, "01cc 00 287d 00001f71", climate]);
-        assert_eq!(Message::from(message.clone()).dialect(), Some(Dialect::Seeworld));
+        assert_eq!(
+            Message::from(message.clone()).dialect(),
+            Some(Dialect::Seeworld)
+        );
         let seeworld = report(message);
         assert_eq!(signal(&seeworld, "gt06.temperature_raw").unwrap(), "-32");
         assert_eq!(signal(&seeworld, "gt06.trip_time").unwrap(), "60");

@@ -36,9 +36,11 @@ pub struct LocationWithId {
 #[inline]
 pub(super) fn is_shape(cx: &Context<'_>) -> bool {
     let is_time = |at: usize| match cx.body.get(at..) {
-        Some([year, month, day, hour, minute, second, ..]) => DateTime::from_bytes([*year, *month, *day, *hour, *minute, *second])
-        .to_unix()
-        .is_some(),
+        Some([year, month, day, hour, minute, second, ..]) => {
+            DateTime::from_bytes([*year, *month, *day, *hour, *minute, *second])
+                .to_unix()
+                .is_some()
+        }
         _ => false,
     };
     cx.number() == 0x12 && matches!(cx.length(), 0x27 | 0x28) && !is_time(0) && is_time(8)
@@ -76,11 +78,7 @@ impl Body for LocationWithId {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x12).gps(&self.gps);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
@@ -98,10 +96,17 @@ mod tests {
     #[test]
     fn a_time_behind_an_id_tells_it_from_a_location_with_a_tail() {
         let with_id = read_parts(Start::Short, 0x12, &["0123456789012345", GPS, CELL]);
-        let Message::LocationWithId(read) = with_id else { panic!("{with_id:?}") };
-        assert_eq!((read.id.to_string().as_str(), read.cell.mcc()), ("123456789012345", 460));
+        let Message::LocationWithId(read) = with_id else {
+            panic!("{with_id:?}")
+        };
+        assert_eq!(
+            (read.id.to_string().as_str(), read.cell.mcc()),
+            ("123456789012345", 460)
+        );
         let tail = read_parts(Start::Short, 0x12, &[GPS, CELL, "0102030405060708"]);
-        let Message::Location(read) = tail else { panic!("{tail:?}") };
+        let Message::Location(read) = tail else {
+            panic!("{tail:?}")
+        };
         assert_eq!(read.tail.len(), 8);
     }
 }

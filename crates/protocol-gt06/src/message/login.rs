@@ -71,14 +71,23 @@ impl Body for Login {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let id = TerminalId(r.array("terminal id")?);
         r.note(|| id.to_string());
-        let model = if r.remaining() >= 2 { Some(r.u16("type")?) } else { None };
+        let model = if r.remaining() >= 2 {
+            Some(r.u16("type")?)
+        } else {
+            None
+        };
         let zone = if r.remaining() >= 2 {
             let zone = ZoneWord(r.u16("zone and language")?);
             r.note(|| match zone.minutes() {
                 Some(minutes) => {
                     let sign = if minutes < 0 { '-' } else { '+' };
                     let minutes = minutes.unsigned_abs();
-                    format!("UTC{sign}{:02}:{:02}, language {}", minutes / 60, minutes % 60, zone.0 & 0b11)
+                    format!(
+                        "UTC{sign}{:02}:{:02}, language {}",
+                        minutes / 60,
+                        minutes % 60,
+                        zone.0 & 0b11
+                    )
                 }
                 None => format!("no such zone, language {}", zone.0 & 0b11),
             });
@@ -110,11 +119,7 @@ impl Body for Login {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Login, 0);
         if let Some(model) = self.model {
             report.identity_mut().model = Some(format!("{model:04x}").into());

@@ -24,13 +24,13 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::{DecodeError, Dialect};
 use crate::field::{
     Cell, CellForm, Gps, TerminalInfo, alarm_meaning, battery, centivolts, is_mcc, is_time,
     mileage, signal, terminal,
 };
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
 
 /// A position with status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +76,7 @@ impl Body for LynkworldLocation {
             None => false,
         };
         let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
-        cx.is_short()
-            && has_length
-            && is_time(cx.body, 0)
-            && (is_mcc(cx.body, Gps::LEN) || no_cell)
+        cx.is_short() && has_length && is_time(cx.body, 0) && (is_mcc(cx.body, Gps::LEN) || no_cell)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -114,7 +111,12 @@ impl Body for LynkworldLocation {
         self.cell.encode(out);
         out.put_slice(&[self.network, self.terminal.0]);
         out.put_u16(self.supply);
-        out.put_slice(&[self.raw_battery, self.raw_signal, self.raw_alarm, self.raw_language]);
+        out.put_slice(&[
+            self.raw_battery,
+            self.raw_signal,
+            self.raw_alarm,
+            self.raw_language,
+        ]);
         out.put_u32(self.mileage);
         out.put_u32(self.working_time);
         out.put_slice(&self.card);
@@ -140,11 +142,7 @@ impl Body for LynkworldLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, note_battery, note_signal, volts};
         use telemetry::{Kind, Signal};
 
@@ -153,7 +151,11 @@ impl Body for LynkworldLocation {
             .alarm(Some(self.raw_alarm.into()));
         // Only Lynkworld sends this, whatever the profile says.
         let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
-        let kind = if alarm.is_some() { Kind::Alarm } else { Kind::Location };
+        let kind = if alarm.is_some() {
+            Kind::Alarm
+        } else {
+            Kind::Location
+        };
         let report = cx.positioned(out, kind, &self.gps, &key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
@@ -186,7 +188,15 @@ mod tests {
     const CELL: &str = "01cc 00 0000287d 0000000000001f71";
 
     fn parts<'a>(alarm: &'a str, card: &'a str) -> [&'a str; 7] {
-        [GPS, CELL, "04 46 04e4 06 04", alarm, "00000064 00000e10", card, "0003"]
+        [
+            GPS,
+            CELL,
+            "04 46 04e4 06 04",
+            alarm,
+            "00000064 00000e10",
+            card,
+            "0003",
+        ]
     }
 
     fn read(alarm: &str) -> Message {
@@ -205,7 +215,10 @@ mod tests {
         let mut other = body(&parts("00 01", "0000000000000000"));
         *other.get_mut(18).unwrap() = 0x10;
         let other = read_body(Start::Short, 0xa2, &other);
-        assert!(!matches!(other, Ok(Message::LynkworldLocation(_))), "{other:?}");
+        assert!(
+            !matches!(other, Ok(Message::LynkworldLocation(_))),
+            "{other:?}"
+        );
     }
 
     #[cfg(feature = "telemetry")]
@@ -216,7 +229,10 @@ mod tests {
         let event = report.more.events.first().unwrap();
         assert_eq!(event.kind, telemetry::EventKind::HarshAcceleration);
         assert_eq!(report.kind, telemetry::Kind::Alarm);
-        assert_eq!(report.more.vehicle.as_ref().unwrap().engine_hours_s, Some(3_600.0));
+        assert_eq!(
+            report.more.vehicle.as_ref().unwrap().engine_hours_s,
+            Some(3_600.0)
+        );
         assert_eq!(report.odometer_m, Some(100.0));
         assert!(report.more.identity.is_none());
         assert_eq!(signal(&report, "gt06.inputs_raw").unwrap(), "3");

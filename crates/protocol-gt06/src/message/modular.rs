@@ -77,7 +77,10 @@ impl Module {
     /// A module.
     #[must_use]
     pub fn new(id: u16, data: &[u8]) -> Self {
-        Self { id, data: Bytes::copy_from_slice(data) }
+        Self {
+            id,
+            data: Bytes::copy_from_slice(data),
+        }
     }
 }
 
@@ -97,8 +100,26 @@ impl ModulePosition {
     #[must_use]
     pub fn read(data: &[u8]) -> Option<Self> {
         let data: &[u8; 18] = data.try_into().ok()?;
-        let [t3, t2, t1, t0, satellites, a1, a0, y3, y2, y1, y0, x3, x2, x1, x0, speed, c1, c0] =
-            *data;
+        let [
+            t3,
+            t2,
+            t1,
+            t0,
+            satellites,
+            a1,
+            a0,
+            y3,
+            y2,
+            y1,
+            y0,
+            x3,
+            x2,
+            x1,
+            x0,
+            speed,
+            c1,
+            c0,
+        ] = *data;
         Some(Self {
             unix: u32::from_be_bytes([t3, t2, t1, t0]),
             altitude: i16::from_be_bytes([a1, a0]),
@@ -123,7 +144,10 @@ impl ModulePosition {
         out.put_u32(self.position.raw_longitude);
         out.put_u8(self.position.raw_speed);
         out.put_u16(self.position.course_status.0);
-        Module { id: Module::POSITION, data: out.freeze() }
+        Module {
+            id: Module::POSITION,
+            data: out.freeze(),
+        }
     }
 }
 
@@ -162,7 +186,10 @@ impl Body for Modular {
             }
             modules.push(Module { id, data });
         }
-        Ok(Self { modules, tail: r.take_rest("unknown") })
+        Ok(Self {
+            modules,
+            tail: r.take_rest("unknown"),
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -184,17 +211,17 @@ impl Body for Modular {
     }
 
     fn answer(&self) -> Answer {
-        if self.wants_reply() { WANTED } else { Answer::Silent }
+        if self.wants_reply() {
+            WANTED
+        } else {
+            Answer::Silent
+        }
     }
 
     /// Key: number, time of the position (else of the report), position; an item that repeats has
     /// its place in the list too. Without a time: where the frame arrived.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         report::normalize(self, cx, out);
     }
 }
@@ -247,13 +274,20 @@ fn describe(id: u16, data: &[u8]) -> String {
         }
         (0x0003, _) => crate::text::digits(data),
         (0x0018, &[high, low]) => {
-            format!("{:.2} V", f32::from(u16::from_be_bytes([high, low])) / 100.0)
+            format!(
+                "{:.2} V",
+                f32::from(u16::from_be_bytes([high, low])) / 100.0
+            )
         }
         (0x0028, &[hdop]) => format!("{:.1}", f32::from(hdop) / 10.0),
         (0x002c, &[a, b, c, d]) => crate::text::unix(u32::from_be_bytes([a, b, c, d])),
         (0x002e, &[a, b, c, d]) => format!("{} m", u32::from_be_bytes([a, b, c, d])),
         (0x0033, _) => match ModulePosition::read(data) {
-            Some(ModulePosition { unix, altitude, position }) => format!(
+            Some(ModulePosition {
+                unix,
+                altitude,
+                position,
+            }) => format!(
                 "{}, {} satellites, {altitude} m, {:.6}° {:.6}°, {} km/h, {}",
                 crate::text::unix(unix),
                 position.satellites(),
@@ -265,7 +299,10 @@ fn describe(id: u16, data: &[u8]) -> String {
             None => "of another length".into(),
         },
         (0x0034, &[event, a, b, c, d, ..]) => {
-            format!("event {event:02x} at {}", crate::text::unix(u32::from_be_bytes([a, b, c, d])))
+            format!(
+                "event {event:02x} at {}",
+                crate::text::unix(u32::from_be_bytes([a, b, c, d]))
+            )
         }
         _ => String::new(),
     }
@@ -287,8 +324,12 @@ mod tests {
             ],
             tail: Bytes::new(),
         });
-        let torn = [0x00, 0x18, 0x00, 0x02, 0x01, 0x7c, 0x00, 0x16, 0x00, 0x02, 0x09];
-        let Ok(Message::Modular(read)) = read_body(Start::Long, 0x70, &torn) else { panic!() };
+        let torn = [
+            0x00, 0x18, 0x00, 0x02, 0x01, 0x7c, 0x00, 0x16, 0x00, 0x02, 0x09,
+        ];
+        let Ok(Message::Modular(read)) = read_body(Start::Long, 0x70, &torn) else {
+            panic!()
+        };
         assert_eq!(read.modules, [Module::new(0x0018, &[0x01, 0x7c])]);
         assert_eq!(read.tail.len(), 5);
         round_trip(read);
@@ -305,7 +346,13 @@ mod tests {
         let head = *frame(Start::Long, 0x70, &body).head();
         let reply = wanted(&[1])
             .answer()
-            .reply(head.start(), head.number(), Some(0x50), crate::AckPolicy::default(), 0)
+            .reply(
+                head.start(),
+                head.number(),
+                Some(0x50),
+                crate::AckPolicy::default(),
+                0,
+            )
             .unwrap();
         assert_eq!(hex::encode(reply.bytes), "78780570005040d40d0a");
         assert_eq!(reply.class, ReplyClass::WhenDelivered);

@@ -49,12 +49,16 @@ const POSITION: usize = 12;
 fn text_before_position(rest: &[u8]) -> Option<usize> {
     let (text, position) = rest.split_at_checked(rest.len().checked_sub(POSITION)?)?;
     // The high half of the first byte is the length of the block on every model that sends it.
-    let has_shape = position.first().is_some_and(|satellites| satellites >> 4 == 0xc);
+    let has_shape = position
+        .first()
+        .is_some_and(|satellites| satellites >> 4 == 0xc);
     (has_shape && is_text(text)).then_some(text.len())
 }
 
 fn is_text(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 impl ObdText {
@@ -90,7 +94,14 @@ impl Body for ObdText {
             Some(_) => Some(Position::decode(r)?),
             None => None,
         };
-        Ok(Self { number: cx.number(), start: cx.head.start(), time, raw_ignition, text, position })
+        Ok(Self {
+            number: cx.number(),
+            start: cx.head.start(),
+            time,
+            raw_ignition,
+            text,
+            position,
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -121,14 +132,14 @@ impl Body for ObdText {
 
     /// Key: number, time, position.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{IgnitionSource, Kind};
 
-        let kind = if self.number == 0x65 { Kind::Diagnostics } else { Kind::Can };
+        let kind = if self.number == 0x65 {
+            Kind::Diagnostics
+        } else {
+            Kind::Can
+        };
         let key = crate::normalize::Key::new(self.number).time(self.time);
         let report = match self.position {
             Some(position) => {
@@ -138,11 +149,17 @@ impl Body for ObdText {
             None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),
         };
         if let 0 | 1 = self.raw_ignition {
-            report.io.note_ignition(self.raw_ignition == 1, IgnitionSource::Field);
+            report
+                .io
+                .note_ignition(self.raw_ignition == 1, IgnitionSource::Field);
         }
         match self.number {
-            0x8c => self.pairs().for_each(|(key, value)| note_parameter(report, key, value)),
-            0x66 => self.pairs().for_each(|(key, value)| note_pid(report, key, value)),
+            0x8c => self
+                .pairs()
+                .for_each(|(key, value)| note_parameter(report, key, value)),
+            0x66 => self
+                .pairs()
+                .for_each(|(key, value)| note_pid(report, key, value)),
             _ => {}
         }
         report.more.text = Some(crate::answer::ascii(&self.text).into());
@@ -154,9 +171,10 @@ impl Body for ObdText {
 fn note_parameter(report: &mut telemetry::Report, key: &str, value: &str) {
     use telemetry::{Name, Signal, SignalId, SignalState};
 
-    let Some((parameter, source)) = key.split_at_checked(2) else { return };
-    let (Ok(parameter), Ok(source)) =
-        (u8::from_str_radix(parameter, 16), source.parse::<u8>())
+    let Some((parameter, source)) = key.split_at_checked(2) else {
+        return;
+    };
+    let (Ok(parameter), Ok(source)) = (u8::from_str_radix(parameter, 16), source.parse::<u8>())
     else {
         return;
     };
@@ -201,14 +219,17 @@ fn note_parameter(report: &mut telemetry::Report, key: &str, value: &str) {
     let is_scaled = matches!(parameter, 0x40 | 0x43);
     let mut signal = Signal::new(id, "obd parameter");
     signal.source = Some(source);
-    report.more.signals.push(match if is_scaled { scaled } else { raw } {
-        Some(value) => signal.number(value, None),
-        None if value.is_empty() => {
-            signal.state = Some(SignalState::NotAvailable);
-            signal
-        }
-        None => signal.text(value),
-    });
+    report
+        .more
+        .signals
+        .push(match if is_scaled { scaled } else { raw } {
+            Some(value) => signal.number(value, None),
+            None if value.is_empty() => {
+                signal.state = Some(SignalState::NotAvailable);
+                signal
+            }
+            None => signal.text(value),
+        });
 }
 
 /// `mmpp=…` of 0x66: mode and PID; the value as sent, in no unit.
@@ -216,19 +237,24 @@ fn note_parameter(report: &mut telemetry::Report, key: &str, value: &str) {
 fn note_pid(report: &mut telemetry::Report, key: &str, value: &str) {
     use telemetry::{Signal, SignalId, SignalState};
 
-    let Some((mode, pid)) = key.split_at_checked(2) else { return };
+    let Some((mode, pid)) = key.split_at_checked(2) else {
+        return;
+    };
     let (Ok(mode), Ok(pid)) = (u8::from_str_radix(mode, 16), u16::from_str_radix(pid, 16)) else {
         return;
     };
     let mut signal = Signal::new(SignalId::Pid { mode, pid }, "obd parameter");
-    report.more.signals.push(match u32::from_str_radix(value, 16) {
-        Ok(raw) => signal.number(raw.into(), None),
-        Err(_) if value.is_empty() => {
-            signal.state = Some(SignalState::NotAvailable);
-            signal
-        }
-        Err(_) => signal.text(value),
-    });
+    report
+        .more
+        .signals
+        .push(match u32::from_str_radix(value, 16) {
+            Ok(raw) => signal.number(raw.into(), None),
+            Err(_) if value.is_empty() => {
+                signal.state = Some(SignalState::NotAvailable);
+                signal
+            }
+            Err(_) => signal.text(value),
+        });
 }
 
 #[cfg(test)]
@@ -251,9 +277,18 @@ mod tests {
     fn a_position_behind_the_text_is_found_and_may_be_missing() {
         for number in [0x8c, 0x66, 0x65] {
             round_trip(obd(number, b"543=00000fa0,4A3=,503=00000"));
-            round_trip(ObdText { position: None, ..obd(number, b"543=00000fa0,4A3=,503=00000") });
-            round_trip(ObdText { position: None, ..obd(number, b"") });
-            round_trip(ObdText { start: Start::Short, ..obd(number, b"543=1") });
+            round_trip(ObdText {
+                position: None,
+                ..obd(number, b"543=00000fa0,4A3=,503=00000")
+            });
+            round_trip(ObdText {
+                position: None,
+                ..obd(number, b"")
+            });
+            round_trip(ObdText {
+                start: Start::Short,
+                ..obd(number, b"543=1")
+            });
         }
     }
 
@@ -280,10 +315,17 @@ mod tests {
         assert_eq!(vehicle.engine_rpm, Some(1_500.0));
         assert_eq!(vehicle.fuel_used_l, Some(1.0));
         assert_eq!(vehicle.engine_hours_s, Some(5_400.0));
-        assert_eq!(r.more.identity.as_ref().unwrap().vin.as_deref(), Some("VIN1"));
+        assert_eq!(
+            r.more.identity.as_ref().unwrap().vin.as_deref(),
+            Some("VIN1")
+        );
         assert_eq!(signal(&r, "gt06.obd_odometer").unwrap(), "1609.84");
         assert_eq!(signal(&r, "gt06.obd_2b").unwrap(), "16");
-        assert_eq!(r.more.signals.last().unwrap().value, None, "an empty value is none");
+        assert_eq!(
+            r.more.signals.last().unwrap().value,
+            None,
+            "an empty value is none"
+        );
         assert_eq!(r.io.ignition, Some(true));
         assert!(r.fix.is_some() && r.more.text.is_some());
     }

@@ -50,9 +50,7 @@ impl PeripheralItem {
     /// is escaped.
     fn size(bytes: &[u8]) -> Option<(u16, bool, usize)> {
         let (id, escaped, len, rest) = match bytes {
-            [a, b, high, low, rest @ ..]
-                if u16::from_be_bytes([*a, *b]) == Self::PERIPHERAL =>
-            {
+            [a, b, high, low, rest @ ..] if u16::from_be_bytes([*a, *b]) == Self::PERIPHERAL => {
                 let len = usize::from(u16::from_be_bytes([*high, *low]));
                 (Self::PERIPHERAL, false, len, rest)
             }
@@ -87,9 +85,17 @@ impl Body for PeripheralState {
             } else {
                 let _: u8 = r.u8("item size")?;
             }
-            items.push(PeripheralItem { id, escaped, data: r.bytes("item data", len)? });
+            items.push(PeripheralItem {
+                id,
+                escaped,
+                data: r.bytes("item data", len)?,
+            });
         }
-        Ok(Self { unix, items, tail: r.take_rest("unknown") })
+        Ok(Self {
+            unix,
+            items,
+            tail: r.take_rest("unknown"),
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -123,12 +129,9 @@ impl Body for PeripheralState {
 
     /// Key: number and time.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
-        let report = cx.timed_unix(out, 
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
+        let report = cx.timed_unix(
+            out,
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
@@ -167,14 +170,17 @@ impl PeripheralItem {
             (0x000c, &[charge @ 0..=100, charging, c1, c0, ref unknown @ ..])
                 if unknown.len() == 6 =>
             {
-                let charge = Signal::named("gt06.external_battery_charge")
-                    .number(charge.into(), Some("%"));
+                let charge =
+                    Signal::named("gt06.external_battery_charge").number(charge.into(), Some("%"));
                 push(charge);
                 push(match charging {
                     0 | 1 => Signal::named("gt06.external_battery_charging").bool(charging == 1),
                     other => number("gt06.external_battery_charging", other.into()),
                 });
-                push(number("gt06.external_battery_cycles", u16::from_be_bytes([c1, c0])));
+                push(number(
+                    "gt06.external_battery_cycles",
+                    u16::from_be_bytes([c1, c0]),
+                ));
                 if unknown.iter().any(|byte| *byte != 0) {
                     push(
                         Signal::named("gt06.external_battery_raw").text(crate::text::hex(unknown)),
@@ -192,18 +198,29 @@ mod tests {
     use crate::message::testing::{read_body, round_trip};
 
     fn item(id: u16, data: &'static [u8]) -> PeripheralItem {
-        PeripheralItem { id, escaped: false, data: Bytes::from_static(data) }
+        PeripheralItem {
+            id,
+            escaped: false,
+            data: Bytes::from_static(data),
+        }
     }
 
     fn state(items: Vec<PeripheralItem>) -> PeripheralState {
-        PeripheralState { unix: 1_700_000_000, items, tail: Bytes::new() }
+        PeripheralState {
+            unix: 1_700_000_000,
+            items,
+            tail: Bytes::new(),
+        }
     }
 
     #[test]
     fn all_three_ways_to_write_a_length_read_back() {
         let peripheral = item(0x000a, &[0, 1, 2, 3, 4, 5, 6, 9, 0, 1, 0xaa]);
         let battery = item(0x000c, &[0x47, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let escaped = PeripheralItem { escaped: true, ..battery.clone() };
+        let escaped = PeripheralItem {
+            escaped: true,
+            ..battery.clone()
+        };
         round_trip(state(alloc::vec![battery, peripheral, escaped]));
         round_trip(PeripheralState {
             tail: Bytes::from_static(&[0, 0x0c, 9, 1]),
@@ -213,7 +230,12 @@ mod tests {
 
     #[test]
     fn a_time_cut_short_is_an_error() {
-        assert_eq!(read_body(Start::Long, 0xf2, &[1, 2, 3]).unwrap_err().field(), "time");
+        assert_eq!(
+            read_body(Start::Long, 0xf2, &[1, 2, 3])
+                .unwrap_err()
+                .field(),
+            "time"
+        );
     }
 
     #[cfg(feature = "telemetry")]
@@ -227,9 +249,15 @@ mod tests {
             item(0x000b, &[1, 2]),
         ]));
         assert_eq!(signal(&r, "gt06.external_battery_charge").unwrap(), "71");
-        assert_eq!(signal(&r, "gt06.external_battery_charging").unwrap(), "true");
+        assert_eq!(
+            signal(&r, "gt06.external_battery_charging").unwrap(),
+            "true"
+        );
         assert_eq!(signal(&r, "gt06.external_battery_cycles").unwrap(), "16");
-        assert_eq!(signal(&r, "gt06.peripheral_address").unwrap(), "01:02:03:04:05:06");
+        assert_eq!(
+            signal(&r, "gt06.peripheral_address").unwrap(),
+            "01:02:03:04:05:06"
+        );
         assert_eq!(signal(&r, "gt06.peripheral_detail").unwrap(), "aa");
         assert_eq!(signal(&r, "gt06.item.000b").unwrap(), "0102");
     }

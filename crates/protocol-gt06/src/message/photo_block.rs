@@ -41,9 +41,7 @@ impl Body for PhotoBlock {
     const NAME: &'static str = "photo_block";
 
     fn accepts(cx: &Context<'_>) -> bool {
-        cx.head.serial().is_some()
-            && is_shape(cx.body)
-            && !super::item_heartbeat::is_shape(cx.body)
+        cx.head.serial().is_some() && is_shape(cx.body) && !super::item_heartbeat::is_shape(cx.body)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -51,7 +49,12 @@ impl Body for PhotoBlock {
         let offset = r.u32("offset")?;
         let len = r.u16("length")?;
         let data = r.bytes("data", usize::from(len))?;
-        Ok(Self { start: cx.head.start(), photo, offset, data })
+        Ok(Self {
+            start: cx.head.start(),
+            photo,
+            offset,
+            data,
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -72,16 +75,12 @@ impl Body for PhotoBlock {
 
     /// Key: where the frame arrived, since a block has no time.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Media, 0);
         let mut media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
         media.offset = self.offset.into();
         media.data = self.data.clone();
-        report.more.media = Some(media.into());
+        report.more.media = Some(media);
     }
 }
 
@@ -96,7 +95,7 @@ impl PhotoBlock {
     ) {
         let report = cx.untimed(out, telemetry::Kind::Media, 1);
         let media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
-        report.more.media = Some(crate::media::completed(media, whole).into());
+        report.more.media = Some(crate::media::completed(media, whole));
     }
 }
 
@@ -110,10 +109,20 @@ mod tests {
     fn it_reads_back_under_both_starts() {
         for start in [Start::Short, Start::Long] {
             let data = Bytes::from_static(b"\xff\xd8\xff\xe0 some picture");
-            round_trip(PhotoBlock { start, photo: 77, offset: 1_024, data });
+            round_trip(PhotoBlock {
+                start,
+                photo: 77,
+                offset: 1_024,
+                data,
+            });
         }
         let data = Bytes::from(alloc::vec![7; 1_024]);
-        round_trip(PhotoBlock { start: Start::Long, photo: 77, offset: 0, data });
+        round_trip(PhotoBlock {
+            start: Start::Long,
+            photo: 77,
+            offset: 0,
+            data,
+        });
     }
 
     #[test]

@@ -91,20 +91,23 @@ impl Body for PhotoInfo {
     }
 
     fn answer(&self) -> Answer {
-        let len = u16::try_from(self.size).unwrap_or(u16::MAX).min(PhotoRequest::LONGEST);
+        let len = u16::try_from(self.size)
+            .unwrap_or(u16::MAX)
+            .min(PhotoRequest::LONGEST);
         if len == 0 {
             return Answer::Silent;
         }
-        PhotoRequest { photo: self.photo, offset: 0, len }.to_answer(ReplyClass::WhenDelivered)
+        PhotoRequest {
+            photo: self.photo,
+            offset: 0,
+            len,
+        }
+        .to_answer(ReplyClass::WhenDelivered)
     }
 
     /// Key: number, time, camera, photo.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Media, Signal};
 
         let mut key = BytesMut::with_capacity(12);
@@ -117,7 +120,7 @@ impl Body for PhotoInfo {
         media.channel = Some(self.camera.into());
         media.event = Some(self.source.into());
         media.size = Some(self.size.into());
-        report.more.media = Some(media.into());
+        report.more.media = Some(media);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.more.signals.extend([
             number("gt06.photo_format", self.format.into(), None),
@@ -125,8 +128,16 @@ impl Body for PhotoInfo {
         ]);
         if (self.raw_latitude, self.raw_longitude) != (0, 0) {
             report.more.signals.extend([
-                number("gt06.latitude_unsigned", degrees(self.raw_latitude), Some("°")),
-                number("gt06.longitude_unsigned", degrees(self.raw_longitude), Some("°")),
+                number(
+                    "gt06.latitude_unsigned",
+                    degrees(self.raw_latitude),
+                    Some("°"),
+                ),
+                number(
+                    "gt06.longitude_unsigned",
+                    degrees(self.raw_longitude),
+                    Some("°"),
+                ),
             ]);
         }
         cx.note_tail(report, &self.tail);
@@ -142,7 +153,12 @@ impl PhotoRequest {
     pub(crate) fn to_answer(self, class: ReplyClass) -> Answer {
         let mut body = BytesMut::with_capacity(10);
         self.encode(&mut body);
-        Answer::Frame { class, start: Start::Short, number: 0x36, body: body.freeze() }
+        Answer::Frame {
+            class,
+            start: Start::Short,
+            number: 0x36,
+            body: body.freeze(),
+        }
     }
 }
 
@@ -170,11 +186,17 @@ mod tests {
     #[test]
     fn it_reads_back_and_each_short_length_is_an_error() {
         round_trip(info(9_000));
-        round_trip(PhotoInfo { tail: Bytes::from_static(&[1]), ..info(9_000) });
+        round_trip(PhotoInfo {
+            tail: Bytes::from_static(&[1]),
+            ..info(9_000)
+        });
         let mut body = BytesMut::new();
         info(9_000).encode(&mut body);
         for len in 1..body.len() {
-            assert!(read_body(Start::Short, 0x35, &body[..len]).is_err(), "{len}");
+            assert!(
+                read_body(Start::Short, 0x35, &body[..len]).is_err(),
+                "{len}"
+            );
         }
     }
 
@@ -185,8 +207,15 @@ mod tests {
             .reply(Start::Short, 0x35, Some(5), AckPolicy::default(), 0)
             .unwrap();
         assert_eq!(reply.class, ReplyClass::WhenDelivered);
-        assert_eq!(hex::encode(&reply.bytes[..16]), "78780f360000004d0000000004000005");
-        assert_eq!(info(0).answer(), Answer::Silent, "an empty photo has no blocks");
+        assert_eq!(
+            hex::encode(&reply.bytes[..16]),
+            "78780f360000004d0000000004000005"
+        );
+        assert_eq!(
+            info(0).answer(),
+            Answer::Silent,
+            "an empty photo has no blocks"
+        );
     }
 
     #[cfg(feature = "telemetry")]
@@ -196,8 +225,14 @@ mod tests {
 
         let r = report(info(9_000));
         let media = r.more.media.as_ref().unwrap();
-        assert_eq!((&*media.id, media.size, media.complete), ("77", Some(9_000), false));
+        assert_eq!(
+            (&*media.id, media.size, media.complete),
+            ("77", Some(9_000), false)
+        );
         assert_eq!(r.fix, None);
-        assert_eq!(signal(&r, "gt06.latitude_unsigned").unwrap(), "22.22222222222222");
+        assert_eq!(
+            signal(&r, "gt06.latitude_unsigned").unwrap(),
+            "22.22222222222222"
+        );
     }
 }

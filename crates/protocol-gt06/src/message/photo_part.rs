@@ -119,11 +119,7 @@ impl Body for PhotoPart {
 
     /// Key: number, time, media, part.
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::Signal;
 
         let report = self.report(cx, out, u32::from(self.part), 0);
@@ -133,7 +129,7 @@ impl Body for PhotoPart {
         if media.complete {
             media.size = Some(self.total.into());
         }
-        report.more.media = Some(media.into());
+        report.more.media = Some(media);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         let hex = |name, bytes| Signal::named(name).text(crate::text::hex(bytes));
         report.more.signals.extend([
@@ -166,7 +162,14 @@ impl PhotoPart {
         key.put_u32(self.unix);
         key.put_u32(self.media);
         key.put_u32(part);
-        cx.timed_unix(out, telemetry::Kind::Media, self.unix, self.unix != 0, &key, index)
+        cx.timed_unix(
+            out,
+            telemetry::Kind::Media,
+            self.unix,
+            self.unix != 0,
+            &key,
+            index,
+        )
     }
 
     fn media(&self) -> telemetry::Media {
@@ -185,7 +188,7 @@ impl PhotoPart {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.more.media = Some(crate::media::completed(self.media(), whole).into());
+        report.more.media = Some(crate::media::completed(self.media(), whole));
     }
 }
 

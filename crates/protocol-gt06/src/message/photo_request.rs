@@ -41,7 +41,11 @@ impl Body for PhotoRequest {
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { photo: r.u32("photo")?, offset: r.u32("offset")?, len: r.u16("length")? })
+        Ok(Self {
+            photo: r.u32("photo")?,
+            offset: r.u32("offset")?,
+            len: r.u16("length")?,
+        })
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -69,7 +73,15 @@ mod tests {
 
     #[test]
     fn it_reads_back() {
-        round_trip(PhotoRequest { photo: 77, offset: 0, len: 1_024 });
-        round_trip(PhotoRequest { photo: u32::MAX, offset: 1_024, len: 1 });
+        round_trip(PhotoRequest {
+            photo: 77,
+            offset: 0,
+            len: 1_024,
+        });
+        round_trip(PhotoRequest {
+            photo: u32::MAX,
+            offset: 1_024,
+            len: 1,
+        });
     }
 }

@@ -75,11 +75,7 @@ impl Body for RadioAlarm {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x39)
             .gps(&self.gps)
             .alarm(Some(self.status.extended_code()));
@@ -112,8 +108,13 @@ mod tests {
         ] {
             let message = read(status);
             assert_eq!(message.answer(), answer);
-            let Message::RadioAlarm(alarm) = message else { panic!("{message:?}") };
-            assert_eq!((alarm.status.extended_code(), alarm.items.0.len()), (code, 1));
+            let Message::RadioAlarm(alarm) = message else {
+                panic!("{message:?}")
+            };
+            assert_eq!(
+                (alarm.status.extended_code(), alarm.items.0.len()),
+                (code, 1)
+            );
         }
     }
 
@@ -122,8 +123,14 @@ mod tests {
     fn jamming_is_an_alarm_of_twelve_bits() {
         let report = crate::message::testing::report(read("46 06 04 07 12"));
         let event = report.more.events.first().unwrap();
-        assert_eq!((event.kind, event.code), (telemetry::EventKind::Jamming, Some(0x107)));
+        assert_eq!(
+            (event.kind, event.code),
+            (telemetry::EventKind::Jamming, Some(0x107))
+        );
         let report = crate::message::testing::report(read("46 06 04 07 02"));
-        assert_eq!(report.more.events.first().unwrap().kind, telemetry::EventKind::Unknown);
+        assert_eq!(
+            report.more.events.first().unwrap().kind,
+            telemetry::EventKind::Unknown
+        );
     }
 }

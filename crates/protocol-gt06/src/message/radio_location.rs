@@ -86,11 +86,7 @@ impl Body for RadioLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x38)
             .gps(&self.gps)
             .upload_mode(Some(self.upload_mode));
@@ -125,9 +121,15 @@ mod tests {
     fn the_radio_decides_about_the_size_of_the_cell() {
         let lte = read(&[GPS, "00 01", "03 01cc 00 0000287d 0000000000001f71 ffb0"]);
         assert!(lte.cell.is_lte());
-        assert_eq!((lte.cell.cell.lac, lte.cell.signal_dbm()), (10_365, Some(-80)));
+        assert_eq!(
+            (lte.cell.cell.lac, lte.cell.signal_dbm()),
+            (10_365, Some(-80))
+        );
         let gsm = read(&[GPS, "00 01", "00 01cc 00 287d 001f71 50", "0027 02 04e4"]);
-        assert_eq!((gsm.cell.cell.lac, gsm.cell.signal_dbm()), (10_365, Some(-80)));
+        assert_eq!(
+            (gsm.cell.cell.lac, gsm.cell.signal_dbm()),
+            (10_365, Some(-80))
+        );
         assert_eq!(gsm.items.0.len(), 1);
         let wide = read(&[GPS, "00 01", "03 81cc 0007 0000287d 0000000000001f71 0050"]);
         assert_eq!((wide.cell.cell.mnc, wide.cell.signal_dbm()), (7, Some(-80)));
@@ -141,6 +143,9 @@ mod tests {
         assert_eq!(report.io.ignition, None);
         assert_eq!(report.fix.unwrap().live, Some(false));
         let cell = report.network.cell.unwrap();
-        assert_eq!((cell.radio, cell.signal_dbm), (telemetry::Radio::Lte, Some(-80)));
+        assert_eq!(
+            (cell.radio, cell.signal_dbm),
+            (telemetry::Radio::Lte, Some(-80))
+        );
     }
 }

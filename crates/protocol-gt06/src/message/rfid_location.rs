@@ -119,11 +119,7 @@ impl Body for RfidLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Signal};
 
         let key = crate::normalize::Key::new(0x17).gps(&self.gps);
@@ -147,7 +143,8 @@ impl Body for RfidLocation {
                 }
                 if let Some(raw) = raw_valid {
                     report
-                        .more.signals
+                        .more
+                        .signals
                         .push(Signal::named("gt06.card_valid_raw").number(raw.into(), None));
                 }
             }
@@ -157,7 +154,8 @@ impl Body for RfidLocation {
             } => {
                 status.normalize(report, cx.dialect());
                 report
-                    .more.signals
+                    .more
+                    .signals
                     .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
             }
         }

@@ -25,10 +25,10 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::{DecodeError, Dialect};
 use crate::field::{Gps, Status, TerminalInfo, battery, terminal};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
+use crate::{DecodeError, Dialect};
 
 /// A status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +127,11 @@ impl Body for SeeworldStatus {
     }
 
     fn answer(&self) -> Answer {
-        if self.language == 0 { Answer::Silent } else { Answer::WhenDelivered }
+        if self.language == 0 {
+            Answer::Silent
+        } else {
+            Answer::WhenDelivered
+        }
     }
 
     fn dialect(&self) -> Option<Dialect> {
@@ -135,11 +139,7 @@ impl Body for SeeworldStatus {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Percent, Signal, Voltage};
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
@@ -149,7 +149,10 @@ impl Body for SeeworldStatus {
         report.network.signal = Percent::new(self.signal.into()).ok();
         report.power.external = Voltage::from_volts(self.supply.into()).ok();
         if self.extension != 0 {
-            report.more.signals.push(number("gt06.extension_raw", self.extension.into()));
+            report
+                .more
+                .signals
+                .push(number("gt06.extension_raw", self.extension.into()));
         }
         if let Some(more) = self.more {
             if let Ok(percent) = Percent::new(more.battery.into()) {

@@ -104,8 +104,19 @@ impl Body for StatusLocation {
         let gps = Gps::decode(r)?;
         let raw_cell_size = r.u8("cell size")?;
         let with_driver = cx.number() == 0x25;
-        let cell = Cell::decode(r, if with_driver { CellForm::L9c } else { CellForm::L8 })?;
-        let radio = if with_driver { Some(r.u8("radio")?) } else { None };
+        let cell = Cell::decode(
+            r,
+            if with_driver {
+                CellForm::L9c
+            } else {
+                CellForm::L8
+            },
+        )?;
+        let radio = if with_driver {
+            Some(r.u8("radio")?)
+        } else {
+            None
+        };
         let terminal = TerminalInfo(r.u8("terminal information")?);
         r.note(|| terminal.describe());
         let supply = r.u16("supply")?;
@@ -167,11 +178,7 @@ impl Body for StatusLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, note_signal};
         use telemetry::{Signal, Voltage};
 
@@ -181,7 +188,13 @@ impl Body for StatusLocation {
             .gps(&self.gps)
             .time(self.device_time)
             .alarm(Some(self.alarm.into()));
-        let report = cx.positioned_at(out, telemetry::Kind::Location, &self.gps, self.device_time, &key);
+        let report = cx.positioned_at(
+            out,
+            telemetry::Kind::Location,
+            &self.gps,
+            self.device_time,
+            &key,
+        );
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         report.power.external = Voltage::from_volts(f32::from(self.supply) / 100.0).ok();
@@ -192,16 +205,23 @@ impl Body for StatusLocation {
         }
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
         report
-            .more.signals
+            .more
+            .signals
             .push(Signal::named("gt06.mileage_raw").number(self.mileage.into(), None));
         if let Some(radio) = self.radio {
-            report.more.signals.push(Signal::named("gt06.radio_raw").number(radio.into(), None));
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.radio_raw").number(radio.into(), None));
         }
         if let Some([kind, id @ ..]) = self.driver.as_deref()
             && id.iter().any(|byte| *byte != 0)
         {
             report.identity_mut().driver = Some(super::readable(id));
-            report.more.signals.push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.driver_id_kind").number((*kind).into(), None));
         }
         report.identity_mut().imei = Some(self.id.to_string().into());
         cx.note_tail(report, &self.tail);
@@ -233,7 +253,10 @@ mod tests {
     #[test]
     fn length_tells_it_from_a_plain_location() {
         let read = read(0x22, &[HEAD, GPS, "09", CELL, STATUS]);
-        assert_eq!((read.supply, read.battery, read.working_time), (2_436, 40, 369));
+        assert_eq!(
+            (read.supply, read.battery, read.working_time),
+            (2_436, 40, 369)
+        );
         let plain = body(&[GPS, CELL, "00 00 00"]);
         let plain = read_body(Start::Short, 0x22, &plain);
         assert!(matches!(plain, Ok(Message::Location(_))), "{plain:?}");
@@ -257,7 +280,8 @@ mod tests {
             ("01 01", None),
             ("00", None),
         ] {
-            let report = crate::message::testing::report(read(0x25, &[HEAD, GPS, WIDE, STATUS, driver]));
+            let report =
+                crate::message::testing::report(read(0x25, &[HEAD, GPS, WIDE, STATUS, driver]));
             let identity = report.more.identity.clone().unwrap();
             assert_eq!(identity.driver.as_deref(), name, "{driver}");
             assert_eq!(identity.imei.as_deref(), Some("123456789012345"));

@@ -86,11 +86,7 @@ impl Body for SupplyAlarm {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x16)
             .gps(&self.gps)
             .alarm(Some(self.terminal.alarm_bits().into()));
@@ -124,7 +120,10 @@ mod tests {
         ] {
             let read = read_parts(Start::Short, 0x16, &[GPS, CELL, five]);
             assert_eq!(matches!(read, Message::SupplyAlarm(_)), is_supply, "{five}");
-            assert!(is_supply || matches!(read, Message::AlarmReport(_)), "{read:?}");
+            assert!(
+                is_supply || matches!(read, Message::AlarmReport(_)),
+                "{read:?}"
+            );
         }
         let usual = read_parts(Start::Short, 0x16, &[GPS, "08", CELL, "62 06 04 01 02"]);
         assert!(matches!(usual, Message::AlarmReport(_)), "{usual:?}");

@@ -65,7 +65,11 @@ impl Body for SupplyLocation {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let form = if cx.length() >= 0x2f { CellForm::L9c } else { CellForm::L8 };
+        let form = if cx.length() >= 0x2f {
+            CellForm::L9c
+        } else {
+            CellForm::L8
+        };
         let cell = Cell::decode(r, form)?;
         let trailer = Trailer::decode(r)?;
         let mileage = mileage(r)?;
@@ -107,11 +111,7 @@ impl Body for SupplyLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Radio, Signal};
 
         let key = crate::normalize::Key::new(0x32)
@@ -132,12 +132,16 @@ impl Body for SupplyLocation {
         self.trailer.normalize(report);
         report.odometer_m = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
-        report.more.signals.push(
-            Signal::named("gt06.ignition_time").number(self.ignition_time.into(), Some("s")),
-        );
+        report
+            .more
+            .signals
+            .push(Signal::named("gt06.ignition_time").number(self.ignition_time.into(), Some("s")));
         if let Some(word) = self.radio_word {
             let firmware = format!("{:03x}", word & 0xfff);
-            report.more.signals.push(Signal::named("gt06.firmware_raw").text(firmware));
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.firmware_raw").text(firmware));
         }
         cx.note_tail(report, &self.tail);
     }
@@ -171,12 +175,22 @@ mod tests {
                 // A cell id of four without the last word: no length of this message.
                 let body = crate::message::testing::body(&[GPS, cell, MORE]);
                 let other = crate::message::testing::read_body(Start::Short, 0x32, &body);
-                assert!(!matches!(other, Ok(Message::SupplyLocation(_))), "{other:?}");
+                assert!(
+                    !matches!(other, Ok(Message::SupplyLocation(_))),
+                    "{other:?}"
+                );
                 continue;
             }
             let read = read(&[GPS, cell, MORE, last]);
-            assert_eq!((read.cell.mnc, read.cell.lac), (mnc, 0xc4af), "{cell} {last}");
-            assert_eq!((read.mileage, read.supply, read.ignition_time), (100, 1_390, 60));
+            assert_eq!(
+                (read.cell.mnc, read.cell.lac),
+                (mnc, 0xc4af),
+                "{cell} {last}"
+            );
+            assert_eq!(
+                (read.mileage, read.supply, read.ignition_time),
+                (100, 1_390, 60)
+            );
             assert_eq!(read.radio_word.is_some(), !last.is_empty());
         }
     }

@@ -80,11 +80,7 @@ impl Body for SupplyState {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::volts;
 
         let key = crate::normalize::Key::new(0x24).gps(&self.gps);

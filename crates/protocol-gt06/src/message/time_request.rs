@@ -39,11 +39,7 @@ impl Body for TimeRequest {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         cx.untimed(out, telemetry::Kind::TimeRequest, 0);
     }
 }

@@ -105,11 +105,7 @@ impl Body for TopinGps {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // Live and from the buffer it is the same fact, but for the number that says so.
         let key = crate::normalize::Key::new(0x10)
             .gps(&self.gps)
@@ -123,7 +119,8 @@ impl Body for TopinGps {
         }
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
-                .more.signals
+                .more
+                .signals
                 .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
     }

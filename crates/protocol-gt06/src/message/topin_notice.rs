@@ -69,11 +69,7 @@ impl Body for TopinNotice {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Kind, Signal};
 
         let (kind, event) = match self.number {
@@ -87,20 +83,24 @@ impl Body for TopinNotice {
         };
         let report = cx.untimed(out, kind, 0);
         report
-            .more.events
+            .more
+            .events
             .extend(event.map(|event| Event::by_device(event, None)));
         match self.number {
             0x15 => report
-                .more.signals
+                .more
+                .signals
                 .push(Signal::named("gt06.factory_reset").bool(true)),
             0x41 if !self.body.is_empty() => report
-                .more.signals
+                .more
+                .signals
                 .push(Signal::named("gt06.sos_number").text(super::readable(&self.body))),
             0x57 if !self.body.is_empty() => {
                 crate::normalize::note_bytes(report, "gt06.settings", &self.body);
             }
             0x92 | 0x93 => report
-                .more.signals
+                .more
+                .signals
                 .push(Signal::named("gt06.vibration_alarm").bool(self.number == 0x92)),
             _ if kind == Kind::Unknown => report.more.raw = Some(self.body.as_ref().into()),
             _ => {}

@@ -117,20 +117,23 @@ impl Body for TopinRadio {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, bcd_time(self.raw_time), &key, 0);
+        let report = cx.timed(
+            out,
+            telemetry::Kind::Cells,
+            bcd_time(self.raw_time),
+            &key,
+            0,
+        );
         self.network.normalize(&self.cells, report);
         for station in &self.stations {
             station.normalize(report);
         }
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
-                .more.signals
+                .more
+                .signals
                 .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
     }

@@ -90,11 +90,7 @@ impl Body for TopinStatus {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use alloc::string::ToString;
         use telemetry::Signal;
 
@@ -108,7 +104,8 @@ impl Body for TopinStatus {
         ] {
             if let Some(raw) = raw {
                 report
-                    .more.signals
+                    .more
+                    .signals
                     .push(Signal::named(name).number(raw.into(), None));
             }
         }

@@ -67,7 +67,11 @@ impl Body for WideLocation {
             let mileage = mileage(r)?;
             let altitude = r.u16("altitude")?.cast_signed();
             r.note(|| format!("{altitude} m"));
-            Some(WideLocationMore { trailer, mileage, altitude })
+            Some(WideLocationMore {
+                trailer,
+                mileage,
+                altitude,
+            })
         } else {
             None
         };
@@ -96,11 +100,7 @@ impl Body for WideLocation {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
             .gps(&self.gps)
             .upload_mode(self.more.map(|more| more.trailer.upload_mode));
@@ -149,6 +149,9 @@ mod tests {
         let fix = report.fix.unwrap();
         assert_eq!(fix.altitude.unwrap().as_metres(), -20.0);
         assert_eq!(fix.live, Some(false));
-        assert_eq!((report.odometer_m, report.io.ignition), (Some(100.0), Some(true)));
+        assert_eq!(
+            (report.odometer_m, report.io.ignition),
+            (Some(100.0), Some(true))
+        );
     }
 }

@@ -146,19 +146,27 @@ impl Body for X1Location {
     }
 
     #[cfg(feature = "telemetry")]
-    fn normalize(
-        &self,
-        cx: &crate::normalize::Context<'_>,
-        out: &mut crate::normalize::Reports,
-    ) {
+    fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::volts;
         use telemetry::{Kind, Signal, Switches};
 
         /// The names of the analogue inputs; N is no more than 15.
         const NAMES: [&str; 15] = [
-            "gt06.adc_1", "gt06.adc_2", "gt06.adc_3", "gt06.adc_4", "gt06.adc_5", "gt06.adc_6",
-            "gt06.adc_7", "gt06.adc_8", "gt06.adc_9", "gt06.adc_10", "gt06.adc_11", "gt06.adc_12",
-            "gt06.adc_13", "gt06.adc_14", "gt06.adc_15",
+            "gt06.adc_1",
+            "gt06.adc_2",
+            "gt06.adc_3",
+            "gt06.adc_4",
+            "gt06.adc_5",
+            "gt06.adc_6",
+            "gt06.adc_7",
+            "gt06.adc_8",
+            "gt06.adc_9",
+            "gt06.adc_10",
+            "gt06.adc_11",
+            "gt06.adc_12",
+            "gt06.adc_13",
+            "gt06.adc_14",
+            "gt06.adc_15",
         ];
         let key = crate::normalize::Key::new(0x34).gps(&self.gps);
         let report = cx.positioned(out, Kind::Location, &self.gps, &key);
@@ -174,7 +182,10 @@ impl Body for X1Location {
         report.io.outputs = Switches::from_bits(self.outputs.into(), 8);
         for (raw, name) in self.analogue.iter().zip(NAMES) {
             let value = f64::from(*raw) / 100.0;
-            report.more.signals.push(Signal::named(name).number(value, Some("V")));
+            report
+                .more
+                .signals
+                .push(Signal::named(name).number(value, Some("V")));
         }
         // What the bits mean no manual says; that some are set must be seen.
         for (name, value) in [
@@ -182,7 +193,10 @@ impl Body for X1Location {
             ("gt06.information_raw", self.information.into()),
         ] {
             if value != 0 {
-                report.more.signals.push(Signal::named(name).number(value.into(), None));
+                report
+                    .more
+                    .signals
+                    .push(Signal::named(name).number(value.into(), None));
             }
         }
         cx.note_tail(report, &self.tail);
@@ -219,11 +233,32 @@ mod tests {
 
     #[test]
     fn the_ports_say_how_many_analogue_inputs_follow() {
-        for (ports, inputs) in [("42010000", ""), ("42210000", "0005 0003"), ("42110000", "0005")] {
-            let read = read(&[HEAD, GPS, CELL, "004aa82b", "0500 018f", ports, "00 01", inputs]);
+        for (ports, inputs) in [
+            ("42010000", ""),
+            ("42210000", "0005 0003"),
+            ("42110000", "0005"),
+        ] {
+            let read = read(&[
+                HEAD,
+                GPS,
+                CELL,
+                "004aa82b",
+                "0500 018f",
+                ports,
+                "00 01",
+                inputs,
+            ]);
             assert_eq!(read.analogue.len() * 2, body(&[inputs]).len());
         }
-        let one_more = body(&[HEAD, GPS, CELL, "004aa82b", "0500 018f", "42210000", "00 01 0005"]);
+        let one_more = body(&[
+            HEAD,
+            GPS,
+            CELL,
+            "004aa82b",
+            "0500 018f",
+            "42210000",
+            "00 01 0005",
+        ]);
         let read = read_body(Start::Short, 0x34, &one_more);
         assert!(!matches!(read, Ok(Message::X1Location(_))), "{read:?}");
     }
@@ -245,10 +280,21 @@ mod tests {
     #[test]
     fn driver_switches_and_unknown_bits_are_seen() {
         use crate::message::testing::{report, signal};
-        let parts =
-            ["39000000", GPS, CELL, "00000007", "0500 018f", "42110000", "05 01", "0041"];
+        let parts = [
+            "39000000",
+            GPS,
+            CELL,
+            "00000007",
+            "0500 018f",
+            "42110000",
+            "05 01",
+            "0041",
+        ];
         let report = report(read(&parts));
-        assert_eq!(report.more.identity.as_ref().unwrap().driver.as_deref(), Some("7"));
+        assert_eq!(
+            report.more.identity.as_ref().unwrap().driver.as_deref(),
+            Some("7")
+        );
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);

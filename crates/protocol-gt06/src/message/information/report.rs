@@ -3,9 +3,7 @@
 use alloc::boxed::Box;
 
 use bytes::{BufMut, BytesMut};
-use telemetry::{
-    Event, EventKind, Kind, Report, Signal, SignalState, Voltage,
-};
+use telemetry::{Event, EventKind, Kind, Report, Signal, SignalState, Voltage};
 
 use super::{Card, Information, InformationContent, SatelliteReport, state_name};
 use crate::normalize::{Context, note_bytes};
@@ -63,14 +61,23 @@ pub(super) fn normalize(
             note_fuel(report, &text);
             report.more.text = Some(text.into());
         }
-        C::Tag { index, id, millivolts, temperature } => {
+        C::Tag {
+            index,
+            id,
+            millivolts,
+            temperature,
+        } => {
             let by_tag = |mut signal: Signal| {
                 signal.source = Some(*index);
                 signal
             };
             report.more.signals.extend([
                 by_tag(Signal::named("gt06.tag_id").text(crate::text::hex(id))),
-                by_tag(number("gt06.tag_battery", f64::from(*millivolts) / 1_000.0, Some("V"))),
+                by_tag(number(
+                    "gt06.tag_battery",
+                    f64::from(*millivolts) / 1_000.0,
+                    Some("V"),
+                )),
                 by_tag(number(
                     "gt06.tag_temperature",
                     f64::from(*temperature) / 100.0,
@@ -91,10 +98,20 @@ pub(super) fn normalize(
                 report.more.text = Some(crate::answer::ascii(raw).into());
             }
             report.identity_mut().driver = Some(driver);
-            report.more.events.push(Event::by_device(EventKind::CardSwiped, None));
+            report
+                .more
+                .events
+                .push(Event::by_device(EventKind::CardSwiped, None));
         }
-        C::Climate { temperature, humidity } => report.more.signals.extend([
-            number("gt06.temperature", f64::from(*temperature) / 10.0, Some("°C")),
+        C::Climate {
+            temperature,
+            humidity,
+        } => report.more.signals.extend([
+            number(
+                "gt06.temperature",
+                f64::from(*temperature) / 10.0,
+                Some("°C"),
+            ),
             number("gt06.humidity", f64::from(*humidity) / 10.0, Some("%")),
         ]),
         C::BluetoothMac(mac) => report.more.signals.push(
@@ -103,10 +120,14 @@ pub(super) fn normalize(
         ),
         // A key is a secret: that it was sent is said, what it is stays in the raw frame.
         C::BluetoothKey(_) => report
-            .more.signals
+            .more
+            .signals
             .push(Signal::named("gt06.bluetooth_key_sent").bool(true)),
         C::Raw => {
-            report.more.signals.push(number("gt06.information_sub", f64::from(sub), None));
+            report
+                .more
+                .signals
+                .push(number("gt06.information_sub", f64::from(sub), None));
             note_bytes(report, "gt06.information_raw", &information.tail);
         }
     }
@@ -135,11 +156,19 @@ fn note_state(report: &mut Report, text: &str) {
     for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
         let (key, value) = (key.trim(), value.trim());
         let name = |table: &[(&str, &'static str)]| {
-            table.iter().find(|(known, _)| *known == key).map(|(_, name)| *name)
+            table
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, name)| *name)
         };
         if let Some(name) = name(&NUMBERS) {
-            let Ok(bits) = u8::from_str_radix(value, 16) else { continue };
-            report.more.signals.push(Signal::named(name).number(bits.into(), None));
+            let Ok(bits) = u8::from_str_radix(value, 16) else {
+                continue;
+            };
+            report
+                .more
+                .signals
+                .push(Signal::named(name).number(bits.into(), None));
             match key {
                 "STA1" => report.io.armed = Some(bits & 0x80 != 0),
                 "DYD" => note_fuel_bits(report, bits),
@@ -159,11 +188,17 @@ fn note_state(report: &mut Report, text: &str) {
 /// DYD: bit 0 connected, 1 cut, 2 and 3 to be cut later (no fix; too fast).
 fn note_fuel_bits(report: &mut Report, bits: u8) {
     if bits & 0b11 != 0 {
-        report.more.signals.push(Signal::named("gt06.fuel_cut").bool(bits & 0b10 != 0));
+        report
+            .more
+            .signals
+            .push(Signal::named("gt06.fuel_cut").bool(bits & 0b10 != 0));
     }
     if bits & 0b1100 != 0 {
         let why = if bits & 0b100 != 0 { "no fix" } else { "speed" };
-        report.more.signals.push(Signal::named("gt06.fuel_cut_deferred").text(why));
+        report
+            .more
+            .signals
+            .push(Signal::named("gt06.fuel_cut_deferred").text(why));
     }
 }
 
@@ -171,17 +206,30 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
     let systems = [
         (
             Some(&satellites.gps),
-            ["gt06.gps_state", "gt06.gps_used", "gt06.gps_visible", "gt06.gps_strengths"],
+            [
+                "gt06.gps_state",
+                "gt06.gps_used",
+                "gt06.gps_visible",
+                "gt06.gps_strengths",
+            ],
         ),
         (
             satellites.bds.as_ref(),
-            ["gt06.bds_state", "gt06.bds_used", "gt06.bds_visible", "gt06.bds_strengths"],
+            [
+                "gt06.bds_state",
+                "gt06.bds_used",
+                "gt06.bds_visible",
+                "gt06.bds_strengths",
+            ],
         ),
     ];
     for (system, [state, used, visible, strengths]) in systems {
         let Some(system) = system else { continue };
         if let Some(raw) = system.state {
-            report.more.signals.push(Signal::named(state).text(state_name(raw)));
+            report
+                .more
+                .signals
+                .push(Signal::named(state).text(state_name(raw)));
         }
         let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).into();
         report.more.signals.extend([
@@ -196,10 +244,17 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
             list.push_str(&alloc::format!("{strength}"));
         }
         if !list.is_empty() {
-            report.more.signals.push(Signal::named(strengths).text(list));
+            report
+                .more
+                .signals
+                .push(Signal::named(strengths).text(list));
         }
     }
-    if let Some(extension) = satellites.extension.as_deref().filter(|bytes| !bytes.is_empty()) {
+    if let Some(extension) = satellites
+        .extension
+        .as_deref()
+        .filter(|bytes| !bytes.is_empty())
+    {
         note_bytes(report, "gt06.satellites_extension", extension);
     }
 }
@@ -212,9 +267,14 @@ fn note_fuel(report: &mut Report, text: &str) {
         (3, "gt06.fuel_probe_temperature", Some("°C")),
         (6, "gt06.fuel_probe_measured", None),
     ];
-    let source = text.split(',').nth(1).and_then(|address| u8::from_str_radix(address, 16).ok());
+    let source = text
+        .split(',')
+        .nth(1)
+        .and_then(|address| u8::from_str_radix(address, 16).ok());
     for (at, name, unit) in FIELDS {
-        let Some(value) = text.split(',').nth(at) else { continue };
+        let Some(value) = text.split(',').nth(at) else {
+            continue;
+        };
         let mut signal = Signal::named(name);
         signal.source = source;
         match value.trim().parse::<f64>() {
@@ -237,34 +297,58 @@ mod tests {
     use crate::message::testing::{report, signal};
 
     fn information(sub: u8, content: InformationContent) -> Information {
-        Information { sub: Some(sub), content, tail: Bytes::new() }
+        Information {
+            sub: Some(sub),
+            content,
+            tail: Bytes::new(),
+        }
     }
 
     #[test]
     fn state_text_gives_switches_fuel_and_card_number() {
         let text = b"ALM1=C4;ALM2=CC;STA1=C0;DYD=0A;SOS=,,;CENTER=123;ICCID=89860000000000000001;;";
-        let r = report(information(4, InformationContent::State(Bytes::from_static(text))));
+        let r = report(information(
+            4,
+            InformationContent::State(Bytes::from_static(text)),
+        ));
         assert_eq!(signal(&r, "gt06.alarm_switches_1").unwrap(), "196");
         assert_eq!(r.io.armed, Some(true));
         assert_eq!(signal(&r, "gt06.fuel_cut").unwrap(), "true");
         assert_eq!(signal(&r, "gt06.fuel_cut_deferred").unwrap(), "speed");
-        assert_eq!(signal(&r, "gt06.sos_numbers"), None, "no numbers, no signal");
+        assert_eq!(
+            signal(&r, "gt06.sos_numbers"),
+            None,
+            "no numbers, no signal"
+        );
         assert_eq!(signal(&r, "gt06.center_number").unwrap(), "123");
-        assert_eq!(r.more.identity.clone().unwrap().iccid.as_deref(), Some("89860000000000000001"));
+        assert_eq!(
+            r.more.identity.clone().unwrap().iccid.as_deref(),
+            Some("89860000000000000001")
+        );
         assert!(r.more.text.clone().unwrap().starts_with("ALM1=C4"));
     }
 
     #[test]
     fn a_door_has_its_own_time_and_so_its_own_identity() {
         let time = DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
-        let ports = InformationContent::Ports { time: Some(time), ports: 0b101 };
+        let ports = InformationContent::Ports {
+            time: Some(time),
+            ports: 0b101,
+        };
         let r = report(information(5, ports.clone()));
         assert_eq!(signal(&r, "gt06.door_open").unwrap(), "true");
         assert_eq!(signal(&r, "gt06.door_trigger_high").unwrap(), "false");
         assert_eq!(r.device_time.unwrap().to_civil(), (2022, 9, 9, 8, 8, 28));
-        assert_eq!(report(information(5, ports)).id, r.id, "sent again: the same");
+        assert_eq!(
+            report(information(5, ports)).id,
+            r.id,
+            "sent again: the same"
+        );
         let later = DateTime::from_bytes([22, 9, 9, 8, 8, 29]);
-        let later = InformationContent::Ports { time: Some(later), ports: 0b101 };
+        let later = InformationContent::Ports {
+            time: Some(later),
+            ports: 0b101,
+        };
         assert_ne!(report(information(5, later)).id, r.id);
     }
 
@@ -287,7 +371,10 @@ mod tests {
     #[test]
     fn a_fuel_probe_names_its_values() {
         let text = Bytes::from_static(b"!AIOIL,02,025.900,025.400,519J,0200,027.140,0,00,0,9F");
-        let r = report(information(0x0d, InformationContent::Fuel { time: None, text }));
+        let r = report(information(
+            0x0d,
+            InformationContent::Fuel { time: None, text },
+        ));
         assert_eq!(signal(&r, "gt06.fuel_probe_level").unwrap(), "25.9");
         assert_eq!(signal(&r, "gt06.fuel_probe_temperature").unwrap(), "25.4");
         assert_eq!(signal(&r, "gt06.fuel_probe_measured").unwrap(), "27.14");
@@ -298,12 +385,25 @@ mod tests {
     fn cards_climate_and_voltages_have_their_places() {
         let card = |card| report(information(0x1b, InformationContent::Card(card)));
         let r = card(Card::Text(Bytes::from_static(b"RFID:00AB\r\n")));
-        assert_eq!(r.more.identity.as_ref().unwrap().driver.as_deref(), Some("00AB"));
+        assert_eq!(
+            r.more.identity.as_ref().unwrap().driver.as_deref(),
+            Some("00AB")
+        );
         assert_eq!(r.more.events[0].kind, EventKind::CardSwiped);
-        let r = card(Card::Framed { kind: 8, id: [0x42, 0x77, 0xef, 0xef], check: 0x35 });
-        assert_eq!(r.more.identity.as_ref().unwrap().driver.as_deref(), Some("4277efef"));
+        let r = card(Card::Framed {
+            kind: 8,
+            id: [0x42, 0x77, 0xef, 0xef],
+            check: 0x35,
+        });
+        assert_eq!(
+            r.more.identity.as_ref().unwrap().driver.as_deref(),
+            Some("4277efef")
+        );
 
-        let climate = InformationContent::Climate { temperature: -51, humidity: 750 };
+        let climate = InformationContent::Climate {
+            temperature: -51,
+            humidity: 750,
+        };
         let r = report(information(0x1e, climate));
         assert_eq!(signal(&r, "gt06.temperature").unwrap(), "-5.1");
         assert_eq!(signal(&r, "gt06.humidity").unwrap(), "75");

@@ -16,10 +16,13 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
         .filter(|module| module.id == Module::POSITION)
         .filter_map(|module| ModulePosition::read(&module.data));
     let first = positions.next();
-    let sent_at = modular.modules.iter().find_map(|module| match (module.id, &module.data[..]) {
-        (Module::TIME, &[a, b, c, d]) => Some(u32::from_be_bytes([a, b, c, d])),
-        _ => None,
-    });
+    let sent_at = modular
+        .modules
+        .iter()
+        .find_map(|module| match (module.id, &module.data[..]) {
+            (Module::TIME, &[a, b, c, d]) => Some(u32::from_be_bytes([a, b, c, d])),
+            _ => None,
+        });
 
     let report = match first {
         Some(position) => positioned(cx, out, &position, sent_at, 0),
@@ -52,9 +55,21 @@ fn positioned<'r>(
     sent_at: Option<u32>,
     index: u16,
 ) -> &'r mut Report {
-    let time = Some(from.unix).filter(|unix| is_time(*unix)).or(sent_at).unwrap_or(0);
-    let key = crate::normalize::Key::new(0x70).position(&from.position).index(index);
-    let report = cx.timed_unix(out, Kind::Location, time, is_time(time), &key.to_bytes(), index.into());
+    let time = Some(from.unix)
+        .filter(|unix| is_time(*unix))
+        .or(sent_at)
+        .unwrap_or(0);
+    let key = crate::normalize::Key::new(0x70)
+        .position(&from.position)
+        .index(index);
+    let report = cx.timed_unix(
+        out,
+        Kind::Location,
+        time,
+        is_time(time),
+        &key.to_bytes(),
+        index.into(),
+    );
     if let Some(mut fix) = crate::normalize::fix(&from.position) {
         fix.altitude = Altitude::from_metres(from.altitude.into()).ok();
         if fix.valid && is_time(from.unix) {
@@ -66,7 +81,9 @@ fn positioned<'r>(
         report.kind = Kind::Status;
     }
     if let Some(on) = from.position.course_status.ignition() {
-        report.io.note_ignition(on, telemetry::IgnitionSource::CourseBits);
+        report
+            .io
+            .note_ignition(on, telemetry::IgnitionSource::CourseBits);
     }
     report
 }
@@ -116,7 +133,10 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
             Some(fix) => fix.satellites = Some(used),
             None => report.more.signals.push(one("gt06.satellites_used", used)),
         },
-        (0x000a, &[visible]) => report.more.signals.push(one("gt06.satellites_visible", visible)),
+        (0x000a, &[visible]) => report
+            .more
+            .signals
+            .push(one("gt06.satellites_visible", visible)),
         (0x0011, &[m1, m0, n1, n0, a1, a0, c2, c1, c0, signal]) => push_cell(
             report,
             Radio::Gsm,
@@ -146,12 +166,17 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
             let hdop = f32::from(hdop) / 10.0;
             match &mut report.fix {
                 Some(fix) => fix.hdop = Dop::new(hdop).ok(),
-                None => report.more.signals.push(number("gt06.hdop", hdop.into(), None)),
+                None => report
+                    .more
+                    .signals
+                    .push(number("gt06.hdop", hdop.into(), None)),
             }
         }
-        (0x0029, &[a, b, c, d]) => report
-            .more.signals
-            .push(number("gt06.uploads", u32::from_be_bytes([a, b, c, d]).into(), None)),
+        (0x0029, &[a, b, c, d]) => report.more.signals.push(number(
+            "gt06.uploads",
+            u32::from_be_bytes([a, b, c, d]).into(),
+            None,
+        )),
         (0x002a, &[bits]) => report.more.signals.extend([
             one("gt06.tamper_state", bits >> 4),
             one("gt06.door_or_light_state", bits & 0x0f),
@@ -195,7 +220,13 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         }
         (0x007f, &[a, b, c, d, e, f, v1, v0, battery, t1, t0, h1, h0, state]) => {
             let mac = MacAddress([a, b, c, d, e, f]);
-            note_tag(report, mac, [[v1, v0], [t1, t0], [h1, h0]].map(u16::from_be_bytes), battery, state);
+            note_tag(
+                report,
+                mac,
+                [[v1, v0], [t1, t0], [h1, h0]].map(u16::from_be_bytes),
+                battery,
+                state,
+            );
         }
         _ => crate::field::note_raw_item(report, id, data),
     }
@@ -253,7 +284,10 @@ fn push_neighbours(report: &mut Report, data: &[u8]) {
 fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
     let kind = event_kind(code);
     if let Some(kind) = kind {
-        report.more.events.push(Event::by_device(kind, Some(code.into())));
+        report
+            .more
+            .events
+            .push(Event::by_device(kind, Some(code.into())));
     }
     if kind == Some(EventKind::PowerCut) {
         report.power.external_connected = Some(false);
@@ -278,7 +312,12 @@ fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
 /// A Bluetooth tag. 7FFF says that a value is not there; humidity is in tenths of a percent on
 /// the tags seen, which no manual confirms.
 fn note_tag(report: &mut Report, mac: MacAddress, values: [u16; 3], battery: u8, state: u8) {
-    let tags = report.more.signals.iter().filter(|s| s.name.as_str() == "tag_address").count();
+    let tags = report
+        .more
+        .signals
+        .iter()
+        .filter(|s| s.name.as_str() == "tag_address")
+        .count();
     let source = u8::try_from(tags).ok();
     let [millivolts, temperature, humidity] = values;
     let mut push = |mut signal: Signal| {
@@ -314,14 +353,21 @@ mod tests {
 
     fn modular(modules: &[(u16, &[u8])]) -> Modular {
         Modular {
-            modules: modules.iter().map(|(id, data)| Module::new(*id, data)).collect(),
+            modules: modules
+                .iter()
+                .map(|(id, data)| Module::new(*id, data))
+                .collect(),
             tail: Bytes::new(),
         }
     }
 
     fn position(unix: u32) -> ModulePosition {
         let position = Position::from_degrees(22.5, 113.9, 27, 160, 11).unwrap();
-        ModulePosition { unix, altitude: 36, position }
+        ModulePosition {
+            unix,
+            altitude: 36,
+            position,
+        }
     }
 
     #[test]
@@ -351,13 +397,19 @@ mod tests {
         assert_eq!(r.odometer_m, Some(62_045.0));
         assert_eq!(r.power.battery.unwrap().as_volts(), 3.8);
         assert_eq!(r.network.cell.unwrap().cell_id, 0x0eed);
-        assert_eq!(r.more.identity.as_ref().unwrap().imsi.as_deref(), Some("460046350100000"));
+        assert_eq!(
+            r.more.identity.as_ref().unwrap().imsi.as_deref(),
+            Some("460046350100000")
+        );
         assert_eq!(signal(&r, "gt06.item.0030").unwrap(), "000100b4");
     }
 
     #[test]
     fn each_position_of_a_batch_has_a_report_and_an_identity_of_its_own() {
-        let (a, b) = (position(1_700_000_000).to_module(), position(1_700_000_060).to_module());
+        let (a, b) = (
+            position(1_700_000_000).to_module(),
+            position(1_700_000_060).to_module(),
+        );
         let batch = reports(modular(&[(0x0033, &a.data), (0x0033, &b.data)]));
         assert_eq!(batch.len(), 2);
         assert_ne!(batch[0].id, batch[1].id);
@@ -369,9 +421,16 @@ mod tests {
 
     #[test]
     fn zeros_are_neither_a_place_nor_a_time() {
-        let r = report(modular(&[(0x0033, &[0; 18]), (0x002c, &[0x65, 0x53, 0xf1, 0])]));
+        let r = report(modular(&[
+            (0x0033, &[0; 18]),
+            (0x002c, &[0x65, 0x53, 0xf1, 0]),
+        ]));
         assert_eq!((r.fix, r.kind), (None, Kind::Status));
-        assert_eq!(r.device_time, Some(Timestamp::from_unix(1_700_000_000)), "that of the report");
+        assert_eq!(
+            r.device_time,
+            Some(Timestamp::from_unix(1_700_000_000)),
+            "that of the report"
+        );
         let r = report(modular(&[(0x0033, &[0; 18])]));
         assert_eq!((r.device_time, r.time), (None, r.received_at));
     }
@@ -383,7 +442,10 @@ mod tests {
             (0x0043, &[0x01, 0xcc, 0, 1, 0, 9, 0, 0, 1, 0, 70]),
             (0x0044, &[0, 9, 0, 0, 1, 1, 80, 0, 0, 0, 0, 0, 0, 0]),
             (0x0045, &[1, 1, 2, 3, 4, 5, 6, 60, 0, 1, 0, 2]),
-            (0x007f, &[1, 2, 3, 4, 5, 6, 0x7f, 0xff, 100, 0x01, 0x22, 0x01, 0xdc, 7]),
+            (
+                0x007f,
+                &[1, 2, 3, 4, 5, 6, 0x7f, 0xff, 100, 0x01, 0x22, 0x01, 0xdc, 7],
+            ),
         ]));
         assert_eq!(r.kind, Kind::Cells);
         assert_eq!(r.network.wifi()[0].signal_dbm, Some(-60));
@@ -391,7 +453,10 @@ mod tests {
         assert_eq!(signal(&r, "gt06.tag_temperature").unwrap(), "29");
         assert_eq!(signal(&r, "gt06.tag_humidity").unwrap(), "47.6");
         assert_eq!(signal(&r, "gt06.tag_battery"), None, "7FFF is no voltage");
-        assert_eq!(signal(&r, "gt06.beacon").unwrap(), "01:02:03:04:05:06 major 1 minor 2 signal 60");
+        assert_eq!(
+            signal(&r, "gt06.beacon").unwrap(),
+            "01:02:03:04:05:06 major 1 minor 2 signal 60"
+        );
     }
 
     #[test]
@@ -404,7 +469,11 @@ mod tests {
 
     #[test]
     fn modules_of_a_wrong_length_are_seen_raw() {
-        let r = report(modular(&[(0x0018, &[1]), (0x0033, &[1; 17]), (0x0036, &[2, 1])]));
+        let r = report(modular(&[
+            (0x0018, &[1]),
+            (0x0033, &[1; 17]),
+            (0x0036, &[2, 1]),
+        ]));
         assert_eq!(signal(&r, "gt06.item.0018").unwrap(), "01");
         assert!(signal(&r, "gt06.item.0033").is_some() && signal(&r, "gt06.item.0036").is_some());
     }
