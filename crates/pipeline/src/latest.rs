@@ -1,7 +1,7 @@
 //! The last known state of a device.
 
 use serde::{Deserialize, Serialize};
-use telemetry::{Event, Fix, Io, Power, Report, TimeSource, Timestamp};
+use telemetry::{Event, EventKind, Fix, Io, Power, Report, TimeSource, Timestamp};
 
 /// What is last known of a device: each part with the time at which it held.
 ///
@@ -22,21 +22,74 @@ pub struct Latest {
     /// The switches.
     #[serde(default, skip_serializing_if = "Io::is_empty")]
     pub io: Io,
-    /// When the switches were last reported.
+    /// When any switch was last reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_time: Option<Timestamp>,
+    /// When the ignition was last reported. Its source is in `io`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignition_time: Option<Timestamp>,
     /// Supply and battery.
     #[serde(default, skip_serializing_if = "Power::is_empty")]
     pub power: Power,
-    /// When supply and battery were last reported.
+    /// When the supply was last reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power_time: Option<Timestamp>,
+    pub supply_time: Option<Timestamp>,
+    /// By what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supply_source: Option<PowerSource>,
+    /// When the device's own battery was last reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery_time: Option<Timestamp>,
+    /// By what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery_source: Option<PowerSource>,
     /// What happened last: the events of the newest report that had any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
     /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events_time: Option<Timestamp>,
+}
+
+/// By what the state of a supply or battery was told, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PowerSource {
+    /// A measured value: volts or percent.
+    Field,
+    /// The message is an alarm that says so.
+    Alarm,
+    /// A switch or a level among several in a status.
+    Status,
+}
+
+impl PowerSource {
+    fn of_supply(report: &Report) -> Option<Self> {
+        let is_said = |event: &Event| {
+            use EventKind::{LowExternalPower, PowerCut, PowerRestored};
+            matches!(event.kind, PowerCut | PowerRestored | LowExternalPower)
+        };
+        if report.power.external.is_some() {
+            Some(Self::Field)
+        } else if report.power.external_connected.is_none() {
+            None
+        } else if report.more.events.iter().any(is_said) {
+            Some(Self::Alarm)
+        } else {
+            Some(Self::Status)
+        }
+    }
+
+    const fn of_battery(power: &Power) -> Option<Self> {
+        if power.battery.is_some() || power.battery_charge.is_some() {
+            Some(Self::Field)
+        } else if power.battery_level.is_some() || power.charging.is_some() {
+            Some(Self::Status)
+        } else {
+            None
+        }
+    }
 }
 
 impl Latest {
@@ -59,13 +112,47 @@ impl Latest {
         let newer = |known: Option<Timestamp>| {
             report.late != Some(true) && known.is_none_or(|known| time >= known)
         };
+        let Io {
+            armed,
+            inputs,
+            outputs,
+            ..
+        } = report.io;
+        if report.io.ignition.is_some() && newer(self.ignition_time) {
+            self.io.ignition = report.io.ignition;
+            self.io.ignition_source = report.io.ignition_source;
+            self.ignition_time = Some(time);
+        }
         if !report.io.is_empty() && newer(self.io_time) {
-            merge_io(&mut self.io, &report.io);
+            self.io.armed = armed.or(self.io.armed);
+            if !inputs.is_empty() {
+                self.io.inputs = inputs;
+            }
+            if !outputs.is_empty() {
+                self.io.outputs = outputs;
+            }
             self.io_time = Some(time);
         }
-        if !report.power.is_empty() && newer(self.power_time) {
-            merge_power(&mut self.power, &report.power);
-            self.power_time = Some(time);
+        let said = &report.power;
+        if let Some(source) = PowerSource::of_supply(report)
+            && newer(self.supply_time)
+        {
+            let known = &mut self.power;
+            known.external_connected = said.external_connected.or(known.external_connected);
+            known.external = said.external.or(known.external);
+            self.supply_source = Some(source);
+            self.supply_time = Some(time);
+        }
+        if let Some(source) = PowerSource::of_battery(said)
+            && newer(self.battery_time)
+        {
+            let known = &mut self.power;
+            known.battery = said.battery.or(known.battery);
+            known.battery_charge = said.battery_charge.or(known.battery_charge);
+            known.battery_level = said.battery_level.or(known.battery_level);
+            known.charging = said.charging.or(known.charging);
+            self.battery_source = Some(source);
+            self.battery_time = Some(time);
         }
         if !report.more.events.is_empty() && newer(self.events_time) {
             self.events.clone_from(&report.more.events);
@@ -79,31 +166,11 @@ pub(crate) const fn has_device_time(report: &Report) -> bool {
     matches!(report.time_source, TimeSource::Fix | TimeSource::Device)
 }
 
-fn merge_io(known: &mut Io, said: &Io) {
-    if said.ignition.is_some() {
-        known.ignition = said.ignition;
-        known.ignition_source = said.ignition_source;
-    }
-    known.armed = said.armed.or(known.armed);
-    if !said.inputs.is_empty() {
-        known.inputs = said.inputs;
-    }
-    if !said.outputs.is_empty() {
-        known.outputs = said.outputs;
-    }
-}
-
-fn merge_power(known: &mut Power, said: &Power) {
-    known.external_connected = said.external_connected.or(known.external_connected);
-    known.external = said.external.or(known.external);
-    known.battery = said.battery.or(known.battery);
-    known.battery_charge = said.battery_charge.or(known.battery_charge);
-    known.charging = said.charging.or(known.charging);
-}
-
 #[cfg(test)]
 mod tests {
-    use telemetry::{Decoder, EventKind, IdentitySeed, Kind, ReportId};
+    use telemetry::{
+        Decoder, IdentitySeed, IgnitionSource, Kind, Level, Percent, ReportId, Voltage,
+    };
 
     use super::*;
 
@@ -130,5 +197,54 @@ mod tests {
 
         latest.observe(&report(4000, &[EventKind::PowerCut]));
         assert_eq!(latest.events, [Event::by_device(EventKind::PowerCut, None)]);
+    }
+
+    /// One ignition, supply and battery, each with its own age and source.
+    #[test]
+    fn a_state_keeps_its_age_while_others_change() {
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        let mut latest = Latest::default();
+
+        let mut first = report(1000, &[]);
+        first.io.note_ignition(true, IgnitionSource::Status);
+        first.power.external_connected = Some(true);
+        first.power.battery_level = Some(Level::High);
+        latest.observe(&first);
+        assert_eq!(latest.ignition_time, at(1000));
+        assert_eq!(
+            (latest.supply_time, latest.battery_time),
+            (at(1000), at(1000))
+        );
+        assert_eq!(latest.supply_source, Some(PowerSource::Status));
+        assert_eq!(latest.battery_source, Some(PowerSource::Status));
+        assert_eq!(latest.power.battery_level, Some(Level::High));
+
+        let mut armed = report(2000, &[]);
+        armed.io.armed = Some(true);
+        armed.power.battery_charge = Percent::new(80.0).ok();
+        latest.observe(&armed);
+        assert_eq!((latest.io_time, latest.ignition_time), (at(2000), at(1000)));
+        assert_eq!(
+            (latest.supply_time, latest.battery_time),
+            (at(1000), at(2000))
+        );
+        assert_eq!(latest.battery_source, Some(PowerSource::Field));
+
+        let mut cut = report(3000, &[EventKind::PowerCut]);
+        cut.power.external_connected = Some(false);
+        latest.observe(&cut);
+        assert_eq!(latest.supply_source, Some(PowerSource::Alarm));
+        assert_eq!(latest.power.external_connected, Some(false));
+
+        // What is older than what is known changes nothing.
+        let mut old = report(2500, &[]);
+        old.power.external = Voltage::from_volts(12.0).ok();
+        old.power.battery = Voltage::from_volts(4.0).ok();
+        latest.observe(&old);
+        assert_eq!(latest.power.external, None);
+        assert_eq!(
+            (latest.supply_time, latest.battery_time),
+            (at(3000), at(2500))
+        );
     }
 }

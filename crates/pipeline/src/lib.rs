@@ -88,7 +88,7 @@ pub use ack::Outcome;
 pub use batch::BatchLimits;
 pub use error::SinkError;
 pub use health::Health;
-pub use latest::Latest;
+pub use latest::{Latest, PowerSource};
 pub use pipeline::{Handle, Options, Pipeline};
 pub use retry::Backoff;
 pub use shard::Drained;

@@ -5,11 +5,11 @@
 //!
 //! # How it is worked out
 //!
-//! A table of a byte each is a third of the time that a frame takes, so this goes by words. The
-//! polynomial P = x¹⁶ + x¹² + x⁵ + 1 has few terms, and squaring it spreads them: P⁸ = x¹²⁸ + x⁹⁶ +
-//! x⁴⁰ + 1, P⁴ = x⁶⁴ + x⁴⁸ + x²⁰ + 1. What P⁸ divides P divides, so a word at x¹²⁸ may as well
-//! stand at x⁹⁶, x⁴⁰ and 1: that takes away the first of three words with a few shifts, and so the
-//! powers of P halve what is left down to sixteen bits.
+//! By tables it would be the largest part of a frame's time, so this goes by words. The polynomial
+//! P = x¹⁶ + x¹² + x⁵ + 1 has few terms, and squaring it spreads them: P⁸ = x¹²⁸ + x⁹⁶ + x⁴⁰ + 1,
+//! P⁴ = x⁶⁴ + x⁴⁸ + x²⁰ + 1. What P⁸ divides P divides, so a word at x¹²⁸ may as well stand at x⁹⁶,
+//! x⁴⁰ and 1: that takes away the first of three words with a few shifts, and so the powers of P
+//! halve what is left down to sixteen bits.
 //!
 //! Bits are in the order in which they are sent, lowest of a byte first: the lowest bit of a word
 //! has the highest power, and dividing by x is a shift to the left. A part that is shifted to
