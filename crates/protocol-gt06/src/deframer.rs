@@ -208,4 +208,25 @@ mod tests {
         let kept = Frame::parse(whole.clone().freeze(), Framing::Checked);
         assert_eq!(kept.expect("whole").raw(), &whole);
     }
+
+    #[test]
+    fn a_kept_frame_with_a_lying_length_is_read_again_whatever_is_in_it() {
+        // Three bytes longer than it is; a whole frame in it; and what begins before that one, with
+        // a length that reaches behind both.
+        let mut inner = BytesMut::new();
+        crate::frame::encode(crate::Start::Short, 0x13, 1, &mut inner, |_| {});
+        let mut frame = std::vec![0x78, 0x78, 0x20, 0x62, 0x78, 0x78, 0x40, 0x55, 0x55];
+        frame.extend_from_slice(&inner);
+        frame[2] = u8::try_from(frame.len() + 4).unwrap();
+        frame.extend_from_slice(&[0, 4]);
+        let sum = crate::checksum(&frame[2..]);
+        frame.extend_from_slice(&sum.to_be_bytes());
+        frame.extend_from_slice(&[0x0d, 0x0a]);
+        let mut stream = BytesMut::from(&frame[..]);
+        stream.extend_from_slice(&[0x55; 80]);
+        let found = Deframer::new().next_frame(&mut stream).unwrap().unwrap();
+        assert_eq!(found.raw(), &frame);
+        let kept = Frame::parse(found.raw().clone(), Framing::Checked);
+        assert_eq!(kept, Some(found));
+    }
 }

@@ -221,10 +221,12 @@ impl Frame {
     /// `None` if they are not. For a stream use the [`Deframer`](crate::Deframer).
     #[must_use]
     pub fn parse(raw: Bytes, framing: Framing) -> Option<Self> {
-        match find(&raw, true, framing) {
-            Found::Frame(head) if head.len() == raw.len() => Some(Self::new(head, raw)),
-            _ => None,
-        }
+        let head = match find(&raw, true, framing) {
+            Found::Frame(head) if head.len() == raw.len() => head,
+            // What seems to begin inside it was told by what came behind it, which is not kept.
+            _ => whole(&raw)?,
+        };
+        Some(Self::new(head, raw))
     }
 
     /// Everything but the bytes.
@@ -723,6 +725,18 @@ impl Search<'_> {
         };
         head.map_or(Found::Skip(1), Found::Frame)
     }
+}
+
+/// The head of a frame with a right checksum that is exactly these bytes, whatever its length says.
+fn whole(raw: &[u8]) -> Option<Head> {
+    let start = match raw {
+        [0x78, 0x78, ..] => Start::Short,
+        [0x79, 0x79, ..] => Start::Long,
+        _ => return None,
+    };
+    checked_head(raw, start, announced_length(raw))
+        .filter(|head| matches!(head.checksum(), Checksum::Valid))
+        .filter(|head| head.len() >= start.overhead() + usize::from(MIN_LENGTH))
 }
 
 /// The head of a frame without serial and checksum that is exactly these bytes.
