@@ -66,8 +66,9 @@ pub enum Checksum {
 
 /// What one frame, or one item of a batch, said: normalized, with explicit units and validity.
 ///
-/// The parts that nearly every report has are inline, rare ones are boxed: making a report of a
-/// plain location allocates nothing.
+/// The parts that nearly every report has are inline, those that few have are held apart
+/// ([`More`]): making a report of a plain location allocates nothing. It fills whole cache lines,
+/// so that writing one does not depend on where it lies.
 ///
 /// The form in JSON is public API; see the crate's documentation.
 #[derive(Debug, Clone, PartialEq)]

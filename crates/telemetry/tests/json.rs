@@ -170,10 +170,26 @@ fn implausible_values_are_not_read() {
 
 #[test]
 fn a_report_stays_small() {
-    assert!(size_of::<Report>() <= 496, "{}", size_of::<Report>());
+    assert!(size_of::<Report>() <= 384, "{}", size_of::<Report>());
     assert!(
-        size_of::<Option<Fix>>() <= 80,
+        size_of::<Option<Fix>>() <= 48,
         "{}",
         size_of::<Option<Fix>>()
     );
+}
+
+#[test]
+fn what_few_reports_have_is_nothing_until_it_is_written() {
+    let (mut one, other) = (full(), full());
+    let mut empty = one.clone();
+    empty.more = telemetry::More::NOTHING;
+    assert!(empty.more.is_none() && empty.more.events.is_empty());
+    // Room for something is nothing, too.
+    let mut room = empty.clone();
+    room.more.signals.clear();
+    assert!(!room.more.is_none());
+    assert_eq!(room, empty);
+    assert_eq!(one, other);
+    one.more.text = None;
+    assert_ne!(one, other);
 }
