@@ -229,4 +229,37 @@ mod tests {
         let kept = Frame::parse(found.raw().clone(), Framing::Checked);
         assert_eq!(kept, Some(found));
     }
+
+    #[test]
+    fn among_relatives_theirs_comes_first_however_the_stream_is_cut() {
+        // A login of theirs, which is whole with its stop bytes, and all of it part of a frame with
+        // a right checksum.
+        let mut whole = BytesMut::new();
+        crate::frame::encode(crate::Start::Short, 0x01, 1, &mut whole, |out| {
+            out.extend_from_slice(b"\x03\x52\x09\x30\x81\x23\x45\x67\x0d\x0a\x55\x55");
+        });
+        for cut in 1..=whole.len() {
+            let mut deframer = Deframer::new();
+            deframer.set_framing(Framing::Bare);
+            let mut stream = BytesMut::from(&whole[..cut]);
+            let found = match deframer.next_frame(&mut stream).unwrap() {
+                Some(found) => found,
+                None => {
+                    stream.extend_from_slice(&whole[cut..]);
+                    deframer.next_frame(&mut stream).unwrap().unwrap()
+                }
+            };
+            assert_eq!(found.raw(), &whole[..14], "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_a_stream_is_searched_is_no_kept_frame() {
+        let mut frame = std::vec![0x78, 0x78, 0x05, 0x02];
+        frame.resize(300, 0x55);
+        let sum = crate::checksum(&frame[2..]);
+        frame.extend_from_slice(&sum.to_be_bytes());
+        frame.extend_from_slice(&[0x0d, 0x0a]);
+        assert_eq!(Frame::parse(frame.into(), Framing::Checked), None);
+    }
 }

@@ -363,10 +363,12 @@ pub enum Found {
 #[inline]
 #[must_use]
 pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
-    match usual(src) {
-        Some(head) => Found::Frame(head),
-        None => find_other(src, quiet, framing),
+    if matches!(framing, Framing::Checked)
+        && let Some(head) = usual(src)
+    {
+        return Found::Frame(head);
     }
+    find_other(src, quiet, framing)
 }
 
 /// A whole short frame with a right checksum, which nearly all are.
@@ -399,10 +401,29 @@ fn usual(src: &[u8]) -> Option<Head> {
 
 #[inline(never)]
 fn find_other(src: &[u8], quiet: bool, framing: Framing) -> Found {
-    match announced(src) {
-        Announced::Whole(head) if matches!(head.checksum(), Checksum::Valid) => Found::Frame(head),
-        other => find_slowly(src, other, quiet, framing),
+    let announced = announced(src);
+    if let Announced::Whole(head) = announced
+        && matches!(head.checksum(), Checksum::Valid)
+        // Among the relatives a shorter one of theirs was whole before it.
+        && (matches!(framing, Framing::Checked)
+            || relative_frame(src).is_none_or(|other| other.len() >= head.len()))
+    {
+        return Found::Frame(head);
     }
+    find_slowly(src, announced, quiet, framing)
+}
+
+/// A relative's frame that has come, unless a frame with a right checksum begins in it: a false
+/// start and what follows may have that size too.
+fn relative_frame(src: &[u8]) -> Option<Head> {
+    let Some(relative::Size::Exactly(len)) = relative::find(src) else {
+        return None;
+    };
+    let frame = src.get(..len)?;
+    if starts(frame).any(|at| is_valid_at(frame, at)) {
+        return None;
+    }
+    bare_head(frame)
 }
 
 /// What the length at the front announces.
@@ -497,22 +518,16 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
     };
     if matches!(framing, Framing::Bare) || end.is_none() {
         // A relative tells its size in ways of its own.
-        match relative::find(src) {
-            Some(relative::Size::Exactly(len)) => {
-                // A false start and what follows may have that size too.
-                if let Some(frame) = src.get(..len)
-                    && !starts(frame).any(|at| is_valid_at(frame, at))
-                    && let Some(head) = bare_head(frame)
-                {
-                    return Found::Frame(head);
-                }
-            }
-            Some(relative::Size::More(len)) if !quiet && len > src.len() => {
-                // Where the announced end comes before, it is a frame if its checksum is right.
-                let end = end.filter(|end| *end > src.len());
-                return Found::More(end.map_or(len, |end| end.min(len)));
-            }
-            _ => {}
+        if let Some(head) = relative_frame(src) {
+            return Found::Frame(head);
+        }
+        if let Some(relative::Size::More(len)) = relative::find(src)
+            && !quiet
+            && len > src.len()
+        {
+            // Where the announced end comes before, it is a frame if its checksum is right.
+            let end = end.filter(|end| *end > src.len());
+            return Found::More(end.map_or(len, |end| end.min(len)));
         }
     }
     // An old manual's address reply: `78 78 00 NN 97`.
@@ -734,9 +749,12 @@ fn whole(raw: &[u8]) -> Option<Head> {
         [0x79, 0x79, ..] => Start::Long,
         _ => return None,
     };
-    checked_head(raw, start, announced_length(raw))
+    // No further than a stream is searched.
+    let announced = announced_length(raw);
+    let limit = (usize::from(announced) + start.overhead()).max(MAX_SHORT);
+    checked_head(raw, start, announced)
         .filter(|head| matches!(head.checksum(), Checksum::Valid))
-        .filter(|head| head.len() >= start.overhead() + usize::from(MIN_LENGTH))
+        .filter(|head| (start.overhead() + usize::from(MIN_LENGTH)..=limit).contains(&head.len()))
 }
 
 /// The head of a frame without serial and checksum that is exactly these bytes.
