@@ -262,4 +262,21 @@ mod tests {
         frame.extend_from_slice(&[0x0d, 0x0a]);
         assert_eq!(Frame::parse(frame.into(), Framing::Checked), None);
     }
+
+    #[test]
+    fn a_damaged_frame_ends_where_it_says_before_a_whole_one_behind_it() {
+        // A wrong checksum, and in it the start of something that would reach behind the whole one.
+        let mut stream = std::vec![0x78, 0x78, 0x0c, 0x13, 0x78, 0x78, 0x40, 0x55, 0x55];
+        stream.extend_from_slice(&[0x55, 0x00, 0x01, 0x55, 0x55, 0x55, 0x0d, 0x0a]);
+        stream.extend_from_slice(&[0x55, 0x55, 0x0d, 0x0a]);
+        let mut whole = BytesMut::new();
+        crate::frame::encode(crate::Start::Short, 0x13, 1, &mut whole, |_| {});
+        stream.extend_from_slice(&whole);
+        stream.extend_from_slice(&[0x55; 80]);
+        let mut src = BytesMut::from(&stream[..]);
+        let found = Deframer::new().next_frame(&mut src).unwrap().unwrap();
+        assert_eq!(found.raw(), &stream[..17]);
+        let kept = Frame::parse(found.raw().clone(), Framing::Checked);
+        assert_eq!(kept, Some(found));
+    }
 }

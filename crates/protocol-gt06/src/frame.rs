@@ -354,8 +354,8 @@ pub enum Found {
 ///    Before the announced end has come nothing is decided, since bodies may hold stop bytes.
 /// 2. The announced end is wrong or its checksum is: the earliest of
 ///    - stop bytes whose checksum is right for the bytes as sent (the length lies);
-///    - a frame with a right checksum that begins further inside: the outer one ends at the stop
-///      bytes before it, or is no frame at all;
+///    - a frame with a right checksum that begins further inside: the outer one ends at its
+///      announced end, or at the stop bytes, before it, or is no frame at all;
 ///    - the announced end with stop bytes: a frame with a wrong checksum;
 ///    - stop bytes that a start marker follows (or, after a pause, nothing): a frame with a wrong
 ///      checksum or none.
@@ -603,10 +603,15 @@ impl Search<'_> {
         if let Some((at, known)) = inner
             && unchecked.is_none_or(|(_, other)| known <= other)
         {
-            return Some(match hard {
+            let announced = announced.map(|head| head.len());
+            let outer = [announced, hard.map(|(end, _)| end)]
+                .into_iter()
+                .flatten()
+                .find(|end| *end <= at);
+            return Some(match outer {
                 _ if known > self.src.len() && !self.quiet => self.look_again(),
-                Some((end, _)) if end <= at => self.unchecked(end),
-                _ => Found::Skip(at),
+                Some(end) => self.unchecked(end),
+                None => Found::Skip(at),
             });
         }
         unchecked.map(|(end, known)| {
