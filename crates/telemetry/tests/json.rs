@@ -182,7 +182,7 @@ fn a_report_stays_small() {
 fn what_few_reports_have_is_nothing_until_it_is_written() {
     let (mut one, other) = (full(), full());
     let mut empty = one.clone();
-    empty.more = telemetry::More::NOTHING;
+    empty.more = More::NOTHING;
     assert!(empty.more.is_none() && empty.more.events.is_empty());
     // Room for something is nothing, too.
     let mut room = empty.clone();
