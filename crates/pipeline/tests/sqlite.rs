@@ -514,7 +514,7 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
         let mut report = position(from, i64::try_from(n).unwrap(), 100);
         report.kind = Kind::CommandReply;
         report.fix = None;
-        report.reply_to = Some(command.id);
+        report.more.reply_to = Some(command.id);
         report.more.text = Some("Cut off: Success".into());
         let outcome = Signal::named("test.command_outcome").text("success");
         report.more.signals.push(outcome);
@@ -578,7 +578,7 @@ fn answer(from: &DeviceKey, n: u64, flag: u32, outcome: Option<&str>) -> telemet
     let mut report = position(from, i64::try_from(n).unwrap(), 100);
     report.kind = Kind::CommandReply;
     report.fix = None;
-    report.reply_to = Some(flag);
+    report.more.reply_to = Some(flag);
     report.more.text = Some(format!("answer {n}").into());
     if let Some(outcome) = outcome {
         let signal = Signal::named("test.command_outcome").text(outcome);

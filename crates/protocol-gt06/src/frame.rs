@@ -374,17 +374,23 @@ pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
 /// A whole short frame with a right checksum, which nearly all are.
 #[inline(always)]
 fn usual(src: &[u8]) -> Option<Head> {
-    let [0x78, 0x78, length, number, ..] = *src else {
+    let [m1, m0, length, number, ..] = *src else {
         return None;
     };
+    if [m1, m0] != Start::Short.marker() || u16::from(length) < MIN_LENGTH {
+        return None;
+    }
     let len = usize::from(length) + Start::Short.overhead();
-    let [_, _, covered @ .., c1, c0, 0x0d, 0x0a] = src.get(..len)? else {
+    let [_, _, covered @ .., c1, c0, e1, e0] = src.get(..len)? else {
         return None;
     };
     // Length, number and serial at least: the shortest length is 5.
     let [_, _, .., s1, s0] = covered else {
         return None;
     };
+    if [*e1, *e0] != STOP {
+        return None;
+    }
     (checksum(covered) == u16::from_be_bytes([*c1, *c0])).then(|| {
         let serial = u16::from_be_bytes([*s1, *s0]);
         let announced = u16::from(length);

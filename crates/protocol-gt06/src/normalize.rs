@@ -56,18 +56,12 @@ impl Speaker {
 }
 
 /// What all reports begin with: copied from a constant, and filled in where it lies.
-const BLANK: Report = {
-    let mut blank = Report::new(
-        ReportId::from_bytes([0; 16]),
-        DECODER,
-        Kind::Unknown,
-        Timestamp::UNIX_EPOCH,
-    );
-    blank.dialect = Some(Name::new(USUAL.name()));
-    blank.checksum = telemetry::Checksum::Valid;
-    blank
-};
-const USUAL: Dialect = Dialect::Concox;
+const BLANK: Report = Report::new(
+    ReportId::from_bytes([0; 16]),
+    DECODER,
+    Kind::Unknown,
+    Timestamp::UNIX_EPOCH,
+);
 
 /// Where a message's reports are put. They are made where they stay: a report is large, and moving
 /// one that was just written costs more than writing it.
@@ -230,19 +224,20 @@ impl<'a> Context<'a> {
         Some(self.in_utc(local))
     }
 
-    /// A report with a position, at the position's time.
+    /// A report with a position, at the position's time. Both belong to its key.
     #[inline(always)]
     pub fn positioned<'r>(
         &self,
         out: &'r mut Reports,
         kind: Kind,
         gps: &Gps,
-        key: &Key,
+        key: Key,
     ) -> &'r mut Report {
         self.positioned_at(out, kind, gps, gps.time(), key)
     }
 
-    /// A report with a position, at a time that need not be the position's.
+    /// A report with a position, at a time that need not be the position's. Both belong to its
+    /// key.
     #[inline(always)]
     pub fn positioned_at<'r>(
         &self,
@@ -250,16 +245,17 @@ impl<'a> Context<'a> {
         kind: Kind,
         gps: &Gps,
         time: DateTime,
-        key: &Key,
+        key: Key,
     ) -> &'r mut Report {
         let report = self.report(out, kind);
         let local = self.note_time(report, time);
+        let of_one_time = time == gps.time();
         let position = &gps.position();
         report.fix = fix(position);
         if let Some(fix) = &mut report.fix
             && fix.valid
         {
-            fix.time = if time == gps.time() {
+            fix.time = if of_one_time {
                 report.device_time
             } else {
                 self.utc(gps.time()).map(|(utc, _)| utc)
@@ -274,7 +270,12 @@ impl<'a> Context<'a> {
                 .note_ignition(on, telemetry::IgnitionSource::CourseBits);
         }
         // What takes longest is waited for last.
-        report.id = self.id(local, &key.to_bytes(), 0);
+        let key = key.position(position);
+        report.id = if of_one_time {
+            self.id(local, &key.to_bytes(), 0)
+        } else {
+            self.id(local, &key.with_time(gps.time()), 0)
+        };
         report
     }
 
@@ -288,22 +289,22 @@ impl<'a> Context<'a> {
 
     #[inline(always)]
     fn report<'r>(&self, out: &'r mut Reports, kind: Kind) -> &'r mut Report {
-        let report = out.push_mut(BLANK);
+        out.extend(core::iter::once_with(|| BLANK));
+        let Some(report) = out.last_mut() else {
+            unreachable!()
+        };
         report.kind = kind;
         report.received_at = self.received_at;
         report.time = self.received_at;
-        // What is usual is in the blank.
-        if self.dialect() != USUAL {
-            report.dialect = Some(Name::new(self.dialect().name()));
-        }
+        report.dialect = Some(Name::new(self.dialect().name()));
         report.tenant = self.speaker.tenant;
         report.device = self.speaker.device;
         report.sequence = self.head.serial().map(u32::from);
-        match self.head.checksum() {
-            Checksum::Valid => {}
-            Checksum::Mismatch => report.checksum = telemetry::Checksum::Mismatch,
-            Checksum::Absent => report.checksum = telemetry::Checksum::Absent,
-        }
+        report.checksum = match self.head.checksum() {
+            Checksum::Valid => telemetry::Checksum::Valid,
+            Checksum::Mismatch => telemetry::Checksum::Mismatch,
+            Checksum::Absent => telemetry::Checksum::Absent,
+        };
         report
     }
 
@@ -385,115 +386,93 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
         .push(Signal::named(name).text(hex(bytes)));
 }
 
-/// What stays the same when a device sends the same fact again.
+/// What stays the same when a device sends the same fact again, besides the time that it is a
+/// fact of, which stands in the id itself.
 ///
 /// | bytes | content; all ones where it is not said |
 /// |---|---|
 /// | 0 | number |
-/// | 1–6 | the device's time |
-/// | 7–14 | latitude and longitude |
-/// | 15 | hemispheres and validity |
-/// | 16–21 | a second time |
-/// | 22–23 | upload mode |
-/// | 24–25 | alarm |
-/// | 26–27 | place in a list |
-/// | 28–31 | all ones |
+/// | 1–8 | latitude and longitude |
+/// | 9 | hemispheres and validity |
+/// | 10–11 | upload mode |
+/// | 12–13 | alarm |
+/// | 14–15 | place in a list |
+///
+/// Behind it the position's own time, where the report is of another time.
 ///
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    // Two registers, the first byte lowest, so that a key is made without a detour through memory.
-    front: u128,
-    back: u128,
-}
-
-/// A key whose bytes from `at` (of sixteen) on are those of `value`, the first one lowest.
-#[inline(always)]
-const fn part(half: u128, at: u32, len: u32, value: u128) -> u128 {
-    let mask = ((1 << (len * 8)) - 1) << (at * 8);
-    half & !mask | value << (at * 8)
-}
-
-/// Two bytes, the high one first.
-#[inline(always)]
-const fn word(value: u16) -> u128 {
-    value.swap_bytes() as u128
-}
+pub struct Key(
+    // In registers, the first byte lowest, so that a key is made without a detour through memory.
+    u128,
+);
 
 impl Key {
-    /// The key of a message that says nothing yet.
+    /// The key of a message that says nothing yet. The same for numbers by which the same fact is
+    /// sent live and later.
     #[inline(always)]
     #[must_use]
     pub const fn new(number: u8) -> Self {
-        Self {
-            front: part(u128::MAX, 0, 1, number as u128),
-            back: u128::MAX,
-        }
+        Self(u128::MAX).with(0, 1, number as u128)
     }
 
-    /// With a position and its time, as sent.
+    /// A key whose bytes from `at` on are those of `value`, the first one lowest.
     #[inline(always)]
-    #[must_use]
-    pub const fn gps(mut self, gps: &Gps) -> Self {
-        self.front = part(self.front, 1, 6, gps.time().packed() as u128);
-        self.position(&gps.position())
+    const fn with(self, at: u32, len: u32, value: u128) -> Self {
+        let mask = ((1 << (len * 8)) - 1) << (at * 8);
+        Self(self.0 & !mask | value << (at * 8))
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
     #[inline(always)]
     #[must_use]
-    pub const fn position(mut self, position: &Position) -> Self {
+    pub const fn position(self, position: &Position) -> Self {
         let place = position.raw_latitude.swap_bytes() as u128
             | (position.raw_longitude.swap_bytes() as u128) << 32
             | (position.course_status.hemispheres() as u128) << 64;
-        self.front = part(self.front, 7, 9, place);
-        self
-    }
-
-    /// With a time that is not the position's.
-    #[inline]
-    #[must_use]
-    pub const fn time(mut self, other: DateTime) -> Self {
-        self.back = part(self.back, 0, 6, other.packed() as u128);
-        self
+        self.with(1, 9, place)
     }
 
     /// With an upload mode.
     #[inline(always)]
     #[must_use]
-    pub const fn upload_mode(mut self, mode: Option<u8>) -> Self {
-        if let Some(mode) = mode {
-            self.back = part(self.back, 6, 2, word(mode as u16));
+    pub const fn upload_mode(self, mode: Option<u8>) -> Self {
+        match mode {
+            Some(mode) => self.with(10, 2, (mode as u16).swap_bytes() as u128),
+            None => self,
         }
-        self
     }
 
     /// With an alarm's code.
     #[inline]
     #[must_use]
-    pub const fn alarm(mut self, code: Option<u16>) -> Self {
-        if let Some(code) = code {
-            self.back = part(self.back, 8, 2, word(code));
+    pub const fn alarm(self, code: Option<u16>) -> Self {
+        match code {
+            Some(code) => self.with(12, 2, code.swap_bytes() as u128),
+            None => self,
         }
-        self
     }
 
     /// With the place in a list, where a message has several items.
     #[inline]
     #[must_use]
-    pub const fn index(mut self, index: u16) -> Self {
-        self.back = part(self.back, 10, 2, word(index));
-        self
+    pub const fn index(self, index: u16) -> Self {
+        self.with(14, 2, index.swap_bytes() as u128)
     }
 
     /// The key.
     #[inline(always)]
     #[must_use]
-    pub fn to_bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// The key of a position that is of another time than its report.
+    fn with_time(self, time: DateTime) -> [u8; 22] {
+        let mut bytes = [0; 22];
         let (front, back) = bytes.split_at_mut(16);
-        front.copy_from_slice(&self.front.to_le_bytes());
-        back.copy_from_slice(&self.back.to_le_bytes());
+        front.copy_from_slice(&self.to_bytes());
+        back.copy_from_slice(&time.to_bytes());
         bytes
     }
 }
@@ -504,33 +483,23 @@ mod tests {
 
     #[test]
     fn every_part_of_a_key_has_its_place() {
-        let gps = Gps::new(
-            DateTime::from_bytes([1, 2, 3, 4, 5, 6]),
-            &Position {
-                raw_satellites: 0xcc,
-                raw_latitude: 0x0708_090a,
-                raw_longitude: 0x0b0c_0d0e,
-                raw_speed: 0xcc,
-                course_status: crate::field::CourseStatus(0xffff),
-            },
-        );
+        let position = Position {
+            raw_satellites: 0xcc,
+            raw_latitude: 0x0708_090a,
+            raw_longitude: 0x0b0c_0d0e,
+            raw_speed: 0xcc,
+            course_status: crate::field::CourseStatus(0xffff),
+        };
         let empty = Key::new(0x22).to_bytes();
-        assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 31][..]));
+        assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 15][..]));
         let key = Key::new(0x22)
-            .gps(&gps)
-            .time(gps.time())
+            .position(&position)
             .upload_mode(Some(3))
             .alarm(Some(0x1213))
             .index(0x1415);
         assert_eq!(
-            hex::encode(key.to_bytes()),
-            "22010203040506\
-             0708090a0b0c0d0e1c\
-             010203040506\
-             0003\
-             1213\
-             1415\
-             ffffffff"
+            hex::encode(key.with_time(DateTime::from_bytes([1, 2, 3, 4, 5, 6]))),
+            "220708090a0b0c0d0e1c000312131415010203040506"
         );
     }
 }

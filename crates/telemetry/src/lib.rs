@@ -72,7 +72,7 @@ pub use name::Name;
 pub use network::{Cell, MacAddress, MoreNetwork, Network, Radio, WifiStation};
 pub use power::{Level, Power};
 pub use profile::Profile;
-pub use quantity::{Altitude, Course, Dop, Percent, Speed, Voltage};
+pub use quantity::{Altitude, Course, Dop, Odometer, Percent, Speed, Voltage};
 pub use report::{Checksum, Decoder, Kind, More, Rare, Report, SCHEMA_VERSION};
 pub use signal::{Signal, SignalId, SignalState, Value};
 pub use time::{RawTime, TimeSource, Timestamp, Zone};

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 use core::fmt;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -121,9 +121,75 @@ impl Course {
     }
 }
 
+/// A distance travelled, in metres.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Odometer(
+    // One more than the bits of a number that is not negative, which are in its order.
+    NonZeroU64,
+);
+
+impl Odometer {
+    /// Makes a checked value.
+    ///
+    /// # Errors
+    /// When it is negative, more than 10¹² (a million times round the Earth is less), or no number.
+    pub fn from_metres(metres: f64) -> Result<Self, OutOfRange> {
+        let positive_zero = metres + 0.0;
+        NonZeroU64::MIN
+            .checked_add(positive_zero.to_bits())
+            .filter(|_| (0.0..=1e12).contains(&metres))
+            .map(Self)
+            .ok_or_else(|| OutOfRange::new("odometer", metres))
+    }
+
+    /// The number, in metres.
+    pub const fn as_metres(self) -> f64 {
+        f64::from_bits(self.0.get() - 1)
+    }
+}
+
+impl From<u32> for Odometer {
+    fn from(metres: u32) -> Self {
+        let bits = f64::from(metres).to_bits();
+        Self(NonZeroU64::MIN.saturating_add(bits))
+    }
+}
+
+impl fmt::Debug for Odometer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Odometer").field(&self.as_metres()).finish()
+    }
+}
+
+impl Serialize for Odometer {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(self.as_metres())
+    }
+}
+
+impl<'de> Deserialize<'de> for Odometer {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::from_metres(f64::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_odometer_is_a_number_that_is_not_negative() {
+        for metres in [0.0, 0.5, 23_000.0, 4_294_967_295.0, 1e12] {
+            assert_eq!(Odometer::from_metres(metres).unwrap().as_metres(), metres);
+        }
+        assert_eq!(Odometer::from_metres(-0.0), Ok(Odometer::from(0)));
+        assert_eq!(Odometer::from_metres(7.0), Ok(Odometer::from(7)));
+        assert!(Odometer::from(7) < Odometer::from(8));
+        for wrong in [-0.1, 1.1e12, f64::NAN, f64::INFINITY] {
+            assert!(Odometer::from_metres(wrong).is_err());
+        }
+        assert_eq!(size_of::<Option<Odometer>>(), 8);
+    }
 
     #[test]
     fn limits_are_inclusive_and_nothing_is_clamped() {

@@ -6,8 +6,8 @@ use core::ops::{Deref, DerefMut};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    DeviceId, Event, Fix, Identity, Io, Media, Name, Network, Power, RawTime, ReportId, Signal,
-    Smoothed, Tenant, TimeSource, Timestamp, Vehicle, Zone,
+    DeviceId, Event, Fix, Identity, Io, Media, Name, Network, Odometer, Power, RawTime, ReportId,
+    Signal, Smoothed, Tenant, TimeSource, Timestamp, Vehicle, Zone,
 };
 
 /// The version of the JSON form. It counts up only when a key changes its meaning.
@@ -115,10 +115,8 @@ pub struct Report {
     pub network: Network,
     /// Ignition and other switches.
     pub io: Io,
-    /// Odometer, metres.
-    pub odometer_m: Option<f64>,
-    /// The number of the command that this answers, as the device repeats it.
-    pub reply_to: Option<u32>,
+    /// The distance travelled.
+    pub odometer: Option<Odometer>,
     /// What few reports have.
     pub more: More,
 }
@@ -144,6 +142,8 @@ pub struct Rare {
     pub signals: Vec<Signal>,
     /// A photo, a recording, a file.
     pub media: Option<Media>,
+    /// The number of the command that this answers, as the device repeats it.
+    pub reply_to: Option<u32>,
     /// Text from the device, such as the answer to a command.
     pub text: Option<Box<str>>,
     /// The frame, when asked for.
@@ -158,6 +158,21 @@ impl More {
     #[inline]
     pub const fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+// Nearly always there is nothing: then no function is called to drop it.
+impl Drop for More {
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn free(rare: Box<Rare>) {
+            drop(rare);
+        }
+        if let Some(rare) = self.0.take() {
+            free(rare);
+        }
     }
 }
 
@@ -180,6 +195,7 @@ impl Deref for More {
             events: Vec::new(),
             signals: Vec::new(),
             media: None,
+            reply_to: None,
             text: None,
             raw: None,
         };
@@ -249,8 +265,7 @@ impl Report {
                 inputs: crate::Switches::EMPTY,
                 outputs: crate::Switches::EMPTY,
             },
-            odometer_m: None,
-            reply_to: None,
+            odometer: None,
             more: More::NOTHING,
         }
     }
@@ -342,7 +357,7 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     vehicle: Option<&'a Vehicle>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    odometer_m: Option<f64>,
+    odometer_m: Option<Odometer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<&'a Identity>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -387,7 +402,7 @@ struct Read {
     #[serde(default)]
     io: Io,
     vehicle: Option<Vehicle>,
-    odometer_m: Option<f64>,
+    odometer_m: Option<Odometer>,
     identity: Option<Identity>,
     #[serde(default)]
     events: Vec<Event>,
@@ -433,12 +448,12 @@ impl Serialize for Report {
             network: &self.network,
             io: &self.io,
             vehicle: self.more.vehicle.as_ref(),
-            odometer_m: self.odometer_m,
+            odometer_m: self.odometer,
             identity: self.more.identity.as_ref(),
             events: &self.more.events,
             signals: &self.more.signals,
             media: self.more.media.as_ref(),
-            reply_to: self.reply_to,
+            reply_to: self.more.reply_to,
             text: self.more.text.as_deref(),
             raw: self.more.raw.as_deref().map(Hex),
         }
@@ -476,8 +491,7 @@ impl<'de> Deserialize<'de> for Report {
             power: r.power,
             network: r.network,
             io: r.io,
-            odometer_m: r.odometer_m,
-            reply_to: r.reply_to,
+            odometer: r.odometer_m,
             more: More::from(Rare {
                 smoothed: r.smoothed,
                 vehicle: r.vehicle,
@@ -485,6 +499,7 @@ impl<'de> Deserialize<'de> for Report {
                 events: r.events,
                 signals: r.signals,
                 media: r.media,
+                reply_to: r.reply_to,
                 text: r.text,
                 raw: r
                     .raw

@@ -73,7 +73,7 @@ fn full() -> Report {
     r.io.armed = Some(false);
     r.io.inputs = Switches::from_bits(0b0001, 4);
     r.io.outputs = Switches::from_bits(0, 2);
-    r.odometer_m = Some(23_000.0);
+    r.odometer = Some(23_000.into());
     r.vehicle_mut().engine_hours_s = Some(3600.0);
     r.vehicle_mut().fuel = Percent::new(50.0).ok();
     r.identity_mut().vin = Some("1M8GDM9AXKP042788".into());
@@ -90,7 +90,7 @@ fn full() -> Report {
     media.data = bytes::Bytes::from_static(b"abc");
     media.complete = true;
     r.more.media = Some(media);
-    r.reply_to = Some(108_888);
+    r.more.reply_to = Some(108_888);
     r.more.text = Some("DYD=Success!".into());
     r.more.raw = Some([0x78, 0x78].into());
     r

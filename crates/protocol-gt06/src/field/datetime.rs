@@ -29,40 +29,18 @@ impl DateTime {
     /// ```
     #[must_use]
     pub fn from_unix(seconds: i64) -> Option<Self> {
-        let days = seconds.div_euclid(DAY.into()) - i64::from(DAYS_TO_2000);
-        let clock = seconds.rem_euclid(DAY.into());
-        let byte = |v: i64| u8::try_from(v).ok();
-        // 2000 is a leap year, and so is every fourth one up to 2096.
-        let (cycle, in_cycle) = (days.div_euclid(1_461), days.rem_euclid(1_461));
-        let year_in_cycle = if in_cycle < 366 {
-            0
-        } else {
-            (in_cycle - 1) / 365
-        };
-        let year = cycle * 4 + year_in_cycle;
-        let first = if year_in_cycle == 0 {
-            0
-        } else {
-            year_in_cycle * 365 + 1
-        };
-        let mut day = in_cycle - first;
-        let mut number = 1;
-        loop {
-            let Month(days, _) = month(number, year_in_cycle == 0);
-            if day < days.into() {
-                break;
-            }
-            day -= i64::from(days);
-            number += 1;
-        }
-        let year = byte(year).filter(|year| *year <= 99)?;
+        let seconds = u32::try_from(seconds).ok()?;
+        let begun = MONTHS.partition_point(|start| *start <= seconds);
+        let index = begun.checked_sub(1).filter(|index| *index < CENTURY)?;
+        let since = seconds - MONTHS.get(index)?;
+        let byte = |v: u32| u8::try_from(v).ok();
         Some(Self::from_bytes([
-            year,
-            number,
-            byte(day + 1)?,
-            byte(clock / 3_600)?,
-            byte(clock / 60 % 60)?,
-            byte(clock % 60)?,
+            u8::try_from(index / 12).ok()?,
+            u8::try_from(index % 12 + 1).ok()?,
+            byte(since / DAY + 1)?,
+            byte(since % DAY / 3_600)?,
+            byte(since % 3_600 / 60)?,
+            byte(since % 60)?,
         ]))
     }
 
@@ -78,22 +56,17 @@ impl DateTime {
         let not_above = (MOST | HIGH).wrapping_sub(self.0);
         let not_below = (self.0 | HIGH).wrapping_sub(LEAST);
         let is_in_range = not_above & not_below & !self.0 & HIGH == HIGH;
-        let (year, day) = (u32::from(self.year()), u32::from(self.day()));
-        let Month(days, days_before) = month(self.month(), year.is_multiple_of(4));
-        if !(is_in_range & (day <= u32::from(days))) {
+        let index = usize::from(self.year()) * 12 + usize::from(self.month());
+        let (Some(start), Some(end)) = (MONTHS.get(index.wrapping_sub(1)), MONTHS.get(index))
+        else {
             return None;
-        }
-        // Of four years the first one has 366 days.
-        let days = (year * 1_461).div_ceil(4) + u32::from(days_before) + day - 1;
-        let minutes = u32::from(self.hour()) * 60 + u32::from(self.minute());
-        Some((DAYS_TO_2000 + days) * DAY + minutes * 60 + u32::from(self.second()))
-    }
-
-    /// The six bytes as a number, the first one lowest.
-    #[cfg(feature = "telemetry")]
-    #[inline(always)]
-    pub(crate) const fn packed(self) -> u64 {
-        self.0
+        };
+        let days = u32::from(self.day()).wrapping_sub(1).wrapping_mul(DAY);
+        let clock = u32::from(self.hour()) * 3_600
+            + u32::from(self.minute()) * 60
+            + u32::from(self.second());
+        let unix = start.wrapping_add(days).wrapping_add(clock);
+        (is_in_range & (unix < *end)).then_some(unix)
     }
 
     /// From its bytes: years since 2000, month, day, hour, minute, second.
@@ -182,29 +155,23 @@ impl DateTime {
     }
 }
 
-const DAYS_TO_2000: u32 = 10_957;
+/// The months from 2000 to 2099.
+const CENTURY: usize = 1_200;
 
-/// A month's days, and those of the year before it.
-#[derive(Clone, Copy)]
-struct Month(u16, u16);
-
-/// What is no month has no days.
-const NONE: Month = Month(0, 0);
-
-/// The months by number; those of leap years from 16 on.
-#[rustfmt::skip]
-static MONTHS: [Month; 32] = [
-    NONE, Month(31, 0), Month(28, 31), Month(31, 59), Month(30, 90), Month(31, 120), Month(30, 151),
-    Month(31, 181), Month(31, 212), Month(30, 243), Month(31, 273), Month(30, 304), Month(31, 334), NONE, NONE, NONE,
-    NONE, Month(31, 0), Month(29, 31), Month(31, 60), Month(30, 91), Month(31, 121), Month(30, 152),
-    Month(31, 182), Month(31, 213), Month(30, 244), Month(31, 274), Month(30, 305), Month(31, 335), NONE, NONE, NONE,
-];
-
-#[inline(always)]
-fn month(number: u8, leap: bool) -> Month {
-    let index = usize::from(leap) << 4 | usize::from(number & 0xf);
-    MONTHS.get(index).copied().unwrap_or(NONE)
-}
+/// When each of them begins, and the last one ends, in seconds since 1970.
+#[expect(clippy::indexing_slicing, reason = "worked out by the compiler")]
+static MONTHS: [u32; CENTURY + 1] = {
+    const DAYS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut starts = [946_684_800; CENTURY + 1];
+    let mut index = 0;
+    while index < CENTURY {
+        // 2000 is a leap year, and so is every fourth one up to 2096.
+        let is_leap_day = index % 48 == 1;
+        starts[index + 1] = starts[index] + (DAYS[index % 12] + is_leap_day as u32) * DAY;
+        index += 1;
+    }
+    starts
+};
 
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -234,8 +201,13 @@ mod tests {
         assert_eq!(first.to_unix(), Some(946_684_800));
         for year in 0..=99 {
             for number in 1..=12 {
-                let Month(in_month, _) = month(number, year % 4 == 0);
-                for day in 1..=u8::try_from(in_month).unwrap() {
+                let in_month = match number {
+                    2 if year % 4 == 0 => 29,
+                    2 => 28,
+                    4 | 6 | 9 | 11 => 30,
+                    _ => 31,
+                };
+                for day in 1..=in_month {
                     let t = DateTime::from_bytes([year, number, day, 23, 59, 58]);
                     let expected = 946_684_800 + days * DAY + DAY - 2;
                     assert_eq!(t.to_unix(), Some(expected), "{t}");
@@ -259,6 +231,8 @@ mod tests {
             [15, 0, 29, 2, 51, 5],
             [15, 13, 29, 2, 51, 5],
             [15, 2, 29, 2, 51, 5],
+            [15, 4, 31, 0, 0, 0],
+            [99, 12, 32, 0, 0, 0],
             [15, 12, 0, 2, 51, 5],
             [15, 12, 32, 2, 51, 5],
             [15, 12, 29, 24, 51, 5],

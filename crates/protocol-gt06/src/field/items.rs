@@ -100,7 +100,7 @@ impl Items {
                 (0x0018, &[high, low]) => report.power.battery = volts(high, low),
                 (0x0027, &[high, low]) => report.power.external = volts(high, low),
                 (0x002e, &[a, b, c, d]) => {
-                    report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
+                    report.odometer = Some(u32::from_be_bytes([a, b, c, d]).into());
                 }
                 (0x0032, &[state]) => report
                     .more

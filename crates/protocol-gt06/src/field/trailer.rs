@@ -110,6 +110,17 @@ impl Trailer {
         }
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
+        }
+        // "By interval" goes without saying, and without an allocation.
+        if self.upload_mode != 0 {
+            self.note_upload_mode(report);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[inline(never)]
+    fn note_upload_mode(self, report: &mut telemetry::Report) {
+        if let Some(fix) = &mut report.fix {
             match self.upload_mode {
                 0x0a | 0x0d => {
                     // The time is the clock's, the position is older.
@@ -123,15 +134,6 @@ impl Trailer {
                 _ => {}
             }
         }
-        // "By interval" goes without saying, and without an allocation.
-        if self.upload_mode != 0 {
-            self.note_upload_mode(report);
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[inline(never)]
-    fn note_upload_mode(self, report: &mut telemetry::Report) {
         let signal = telemetry::Signal::named("gt06.upload_mode");
         report
             .more

@@ -124,8 +124,8 @@ impl Body for AddressQuery {
 
         let report = match self.place {
             Place::Gps(gps) => {
-                let key = crate::normalize::Key::new(self.number).gps(&gps);
-                cx.positioned(out, Kind::AddressRequest, &gps, &key)
+                let key = crate::normalize::Key::new(self.number);
+                cx.positioned(out, Kind::AddressRequest, &gps, key)
             }
             // No time is in it, so where the frame arrived is its identity.
             Place::Cell(cell) => {

@@ -170,15 +170,13 @@ impl Body for AlarmReport {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(self.number)
-            .gps(&self.gps)
-            .alarm(Some(self.status.raw_alarm.into()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.raw_alarm.into()));
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());
         self.status.normalize(report, dialect);
-        report.odometer_m = self.mileage.map(Into::into);
+        report.odometer = self.mileage.map(Into::into);
         if let Some(card) = self.card {
             report.identity_mut().driver = Some(format!("{card:016x}").into());
         }
@@ -308,7 +306,7 @@ mod tests {
             &[GPS, "08", CELL, "44 06 04 fe 01", "00000064"],
         ));
         assert_eq!(report.io.ignition, Some(true));
-        assert_eq!(report.odometer_m, Some(100.0));
+        assert_eq!(report.odometer, Some(100.into()));
         assert_eq!(report.zone, Some(telemetry::Zone::Utc));
     }
 

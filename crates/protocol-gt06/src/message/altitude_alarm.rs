@@ -87,10 +87,8 @@ impl Body for AltitudeAlarm {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x32)
-            .gps(&self.gps)
-            .alarm(Some(self.status.raw_alarm.into()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x32).alarm(Some(self.status.raw_alarm.into()));
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.status.normalize(report, cx.dialect());
         if let (Some(fix), Some(metres)) = (&mut report.fix, self.altitude) {

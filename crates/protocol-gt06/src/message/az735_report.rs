@@ -158,10 +158,8 @@ impl Body for Az735Report {
         let report = if let Some((_, position)) = self.position {
             let gps = Gps::new(self.time, &position);
             let alarm = (self.number == 0x33).then_some(self.state.into());
-            let key = crate::normalize::Key::new(self.number)
-                .gps(&gps)
-                .alarm(alarm);
-            cx.positioned(out, kind, &gps, &key)
+            let key = crate::normalize::Key::new(self.number).alarm(alarm);
+            cx.positioned(out, kind, &gps, key)
         } else {
             cx.timed(out, kind, self.time, &super::whole_key(self), 0)
         };

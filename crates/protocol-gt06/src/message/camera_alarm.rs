@@ -253,15 +253,9 @@ impl Body for CameraAlarm {
         let report = match self.position() {
             Some(position) => {
                 let gps = crate::field::Gps::new(self.time, &position);
-                cx.positioned(out, Kind::Alarm, &gps, &key.gps(&gps))
+                cx.positioned(out, Kind::Alarm, &gps, key)
             }
-            None => cx.timed(
-                out,
-                Kind::Alarm,
-                self.time,
-                &key.time(self.time).to_bytes(),
-                0,
-            ),
+            None => cx.timed(out, Kind::Alarm, self.time, &key.to_bytes(), 0),
         };
         if let Some(fix) = &mut report.fix {
             // What the form has no place for was not said.

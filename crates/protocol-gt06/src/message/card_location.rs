@@ -102,13 +102,11 @@ impl Body for CardLocation {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x36)
-            .gps(&self.gps)
-            .upload_mode(Some(self.trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x36).upload_mode(Some(self.trailer.upload_mode));
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.trailer.normalize(report);
-        report.odometer_m = Some(self.mileage.into());
+        report.odometer = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
         report.power.battery = crate::field::volts(u16::from(self.battery).saturating_mul(10));
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);

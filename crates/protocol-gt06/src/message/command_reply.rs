@@ -185,7 +185,7 @@ impl Body for CommandReply {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::CommandReply, 0);
-        report.reply_to = Some(self.flag);
+        report.more.reply_to = Some(self.flag);
         let text = self.to_text();
         note_answer(cx, report, &text);
         report.more.text = Some(text.into());

@@ -126,10 +126,8 @@ impl Body for FenceAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::Signal;
 
-        let key = crate::normalize::Key::new(self.number)
-            .gps(&self.gps)
-            .alarm(Some(self.status.extended_code()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.extended_code()));
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         self.status.normalize_extended(report, cx.dialect());
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
@@ -138,7 +136,7 @@ impl Body for FenceAlarm {
                 .signals
                 .push(Signal::named("gt06.fence").number(fence.into(), None));
         }
-        report.odometer_m = self.mileage.map(Into::into);
+        report.odometer = self.mileage.map(Into::into);
         cx.note_tail(report, &self.tail);
     }
 }

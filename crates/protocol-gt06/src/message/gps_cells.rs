@@ -92,8 +92,8 @@ impl Body for GpsCells {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x1e).gps(&self.gps);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x1e);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         for (i, cell) in self.cells.iter().enumerate() {
             if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
                 report.network.push_cell(cell);

@@ -59,8 +59,8 @@ impl Body for GpsOnly {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x10).gps(&self.gps);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x10);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         cx.note_tail(report, &self.tail);
     }
 }

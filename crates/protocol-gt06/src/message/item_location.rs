@@ -77,14 +77,13 @@ impl Body for ItemLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x37)
-            .gps(&self.gps)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         if let Some(trailer) = self.trailer {
             trailer.normalize(report);
         }
-        report.odometer_m = self.mileage.map(f64::from);
+        report.odometer = self.mileage.map(Into::into);
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);
     }
@@ -129,7 +128,7 @@ mod tests {
     fn known_items_have_names_and_unknown_ones_are_seen() {
         use crate::message::testing::{report, signal};
         let report = report(read(&[GPS, CELL, TRAILER, ITEMS, "0027 02 04e4"]));
-        assert_eq!(report.odometer_m, Some(9_000.0));
+        assert_eq!(report.odometer, Some(9_000.into()));
         assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
         assert_eq!(signal(&report, "gt06.accuracy_or_hdop").unwrap(), "2.5");
         assert_eq!(signal(&report, "gt06.item.003c").unwrap(), "01020001");

@@ -64,8 +64,8 @@ impl Body for KeyLocation {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x61).gps(&self.gps);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x61);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         report.identity_mut().imei = Some(self.id.to_string().into());
         report.identity_mut().driver = super::card_number(&self.key);

@@ -51,14 +51,12 @@ pub struct Location {
     pub cell: Option<Cell>,
     /// What follows.
     pub rest: LocationRest,
-    /// Bytes that no manual knows.
-    pub tail: Box<[u8]>,
 }
 
 /// What follows behind a location's cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocationRest {
-    /// Nothing that is known.
+    /// Nothing.
     Nothing,
     /// Reserved or language (0 to 2); on Benway inputs: bit 15 ignition, bit 14 input 2, bit 12: a
     /// temperature follows (bit 9 sign, bits 8 to 0), else an analogue input (bits 9 to 0; bit 13:
@@ -114,6 +112,8 @@ pub enum LocationRest {
         /// Unit by model.
         humidity: u16,
     },
+    /// Bytes that no manual knows.
+    Unknown(Box<[u8]>),
 }
 
 /// A card behind a location.
@@ -195,7 +195,6 @@ impl Location {
             gps: Gps::from_bytes(gps)?,
             cell: Some(cell),
             rest,
-            tail: Box::default(),
         })
     }
 
@@ -207,7 +206,6 @@ impl Location {
             gps,
             cell: Some(cell),
             rest: LocationRest::Trailer(trailer),
-            tail: Box::default(),
         }
     }
 }
@@ -238,7 +236,6 @@ impl Body for Location {
             gps,
             cell,
             rest,
-            tail: r.take_rest("unknown").as_ref().into(),
         })
     }
 
@@ -248,7 +245,6 @@ impl Body for Location {
             cell.encode(out);
         }
         self.rest.encode(out);
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -268,12 +264,10 @@ impl Body for Location {
     #[inline]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
-            .gps(&self.gps)
             .upload_mode(self.rest.trailer().map(|trailer| trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         self.rest.normalize(report, cx.dialect());
-        cx.note_tail(report, &self.tail);
     }
 }
 
@@ -368,7 +362,7 @@ fn decode_rare_rest<T: Trace>(
             temperature: r.u16("temperature")?,
             humidity: r.u16("humidity")?,
         },
-        _ => LocationRest::Nothing,
+        _ => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
     })
 }
 
@@ -460,6 +454,7 @@ impl LocationRest {
                 out.put_u16(*temperature);
                 out.put_u16(*humidity);
             }
+            Self::Unknown(tail) => out.put_slice(tail),
         }
     }
 
@@ -467,13 +462,8 @@ impl LocationRest {
     #[inline]
     fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
         match self {
-            Self::Nothing => {}
             Self::Trailer(trailer) => trailer.normalize(report),
-            Self::TrailerMileage(trailer, mileage) => {
-                trailer.normalize(report);
-                report.odometer_m = Some((*mileage).into());
-            }
-            Self::Mileage(mileage) => report.odometer_m = Some((*mileage).into()),
+            Self::Nothing => {}
             _ => self.normalize_rare(report, dialect),
         }
     }
@@ -482,7 +472,7 @@ impl LocationRest {
     #[inline(never)]
     fn normalize_rare(&self, report: &mut telemetry::Report, dialect: Dialect) {
         use crate::field::{Alarm, note_signal};
-        use telemetry::{IgnitionSource, Signal, Voltage};
+        use telemetry::{IgnitionSource, Odometer, Signal, Voltage};
 
         let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
@@ -538,7 +528,7 @@ impl LocationRest {
                 if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
                     alarm.normalize(report);
                 }
-                report.odometer_m = Some(f64::from(*mileage) * 10.0);
+                report.odometer = Odometer::from_metres(f64::from(*mileage) * 10.0).ok();
                 let degrees = f64::from(temperature & 0x7f);
                 let signed = if temperature & 0x80 == 0 {
                     degrees
@@ -558,7 +548,7 @@ impl LocationRest {
                     state,
                     driving_time,
                 } = &**read;
-                report.odometer_m = Some((*mileage).into());
+                report.odometer = Some((*mileage).into());
                 let card = String::from_utf8_lossy(card);
                 // Blanks or zeros: no card.
                 if !card.trim().trim_matches('0').is_empty() {
@@ -590,7 +580,7 @@ impl LocationRest {
                 humidity,
             } => {
                 trailer.normalize(report);
-                report.odometer_m = Some((*mileage).into());
+                report.odometer = Some((*mileage).into());
                 // The unit is 1 or 0.01, by model, and nothing says which.
                 let magnitude = f64::from(temperature & 0x7fff);
                 let signed = if temperature & 0x8000 == 0 {
@@ -604,7 +594,13 @@ impl LocationRest {
                     number("gt06.humidity_raw", (*humidity).into(), None),
                 ]);
             }
-            Self::Nothing | Self::Trailer(_) | Self::TrailerMileage(..) | Self::Mileage(_) => {}
+            Self::Mileage(mileage) => report.odometer = Some((*mileage).into()),
+            Self::TrailerMileage(trailer, mileage) => {
+                trailer.normalize(report);
+                report.odometer = Some((*mileage).into());
+            }
+            Self::Unknown(tail) => crate::normalize::note_bytes(report, "gt06.tail", tail),
+            Self::Nothing | Self::Trailer(_) => {}
         }
     }
 }
@@ -654,12 +650,14 @@ mod tests {
                 ("01 00 00 00000064", |r| {
                     matches!(r, R::TrailerMileage(_, 100))
                 }),
-                ("0102030405060708", |r| matches!(r, R::Nothing)),
+                (
+                    "0102030405060708",
+                    |r| matches!(r, R::Unknown(tail) if tail.len() == 8),
+                ),
             ] {
                 for number in [0x12, 0x22, 0x2d] {
                     let read = read(number, &[GPS, cell, rest]);
                     assert!(known(&read.rest), "{number:02x} {rest}: {read:?}");
-                    assert_eq!(read.tail.len(), if rest.len() == 16 { 8 } else { 0 });
                 }
             }
         }
@@ -764,7 +762,7 @@ mod tests {
         let s5 = report(read(0x12, &[GPS, CELL, "46 04b6 04 00 0123 85 00000cd9"]));
         assert_eq!(s5.power.external.unwrap().as_volts(), 12.06);
         assert_eq!(signal(&s5, "gt06.temperature").unwrap(), "-5");
-        assert_eq!(s5.odometer_m, Some(32_890.0));
+        assert_eq!(s5.odometer, Some(32_890.into()));
         let climate = "00 00 00 00000064 0000003c 8020 002d";
         let message = read(0x22, &[GPS, "01cc 00 287d 00001f71", climate]);
         assert_eq!(

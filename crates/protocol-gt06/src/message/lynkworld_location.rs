@@ -146,9 +146,7 @@ impl Body for LynkworldLocation {
         use crate::field::{Alarm, note_battery, note_signal, volts};
         use telemetry::{Kind, Signal};
 
-        let key = crate::normalize::Key::new(0xa2)
-            .gps(&self.gps)
-            .alarm(Some(self.raw_alarm.into()));
+        let key = crate::normalize::Key::new(0xa2).alarm(Some(self.raw_alarm.into()));
         // Only Lynkworld sends this, whatever the profile says.
         let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
         let kind = if alarm.is_some() {
@@ -156,7 +154,7 @@ impl Body for LynkworldLocation {
         } else {
             Kind::Location
         };
-        let report = cx.positioned(out, kind, &self.gps, &key);
+        let report = cx.positioned(out, kind, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         report.power.external = volts(self.supply);
@@ -165,7 +163,7 @@ impl Body for LynkworldLocation {
         if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
-        report.odometer_m = Some(self.mileage.into());
+        report.odometer = Some(self.mileage.into());
         report.vehicle_mut().engine_hours_s = Some(self.working_time.into());
         if let Some(card) = super::card_number(&self.card) {
             report.identity_mut().driver = Some(card);
@@ -233,7 +231,7 @@ mod tests {
             report.more.vehicle.as_ref().unwrap().engine_hours_s,
             Some(3_600.0)
         );
-        assert_eq!(report.odometer_m, Some(100.0));
+        assert_eq!(report.odometer, Some(100.into()));
         assert!(report.more.identity.is_none());
         assert_eq!(signal(&report, "gt06.inputs_raw").unwrap(), "3");
     }

@@ -553,10 +553,6 @@ impl Message {
         cx: &crate::normalize::Context<'_>,
         out: &mut crate::normalize::Reports,
     ) {
-        // Most are these, and they need not go by the table.
-        if let Self::Location(location) = self {
-            return location.normalize(cx, out);
-        }
         each!(self, body => body.normalize(cx, out));
     }
 }

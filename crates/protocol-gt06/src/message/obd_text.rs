@@ -140,11 +140,11 @@ impl Body for ObdText {
         } else {
             Kind::Can
         };
-        let key = crate::normalize::Key::new(self.number).time(self.time);
+        let key = crate::normalize::Key::new(self.number);
         let report = match self.position {
             Some(position) => {
                 let gps = crate::field::Gps::new(self.time, &position);
-                cx.positioned(out, kind, &gps, &key.gps(&gps))
+                cx.positioned(out, kind, &gps, key)
             }
             None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),
         };

@@ -76,10 +76,8 @@ impl Body for RadioAlarm {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x39)
-            .gps(&self.gps)
-            .alarm(Some(self.status.extended_code()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x39).alarm(Some(self.status.extended_code()));
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         self.cell.normalize(report);
         self.status.normalize_extended(report, cx.dialect());
         self.items.normalize(report);

@@ -87,10 +87,8 @@ impl Body for RadioLocation {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x38)
-            .gps(&self.gps)
-            .upload_mode(Some(self.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x38).upload_mode(Some(self.upload_mode));
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         crate::field::Trailer {
             // No ignition is said: a byte that means neither on nor off.
             raw_ignition: u8::MAX,

@@ -122,7 +122,7 @@ impl Body for RfidLocation {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Signal};
 
-        let key = crate::normalize::Key::new(0x17).gps(&self.gps);
+        let key = crate::normalize::Key::new(0x17);
         let (kind, key) = match self.rest {
             RfidRest::Status { status, .. } => (
                 if status.alarm(cx.dialect()).is_some() {
@@ -134,7 +134,7 @@ impl Body for RfidLocation {
             ),
             RfidRest::Card { .. } => (Kind::Location, key),
         };
-        let report = cx.positioned(out, kind, &self.gps, &key);
+        let report = cx.positioned(out, kind, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         match self.rest {
             RfidRest::Card { number, raw_valid } => {
@@ -291,6 +291,6 @@ mod tests {
             telemetry::EventKind::LowExternalPower
         );
         assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");
-        assert_eq!(alarm.odometer_m, None, "its unit is not known");
+        assert_eq!(alarm.odometer, None, "its unit is not known");
     }
 }

@@ -184,16 +184,13 @@ impl Body for StatusLocation {
 
         // The same position is sent again with a new device time: that is a new fact, so both
         // times are in the key.
-        let key = crate::normalize::Key::new(self.number)
-            .gps(&self.gps)
-            .time(self.device_time)
-            .alarm(Some(self.alarm.into()));
+        let key = crate::normalize::Key::new(self.number).alarm(Some(self.alarm.into()));
         let report = cx.positioned_at(
             out,
             telemetry::Kind::Location,
             &self.gps,
             self.device_time,
-            &key,
+            key,
         );
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
@@ -267,6 +264,22 @@ mod tests {
         let body = body(&[HEAD, GPS, WIDE, STATUS, "05 01 3132"]);
         let error = read_body(Start::Short, 0x25, &body).unwrap_err();
         assert_eq!(error.field(), "driver");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_position_of_another_time_than_its_report_is_another_fact() {
+        let id = |time: &str| {
+            let read = read(0x22, &[HEAD, time, &GPS[12..], "09", CELL, STATUS]);
+            crate::message::testing::report(read).id
+        };
+        let sent = id(&GPS[..12]);
+        assert_eq!(id(&GPS[..12]), sent);
+        // A minute and a second later than the report; then at its time.
+        let places = ["0f0c1d023409", "0f0c1d02330a", "0f0c1d023309"];
+        let ids = places.map(id);
+        assert!(!ids.contains(&sent), "{ids:?}");
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     }
 
     #[cfg(feature = "telemetry")]

@@ -87,10 +87,8 @@ impl Body for SupplyAlarm {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x16)
-            .gps(&self.gps)
-            .alarm(Some(self.terminal.alarm_bits().into()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x16).alarm(Some(self.terminal.alarm_bits().into()));
+        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         report.power.external = crate::field::volts(self.supply);

@@ -114,10 +114,8 @@ impl Body for SupplyLocation {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Radio, Signal};
 
-        let key = crate::normalize::Key::new(0x32)
-            .gps(&self.gps)
-            .upload_mode(Some(self.trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x32).upload_mode(Some(self.trailer.upload_mode));
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         let generation = self.radio_word.map(|word| word >> 12);
         if let Some(cell) = &mut report.network.cell {
@@ -130,7 +128,7 @@ impl Body for SupplyLocation {
             };
         }
         self.trailer.normalize(report);
-        report.odometer_m = Some(self.mileage.into());
+        report.odometer = Some(self.mileage.into());
         report.power.external = crate::field::volts(self.supply);
         report
             .more

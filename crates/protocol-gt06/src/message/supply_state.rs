@@ -83,8 +83,8 @@ impl Body for SupplyState {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::volts;
 
-        let key = crate::normalize::Key::new(0x24).gps(&self.gps);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x24);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         if let 0 | 1 = self.raw_ignition {
             report

@@ -107,10 +107,8 @@ impl Body for TopinGps {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // Live and from the buffer it is the same fact, but for the number that says so.
-        let key = crate::normalize::Key::new(0x10)
-            .gps(&self.gps)
-            .alarm(self.raw_alarm.map(Into::into));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x10).alarm(self.raw_alarm.map(Into::into));
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
             fix.altitude = self

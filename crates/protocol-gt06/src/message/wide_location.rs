@@ -102,13 +102,12 @@ impl Body for WideLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
-            .gps(&self.gps)
             .upload_mode(self.more.map(|more| more.trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, &key);
+        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         if let Some(more) = self.more {
             more.trailer.normalize(report);
-            report.odometer_m = Some(more.mileage.into());
+            report.odometer = Some(more.mileage.into());
             if let Some(fix) = &mut report.fix {
                 fix.altitude = telemetry::Altitude::from_metres(more.altitude.into()).ok();
             }
@@ -150,8 +149,8 @@ mod tests {
         assert_eq!(fix.altitude.unwrap().as_metres(), -20.0);
         assert_eq!(fix.live, Some(false));
         assert_eq!(
-            (report.odometer_m, report.io.ignition),
-            (Some(100.0), Some(true))
+            (report.odometer, report.io.ignition),
+            (Some(100.into()), Some(true))
         );
     }
 }

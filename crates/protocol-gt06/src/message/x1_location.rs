@@ -168,10 +168,10 @@ impl Body for X1Location {
             "gt06.adc_14",
             "gt06.adc_15",
         ];
-        let key = crate::normalize::Key::new(0x34).gps(&self.gps);
-        let report = cx.positioned(out, Kind::Location, &self.gps, &key);
+        let key = crate::normalize::Key::new(0x34);
+        let report = cx.positioned(out, Kind::Location, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
-        report.odometer_m = Some(self.mileage.into());
+        report.odometer = Some(self.mileage.into());
         let (supply, battery) = self.supply_and_battery();
         report.power.external = volts(supply);
         report.power.battery = volts(battery);

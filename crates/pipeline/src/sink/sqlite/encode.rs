@@ -89,7 +89,7 @@ impl ReportRow {
             report.device = None;
             report.tenant = None;
         }
-        let answer = match (report.kind, report.reply_to) {
+        let answer = match (report.kind, report.more.reply_to) {
             (Kind::CommandReply, Some(flag)) => Some(Answer {
                 flag,
                 text: report.more.text.clone().unwrap_or_default(),

@@ -183,7 +183,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         ]),
         (0x002b, &[reason]) => report.more.signals.push(one("gt06.boot_reason", reason)),
         (0x002e, &[a, b, c, d]) => {
-            report.odometer_m = Some(u32::from_be_bytes([a, b, c, d]).into());
+            report.odometer = Some(u32::from_be_bytes([a, b, c, d]).into());
         }
         (Module::EVENT, &[code, a, b, c, d, ref rest @ ..]) => {
             note_event(report, code, u32::from_be_bytes([a, b, c, d]), rest);
@@ -394,7 +394,7 @@ mod tests {
         assert_eq!((r.kind, r.time_source), (Kind::Alarm, TimeSource::Fix));
         assert_eq!(r.more.events.len(), 1, "an ordinary reason is no event");
         assert_eq!(r.more.events[0].kind, EventKind::Removed);
-        assert_eq!(r.odometer_m, Some(62_045.0));
+        assert_eq!(r.odometer, Some(62_045.into()));
         assert_eq!(r.power.battery.unwrap().as_volts(), 3.8);
         assert_eq!(r.network.cell.unwrap().cell_id, 0x0eed);
         assert_eq!(
