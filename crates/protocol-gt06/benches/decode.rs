@@ -33,7 +33,7 @@ fn location(c: &mut Criterion) {
         b.iter(|| frames.iter().for_each(|frame| to_message(black_box(&frame[..]))));
     });
     group.bench_function("report", |b| {
-        b.iter(|| frames.iter().for_each(|frame| desk.to_report(black_box(&frame[..]))));
+        b.iter(|| frames.iter().for_each(|frame| desk.report(black_box(&frame[..]))));
     });
     group.finish();
 }
@@ -121,7 +121,7 @@ fn common(c: &mut Criterion) {
         }
         group.bench_function("message", |b| b.iter(|| to_message(black_box(&frame[..]))));
         group.bench_function("report", |b| {
-            b.iter(|| desk.to_report(black_box(&frame[..])));
+            b.iter(|| desk.report(black_box(&frame[..])));
         });
         group.finish();
     }

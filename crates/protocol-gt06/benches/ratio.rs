@@ -29,7 +29,7 @@ fn location(name: &str, frames: &[Bytes], read: impl Fn(&[u8]) -> Option<Bare>) 
     let [floor, message, report] = take_turns([
         &mut || decode_bare(frames, &read),
         &mut || frames.iter().for_each(|f| to_message(black_box(&f[..]))),
-        &mut || frames.iter().for_each(|f| desk.to_report(black_box(&f[..]))),
+        &mut || frames.iter().for_each(|f| desk.report(black_box(&f[..]))),
     ]);
     let per_frame = |rounds: &[f64]| median(rounds) * 1e9 / frames.len() as f64;
     for (what, ours) in [("message", message), ("report", report)] {

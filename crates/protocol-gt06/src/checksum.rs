@@ -15,6 +15,10 @@
 //! has the highest power, and dividing by x is a shift to the left. A part that is shifted to
 //! where it came from is shifted again; `1 + f + f² + f³` of the shift `f` is `(1 + f)(1 + f²)`.
 
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::ops::Range;
+
 /// The register before the first byte.
 const INITIAL: u16 = 0xffff;
 
@@ -53,6 +57,110 @@ impl Digest {
 
     pub(crate) const fn finish(self) -> u16 {
         !self.0
+    }
+}
+
+/// The checksums of parts of some bytes: each in the same short time, whatever its length, so that
+/// no stream can be made in which looking for frames takes long.
+///
+/// A register is a polynomial, and n bytes of zeros multiply it by x⁸ⁿ. So the register after a
+/// part is the one after all bytes up to its end, less the one before it times that.
+pub(crate) struct Parts<'a> {
+    bytes: &'a [u8],
+    /// By number of bytes; made when the first long part is asked for, which is rare.
+    steps: OnceCell<Vec<Step>>,
+}
+
+struct Step {
+    /// After so many bytes, when it began with zero.
+    register: u16,
+    /// What multiplies a register when so many zeros follow.
+    power: u16,
+}
+
+impl<'a> Parts<'a> {
+    /// Parts that are not longer are faster read than looked up.
+    const SHORT: usize = 96;
+    /// The polynomial 1.
+    const ONE: u16 = 0x8000;
+
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            steps: OnceCell::new(),
+        }
+    }
+
+    /// The checksum of a part; `None` if it is not one.
+    pub(crate) fn checksum(&self, part: Range<usize>) -> Option<u16> {
+        let covered = self.bytes.get(part.clone())?;
+        if covered.len() <= Self::SHORT {
+            effort::note(covered.len());
+            return Some(checksum(covered));
+        }
+        effort::note(Self::SHORT);
+        let steps = self.steps.get_or_init(|| self.steps());
+        let before = steps.get(part.start)?.register ^ INITIAL;
+        let power = steps.get(covered.len())?.power;
+        Some(!(steps.get(part.end)?.register ^ product(before, power)))
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        effort::note(self.bytes.len());
+        let mut step = Step {
+            register: 0,
+            power: Self::ONE,
+        };
+        let mut steps = Vec::with_capacity(self.bytes.len() + 1);
+        for byte in self.bytes {
+            let next = Step {
+                register: next(step.register, *byte),
+                power: next(step.power, 0),
+            };
+            steps.push(core::mem::replace(&mut step, next));
+        }
+        steps.push(step);
+        steps
+    }
+}
+
+/// The register after one more byte.
+const fn next(register: u16, byte: u8) -> u16 {
+    let [low, high] = register.to_le_bytes();
+    let low = low ^ byte;
+    let low = (low ^ low << 4) as u16;
+    high as u16 ^ low << 8 ^ low << 3 ^ low >> 4
+}
+
+/// The product of two polynomials, less all multiples of P.
+fn product(a: u16, mut b: u16) -> u16 {
+    let mut product = 0;
+    for bit in (0..16).rev() {
+        product ^= b & 0_u16.wrapping_sub(a >> bit & 1);
+        b = b >> 1 ^ 0x8408 & 0_u16.wrapping_sub(b & 1);
+    }
+    product
+}
+
+/// How much work looking for frames was, in bytes looked at: counted in tests.
+pub(crate) mod effort {
+    #[cfg(not(test))]
+    pub(crate) const fn note(_bytes: usize) {}
+
+    #[cfg(test)]
+    std::thread_local! {
+        static NOTED: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+    }
+
+    #[cfg(test)]
+    pub(crate) fn note(bytes: usize) {
+        NOTED.set(NOTED.get() + bytes);
+    }
+
+    /// What was noted since the last call.
+    #[cfg(test)]
+    pub(crate) fn take() -> usize {
+        NOTED.take()
     }
 }
 
@@ -142,17 +250,34 @@ mod tests {
         assert_eq!(checksum(&[0x05, 0x01, 0x00, 0x01]), 0xd9dc);
     }
 
-    #[test]
-    fn it_is_the_one_of_the_catalogue_whatever_the_length_and_the_pieces() {
+    fn bytes(len: usize) -> Vec<u8> {
         let mut random = 0x2545_f491_u32;
-        let bytes: std::vec::Vec<u8> = core::iter::repeat_with(|| {
+        core::iter::repeat_with(|| {
             random ^= random << 13;
             random ^= random >> 17;
             random ^= random << 5;
             random.to_le_bytes()[0]
         })
-        .take(70_000)
-        .collect();
+        .take(len)
+        .collect()
+    }
+
+    #[test]
+    fn a_part_has_the_checksum_that_it_has_alone() {
+        let bytes = bytes(5_000);
+        let parts = Parts::new(&bytes);
+        for start in [0, 1, 2, 17, 1_000, 4_800] {
+            for len in [0, 1, 4, 95, 96, 97, 98, 255, 256, 1_000, 2_047, 4_000] {
+                let part = start..start + len;
+                let alone = bytes.get(part.clone()).map(checksum);
+                assert_eq!(parts.checksum(part), alone, "{len} from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_the_one_of_the_catalogue_whatever_the_length_and_the_pieces() {
+        let bytes = bytes(70_000);
         for len in (0..600).chain([65_536, 70_000]) {
             let covered = &bytes[..len];
             let expected = X25.checksum(covered);

@@ -2,7 +2,9 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::frame::{Found, Frame, Framing, SNIFFED, find, looks_like};
+use crate::find::{Found, find};
+use crate::foreign::{SNIFFED, looks_like};
+use crate::frame::{Frame, Framing};
 use crate::{Checksum, FrameError};
 
 /// Takes frames off the front of a stream, however it is cut.
@@ -54,6 +56,8 @@ impl Deframer {
     /// Sets what is known about the frames of this stream.
     pub const fn set_framing(&mut self, framing: Framing) {
         self.framing = framing;
+        // What was waited for may not be needed now.
+        self.needed = 0;
     }
 
     /// Takes the next frame off the front of `src`.
@@ -278,5 +282,44 @@ mod tests {
         assert_eq!(found.raw(), &stream[..17]);
         let kept = Frame::parse(found.raw().clone(), Framing::Checked);
         assert_eq!(kept, Some(found));
+    }
+
+    /// Bytes looked at for each byte of a stream, when all of it is there.
+    fn effort(stream: &[u8]) -> usize {
+        let (mut deframer, mut src) = (Deframer::new(), BytesMut::from(stream));
+        crate::checksum::effort::take();
+        deframer.on_pause();
+        while deframer.next_frame(&mut src) != Ok(None) {}
+        crate::checksum::effort::take() / stream.len()
+    }
+
+    #[test]
+    fn no_stream_takes_long() {
+        const WHOLE: &[u8] = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
+        // Long frames that all end where the last one does, and what is in each of them.
+        let nested = |len: usize, inner: &[u8]| {
+            let mut stream = std::vec::Vec::new();
+            while stream.len() < len {
+                let length = u16::try_from(len + 100 - stream.len() - 6).unwrap();
+                stream.extend_from_slice(&[0x79, 0x79]);
+                stream.extend_from_slice(&length.to_be_bytes());
+                stream.extend_from_slice(inner);
+            }
+            stream.resize(len + 98, 0x55);
+            stream.extend_from_slice(&[0x0d, 0x0a]);
+            stream
+        };
+        for (what, stream, most) in [
+            ("whole frames", WHOLE.repeat(1_000), 1),
+            ("markers", std::vec![0x78; 10_000], 600),
+            ("ends", b"\x78\x78\xff\x0d\x0a".repeat(2_000), 60),
+            ("short nests", nested(1_900, b""), 60),
+            ("short nests of whole frames", nested(1_900, WHOLE), 400),
+            ("long nests", nested(20_000, b""), 10),
+            ("long nests of whole frames", nested(20_000, WHOLE), 1_500),
+        ] {
+            let effort = effort(&stream);
+            assert!(effort <= most, "{what}: {effort} bytes looked at for each");
+        }
     }
 }

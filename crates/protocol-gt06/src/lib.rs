@@ -39,6 +39,8 @@ mod dialect;
 mod error;
 mod explain;
 pub mod field;
+pub mod find;
+mod foreign;
 pub mod frame;
 pub mod media;
 pub mod message;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use bytes::{Bytes, BytesMut};
 use crc::{CRC_16_IBM_SDLC, Crc, Table};
 use protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
-use protocol_gt06::frame::{Found, find};
+use protocol_gt06::find::{Found, find};
 use protocol_gt06::message::{Location, LocationRest};
 use protocol_gt06::normalize::{Context, Reports, Speaker};
 use protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
@@ -137,7 +137,7 @@ impl Desk {
 
     /// From a frame's bytes to its report, identity included.
     #[inline(always)]
-    pub(crate) fn to_report(&mut self, raw: &[u8]) {
+    pub(crate) fn report(&mut self, raw: &[u8]) {
         let Found::Frame(head) = find(raw, false, Framing::Checked) else {
             unreachable!("a whole frame")
         };
