@@ -34,6 +34,8 @@ pub struct Deframer {
     needed: usize,
     quiet: bool,
     framing: Framing,
+    /// A right checksum was seen: what lacks one is an exception from then on.
+    proven: bool,
 }
 
 impl Deframer {
@@ -44,6 +46,7 @@ impl Deframer {
             needed: 0,
             quiet: false,
             framing: Framing::Checked,
+            proven: false,
         }
     }
 
@@ -56,6 +59,9 @@ impl Deframer {
     /// Sets what is known about the frames of this stream.
     pub const fn set_framing(&mut self, framing: Framing) {
         self.framing = framing;
+        if matches!(framing, Framing::Bare) {
+            self.proven = false;
+        }
         // What was waited for may not be needed now.
         self.needed = 0;
     }
@@ -95,11 +101,14 @@ impl Deframer {
 
     #[inline]
     const fn learn(&mut self, checksum: Checksum) {
-        self.framing = match checksum {
-            Checksum::Valid => Framing::Checked,
-            Checksum::Absent => Framing::Bare,
-            Checksum::Mismatch => self.framing,
-        };
+        match checksum {
+            Checksum::Valid => {
+                self.framing = Framing::Checked;
+                self.proven = true;
+            }
+            Checksum::Absent if !self.proven => self.framing = Framing::Bare,
+            Checksum::Absent | Checksum::Mismatch => {}
+        }
     }
 
     #[cold]

@@ -62,19 +62,24 @@ fn at_stop(src: &[u8], len: usize) -> Option<Size> {
 
 /// Whether a frame whose checksum is wrong has the shape of a relative's frame, which has none.
 ///
-/// Each shape has a size that no frame of that number has when serial and checksum are in it.
+/// Each shape has a size that no frame of that number has when serial and checksum are in it; or
+/// else its length would be true for such a frame, and then it is one.
 pub(crate) fn fits(frame: &[u8]) -> bool {
     let [0x78, 0x78, announced, number, body @ .., 0x0d, 0x0a] = frame else {
         return false;
     };
     let announced = usize::from(*announced);
+    let is_checked_length = announced == body.len() + 1;
     match number {
         // With a serial and a checksum a login has 12, 14 or 16 bytes here.
         0x01 => matches!(body.len(), 8..=10),
         0x08 if body.is_empty() => true,
-        0x08 | 0x09 | 0x10 | 0x11 => matches!(body.len(), 18 | 21),
+        // A single cell (0x11, L 13) is as long as a position of theirs.
+        0x08 | 0x09 | 0x10 | 0x11 => matches!(body.len(), 18 | 21) && !is_checked_length,
+        // A heartbeat of L 08 is as long as a status of theirs.
         0x13 => {
             (4..=7).contains(&body.len())
+                && !(body.len() == 7 && is_checked_length)
                 && announced != 5
                 && (body.len()..=body.len() + 2).contains(&announced)
         }

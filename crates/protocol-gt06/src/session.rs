@@ -196,7 +196,8 @@ impl Session {
         };
         // Set by hand or learned before, it stays.
         if self.profile.dialect.is_none() {
-            self.profile.dialect = message.as_ref().ok().and_then(Message::dialect);
+            let told = message.as_ref().ok().and_then(Message::dialect);
+            self.profile.dialect = told.filter(|dialect| self.may_be(*dialect));
         }
         if let Some((time, live)) = message.as_ref().ok().and_then(Message::clock)
             && let Some(minutes) = self.offsets.observe(time, live, unix_now)
@@ -336,6 +337,12 @@ impl Session {
         self.profile != before
     }
 
+    /// A device that logs in with serial and checksum is none of the relatives without, whatever
+    /// one of its frames looks like.
+    fn may_be(&self, dialect: Dialect) -> bool {
+        dialect != Dialect::Topin || self.login.bare != Some(false)
+    }
+
     fn apply_login(&mut self) {
         if let Some(model) = self.login.model {
             self.profile.model = Some(model);
@@ -348,6 +355,7 @@ impl Session {
             if bare {
                 self.profile.dialect.get_or_insert(Dialect::Topin);
             }
+            self.profile.dialect = self.profile.dialect.filter(|known| self.may_be(*known));
         }
     }
 }

@@ -90,7 +90,7 @@ impl Body for TopinLogin {
 mod tests {
     use super::*;
     use crate::message::testing::{read_bare, read_body, round_trip_bare};
-    use crate::{AckPolicy, Deframer, Message, ReplyClass, Session, Start};
+    use crate::{AckPolicy, Checksum, Deframer, Message, ReplyClass, Session, Start};
 
     /// LEN is 13 whatever the size is, as devices send it.
     const LOGIN: &str = "78780d01 0123456789012345 42 0d0a";
@@ -201,6 +201,57 @@ mod tests {
         talk(&mut session, &mut stream);
         session.on_identified(Some(known));
         assert!(!session.profile().bare_frames);
+        assert_eq!(session.profile().dialect, None);
+    }
+
+    #[test]
+    fn a_wrong_checksum_makes_no_relative_of_a_device_that_has_one() {
+        let mut session = Session::new(AckPolicy::default());
+        let login = Message::from(super::super::Login {
+            id: TerminalId::from_digits("123456789012345").unwrap(),
+            ..Default::default()
+        });
+        let mut stream = BytesMut::from(&login.to_bytes(1)[..]);
+        talk(&mut session, &mut stream);
+        session.on_identified(None);
+        for (sent, name, checksum, reply) in [
+            // A heartbeat of L 08, a cell of L 13: as long as a status and a position of theirs.
+            (
+                "78780813 460604 0051 be49 0d0a",
+                "heartbeat",
+                Checksum::Mismatch,
+                "7878051300 51bb74 0d0a",
+            ),
+            (
+                "78781311 1a0b1c0a141e 01cc00287d001f71 0001 81f1 0d0a",
+                "cell",
+                Checksum::Mismatch,
+                "",
+            ),
+            // One that has their form alone is read so, and changes nothing for the next.
+            (
+                "78780613 55230803 0d0a",
+                "topin_status",
+                Checksum::Absent,
+                "78780613 55230803 0d0a",
+            ),
+            (
+                "78780a13 4606040001 0052 0000 0d0a",
+                "heartbeat",
+                Checksum::Mismatch,
+                "78780513 0052 89ef 0d0a",
+            ),
+        ] {
+            stream.extend_from_slice(&hex::decode(sent.replace(' ', "")).unwrap());
+            session.on_pause();
+            let frame = session.next_frame(&mut stream).unwrap().expect("whole");
+            assert_eq!(frame.checksum(), checksum, "{sent}");
+            let handled = session.on_frame(&frame, 0);
+            assert_eq!(handled.message.unwrap().name(), name, "{sent}");
+            let bytes = handled.reply.map(|reply| hex::encode(reply.bytes));
+            assert_eq!(bytes.unwrap_or_default(), reply.replace(' ', ""), "{sent}");
+            assert_eq!(session.profile().dialect, None, "{sent}");
+        }
     }
 
     #[test]
