@@ -30,10 +30,18 @@ fn location(c: &mut Criterion) {
         });
     });
     group.bench_function("message", |b| {
-        b.iter(|| frames.iter().for_each(|frame| to_message(black_box(&frame[..]))));
+        b.iter(|| {
+            frames
+                .iter()
+                .for_each(|frame| to_message(black_box(&frame[..])))
+        });
     });
     group.bench_function("report", |b| {
-        b.iter(|| frames.iter().for_each(|frame| desk.report(black_box(&frame[..]))));
+        b.iter(|| {
+            frames
+                .iter()
+                .for_each(|frame| desk.report(black_box(&frame[..])))
+        });
     });
     group.finish();
 }

@@ -3,6 +3,7 @@
 //! All take turns, a thousand frames each, so that a machine that is slow for a while is slow for
 //! all of them. What is printed are medians; the ratio is the median of the rounds' ratios.
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
 
 mod support;
 
@@ -55,7 +56,10 @@ fn streams(frames: &[Bytes]) {
         let (ours, floor) = (rate(&ours, stream.len()), rate(&floor, clean.len()));
         println!("0x22 stream, {what:<12} {ours:>8.0} {floor:>7.0} {share:>6.0}%");
     }
-    println!("(of {} frames among garbage {found} are found)", frames.len());
+    println!(
+        "(of {} frames among garbage {found} are found)",
+        frames.len()
+    );
 }
 
 fn decode_bare(frames: &[Bytes], read: &impl Fn(&[u8]) -> Option<Bare>) {

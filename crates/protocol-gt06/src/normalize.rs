@@ -55,13 +55,8 @@ impl Speaker {
     }
 }
 
-/// What all reports begin with: copied from a constant, and filled in where it lies.
-const BLANK: Report = Report::new(
-    ReportId::from_bytes([0; 16]),
-    DECODER,
-    Kind::Unknown,
-    Timestamp::UNIX_EPOCH,
-);
+/// Until what the id is made of is known.
+const NO_ID: ReportId = ReportId::from_bytes([0; 16]);
 
 /// Where a message's reports are put. They are made where they stay: a report is large, and moving
 /// one that was just written costs more than writing it.
@@ -289,13 +284,13 @@ impl<'a> Context<'a> {
 
     #[inline(always)]
     fn report<'r>(&self, out: &'r mut Reports, kind: Kind) -> &'r mut Report {
-        out.extend(core::iter::once_with(|| BLANK));
+        // Made where it stays: what is pushed is made elsewhere and then moved.
+        out.extend(core::iter::once_with(|| {
+            Report::new(NO_ID, DECODER, kind, self.received_at)
+        }));
         let Some(report) = out.last_mut() else {
             unreachable!()
         };
-        report.kind = kind;
-        report.received_at = self.received_at;
-        report.time = self.received_at;
         report.dialect = Some(Name::new(self.dialect().name()));
         report.tenant = self.speaker.tenant;
         report.device = self.speaker.device;
@@ -321,9 +316,11 @@ impl<'a> Context<'a> {
     #[inline]
     fn zone(&self) -> (i16, Zone) {
         let zones = &self.profile.zones;
-        match self.head.number() {
-            0x22 | 0x26..=0x28 | 0x2a | 0x2c | 0x8a | 0xa0..=0xa5 => return (0, Zone::Utc),
-            _ => {}
+        if *IS_UTC
+            .get(usize::from(self.head.number()))
+            .unwrap_or(&false)
+        {
+            return (0, Zone::Utc);
         }
         if let Some(minutes) = zones.configured {
             return (minutes, Zone::Configured);
@@ -337,6 +334,21 @@ impl<'a> Context<'a> {
         }
     }
 }
+
+/// The numbers whose times are UTC by the manuals.
+#[expect(clippy::indexing_slicing, reason = "worked out by the compiler")]
+static IS_UTC: [bool; 256] = {
+    let mut is_utc = [false; 256];
+    let mut number = 0;
+    while number < 256 {
+        is_utc[number] = matches!(
+            number,
+            0x22 | 0x26..=0x28 | 0x2a | 0x2c | 0x8a | 0xa0..=0xa5
+        );
+        number += 1;
+    }
+    is_utc
+};
 
 /// A device's time exactly as sent.
 #[inline]
@@ -391,8 +403,8 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 ///
 /// | bytes | content; all ones where it is not said |
 /// |---|---|
-/// | 0 | number |
-/// | 1–8 | latitude and longitude |
+/// | 0–7 | latitude and longitude |
+/// | 8 | number |
 /// | 9 | hemispheres and validity |
 /// | 10–11 | upload mode |
 /// | 12–13 | alarm |
@@ -402,10 +414,11 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 ///
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key(
+pub struct Key {
     // In registers, the first byte lowest, so that a key is made without a detour through memory.
-    u128,
-);
+    place: u64,
+    what: u64,
+}
 
 impl Key {
     /// The key of a message that says nothing yet. The same for numbers by which the same fact is
@@ -413,24 +426,34 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn new(number: u8) -> Self {
-        Self(u128::MAX).with(0, 1, number as u128)
+        Self {
+            place: u64::MAX,
+            what: !0xff | number as u64,
+        }
     }
 
-    /// A key whose bytes from `at` on are those of `value`, the first one lowest.
+    /// A key in which the second half's bytes from `at` on are those of `value`, the first one
+    /// lowest.
     #[inline(always)]
-    const fn with(self, at: u32, len: u32, value: u128) -> Self {
+    const fn with(self, at: u32, len: u32, value: u16) -> Self {
         let mask = ((1 << (len * 8)) - 1) << (at * 8);
-        Self(self.0 & !mask | value << (at * 8))
+        Self {
+            what: self.what & !mask | (value as u64) << (at * 8),
+            ..self
+        }
     }
 
     /// With a position, as sent: coordinates, hemispheres and validity.
     #[inline(always)]
     #[must_use]
     pub const fn position(self, position: &Position) -> Self {
-        let place = position.raw_latitude.swap_bytes() as u128
-            | (position.raw_longitude.swap_bytes() as u128) << 32
-            | (position.course_status.hemispheres() as u128) << 64;
-        self.with(1, 9, place)
+        let latitude = position.raw_latitude.swap_bytes() as u64;
+        let longitude = position.raw_longitude.swap_bytes() as u64;
+        let key = self.with(1, 1, position.course_status.hemispheres() as u16);
+        Self {
+            place: latitude | longitude << 32,
+            ..key
+        }
     }
 
     /// With an upload mode.
@@ -438,7 +461,7 @@ impl Key {
     #[must_use]
     pub const fn upload_mode(self, mode: Option<u8>) -> Self {
         match mode {
-            Some(mode) => self.with(10, 2, (mode as u16).swap_bytes() as u128),
+            Some(mode) => self.with(2, 2, (mode as u16).swap_bytes()),
             None => self,
         }
     }
@@ -448,7 +471,7 @@ impl Key {
     #[must_use]
     pub const fn alarm(self, code: Option<u16>) -> Self {
         match code {
-            Some(code) => self.with(12, 2, code.swap_bytes() as u128),
+            Some(code) => self.with(4, 2, code.swap_bytes()),
             None => self,
         }
     }
@@ -457,14 +480,14 @@ impl Key {
     #[inline]
     #[must_use]
     pub const fn index(self, index: u16) -> Self {
-        self.with(14, 2, index.swap_bytes() as u128)
+        self.with(6, 2, index.swap_bytes())
     }
 
     /// The key.
     #[inline(always)]
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
+        ((self.what as u128) << 64 | self.place as u128).to_le_bytes()
     }
 
     /// The key of a position that is of another time than its report.
@@ -491,7 +514,8 @@ mod tests {
             course_status: crate::field::CourseStatus(0xffff),
         };
         let empty = Key::new(0x22).to_bytes();
-        assert_eq!((empty[0], &empty[1..]), (0x22, &[0xff; 15][..]));
+        assert_eq!((empty[8], &empty[..8]), (0x22, &[0xff; 8][..]));
+        assert_eq!(empty[9..], [0xff; 7]);
         let key = Key::new(0x22)
             .position(&position)
             .upload_mode(Some(3))
@@ -499,7 +523,7 @@ mod tests {
             .index(0x1415);
         assert_eq!(
             hex::encode(key.with_time(DateTime::from_bytes([1, 2, 3, 4, 5, 6]))),
-            "220708090a0b0c0d0e1c000312131415010203040506"
+            "0708090a0b0c0d0e221c000312131415010203040506"
         );
     }
 }

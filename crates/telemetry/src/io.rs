@@ -104,6 +104,7 @@ impl Io {
     }
 
     /// Notes the ignition's state, unless a better source has already said.
+    #[inline]
     pub fn note_ignition(&mut self, on: bool, source: IgnitionSource) {
         if self.ignition_source.is_none_or(|known| source < known) {
             self.ignition = Some(on);

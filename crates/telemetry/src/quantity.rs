@@ -148,6 +148,7 @@ impl Odometer {
     }
 }
 
+/// From whole metres, as devices count them: none of 32 bits is out of range.
 impl From<u32> for Odometer {
     fn from(metres: u32) -> Self {
         let bits = f64::from(metres).to_bits();

@@ -26,7 +26,7 @@ pub struct Timestamp(NonZeroU64);
 
 const SIGN: u64 = 1 << 63;
 
-/// 9999-12-31T23:59:59.999Z: the last instant that RFC 3339 can write (and jiff can hold).
+/// 9999-12-30T21:59:59.999Z: the last instant that jiff can hold whatever the offset.
 const MAX_MILLIS: i64 = 253_402_207_200_000 - 1;
 /// 0001-01-01 with a margin for offsets.
 const MIN_MILLIS: i64 = -62_135_596_800_000;

@@ -145,13 +145,7 @@ impl Desk {
             unreachable!("a whole frame")
         };
         let now = Timestamp::from_unix(1_700_000_000);
-        let cx = Context::new(
-            &head,
-            &self.profile,
-            &self.speaker,
-            now,
-            Origin::default(),
-        );
+        let cx = Context::new(&head, &self.profile, &self.speaker, now, Origin::default());
         self.reports.clear();
         message.normalize(&cx, &mut self.reports);
         black_box(&self.reports);

@@ -263,11 +263,33 @@ impl Body for Location {
     #[cfg(feature = "telemetry")]
     #[inline]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(self.number)
-            .upload_mode(self.rest.trailer().map(|trailer| trailer.upload_mode));
+        match &self.rest {
+            LocationRest::Trailer(trailer) => {
+                let report = self.positioned(cx, out, Some(trailer.upload_mode));
+                trailer.normalize(report);
+            }
+            rest => {
+                let mode = rest.trailer().map(|trailer| trailer.upload_mode);
+                let report = self.positioned(cx, out, mode);
+                rest.normalize(report, cx.dialect());
+            }
+        }
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl Location {
+    #[inline(always)]
+    fn positioned<'r>(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        out: &'r mut crate::normalize::Reports,
+        upload_mode: Option<u8>,
+    ) -> &'r mut telemetry::Report {
+        let key = crate::normalize::Key::new(self.number).upload_mode(upload_mode);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        self.rest.normalize(report, cx.dialect());
+        report
     }
 }
 
