@@ -6,8 +6,10 @@ use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use protocol_gt06::message::LocationRest;
-use protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message};
+use protocol_gt06::normalize::{Context, Speaker};
+use protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile};
 use serde_json::Value;
+use telemetry::{Origin, Timestamp};
 
 struct Row {
     n: u64,
@@ -261,4 +263,201 @@ fn read(stream: &[u8], size: usize) -> Vec<Frame> {
     deframer.on_pause();
     drain(&mut deframer, &mut src);
     frames
+}
+
+/// Where a report says otherwise than a row, and why.
+const DISAGREEMENTS: &[(u64, &str, &str)] = &[
+    (
+        9,
+        "altitude",
+        "the row reads the checksum; the altitude is 687 m",
+    ),
+    (
+        12,
+        "temp1",
+        "the unit is not known (32): kept raw, as 0.32 °C it would be made up",
+    ),
+    (
+        21,
+        "power",
+        "0x13 of an OBD6: of the device's own battery, as its percentage beside it",
+    ),
+    (
+        22,
+        "alarm",
+        "0C is tampering on some, power-on by the table; no dialect is known",
+    ),
+    (
+        24,
+        "serial",
+        "the row's serial is the card's, which is a signal here",
+    ),
+    (41, "alarm", "event 01 of a camera is SOS"),
+    (
+        123,
+        "battery_v",
+        "39.86 V is of a supply, not of a device's battery",
+    ),
+    (159, "imsi", "the leading 0 fills the last half byte"),
+    (210, "imsi", "the leading 0 fills the last half byte"),
+    (
+        214,
+        "serial",
+        "a relative's frame, which has none: the row reads the position's end",
+    ),
+    (
+        215,
+        "serial",
+        "a relative's frame, which has none: the row reads its first bytes",
+    ),
+    (
+        302,
+        "serial",
+        "a relative's frame, which has none: the row reads the number's end",
+    ),
+    (251, "text", "a zero at the end fills, and is no text"),
+];
+
+/// What the rows' names of alarms are here.
+fn alarm(theirs: &str) -> &str {
+    match theirs {
+        "hardBraking" => "harsh_braking",
+        "lowBattery" => "low_battery",
+        "removing" | "tampering" => "removed",
+        other => other,
+    }
+}
+
+/// What a row's key is in a report's JSON form; `None` if it is none of a report's.
+fn in_report(report: &Value, key: &str) -> Option<Value> {
+    let signal = |id: &str| {
+        let signals = report["signals"].as_array().into_iter().flatten();
+        signals
+            .filter(|signal| signal["id"] == id)
+            .map(|signal| signal["value"].clone())
+            .next()
+            .unwrap_or_default()
+    };
+    let event = |part: &str| {
+        let events = report["events"].as_array().into_iter().flatten();
+        events
+            .map(|event| event[part].clone())
+            .next()
+            .unwrap_or_default()
+    };
+    Some(match key {
+        "lat" => report["fix"]["latitude"].clone(),
+        "lon" => report["fix"]["longitude"].clone(),
+        "speed_kmh" => report["fix"]["speed_kmh"].clone(),
+        "course" => report["fix"]["course_deg"].clone(),
+        "sat" => report["fix"]["satellites"].clone(),
+        "valid" => report["fix"]["valid"].clone(),
+        "altitude" => report["fix"]["altitude_m"].clone(),
+        "reupload" => report["fix"]["live"].as_bool().map(|live| !live).into(),
+        "time" => report["raw_time"]
+            .as_str()
+            .map(|time| time.replace(' ', "T"))
+            .into(),
+        "serial" => report["sequence"].clone(),
+        "acc" | "ignition" => report["io"]["ignition"].clone(),
+        "mcc" | "mnc" | "lac" => report["network"]["cells"][0][key].clone(),
+        "cell" => report["network"]["cells"][0]["cell_id"].clone(),
+        "alarm" => event("kind"),
+        "alarm_code" => event("code"),
+        "power" | "power_v" => report["power"]["external_v"].clone(),
+        "battery" | "battery_v" => report["power"]["battery_v"].clone(),
+        "iccid" | "imsi" | "imei" => report["identity"][key].clone(),
+        "driverUniqueId" => report["identity"]["driver"].clone(),
+        "text" => report["text"].clone(),
+        "door" => signal("gt06.door_open"),
+        "hours" => report["vehicle"]["engine_hours_s"]
+            .as_f64()
+            .map(|s| s * 1_000.0)
+            .into(),
+        "humidity" => signal("gt06.humidity"),
+        "temp1" => signal("gt06.temperature"),
+        "tag1Temp" => signal("gt06.tag_temperature"),
+        "acc_on_seconds" => signal("gt06.ignition_time"),
+        "mileage_raw" => report["odometer_m"].clone(),
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_row_is_reported_as_it_is_known_or_there_is_a_reason() {
+    let (mut compared, mut found) = (0, Vec::new());
+    for row in rows() {
+        let speaker = Speaker::new(None, None);
+        let profile = Profile::default();
+        let mut reports = Vec::new();
+        for frame in frames(&row.raw) {
+            if let Ok(message) = Message::decode(&frame, Dialect::default()) {
+                let now = Timestamp::UNIX_EPOCH;
+                let cx = Context::new(frame.head(), &profile, &speaker, now, Origin::default());
+                message.normalize(&cx, &mut reports);
+            }
+        }
+        let reports: Vec<Value> = reports
+            .iter()
+            .map(|report| serde_json::to_value(report).unwrap())
+            .collect();
+        for (key, theirs) in row.values.as_object().into_iter().flatten() {
+            let (key, theirs) = match (key.as_str(), theirs.as_str()) {
+                ("alarm", Some(code)) if code.starts_with("0x") => {
+                    let code = u64::from_str_radix(&code[2..], 16).unwrap();
+                    (
+                        "alarm_code",
+                        Value::from(Some(code).filter(|code| *code != 0)),
+                    )
+                }
+                ("alarm", Some(name)) => ("alarm", alarm(name).into()),
+                // No cell.
+                ("mcc" | "mnc" | "lac" | "cell", _) if row.values["mcc"] == 0 => {
+                    (key.as_str(), Value::Null)
+                }
+                (key, _) => (key, theirs.clone()),
+            };
+            if theirs.is_null() {
+                continue;
+            }
+            let ours: Option<Vec<Value>> = reports
+                .iter()
+                .map(|report| in_report(report, key))
+                .collect();
+            // What the other tests compare, and what servers say, is in no report.
+            let Some(ours) = ours.filter(|ours| !ours.is_empty()) else {
+                continue;
+            };
+            compared += 1;
+            if !ours.iter().any(|ours| is_same(&theirs, ours)) {
+                found.push((row.n, key.to_owned(), theirs, ours));
+            }
+        }
+    }
+    if compared == 0 {
+        return;
+    }
+    println!(
+        "{compared} values compared; {} are said otherwise:",
+        found.len()
+    );
+    for (n, key, theirs, ours) in &found {
+        let reason = DISAGREEMENTS
+            .iter()
+            .find(|(row, of, _)| row == n && of == key);
+        let reason = reason.map(|(.., reason)| *reason);
+        println!(
+            "row {n} {key}: {theirs}, here {ours:?}: {}",
+            reason.unwrap_or("?")
+        );
+        assert!(reason.is_some(), "row {n} {key}: {theirs}, here {ours:?}");
+    }
+    assert_eq!(found.len(), DISAGREEMENTS.len(), "one is settled");
+}
+
+fn is_same(theirs: &Value, ours: &Value) -> bool {
+    match (theirs.as_f64(), ours.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() < 5e-6,
+        _ => theirs == ours,
+    }
 }
