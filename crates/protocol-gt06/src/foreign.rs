@@ -13,7 +13,8 @@ pub(crate) fn looks_like(src: &[u8]) -> Option<&'static str> {
         b"DELETE ",
         b"PRI * HTTP",
     ];
-    if HTTP.iter().any(|verb| src.starts_with(verb)) {
+    let is_letter = src.first().is_some_and(u8::is_ascii_uppercase);
+    if is_letter && HTTP.iter().any(|verb| src.starts_with(verb)) {
         return Some("http");
     }
     match src {
