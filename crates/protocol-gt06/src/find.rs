@@ -4,7 +4,7 @@ use crate::checksum::{Digest, Parts, checksum, effort};
 use crate::frame::{Checksum, Framing, Head, MAX_SHORT, MIN_LENGTH, STOP, Start};
 use crate::relative;
 
-/// How far a lying two-byte length is looked behind.
+/// How far a lying two-byte length is looked behind, and how long a frame is that is found there.
 const MAX_SEARCHED: usize = 2_048;
 
 /// What stands at the front of some bytes.
@@ -34,6 +34,9 @@ pub enum Found {
 ///    - stop bytes that a start marker follows (or, after a pause, nothing): a frame with a wrong
 ///      checksum or none.
 /// 3. None of these within the longest possible frame: on to the next start marker.
+///
+/// No more than 2 048 bytes are searched by 2, and no longer frames are found there, so that no
+/// stream takes long: devices' frames are shorter.
 #[inline]
 #[must_use]
 pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
