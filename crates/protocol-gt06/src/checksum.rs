@@ -16,7 +16,6 @@
 //! where it came from is shifted again; `1 + f + f² + f³` of the shift `f` is `(1 + f)(1 + f²)`.
 
 use alloc::vec::Vec;
-use core::cell::OnceCell;
 use core::ops::Range;
 
 /// The register before the first byte.
@@ -67,10 +66,11 @@ impl Digest {
 /// part is the one after all bytes up to its end, less the one before it times that.
 pub(crate) struct Parts<'a> {
     bytes: &'a [u8],
-    /// By number of bytes; made when the first long part is asked for, which is rare.
-    steps: OnceCell<Vec<Step>>,
+    /// By number of bytes, as far as a long part was asked for, which is rare.
+    steps: Vec<Step>,
 }
 
+#[derive(Clone, Copy)]
 struct Step {
     /// After so many bytes, when it began with zero.
     register: u16,
@@ -87,40 +87,41 @@ impl<'a> Parts<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            steps: OnceCell::new(),
+            steps: Vec::new(),
         }
     }
 
     /// The checksum of a part; `None` if it is not one.
-    pub(crate) fn checksum(&self, part: Range<usize>) -> Option<u16> {
+    pub(crate) fn checksum(&mut self, part: Range<usize>) -> Option<u16> {
         let covered = self.bytes.get(part.clone())?;
+        effort::note(covered.len().min(Self::SHORT));
         if covered.len() <= Self::SHORT {
-            effort::note(covered.len());
             return Some(checksum(covered));
         }
-        effort::note(Self::SHORT);
-        let steps = self.steps.get_or_init(|| self.steps());
-        let before = steps.get(part.start)?.register ^ INITIAL;
-        let power = steps.get(covered.len())?.power;
-        Some(!(steps.get(part.end)?.register ^ product(before, power)))
+        self.go_to(part.end);
+        let before = self.steps.get(part.start)?.register ^ INITIAL;
+        let power = self.steps.get(covered.len())?.power;
+        Some(!(self.steps.get(part.end)?.register ^ product(before, power)))
     }
 
-    fn steps(&self) -> Vec<Step> {
-        effort::note(self.bytes.len());
-        let mut step = Step {
+    /// Makes the steps up to this number of bytes.
+    fn go_to(&mut self, end: usize) {
+        let mut step = *self.steps.last().unwrap_or(&Step {
             register: 0,
             power: Self::ONE,
-        };
-        let mut steps = Vec::with_capacity(self.bytes.len() + 1);
-        for byte in self.bytes {
-            let next = Step {
+        });
+        if self.steps.is_empty() {
+            self.steps.push(step);
+        }
+        let to_come = self.bytes.get(self.steps.len() - 1..end);
+        for byte in to_come.unwrap_or_default() {
+            effort::note(1);
+            step = Step {
                 register: next(step.register, *byte),
                 power: next(step.power, 0),
             };
-            steps.push(core::mem::replace(&mut step, next));
+            self.steps.push(step);
         }
-        steps.push(step);
-        steps
     }
 }
 
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn a_part_has_the_checksum_that_it_has_alone() {
         let bytes = bytes(5_000);
-        let parts = Parts::new(&bytes);
+        let mut parts = Parts::new(&bytes);
         for start in [0, 1, 2, 17, 1_000, 4_800] {
             for len in [0, 1, 4, 95, 96, 97, 98, 255, 256, 1_000, 2_047, 4_000] {
                 let part = start..start + len;

@@ -293,6 +293,22 @@ mod tests {
         assert_eq!(kept, Some(found));
     }
 
+    #[test]
+    fn a_pause_releases_what_stands_behind_a_long_length_that_lies() {
+        let whole = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
+        let mut stream = BytesMut::from(&b"\x79\x79\xff\xf5\x8d"[..]);
+        stream.resize(60_000, 0x55);
+        stream.extend_from_slice(whole);
+        let mut deframer = Deframer::new();
+        assert_eq!(deframer.next_frame(&mut stream), Ok(None));
+        deframer.on_pause();
+        let passed_over = deframer.next_frame(&mut stream).unwrap_err();
+        let FrameError::Skipped { bytes, .. } = passed_over;
+        assert_eq!(bytes, 60_000);
+        let found = deframer.next_frame(&mut stream).unwrap();
+        assert_eq!(found.expect("whole").raw()[..], whole[..]);
+    }
+
     /// Bytes looked at for each byte of a stream, when all of it is there.
     fn effort(stream: &[u8]) -> usize {
         let (mut deframer, mut src) = (Deframer::new(), BytesMut::from(stream));

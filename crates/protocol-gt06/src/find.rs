@@ -35,8 +35,9 @@ pub enum Found {
 ///      checksum or none.
 /// 3. None of these within the longest possible frame: on to the next start marker.
 ///
-/// No more than 2 048 bytes are searched by 2, and no longer frames are found there, so that no
-/// stream takes long: devices' frames are shorter.
+/// Frames that begin further inside are looked for in 2 048 bytes, and are no longer, so that no
+/// stream takes long: those of devices are shorter. Only after a pause all that has come is
+/// searched.
 #[inline]
 #[must_use]
 pub fn find(src: &[u8], quiet: bool, framing: Framing) -> Found {
@@ -103,10 +104,12 @@ fn relative_frame(src: &[u8]) -> Option<Head> {
         return None;
     };
     let frame = src.get(..len)?;
-    let parts = Parts::new(frame);
-    let is_whole_at =
-        |at| announced_size(frame.get(at..)?).filter(|len| is_whole(frame, &parts, at, *len));
-    if starts(frame).any(|at| is_whole_at(at).is_some()) {
+    let mut parts = Parts::new(frame);
+    let mut is_whole_at = |at| {
+        let size = frame.get(at..).and_then(announced_size);
+        size.is_some_and(|len| is_whole(frame, &mut parts, at, len))
+    };
+    if starts(frame).any(&mut is_whole_at) {
         return None;
     }
     bare_head(frame)
@@ -163,7 +166,7 @@ fn announced_size(src: &[u8]) -> Option<usize> {
 }
 
 /// Whether stop bytes and a right checksum end the frame of this size that begins there.
-fn is_whole(src: &[u8], parts: &Parts<'_>, at: usize, len: usize) -> bool {
+fn is_whole(src: &[u8], parts: &mut Parts<'_>, at: usize, len: usize) -> bool {
     let Some([.., c1, c0, 0x0d, 0x0a]) = src.get(at..at + len) else {
         return false;
     };
@@ -236,9 +239,14 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
         return skip_to_next_start(src);
     }
     let limit = earliest.max(MAX_SHORT);
+    let searched = match announced {
+        Announced::Whole(_) => limit.min(MAX_SEARCHED),
+        // A longer one whose end is wrong, or has not come before the pause.
+        _ => limit,
+    };
     Search {
         src,
-        window: src.get(..limit.min(MAX_SEARCHED)).unwrap_or(src),
+        window: src.get(..searched).unwrap_or(src),
         start,
         earliest,
         quiet,
@@ -388,7 +396,7 @@ impl Search<'_> {
     /// `until`: where it begins, and when that is known.
     fn inner_frame(&self, until: usize) -> Option<(usize, usize)> {
         let reach = self.window.len() + MAX_SEARCHED;
-        let parts = Parts::new(self.src.get(..reach).unwrap_or(self.src));
+        let mut parts = Parts::new(self.src.get(..reach).unwrap_or(self.src));
         let mut before = starts(self.src).peekable();
         let mut settled = self.earliest;
         let mut first: Option<(usize, usize)> = None;
@@ -408,7 +416,7 @@ impl Search<'_> {
             if len <= MAX_SEARCHED
                 && self.known(at + len) <= until
                 && first.is_none_or(|(_, other)| known < other)
-                && is_whole(self.src, &parts, at, len)
+                && is_whole(self.src, &mut parts, at, len)
             {
                 first = Some((at, known));
             }
