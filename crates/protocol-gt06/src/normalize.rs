@@ -125,7 +125,7 @@ impl<'a> Context<'a> {
     /// What is known counts more.
     #[must_use]
     pub fn dialect_or(&self, told: Option<Dialect>) -> Dialect {
-        self.profile.dialect.or(told).unwrap_or_default()
+        self.profile.known_dialect().or(told).unwrap_or_default()
     }
 
     /// What is known about the device.

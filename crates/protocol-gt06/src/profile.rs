@@ -12,9 +12,12 @@ use crate::{AckPolicy, Dialect, Framing};
 #[cfg_attr(feature = "telemetry", serde(default))]
 #[non_exhaustive]
 pub struct Profile {
-    /// The family of devices.
+    /// The family of devices, as it was learned.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub dialect: Option<Dialect>,
+    /// The family of devices, set by hand: it goes before what was learned.
+    #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
+    pub configured_dialect: Option<Dialect>,
     /// The type word of the last login.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub model: Option<u16>,
@@ -69,7 +72,17 @@ impl Profile {
     #[inline]
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.dialect.unwrap_or_default()
+        self.known_dialect().unwrap_or_default()
+    }
+
+    /// The dialect, if one is known: set by hand, or else learned.
+    #[inline]
+    #[must_use]
+    pub const fn known_dialect(&self) -> Option<Dialect> {
+        match self.configured_dialect {
+            None => self.dialect,
+            configured => configured,
+        }
     }
 
     /// How the device's frames are delimited.

@@ -194,7 +194,7 @@ impl Session {
             }
             Err(_) => (Message::unread(frame, dialect).1, Direction::Device),
         };
-        // Set by hand or learned before, it stays.
+        // Learned before, it stays; one that is set by hand counts more.
         if self.profile.dialect.is_none() {
             let told = message.as_ref().ok().and_then(Message::dialect);
             self.profile.dialect = told.filter(|dialect| self.may_be(*dialect));

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::config::{Config, KEYS, Loaded, Place};
+use crate::config::{DEVICE_KEYS, KEYS, Loaded, Place};
 use crate::failure::Failure;
 use crate::options::Options;
 
@@ -34,7 +34,15 @@ fn print(loaded: &Loaded, out: &mut impl Write) -> std::io::Result<()> {
             None => writeln!(out, "# {} is not set", key.name)?,
         }
     }
-    let Config { devices, .. } = config;
-    writeln!(out, "# {} listed devices", devices.listed.len())?;
+    let listed = &config.devices.listed;
+    writeln!(out, "# {} listed devices", listed.len())?;
+    for device in listed {
+        let set = DEVICE_KEYS.iter().filter_map(|key| {
+            let value = (key.show)(device)?;
+            Some(format!("{} = {value}", key.name))
+        });
+        let set: Vec<_> = set.collect();
+        writeln!(out, "# device {}: {}", device.id, set.join(", "))?;
+    }
     writeln!(out, "# the configuration is good")
 }

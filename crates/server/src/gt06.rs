@@ -40,7 +40,7 @@ impl Configured {
     }
 
     /// The profile for a device. What the configuration can set is as it says now, not as it said
-    /// when the profile was kept; a dialect that it does not set stays as it was learned.
+    /// when the profile was kept.
     pub(crate) fn over(
         &self,
         device: DeviceId,
@@ -64,9 +64,8 @@ impl Configured {
             .and_then(|device| device.acknowledge_locations)
             .and_then(wish);
         profile.zones.configured = configured.and_then(|device| device.zone);
-        if let Some(dialect) = configured.and_then(|device| device.dialect) {
-            profile.dialect = Some(dialect);
-        }
+        profile.configured_dialect = configured.and_then(|device| device.dialect);
+        profile.command_language = configured.and_then(|device| device.command_language);
         if profile == before {
             learned
         } else {
@@ -78,6 +77,8 @@ impl Configured {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol_gt06::Dialect;
+    use protocol_gt06::command::Language;
 
     fn configured(device: Device) -> Configured {
         Configured(HashMap::from([(device.id, device)]))
@@ -93,11 +94,15 @@ mod tests {
         let mut device = Device::new(id);
         device.zone = Some(60);
         device.acknowledge_locations = Some(AcknowledgeLocations::Always);
+        device.dialect = Some(Dialect::Jimi);
+        device.command_language = Some(Language::English);
         let with = configured(device).over(id, Some(learned.clone()));
         let read = Profile::try_from(with.as_ref().unwrap()).unwrap();
         assert_eq!(read.model, Some(7));
         assert_eq!(read.zones.configured, Some(60));
         assert_eq!(read.acknowledge_locations, Some(true));
+        assert_eq!(read.dialect(), Dialect::Jimi);
+        assert_eq!(read.command_language, Some(Language::English));
 
         // The line is taken out of the file, and what a session kept meanwhile means nothing.
         assert_eq!(Configured(HashMap::new()).over(id, with), Some(learned));

@@ -275,6 +275,17 @@ fn who_logs_in_from_elsewhere_is_not_told_while_the_device_lives() {
 }
 
 #[test]
+fn the_language_word_is_sent_to_devices_that_are_said_to_need_it() {
+    let config = format!("[[device]]\nid = \"{ID}\"\ncommand_language = \"english\"\n");
+    let server = Start::default().token("sesame").config(&config).start();
+    seen_once(&server);
+    queued(&server, "WHERE#");
+    let mut tracker = Tracker::login(server.gt06, ID);
+    let raw = tracker.receive();
+    assert_eq!(raw[9..17], *b"WHERE#\x00\x02");
+}
+
+#[test]
 fn without_a_token_nothing_is_commanded_and_the_remedy_is_said() {
     let server = Server::start();
     let mut tracker = Tracker::login(server.gt06, ID);

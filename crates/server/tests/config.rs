@@ -7,6 +7,7 @@ use std::path::Path;
 
 use milepost::config::{self, AcknowledgeLocations, Config, KEYS, Loaded, Sources};
 use protocol_gt06::Dialect;
+use protocol_gt06::command::Language;
 
 const EXAMPLE: &str = include_str!("../../../milepost.example.toml");
 
@@ -75,6 +76,26 @@ fn the_example_names_every_key() {
         device.acknowledge_locations,
         Some(AcknowledgeLocations::Always)
     );
+    assert_eq!(device.command_language, Some(Language::English));
+}
+
+#[test]
+fn a_login_s_sixteen_digits_are_a_device_s_id_too() {
+    let loaded =
+        load_file("[[device]]\nid = '0752533678900242'\n[[device]]\nid = '1752533678900242'\n")
+            .unwrap();
+    let ids = loaded.config.devices.listed.iter().map(|device| device.id);
+    let ids: Vec<_> = ids.map(|id| id.to_string()).collect();
+    assert_eq!(ids, ["752533678900242", "1752533678900242"]);
+}
+
+#[test]
+fn a_device_s_wrong_id_hides_nothing_else_that_is_wrong_with_it() {
+    let faults =
+        load_file("[[device]]\nid = 'two words'\nzone = 'x'\ndialect = 'y'\n").unwrap_err();
+    for key in ["device.id", "device.zone", "device.dialect"] {
+        assert!(faults.contains(key), "{key}: {faults}");
+    }
 }
 
 #[test]

@@ -103,6 +103,43 @@ fn the_manuals_examples_give_the_manuals_values() {
 }
 
 #[test]
+fn dialect_and_zone_are_those_that_are_given() {
+    // 0x26 with alarm 28, behind a login of +8:00.
+    let alarm =
+        "787825260b0b0f0e241dcf027ac8870c4657e60014020901cc00287d001f72450604280100363fb60d0a";
+    let events = |flags: &[&str]| -> Value {
+        let said = decode(flags, &format!("{alarm}\n{LOGIN}\n{alarm}\n\n{ALARM}"));
+        let objects: Vec<Value> = said
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        [0, 2]
+            .map(|at| objects[at]["reports"][0]["events"][0]["kind"].clone())
+            .into_iter()
+            .chain(["time", "zone"].map(|key| objects[3]["reports"][0][key].clone()))
+            .collect()
+    };
+    assert_eq!(
+        events(&[]),
+        json!([
+            "harsh_braking",
+            "harsh_braking",
+            "2011-11-15T14:36:29Z",
+            "assumed"
+        ])
+    );
+    assert_eq!(
+        events(&["--dialect", "jimi", "--zone", "-04:30"]),
+        json!([
+            "power_off",
+            "power_off",
+            "2011-11-15T19:06:29Z",
+            "configured"
+        ])
+    );
+}
+
+#[test]
 fn an_empty_line_starts_a_connection_that_nobody_has_logged_in_on() {
     let objects = objects(&format!("{LOGIN}\n{LOCATION}\n\n{LOCATION}\n"));
     assert_eq!(objects[1]["reports"][0]["device"], "752533678900242");

@@ -92,6 +92,15 @@ fn check_config_says_what_would_run_and_hides_the_token() {
     );
     assert!(!shown.contains("hush"), "{shown}");
     assert_eq!(said(&["--http", "0.0.0.0:80"]).0, Some(1));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("milepost.toml");
+    let device = "[[device]]\nid = \"1\"\nzone = \"-04:30\"\ndialect = \"jimi\"\n";
+    std::fs::write(&file, device).unwrap();
+    let (code, shown) = said(&["--config", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    let line = "# device 1: dialect = \"jimi\", zone = \"-04:30\"\n";
+    assert!(shown.contains(line), "{shown}");
 }
 
 #[test]

@@ -94,12 +94,16 @@ impl File<'_> {
             return;
         };
         let id_value = self.value(id);
-        let mut device: Device = match device_id(&id_value) {
-            Ok(device) => device,
-            Err(remedy) => {
-                refuse(&id.span(), "id", Some(id_value.to_string()), remedy);
-                return;
-            }
+        let named = device_id(&id_value);
+        if let Err(remedy) = &named {
+            let value = Some(id_value.to_string());
+            refuse(&id.span(), "id", value, remedy.clone());
+        }
+        let is_named = named.is_ok();
+        // What else is wrong with it is said too.
+        let nameless = |_| device_id(&Value::String("nameless".to_owned()));
+        let Ok(mut device): Result<Device, _> = named.or_else(nameless) else {
+            return;
         };
         for (key, spanned) in table {
             if key.get_ref() == "id" {
@@ -118,6 +122,9 @@ impl File<'_> {
                     refuse(&key.span(), key.get_ref(), None, remedy);
                 }
             }
+        }
+        if !is_named {
+            return;
         }
         if loading
             .config

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use protocol_gt06::Dialect;
+use protocol_gt06::command::Language;
+use protocol_gt06::field::TerminalId;
 use telemetry::{DeviceId, Tenant};
 
 use super::{AcknowledgeLocations, Config, Device, LogFormat, Secret, UnknownDevice, Value, check};
@@ -338,16 +340,27 @@ pub struct KeyOfDevice {
     /// Its name.
     pub name: &'static str,
     pub(super) set: fn(&mut Device, &Value) -> Result<(), String>,
+    /// The value as a file has it; `None` if it is not set.
+    pub(crate) show: fn(&Device) -> Option<String>,
 }
 
 /// All keys of a `[[device]]` table except `id`, which makes one.
-pub(super) const DEVICE_KEYS: &[KeyOfDevice] = &[
+pub(crate) const DEVICE_KEYS: &[KeyOfDevice] = &[
     KeyOfDevice {
         name: "acknowledge_locations",
         set: |device, value| {
             device.acknowledge_locations = Some(value.one_of(ACKNOWLEDGE)?);
             Ok(())
         },
+        show: |device| word(ACKNOWLEDGE, device.acknowledge_locations?),
+    },
+    KeyOfDevice {
+        name: "command_language",
+        set: |device, value| {
+            device.command_language = Some(value.one_of(LANGUAGES)?);
+            Ok(())
+        },
+        show: |device| word(LANGUAGES, device.command_language?),
     },
     KeyOfDevice {
         name: "dialect",
@@ -356,27 +369,49 @@ pub(super) const DEVICE_KEYS: &[KeyOfDevice] = &[
             device.dialect = Some(value.one_of(&known)?);
             Ok(())
         },
+        show: |device| Some(format!("\"{}\"", device.dialect?)),
     },
     KeyOfDevice {
         name: "zone",
         set: |device, value| {
-            let wrong = || "must be hours and minutes east of Greenwich, such as \"+08:00\"";
             let zone = value.text("an offset").ok().and_then(minutes_east);
-            device.zone = Some(zone.ok_or_else(wrong)?);
+            device.zone = Some(zone.ok_or(NO_ZONE)?);
             Ok(())
         },
+        show: |device| {
+            let minutes = device.zone?;
+            let sign = if minutes < 0 { '-' } else { '+' };
+            let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
+            Some(format!("\"{sign}{hours:02}:{minutes:02}\""))
+        },
     },
+];
+
+const LANGUAGES: &[(&str, Language)] = &[
+    ("none", Language::None),
+    ("chinese", Language::Chinese),
+    ("english", Language::English),
 ];
 
 /// The id of a `[[device]]` table.
 pub(super) fn device_id(value: &Value) -> Result<Device, String> {
     let id = value.text("an id such as an IMEI")?;
-    let id = DeviceId::new(id).map_err(|error| format!("must be a device's id: {error}"))?;
+    // Sixteen digits are those of a GT06 login: a 0 in front of an IMEI fills a half byte.
+    let of_login = (id.len() == 16)
+        .then(|| TerminalId::from_digits(id).and_then(TerminalId::device_id))
+        .flatten();
+    let id = match of_login {
+        Some(id) => id,
+        None => DeviceId::new(id).map_err(|error| format!("must be a device's id: {error}"))?,
+    };
     Ok(Device::new(id))
 }
 
+/// What is wrong where [`minutes_east`] gives nothing.
+pub(crate) const NO_ZONE: &str = "must be hours and minutes east of Greenwich, such as \"+08:00\"";
+
 /// `+08:00` as minutes; at most 14 hours either way, which is what the world has.
-fn minutes_east(text: &str) -> Option<i16> {
+pub(crate) fn minutes_east(text: &str) -> Option<i16> {
     let (sign, rest) = match text.split_at_checked(1)? {
         ("+", rest) => (1, rest),
         ("-", rest) => (-1, rest),

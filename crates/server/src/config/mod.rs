@@ -18,9 +18,10 @@ use std::time::Duration;
 
 pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
-pub(crate) use key::MAX_EXPIRES_S;
+pub(crate) use key::{DEVICE_KEYS, MAX_EXPIRES_S, NO_ZONE, minutes_east};
 pub use key::{KEYS, Key, KeyOfDevice};
 use protocol_gt06::Dialect;
+use protocol_gt06::command::Language;
 use telemetry::{DeviceId, Tenant};
 pub use value::Value;
 
@@ -132,6 +133,8 @@ pub struct Device {
     pub id: DeviceId,
     /// Whether it is told that its locations have arrived; else as `gt06` says.
     pub acknowledge_locations: Option<AcknowledgeLocations>,
+    /// The language word of commands to it; else none.
+    pub command_language: Option<Language>,
     /// The family of devices by whose rules it is read; else what is learned.
     pub dialect: Option<Dialect>,
     /// The zone of its times where the protocol does not say, in minutes east of Greenwich.
@@ -144,6 +147,7 @@ impl Device {
         Self {
             id,
             acknowledge_locations: None,
+            command_language: None,
             dialect: None,
             zone: None,
         }

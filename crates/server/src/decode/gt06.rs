@@ -20,9 +20,11 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(setting: Setting) -> Self {
+        let mut session = Session::new(AckPolicy::default());
+        session.on_identified(Some(setting.profile.clone()));
         Self {
             setting,
-            session: Session::new(AckPolicy::default()),
+            session,
             stream: BytesMut::new(),
             speaker: Speaker::new(None, None),
             origin: Origin {
@@ -86,9 +88,9 @@ impl Connection {
         let mut known = self.session.profile().clone();
         let handled = self.session.on_frame(frame, now.as_unix());
         if let Some(id) = handled.identify {
-            self.session.on_identified(None);
+            known = self.setting.profile.clone();
+            self.session.on_identified(Some(known.clone()));
             self.speaker = Speaker::new(Some(self.setting.tenant), id.device_id());
-            known = Profile::default();
         }
         let mut output = Output {
             frame: Some(FrameInfo {

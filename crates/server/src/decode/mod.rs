@@ -13,9 +13,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use protocol_gt06::{Dialect, Profile};
 use serde::Serialize;
 use telemetry::{Report, Tenant, Timestamp};
 
+use crate::config::{NO_ZONE, minutes_east};
 use crate::failure::Failure;
 
 /// The longest line that is read, in bytes: twice the longest frame, with blanks between.
@@ -33,6 +35,13 @@ pub struct Options {
     /// Print each report's frame too, as hex in `raw`.
     #[arg(long)]
     raw: bool,
+    /// Read the device's frames by the rules of this family (concox, jimi, lynkworld, …), whatever
+    /// they tell.
+    #[arg(long, value_name = "NAME", value_parser = dialect)]
+    dialect: Option<Dialect>,
+    /// The zone of the device's times where the protocol leaves it open, such as +08:00.
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = zone)]
+    zone: Option<i16>,
     /// The time at which all lines count as received (RFC 3339); without it, now.
     #[arg(long, value_name = "TIME")]
     received_at: Option<Timestamp>,
@@ -96,6 +105,8 @@ struct Setting {
     received_at: Option<Timestamp>,
     explain: bool,
     raw: bool,
+    /// What is known about the device before its first frame.
+    profile: Profile,
 }
 
 impl Setting {
@@ -120,11 +131,15 @@ pub fn run(options: Options) -> Result<ExitCode, Failure> {
             File::open(&options.file).map_err(unreadable)?,
         ))
     };
+    let mut profile = Profile::default();
+    profile.configured_dialect = options.dialect;
+    profile.zones.configured = options.zone;
     let setting = Setting {
         tenant: options.tenant,
         received_at: options.received_at,
         explain: options.explain,
         raw: options.raw,
+        profile,
     };
     let Protocol::Gt06 = options.protocol;
     let mut out = BufWriter::new(io::stdout().lock());
@@ -140,6 +155,16 @@ pub fn run(options: Options) -> Result<ExitCode, Failure> {
         Err(Trouble::Write(e)) => Err(e.into()),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
+    name.parse()
+        .map_err(|_| format!("one of {}", known.join(", ")))
+}
+
+fn zone(offset: &str) -> Result<i16, &'static str> {
+    minutes_east(offset).ok_or(NO_ZONE)
 }
 
 enum Trouble {
