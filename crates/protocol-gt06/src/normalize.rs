@@ -2,10 +2,19 @@
 //!
 //! # A report's identity
 //!
-//! The key is the message's number, the raw device time, the position, the upload mode and the
-//! alarm: what stays the same when a device sends the same fact again. Serial, re-upload flag and
-//! checksum are not in it. Where there is no plausible device time the key is where the frame
-//! arrived.
+//! An id is made of the raw device time and a key: what stays the same when a device sends the
+//! same fact again, and differs when it sends another one of the same second.
+//!
+//! | message | its key |
+//! |---|---|
+//! | with a position | number, position, upload mode, alarm, and what else makes it another fact: a card, a fence, inputs |
+//! | with a time and no position | number and body |
+//! | without a plausible time | where the frame arrived |
+//!
+//! Alarm is the code or, where that is 0, the terminal's alarm bits. Serial, re-upload flag and
+//! checksum are never in a key, nor are numbers by which only buffered facts are told from live
+//! ones; nor, beside a position, are readings that a device may take anew (battery, mobile
+//! signal, cells). Each message states its key.
 //!
 //! # Zones
 //!
@@ -274,6 +283,46 @@ impl<'a> Context<'a> {
         report
     }
 
+    /// A report with a position, at the position's time, where more than [`Key`] holds makes it
+    /// another fact.
+    pub fn positioned_with<'r>(
+        &self,
+        out: &'r mut Reports,
+        kind: Kind,
+        gps: &Gps,
+        key: Key,
+        more: &[u8],
+    ) -> &'r mut Report {
+        let report = self.positioned(out, kind, gps, key);
+        self.tell_apart(report, gps, gps.time(), key, more);
+        report
+    }
+
+    /// Makes what else tells a fact from others of its time and place part of a positioned
+    /// report's id; no bytes tell nothing.
+    #[cold]
+    pub fn tell_apart(
+        &self,
+        report: &mut Report,
+        gps: &Gps,
+        time: DateTime,
+        key: Key,
+        more: &[u8],
+    ) {
+        let local = time.to_unix().map(Timestamp::from_unix_u32);
+        if more.is_empty() || local.is_none() {
+            return;
+        }
+        let key = key.position(&gps.position());
+        let mut bytes = if time == gps.time() {
+            key.to_bytes().to_vec()
+        } else {
+            key.with_time(gps.time()).to_vec()
+        };
+        bytes.extend_from_slice(more);
+        report.id = self.id(local, &bytes, 0);
+    }
+
     /// Notes bytes that no manual knows, so that they are seen.
     #[inline]
     pub fn note_tail(&self, report: &mut Report, tail: &[u8]) {
@@ -410,7 +459,8 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 /// | 12–13 | alarm |
 /// | 14–15 | place in a list |
 ///
-/// Behind it the position's own time, where the report is of another time.
+/// Behind it the position's own time, where the report is of another time, and what else tells
+/// the fact from others ([`Context::tell_apart`]).
 ///
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,16 @@ impl Alarm {
     }
 }
 
+/// An alarm as part of a report's key: its code or, where that is 0, the terminal's alarm bits, in
+/// the four bits that no code has.
+#[cfg(feature = "telemetry")]
+pub(crate) fn alarm_key(code: u16, terminal: TerminalInfo) -> u16 {
+    match code {
+        0 => u16::from(terminal.alarm_bits()) << 12,
+        code => code,
+    }
+}
+
 /// What an alarm's code means on most models, for people.
 #[must_use]
 pub const fn alarm_meaning(code: u16) -> &'static str {

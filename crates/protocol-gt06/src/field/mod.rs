@@ -17,6 +17,8 @@ mod topin;
 mod trailer;
 mod wifi;
 
+#[cfg(feature = "telemetry")]
+pub(crate) use alarm::alarm_key;
 pub use alarm::{Alarm, alarm_meaning};
 pub use cell::{Cell, CellForm};
 pub use course_status::CourseStatus;

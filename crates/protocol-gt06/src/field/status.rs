@@ -35,6 +35,18 @@ impl Status {
         Alarm::from_status(self.raw_alarm.into(), self.terminal, dialect)
     }
 
+    /// The alarm as part of a report's key.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn alarm_key(&self) -> Option<u16> {
+        Some(super::alarm_key(self.raw_alarm.into(), self.terminal))
+    }
+
+    /// The same where the high half of the language extends the alarm's code.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn extended_key(&self) -> Option<u16> {
+        Some(super::alarm_key(self.extended_code(), self.terminal))
+    }
+
     /// The alarm's code where the high half of the language is its bits 11 to 8 (0x27, 0x39,
     /// 0xA3, 0xA4, 0xA9 of newer Jimi models).
     #[must_use]

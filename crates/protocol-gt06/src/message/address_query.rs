@@ -125,7 +125,7 @@ impl Body for AddressQuery {
         let report = match self.place {
             Place::Gps(gps) => {
                 let key = crate::normalize::Key::new(self.number);
-                cx.positioned(out, Kind::AddressRequest, &gps, key)
+                cx.positioned_with(out, Kind::AddressRequest, &gps, key, &self.phone)
             }
             // No time is in it, so where the frame arrived is its identity.
             Place::Cell(cell) => {

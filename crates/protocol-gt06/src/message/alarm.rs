@@ -168,10 +168,18 @@ impl Body for AlarmReport {
         })
     }
 
+    /// Key: number, time, position, alarm, card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.raw_alarm.into()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
+        let key = crate::normalize::Key::new(self.number).alarm(self.status.alarm_key());
+        let card = self.card.map(u64::to_be_bytes);
+        let report = cx.positioned_with(
+            out,
+            telemetry::Kind::Alarm,
+            &self.gps,
+            key,
+            card.as_ref().map_or(&[], |card| card),
+        );
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());

@@ -157,8 +157,7 @@ impl Body for Az735Report {
         };
         let report = if let Some((_, position)) = self.position {
             let gps = Gps::new(self.time, &position);
-            let alarm = (self.number == 0x33).then_some(self.state.into());
-            let key = crate::normalize::Key::new(self.number).alarm(alarm);
+            let key = crate::normalize::Key::new(self.number).alarm(Some(self.state.into()));
             cx.positioned(out, kind, &gps, key)
         } else {
             cx.timed(out, kind, self.time, &super::whole_key(self), 0)

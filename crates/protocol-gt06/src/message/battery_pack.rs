@@ -176,21 +176,17 @@ impl Body for BatteryPack {
         self.start
     }
 
-    /// Key: number, time, serial number of the pack.
+    /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Signal};
 
-        let mut key = BytesMut::with_capacity(13);
-        key.put_u8(0x40);
-        key.put_u32(self.unix);
-        key.put_slice(&self.serial_number);
         let report = cx.timed_unix(
             out,
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
-            &key,
+            &super::whole_key(self),
             0,
         );
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
@@ -342,7 +338,8 @@ mod tests {
         assert!(r.more.events.is_empty());
         let faulty = report(BatteryPack { fault: 4, ..pack() });
         assert_eq!(faulty.more.events[0].code, Some(4));
-        assert_eq!(faulty.id, r.id, "the same pack at the same time");
+        assert_ne!(faulty.id, r.id, "a fault is another fact");
+        assert_eq!(report(pack()).id, r.id);
         let other = report(BatteryPack {
             serial_number: [9; 8],
             ..pack()

@@ -108,15 +108,12 @@ impl Body for BluetoothClock {
         }
     }
 
-    /// Key: number, time, address of the beacon.
+    /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{MacAddress, Signal};
 
-        let mut key = BytesMut::with_capacity(13);
-        key.put_u8(0xb2);
-        self.time.encode(&mut key);
-        key.put_slice(&self.mac);
+        let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Status, self.time, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.more.signals.extend([

@@ -244,7 +244,7 @@ impl Body for CameraAlarm {
         0x95
     }
 
-    /// Key: number, time, position, event.
+    /// Key: number, time, position, event with its data and files.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
@@ -253,9 +253,10 @@ impl Body for CameraAlarm {
         let report = match self.position() {
             Some(position) => {
                 let gps = crate::field::Gps::new(self.time, &position);
-                cx.positioned(out, Kind::Alarm, &gps, key)
+                let more = [&self.data.to_be_bytes(), &self.files[..]].concat();
+                cx.positioned_with(out, Kind::Alarm, &gps, key, &more)
             }
-            None => cx.timed(out, Kind::Alarm, self.time, &key.to_bytes(), 0),
+            None => cx.timed(out, Kind::Alarm, self.time, &super::whole_key(self), 0),
         };
         if let Some(fix) = &mut report.fix {
             // What the form has no place for was not said.

@@ -100,10 +100,11 @@ impl Body for CardLocation {
         Some(Dialect::Trx16i)
     }
 
+    /// Key: number, time, position, upload mode, card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x36).upload_mode(Some(self.trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &self.card);
         report.network.cell = self.cell.normalize(true);
         self.trailer.normalize(report);
         report.odometer = Some(self.mileage.into());

@@ -116,7 +116,7 @@ impl Body for DeviceState {
         }
     }
 
-    /// Key: number and time.
+    /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{IgnitionSource, Signal, Voltage};
@@ -126,7 +126,7 @@ impl Body for DeviceState {
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
-            &crate::normalize::Key::new(0xf1).to_bytes(),
+            &super::whole_key(self),
             0,
         );
         for Item { id, data } in &self.items {

@@ -122,12 +122,14 @@ impl Body for FenceAlarm {
         })
     }
 
+    /// Key: number, time, position, alarm, fence.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::Signal;
 
-        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.extended_code()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
+        let key = crate::normalize::Key::new(self.number).alarm(self.status.extended_key());
+        let fence = self.raw_fence.as_slice();
+        let report = cx.positioned_with(out, telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         self.status.normalize_extended(report, cx.dialect());
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {

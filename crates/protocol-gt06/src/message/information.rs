@@ -489,7 +489,7 @@ impl Body for Information {
         }
     }
 
-    /// Key: where there is a time, number, sub-type and time; else where the frame arrived.
+    /// Key: where there is a time, number and body; else where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         report::normalize(self, cx, out);

@@ -62,10 +62,11 @@ impl Body for KeyLocation {
         0x61
     }
 
+    /// Key: number, time, position, driver's key.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x61);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &self.key);
         report.network.cell = self.cell.normalize(true);
         report.identity_mut().imei = Some(self.id.to_string().into());
         report.identity_mut().driver = super::card_number(&self.key);

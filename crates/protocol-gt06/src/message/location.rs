@@ -260,18 +260,19 @@ impl Body for Location {
         (self.number == 0x12).then_some((self.gps.time(), live))
     }
 
+    /// Key: number, time, position, upload mode; alarm, card and inputs where they are sent.
     #[cfg(feature = "telemetry")]
     #[inline]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         match &self.rest {
             LocationRest::Trailer(trailer) => {
-                let report = self.positioned(cx, out, Some(trailer.upload_mode));
-                trailer.normalize(report);
+                let key = self.key(Some(trailer.upload_mode));
+                trailer.normalize(self.positioned(cx, out, key));
             }
             rest => {
-                let mode = rest.trailer().map(|trailer| trailer.upload_mode);
-                let report = self.positioned(cx, out, mode);
-                rest.normalize(report, cx.dialect());
+                let key = self.key(rest.trailer().map(|trailer| trailer.upload_mode));
+                let report = self.positioned(cx, out, key);
+                rest.normalize(report, cx, &self.gps, key);
             }
         }
     }
@@ -280,13 +281,17 @@ impl Body for Location {
 #[cfg(feature = "telemetry")]
 impl Location {
     #[inline(always)]
+    const fn key(&self, upload_mode: Option<u8>) -> crate::normalize::Key {
+        crate::normalize::Key::new(self.number).upload_mode(upload_mode)
+    }
+
+    #[inline(always)]
     fn positioned<'r>(
         &self,
         cx: &crate::normalize::Context<'_>,
         out: &'r mut crate::normalize::Reports,
-        upload_mode: Option<u8>,
+        key: crate::normalize::Key,
     ) -> &'r mut telemetry::Report {
-        let key = crate::normalize::Key::new(self.number).upload_mode(upload_mode);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         report
@@ -482,11 +487,49 @@ impl LocationRest {
 
     #[cfg(feature = "telemetry")]
     #[inline]
-    fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
+    fn normalize(
+        &self,
+        report: &mut telemetry::Report,
+        cx: &crate::normalize::Context<'_>,
+        gps: &Gps,
+        key: crate::normalize::Key,
+    ) {
         match self {
             Self::Trailer(trailer) => trailer.normalize(report),
             Self::Nothing => {}
-            _ => self.normalize_rare(report, dialect),
+            _ => {
+                self.normalize_rare(report, cx.dialect());
+                self.tell_apart(report, cx, gps, key);
+            }
+        }
+    }
+
+    /// What else makes it another fact.
+    #[cfg(feature = "telemetry")]
+    fn tell_apart(
+        &self,
+        report: &mut telemetry::Report,
+        cx: &crate::normalize::Context<'_>,
+        gps: &Gps,
+        key: crate::normalize::Key,
+    ) {
+        use crate::field::alarm_key;
+
+        let mut tell = |more: &[u8]| cx.tell_apart(report, gps, gps.time(), key, more);
+        match self {
+            // Benway's ignition and input. Of a reserved word they are 0.
+            Self::Word(word @ 0x4000..) => tell(&(word & 0xc000).to_be_bytes()),
+            Self::Status { terminal, .. } if terminal.alarm_bits() != 0 => {
+                tell(&alarm_key(0, *terminal).to_be_bytes());
+            }
+            Self::Fuel {
+                alarm, terminal, ..
+            } => match alarm_key((*alarm).into(), *terminal) {
+                0 => {}
+                alarm => tell(&alarm.to_be_bytes()),
+            },
+            Self::Card(read) => tell(&[&[read.alarm, read.state], &read.card[..]].concat()),
+            _ => {}
         }
     }
 

@@ -141,12 +141,14 @@ impl Body for LynkworldLocation {
         Some(Dialect::Lynkworld)
     }
 
+    /// Key: number, time, position, alarm, card, inputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use crate::field::{Alarm, note_battery, note_signal, volts};
+        use crate::field::{Alarm, alarm_key, note_battery, note_signal, volts};
         use telemetry::{Kind, Signal};
 
-        let key = crate::normalize::Key::new(0xa2).alarm(Some(self.raw_alarm.into()));
+        let key = crate::normalize::Key::new(0xa2)
+            .alarm(Some(alarm_key(self.raw_alarm.into(), self.terminal)));
         // Only Lynkworld sends this, whatever the profile says.
         let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
         let kind = if alarm.is_some() {
@@ -154,7 +156,10 @@ impl Body for LynkworldLocation {
         } else {
             Kind::Location
         };
-        let report = cx.positioned(out, kind, &self.gps, key);
+        let [high, low] = self.inputs.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = self.card;
+        let more = [a, b, c, d, e, f, g, h, high, low];
+        let report = cx.positioned_with(out, kind, &self.gps, key, &more);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         report.power.external = volts(self.supply);

@@ -82,6 +82,13 @@ impl Module {
             data: Bytes::copy_from_slice(data),
         }
     }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let data = self.data.get(..usize::from(u16::MAX)).unwrap_or(&self.data);
+        out.put_u16(self.id);
+        out.put_u16(u16::try_from(data.len()).unwrap_or(u16::MAX));
+        out.put_slice(data);
+    }
 }
 
 /// A position with its time, as module 0033 has it.
@@ -193,11 +200,8 @@ impl Body for Modular {
     }
 
     fn encode(&self, out: &mut BytesMut) {
-        for Module { id, data } in &self.modules {
-            let data = data.get(..usize::from(u16::MAX)).unwrap_or(data);
-            out.put_u16(*id);
-            out.put_u16(u16::try_from(data.len()).unwrap_or(u16::MAX));
-            out.put_slice(data);
+        for module in &self.modules {
+            module.encode(out);
         }
         out.put_slice(&self.tail);
     }
@@ -218,8 +222,10 @@ impl Body for Modular {
         }
     }
 
-    /// Key: number, time of the position (else of the report), position; an item that repeats has
-    /// its place in the list too. Without a time: where the frame arrived.
+    /// Key: number, time of the position (else of the report), position; a position without a time
+    /// of its own has its place in the list too. The first position's report, or the one without,
+    /// has all that says another fact: events, the report's time, states, what is connected.
+    /// Without a time: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         report::normalize(self, cx, out);

@@ -130,7 +130,7 @@ impl Body for ObdText {
         }
     }
 
-    /// Key: number, time, position.
+    /// Key: number, time, position, ignition, text.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{IgnitionSource, Kind};
@@ -144,9 +144,10 @@ impl Body for ObdText {
         let report = match self.position {
             Some(position) => {
                 let gps = crate::field::Gps::new(self.time, &position);
-                cx.positioned(out, kind, &gps, key)
+                let more = [&[self.raw_ignition], &self.text[..]].concat();
+                cx.positioned_with(out, kind, &gps, key, &more)
             }
-            None => cx.timed(out, kind, self.time, &key.to_bytes(), 0),
+            None => cx.timed(out, kind, self.time, &super::whole_key(self), 0),
         };
         if let 0 | 1 = self.raw_ignition {
             report

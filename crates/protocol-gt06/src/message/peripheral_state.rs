@@ -127,7 +127,7 @@ impl Body for PeripheralState {
         Start::Long
     }
 
-    /// Key: number and time.
+    /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.timed_unix(
@@ -135,7 +135,7 @@ impl Body for PeripheralState {
             telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
-            &crate::normalize::Key::new(0xf2).to_bytes(),
+            &super::whole_key(self),
             0,
         );
         for (index, item) in self.items.iter().enumerate() {

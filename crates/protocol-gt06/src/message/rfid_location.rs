@@ -118,23 +118,26 @@ impl Body for RfidLocation {
         }
     }
 
+    /// Key: number, time, position, alarm or card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Signal};
 
         let key = crate::normalize::Key::new(0x17);
-        let (kind, key) = match self.rest {
-            RfidRest::Status { status, .. } => (
-                if status.alarm(cx.dialect()).is_some() {
+        let report = match self.rest {
+            RfidRest::Status { status, .. } => {
+                let kind = if status.alarm(cx.dialect()).is_some() {
                     Kind::Alarm
                 } else {
                     Kind::Location
-                },
-                key.alarm(Some(status.raw_alarm.into())),
-            ),
-            RfidRest::Card { .. } => (Kind::Location, key),
+                };
+                cx.positioned(out, kind, &self.gps, key.alarm(status.alarm_key()))
+            }
+            RfidRest::Card { number, raw_valid } => {
+                let card: alloc::vec::Vec<u8> = number.into_iter().chain(raw_valid).collect();
+                cx.positioned_with(out, Kind::Location, &self.gps, key, &card)
+            }
         };
-        let report = cx.positioned(out, kind, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         match self.rest {
             RfidRest::Card { number, raw_valid } => {

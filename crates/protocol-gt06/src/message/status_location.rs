@@ -177,6 +177,7 @@ impl Body for StatusLocation {
         self.number
     }
 
+    /// Key: number, both times, position, alarm, driver.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, note_signal};
@@ -184,7 +185,8 @@ impl Body for StatusLocation {
 
         // The same position is sent again with a new device time: that is a new fact, so both
         // times are in the key.
-        let key = crate::normalize::Key::new(self.number).alarm(Some(self.alarm.into()));
+        let alarm = crate::field::alarm_key(self.alarm.into(), self.terminal);
+        let key = crate::normalize::Key::new(self.number).alarm(Some(alarm));
         let report = cx.positioned_at(
             out,
             telemetry::Kind::Location,
@@ -192,6 +194,9 @@ impl Body for StatusLocation {
             self.device_time,
             key,
         );
+        if let Some(driver) = &self.driver {
+            cx.tell_apart(report, &self.gps, self.device_time, key, driver);
+        }
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         report.power.external = Voltage::from_volts(f32::from(self.supply) / 100.0).ok();

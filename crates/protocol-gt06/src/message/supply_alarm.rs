@@ -85,9 +85,11 @@ impl Body for SupplyAlarm {
         0x16
     }
 
+    /// Key: number, time, position, alarm bits.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x16).alarm(Some(self.terminal.alarm_bits().into()));
+        let alarm = crate::field::alarm_key(0, self.terminal);
+        let key = crate::normalize::Key::new(0x16).alarm(Some(alarm));
         let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);

@@ -79,12 +79,14 @@ impl Body for SupplyState {
         0x24
     }
 
+    /// Key: number, time, position, ignition.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::volts;
 
         let key = crate::normalize::Key::new(0x24);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let ignition = [self.raw_ignition];
+        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &ignition);
         report.network.cell = self.cell.normalize(true);
         if let 0 | 1 = self.raw_ignition {
             report

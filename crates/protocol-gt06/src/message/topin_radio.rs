@@ -118,7 +118,14 @@ impl Body for TopinRadio {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = super::whole_key(self);
+        // Live and from the buffer it is the same fact, but for the number that says so.
+        let mut key = BytesMut::new();
+        key.put_u8(if self.number == 0x17 {
+            0x69
+        } else {
+            self.number
+        });
+        self.encode(&mut key);
         let report = cx.timed(
             out,
             telemetry::Kind::Cells,

@@ -145,6 +145,7 @@ impl Body for X1Location {
         0x34
     }
 
+    /// Key: number, time, position, alarm bits, driver, inputs and outputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::volts;
@@ -169,7 +170,10 @@ impl Body for X1Location {
             "gt06.adc_15",
         ];
         let key = crate::normalize::Key::new(0x34);
-        let report = cx.positioned(out, Kind::Location, &self.gps, key);
+        let [a, b, c, d] = self.alarms.to_be_bytes();
+        let [e, f, g, h] = self.driver.to_be_bytes();
+        let more = [a, b, c, d, e, f, g, h, self.inputs, self.outputs];
+        let report = cx.positioned_with(out, Kind::Location, &self.gps, key, &more);
         report.network.cell = self.cell.normalize(true);
         report.odometer = Some(self.mileage.into());
         let (supply, battery) = self.supply_and_battery();

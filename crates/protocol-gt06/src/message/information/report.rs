@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 
-use bytes::{BufMut, BytesMut};
 use telemetry::{Event, EventKind, Kind, Report, Signal, SignalState, Voltage};
 
 use super::{Card, Information, InformationContent, SatelliteReport, state_name};
@@ -22,9 +21,7 @@ pub(super) fn normalize(
     let sub = information.sub.unwrap_or_default();
     let report = match time {
         Some(time) => {
-            let mut key = BytesMut::with_capacity(8);
-            key.put_slice(&[0x94, sub]);
-            time.encode(&mut key);
+            let key = crate::message::whole_key(information);
             cx.timed(out, Kind::Status, time, &key, 0)
         }
         None => cx.untimed(out, Kind::Status, 0),

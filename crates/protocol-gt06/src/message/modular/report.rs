@@ -1,5 +1,8 @@
 //! 0x70 as reports: one for each position, or one without.
 
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
 use telemetry::{
     Altitude, Cell, Dop, Event, EventKind, FixSource, Kind, MacAddress, Percent, Radio, Report,
     Signal, TimeSource, Timestamp, Voltage, WifiStation,
@@ -16,6 +19,7 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
         .filter(|module| module.id == Module::POSITION)
         .filter_map(|module| ModulePosition::read(&module.data));
     let first = positions.next();
+    let more = positions.next();
     let sent_at = modular
         .modules
         .iter()
@@ -25,8 +29,11 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
         });
 
     let report = match first {
-        Some(position) => positioned(cx, out, &position, sent_at, 0),
-        None => unpositioned(cx, out, sent_at),
+        Some(position) => {
+            let facts = facts(modular, Some((&position, more.is_none())));
+            positioned(cx, out, &position, sent_at, 0, &facts)
+        }
+        None => unpositioned(cx, out, sent_at, &facts(modular, None)),
     };
     for Module { id, data } in &modular.modules {
         note_module(report, *id, data);
@@ -37,9 +44,36 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
         report.kind = Kind::Cells;
     }
     cx.note_tail(report, &modular.tail);
-    for (index, position) in (1..).zip(positions) {
-        positioned(cx, out, &position, sent_at, index);
+    for (index, position) in (1..).zip(more.into_iter().chain(positions)) {
+        positioned(cx, out, &position, sent_at, index, &[]);
     }
+}
+
+/// What of the modules makes the report another fact: all where there is no position. Beside a
+/// position what describes it, the device and its surroundings does not. The time of the report
+/// does where it is another one than that of the only position, as of a device that stands: in a
+/// batch it is when the batch was sent. How often and how something is sent again never does.
+fn facts(modular: &Modular, position: Option<(&ModulePosition, bool)>) -> Vec<u8> {
+    let mut facts = BytesMut::new();
+    for module in &modular.modules {
+        let data = &module.data;
+        let is_fact = match (module.id, position) {
+            (0x0029 | 0x0035 | Module::REPLY_WANTED, _) => false,
+            (_, None) => true,
+            (Module::TIME, Some((position, is_only))) => {
+                is_only && data[..] != position.unix.to_be_bytes()
+            }
+            (Module::POSITION, Some(_)) => ModulePosition::read(data).is_none(),
+            (0x0000..=0x0003 | 0x0009..=0x000b | 0x0011 | 0x0012 | 0x0016 | 0x0018, _) => false,
+            (0x0028 | 0x002e | 0x0030 | 0x0043 | 0x0044, _) => false,
+            _ => true,
+        };
+        if is_fact {
+            module.encode(&mut facts);
+        }
+    }
+    facts.extend_from_slice(&modular.tail);
+    facts.to_vec()
 }
 
 /// A time that a device can have: 0 and what a clock that was never set says are none.
@@ -54,22 +88,18 @@ fn positioned<'r>(
     from: &ModulePosition,
     sent_at: Option<u32>,
     index: u16,
+    facts: &[u8],
 ) -> &'r mut Report {
-    let time = Some(from.unix)
-        .filter(|unix| is_time(*unix))
-        .or(sent_at)
-        .unwrap_or(0);
-    let key = crate::normalize::Key::new(0x70)
-        .position(&from.position)
-        .index(index);
-    let report = cx.timed_unix(
-        out,
-        Kind::Location,
-        time,
-        is_time(time),
-        &key.to_bytes(),
-        index.into(),
-    );
+    let mut key = crate::normalize::Key::new(0x70).position(&from.position);
+    let time = if is_time(from.unix) {
+        Some(from.unix)
+    } else {
+        // All that tells two of these apart is where they stand.
+        key = key.index(index);
+        sent_at.or(Some(from.unix))
+    };
+    let key = [&key.to_bytes(), facts].concat();
+    let report = timed(cx, out, Kind::Location, time, &key, index.into());
     if let Some(mut fix) = crate::normalize::fix(&from.position) {
         fix.altitude = Altitude::from_metres(from.altitude.into()).ok();
         if fix.valid && is_time(from.unix) {
@@ -92,10 +122,25 @@ fn unpositioned<'r>(
     cx: &Context<'_>,
     out: &'r mut Reports,
     sent_at: Option<u32>,
+    facts: &[u8],
 ) -> &'r mut Report {
-    let time = sent_at.unwrap_or(0);
-    let key = crate::normalize::Key::new(0x70);
-    cx.timed_unix(out, Kind::Status, time, is_time(time), &key.to_bytes(), 0)
+    let key = [&crate::normalize::Key::new(0x70).to_bytes(), facts].concat();
+    timed(cx, out, Kind::Status, sent_at, &key, 0)
+}
+
+fn timed<'r>(
+    cx: &Context<'_>,
+    out: &'r mut Reports,
+    kind: Kind,
+    time: Option<u32>,
+    key: &[u8],
+    index: u32,
+) -> &'r mut Report {
+    match time.filter(|time| *time != 0) {
+        Some(time) => cx.timed_unix(out, kind, time, is_time(time), key, index),
+        // Nothing was said, not even a wrong time.
+        None => cx.untimed(out, kind, index),
+    }
 }
 
 /// What an event of module 0034 is; `None` for the ordinary reasons of an upload.
