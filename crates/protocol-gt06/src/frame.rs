@@ -175,6 +175,11 @@ impl Head {
         (self.0 & 0xf_ffff) as usize
     }
 
+    /// The same of another start. Where the body lies does not follow.
+    pub(crate) const fn under(self, start: Start) -> Self {
+        Self(self.0 & !(0b11 << 60) | (start as u64) << 60)
+    }
+
     /// Where the body lies in the frame.
     #[inline]
     #[must_use]

@@ -18,7 +18,10 @@
 //! | unknown number under `79 79` | nothing | |
 //! | a server's own messages, echoed | nothing | |
 //!
-//! An acknowledgement repeats number and serial: `78 78 05 NN SS SS crc 0D 0A`.
+//! An acknowledgement repeats number and serial: `78 78 05 NN SS SS crc 0D 0A`. To a message that
+//! came under `79 79` it is `79 79 00 05 NN SS SS crc 0D 0A`, but for 0x70 and 0xF1: no manual says
+//! so for all numbers, but it is how the two that are documented with `79 79` are answered (0x41,
+//! AZ735), and a device that writes one start reads it. So is the time.
 
 use bytes::{Bytes, BytesMut};
 
@@ -121,7 +124,7 @@ impl Answer {
                 ReplyClass::WhenDelivered,
                 acknowledgement(start, number, serial),
             ),
-            Self::Time => reply(ReplyClass::Now, time_answer(serial, unix_now)?),
+            Self::Time => reply(ReplyClass::Now, time_answer_under(start, serial, unix_now)?),
             Self::Frame {
                 class,
                 start,
@@ -157,9 +160,13 @@ pub fn acknowledgement(start: Start, number: u8, serial: u16) -> Bytes {
 /// The answer to a time request. `None` outside 2000 to 2099.
 #[must_use]
 pub fn time_answer(serial: u16, unix_now: i64) -> Option<Bytes> {
+    time_answer_under(Start::Short, serial, unix_now)
+}
+
+fn time_answer_under(start: Start, serial: u16, unix_now: i64) -> Option<Bytes> {
     let now = DateTime::from_unix(unix_now)?;
     let mut out = BytesMut::with_capacity(16);
-    encode(Start::Short, 0x8a, serial, &mut out, |out| now.encode(out));
+    encode(start, 0x8a, serial, &mut out, |out| now.encode(out));
     Some(out.freeze())
 }
 

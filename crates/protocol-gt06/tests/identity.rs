@@ -659,11 +659,18 @@ fn a_position_is_the_same_fact_alone_and_in_any_place_of_a_batch() {
 }
 
 #[test]
-fn positions_without_a_time_are_told_apart_by_their_place() {
-    const P: &str = "0033 0012 00000000 0b 0024 027ac818 0c465860 1b 144c";
-    for time in ["002c 0004 6553f200", ""] {
-        let ids = ids(Long, 0x70, &bytes(&[time, P, P]), 1);
-        assert_ne!(ids[0], ids[1]);
+fn a_position_that_repeats_in_a_batch_is_told_apart_by_a_number() {
+    for unix in ["00000000", "6553f100"] {
+        let position = ["0033 0012", unix, "0b 0024 027ac818 0c465860 1b 144c"].concat();
+        for time in ["002c 0004 6553f200", ""] {
+            let ids = ids(
+                Long,
+                0x70,
+                &bytes(&[time, &position, &position, &position]),
+                1,
+            );
+            assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn every_row_gives_a_message_and_every_byte_is_explained() {
                     if frame.head().length() == usize::from(frame.head().announced())
                         && frame.checksum() == protocol_gt06::Checksum::Valid
                     {
-                        let again = message.to_bytes(frame.serial().unwrap());
+                        let again = message.to_bytes_under(frame.start(), frame.serial().unwrap());
                         assert_eq!(again, frame.raw(), "row {}", row.n);
                     }
                 }

@@ -393,6 +393,46 @@ impl Body for Unknown {
     }
 }
 
+/// Whether a frame is known.
+struct Known;
+
+impl Visitor for Known {
+    type Output = bool;
+
+    fn visit<B: Body + Into<Message>>(self) -> bool {
+        true
+    }
+
+    fn unknown(self) -> bool {
+        false
+    }
+}
+
+/// The head by which a frame is read: its own or, under `79 79`, that of a `78 78` frame with the
+/// same body.
+///
+/// Devices send any message under `79 79`, as they must where it is long. 0x32, 0x33 and 0x94 are
+/// other messages there. So are those that a type takes under `79 79`; all else that is known
+/// under `78 78` is read as there, and answered under the start it came by.
+fn read_by(cx: &Context<'_>) -> Head {
+    let own = *cx.head;
+    if !cx.is_long() || own.serial().is_none() || matches!(cx.number(), 0x32 | 0x33 | 0x94) {
+        return own;
+    }
+    let short = own.under(Start::Short);
+    // Without a body it is an echo, or the question for the time.
+    let has_body = !cx.body.is_empty() || cx.number() == 0x8a;
+    let as_short = Context {
+        head: &short,
+        ..*cx
+    };
+    if has_body && !dispatch(cx, Known) && dispatch(&as_short, Known) {
+        short
+    } else {
+        own
+    }
+}
+
 struct Decode<'r, 'a, T: Trace> {
     reader: &'r mut Reader<'a, T>,
     cx: &'r Context<'r>,
@@ -466,27 +506,42 @@ impl Message {
             body: frame.body(),
             dialect,
         };
+        let head = read_by(&cx);
+        let cx = Context { head: &head, ..cx };
         dispatch(&cx, Unread(&cx))
     }
 
-    /// Writes the message as a frame with this serial number; one of the relatives without serial
-    /// and checksum as theirs.
+    /// Writes the message as a frame with this serial number, under its usual start; one of the
+    /// relatives without serial and checksum as theirs.
     pub fn encode(&self, serial: u16, out: &mut BytesMut) {
+        self.encode_under(self.start(), serial, out);
+    }
+
+    /// Writes the message as [`Message::encode`] does, under a start: messages that usually come
+    /// under `78 78` come under `79 79` too. The start is the frame's, as is the serial; a frame is
+    /// written as it was under [`Frame::start`] with [`Frame::serial`].
+    pub fn encode_under(&self, start: Start, serial: u16, out: &mut BytesMut) {
         if let Some(announced) = each!(self, body => body.bare()) {
             let mut body = BytesMut::new();
             self.encode_body(&mut body);
             return frame::encode_relative(announced, self.number(), out, &body);
         }
-        frame::encode(self.start(), self.number(), serial, out, |out| {
+        frame::encode(start, self.number(), serial, out, |out| {
             self.encode_body(out);
         });
     }
 
-    /// The message as a frame with this serial number.
+    /// The message as a frame with this serial number, under its usual start.
     #[must_use]
     pub fn to_bytes(&self, serial: u16) -> Bytes {
+        self.to_bytes_under(self.start(), serial)
+    }
+
+    /// The message as a frame with this start and serial number.
+    #[must_use]
+    pub fn to_bytes_under(&self, start: Start, serial: u16) -> Bytes {
         let mut out = BytesMut::new();
-        self.encode(serial, &mut out);
+        self.encode_under(start, serial, &mut out);
         out.freeze()
     }
 
@@ -501,7 +556,7 @@ impl Message {
         each!(self, body => body.number())
     }
 
-    /// How its frames start.
+    /// How its frames usually start.
     #[must_use]
     pub fn start(&self) -> Start {
         each!(self, body => body.start())
@@ -572,6 +627,8 @@ fn decode_traced<T: Trace>(
         body,
         dialect,
     };
+    let head = &read_by(&cx);
+    let cx = Context { head, ..cx };
     let mut reader = Reader::new(body, start, head.number(), owner, trace);
     dispatch(
         &cx,

@@ -222,8 +222,8 @@ impl Body for Modular {
         }
     }
 
-    /// Key: number, time of the position (else of the report), position; a position without a time
-    /// of its own has its place in the list too. The first position's report, or the one without,
+    /// Key: number, time of the position (else of the report), position; one that repeats in
+    /// the list has a number too. The first position's report, or the one without,
     /// has all that says another fact: events, the report's time, states, what is connected.
     /// Without a time: where the frame arrived.
     #[cfg(feature = "telemetry")]

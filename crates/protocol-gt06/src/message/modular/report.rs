@@ -1,5 +1,6 @@
 //! 0x70 as reports: one for each position, or one without.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
@@ -28,10 +29,10 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
             _ => None,
         });
 
-    let report = match first {
+    let report = match &first {
         Some(position) => {
-            let facts = facts(modular, Some((&position, more.is_none())));
-            positioned(cx, out, &position, sent_at, 0, &facts)
+            let facts = facts(modular, Some((position, more.is_none())));
+            positioned(cx, out, position, sent_at, (0, 0), &facts)
         }
         None => unpositioned(cx, out, sent_at, &facts(modular, None)),
     };
@@ -44,8 +45,19 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
         report.kind = Kind::Cells;
     }
     cx.note_tail(report, &modular.tail);
+    // How many of the same position and time have been.
+    let mut alike = BTreeMap::new();
+    let of = |position: &ModulePosition| {
+        let key = crate::normalize::Key::new(0x70).position(&position.position);
+        (position.unix, key.to_bytes())
+    };
+    if let (Some(first), Some(_)) = (&first, &more) {
+        alike.insert(of(first), 1_u16);
+    }
     for (index, position) in (1..).zip(more.into_iter().chain(positions)) {
-        positioned(cx, out, &position, sent_at, index, &[]);
+        let repeats = alike.entry(of(&position)).or_default();
+        positioned(cx, out, &position, sent_at, (index, *repeats), &[]);
+        *repeats = repeats.saturating_add(1);
     }
 }
 
@@ -87,19 +99,20 @@ fn positioned<'r>(
     out: &'r mut Reports,
     from: &ModulePosition,
     sent_at: Option<u32>,
-    index: u16,
+    (index, repeats): (u32, u16),
     facts: &[u8],
 ) -> &'r mut Report {
     let mut key = crate::normalize::Key::new(0x70).position(&from.position);
-    let time = if is_time(from.unix) {
-        Some(from.unix)
-    } else {
-        // All that tells two of these apart is where they stand.
-        key = key.index(index);
-        sent_at.or(Some(from.unix))
-    };
+    if repeats > 0 {
+        // Nothing else tells them apart.
+        key = key.index(repeats);
+    }
+    let time = Some(from.unix)
+        .filter(|unix| is_time(*unix))
+        .or(sent_at)
+        .or(Some(from.unix));
     let key = [&key.to_bytes(), facts].concat();
-    let report = timed(cx, out, Kind::Location, time, &key, index.into());
+    let report = timed(cx, out, Kind::Location, time, &key, index);
     if let Some(mut fix) = crate::normalize::fix(&from.position) {
         fix.altitude = Altitude::from_metres(from.altitude.into()).ok();
         if fix.valid && is_time(from.unix) {
