@@ -1,10 +1,12 @@
 //! Families of devices that mean different things by the same bytes.
 //!
-//! A dialect is a value: recognised from messages that only one family sends
-//! ([`Message::dialect`](crate::Message::dialect)), or set for a device by hand, and kept in
+//! A dialect is a value: recognised from messages that only one family sends or that name the
+//! firmware ([`Message::dialect`](crate::Message::dialect)), or from the type word of the login
+//! where somebody says what it stands for ([`Models`]), or set for a device by hand, and kept in
 //! its [`Profile`](crate::Profile). Decoding takes it as an argument and never guesses behind the
 //! caller's back.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
@@ -50,6 +52,55 @@ dialects! {
     Topin = "topin",
 }
 
+impl Dialect {
+    /// The family of the models whose firmware has that name: the models that Jimi's alarm codes
+    /// are known of begin with the model's name.
+    #[must_use]
+    pub fn of_firmware(name: &str) -> Option<Self> {
+        const JIMI: [&str; 4] = ["VL103", "LL303", "VL512", "G18"];
+        let begins = |model: &str| {
+            let front = name.as_bytes().get(..model.len());
+            front.is_some_and(|front| front.eq_ignore_ascii_case(model.as_bytes()))
+        };
+        JIMI.into_iter().any(begins).then_some(Self::Jimi)
+    }
+
+    /// The family by a text in which a device may name its firmware.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        crate::answer::Answer::read(text)
+            .firmware
+            .and_then(Self::of_firmware)
+    }
+}
+
+/// What the type words of logins stand for. No public manual lists them, so there are none but
+/// those that are put in.
+///
+/// ```
+/// use protocol_gt06::{AckPolicy, Dialect, Models, Session};
+///
+/// let models: Models = [(0x8033, Dialect::Jimi)].into_iter().collect();
+/// assert_eq!(models.dialect(0x8033), Some(Dialect::Jimi));
+/// let session = Session::new(AckPolicy::default()).with_models(models);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Models(Arc<[(u16, Dialect)]>);
+
+impl Models {
+    /// The family of devices that log in with this type word.
+    #[must_use]
+    pub fn dialect(&self, model: u16) -> Option<Dialect> {
+        let found = self.0.iter().find(|(known, _)| *known == model);
+        found.map(|(_, dialect)| *dialect)
+    }
+}
+
+impl FromIterator<(u16, Dialect)> for Models {
+    fn from_iter<I: IntoIterator<Item = (u16, Dialect)>>(models: I) -> Self {
+        Self(models.into_iter().collect())
+    }
+}
+
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -82,5 +133,22 @@ mod tests {
             assert_eq!(dialect.name().parse(), Ok(*dialect));
         }
         assert_eq!("vl103".parse::<Dialect>(), Err(UnknownDialect));
+    }
+
+    #[test]
+    fn a_model_is_told_by_the_beginning_of_its_firmware_s_name() {
+        for (text, dialect) in [
+            (
+                "[VERSION]VL103M_V1.0_200101[BUILD]2020",
+                Some(Dialect::Jimi),
+            ),
+            ("[VERSION]G18_V1", Some(Dialect::Jimi)),
+            ("VERSION:ll303_1;", Some(Dialect::Jimi)),
+            ("[VERSION]GT06N_VL103", None),
+            ("VL103", None),
+            ("[VERSION]", None),
+        ] {
+            assert_eq!(Dialect::of_text(text), dialect, "{text}");
+        }
     }
 }

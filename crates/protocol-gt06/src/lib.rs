@@ -56,7 +56,7 @@ mod text;
 
 pub use checksum::checksum;
 pub use deframer::Deframer;
-pub use dialect::{Dialect, UnknownDialect};
+pub use dialect::{Dialect, Models, UnknownDialect};
 pub use error::{DecodeError, DecodeErrorKind, FrameError};
 pub use explain::Field;
 pub use frame::{Checksum, Frame, Framing, Head, Start};

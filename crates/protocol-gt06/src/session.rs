@@ -14,7 +14,9 @@ use crate::media::{Abandoned, Assembler, Taken, UploadId};
 use crate::message::{CardAnswer, PhotoRequest};
 use crate::offset::OffsetWatch;
 use crate::reply::{AckPolicy, Answer, Reply, ReplyClass};
-use crate::{DecodeError, Deframer, Dialect, Direction, Frame, FrameError, Message, Profile};
+use crate::{
+    DecodeError, Deframer, Dialect, Direction, Frame, FrameError, Message, Models, Profile,
+};
 
 /// The state of one connection.
 ///
@@ -46,6 +48,7 @@ pub struct Session {
     login: LoginFacts,
     cards: Option<CardJudge>,
     addresses: Option<Resolver>,
+    models: Models,
     /// Few devices send files.
     uploads: Option<Box<Assembler>>,
     /// The serial of what the server last sent unasked.
@@ -137,6 +140,14 @@ impl Session {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Resolver) -> Self {
         self.addresses = Some(resolver);
+        self
+    }
+
+    /// With what the type words of logins stand for. A dialect that is set by hand, or was learned
+    /// from other messages before, counts more.
+    #[must_use]
+    pub fn with_models(mut self, models: Models) -> Self {
+        self.models = models;
         self
     }
 
@@ -346,6 +357,9 @@ impl Session {
     fn apply_login(&mut self) {
         if let Some(model) = self.login.model {
             self.profile.model = Some(model);
+            if self.profile.dialect.is_none() {
+                self.profile.dialect = self.models.dialect(model);
+            }
         }
         if let Some(minutes) = self.login.zone {
             self.profile.zones.login = Some(minutes);

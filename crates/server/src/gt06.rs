@@ -2,13 +2,19 @@
 
 use std::collections::HashMap;
 
-use protocol_gt06::{AckPolicy, Profile};
+use protocol_gt06::{AckPolicy, Profile, Session};
 use telemetry::DeviceId;
 
 use crate::config::{AcknowledgeLocations, Config, Device};
 
+/// What each connection begins with.
+pub(crate) fn session(config: &Config) -> Session {
+    let models = config.gt06.models.iter().copied().collect();
+    Session::new(policy(config)).with_models(models)
+}
+
 /// What is acknowledged where nothing is known about a device.
-pub(crate) fn policy(config: &Config) -> AckPolicy {
+fn policy(config: &Config) -> AckPolicy {
     let mut policy = AckPolicy::default();
     if let Some(locations) = wish(config.gt06.acknowledge_locations) {
         policy.locations = locations;

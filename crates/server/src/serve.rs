@@ -140,7 +140,7 @@ impl Server {
         let mut listeners = JoinSet::new();
         for socket in gt06 {
             let server = listener::Server::new(
-                Gt06::new(gt06::policy(&config)),
+                Gt06::from(gt06::session(&config)),
                 registry.clone(),
                 ToPipeline(pipeline.handle()),
             )

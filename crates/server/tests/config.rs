@@ -99,6 +99,28 @@ fn a_device_s_wrong_id_hides_nothing_else_that_is_wrong_with_it() {
 }
 
 #[test]
+fn type_words_stand_for_dialects_and_wrong_ones_are_refused() {
+    let loaded = load_file("[gt06]\nmodels = [\"8033=jimi\", \"00ff=seeworld\"]\n").unwrap();
+    let expected = [(0x8033, Dialect::Jimi), (0x00ff, Dialect::Seeworld)];
+    assert_eq!(loaded.config.gt06.models, expected);
+    for wrong in [
+        "\"8033=jimi\"",
+        "[\"833=jimi\"]",
+        "[\"8033\"]",
+        "[\"8033=vl103\"]",
+        "[8033]",
+    ] {
+        let said = refused(&format!("[gt06]\nmodels = {wrong}\n"));
+        assert!(
+            said.contains("gt06.models") && said.contains("8033=jimi"),
+            "{said}"
+        );
+    }
+    let said = refused("[gt06]\nmodels = [\"8033=jimi\", \"8033=r11\"]\n");
+    assert!(said.contains("twice"), "{said}");
+}
+
+#[test]
 fn flags_override_the_environment_which_overrides_the_file() {
     let file = file("data_dir = 'a'\n[log]\nlevel = 'warn'\n[http]\nlisten = '127.0.0.1:1'\n");
     let loaded = config::load(&Sources {

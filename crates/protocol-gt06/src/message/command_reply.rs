@@ -25,9 +25,9 @@ use alloc::string::String;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::{DecodeError, Dialect};
 
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +179,11 @@ impl Body for CommandReply {
             CommandReplyForm::Short { .. } => Start::Short,
             CommandReplyForm::Long { .. } => Start::Long,
         }
+    }
+
+    /// By the firmware that it names.
+    fn dialect(&self) -> Option<Dialect> {
+        Dialect::of_text(&self.to_text())
     }
 
     /// Key: where the frame arrived. The flag is no key, since old models repeat 0 for ever.

@@ -18,10 +18,10 @@ use alloc::string::String;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::field::TerminalId;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::{DecodeError, Dialect};
 
 /// The device tells its firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,11 @@ impl Body for FirmwareNotice {
 
     fn start(&self) -> Start {
         Start::Long
+    }
+
+    /// By the firmware that it names.
+    fn dialect(&self) -> Option<Dialect> {
+        Dialect::of_text(&self.to_text())
     }
 
     /// Key: where the frame arrived.

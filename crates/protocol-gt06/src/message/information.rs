@@ -33,10 +33,10 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::field::{DateTime, TerminalId};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
+use crate::{DecodeError, Dialect};
 
 /// Information about the device or something connected to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -486,6 +486,17 @@ impl Body for Information {
             Start::Long
         } else {
             Start::Short
+        }
+    }
+
+    /// By the firmware that it names.
+    fn dialect(&self) -> Option<Dialect> {
+        match &self.content {
+            InformationContent::State(text) | InformationContent::Text(text) => {
+                Dialect::of_text(&crate::answer::ascii(text))
+            }
+            InformationContent::Raw => Dialect::of_text(&crate::answer::ascii(&self.tail)),
+            _ => None,
         }
     }
 

@@ -181,6 +181,24 @@ pub const KEYS: &[Key] = &[
         show: |config| word(ACKNOWLEDGE, config.gt06.acknowledge_locations),
     },
     Key {
+        name: "gt06.models",
+        env: "MILEPOST_GT06_MODELS",
+        secret: false,
+        set: |config, value| {
+            config.gt06.models = models(value)?;
+            Ok(())
+        },
+        show: |config| {
+            let all: Vec<_> = config
+                .gt06
+                .models
+                .iter()
+                .map(|(model, dialect)| format!("\"{model:04x}={dialect}\""))
+                .collect();
+            Some(format!("[{}]", all.join(", ")))
+        },
+    },
+    Key {
         name: "devices.tenant",
         env: "MILEPOST_DEVICES_TENANT",
         secret: false,
@@ -434,4 +452,40 @@ fn word<T: PartialEq>(words: &[(&str, T)], meaning: T) -> Option<String> {
 #[expect(clippy::unnecessary_wraps, reason = "what `Key::show` gives")]
 fn seconds(duration: Duration) -> Option<String> {
     Some(duration.as_secs().to_string())
+}
+
+/// Type words and the dialects that they stand for: a list or, outside of files, separated by
+/// commas.
+fn models(value: &Value) -> Result<Vec<(u16, Dialect)>, String> {
+    let dialects: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
+    let wrong = || {
+        format!(
+            "must be a list of type words, four hexadecimal digits, with a dialect each, for \
+             example [\"8033=jimi\"]; the dialects are {}",
+            dialects.join(", ")
+        )
+    };
+    let parts: Vec<&str> = match value {
+        Value::Untyped(text) if text.trim().is_empty() => Vec::new(),
+        Value::Untyped(text) => text.split(',').collect(),
+        Value::List(values) => values
+            .iter()
+            .map(|value| value.text("").map_err(|_| wrong()))
+            .collect::<Result<_, _>>()?,
+        _ => return Err(wrong()),
+    };
+    let mut models: Vec<(u16, Dialect)> = Vec::new();
+    for part in parts {
+        let (model, dialect) = part.split_once('=').ok_or_else(wrong)?;
+        let (model, dialect) = (model.trim(), dialect.trim());
+        if model.len() != 4 || !model.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        let word = u16::from_str_radix(model, 16).map_err(|_| wrong())?;
+        if models.iter().any(|(known, _)| *known == word) {
+            return Err(format!("names {model} twice; keep one"));
+        }
+        models.push((word, dialect.parse().map_err(|_| wrong())?));
+    }
+    Ok(models)
 }

@@ -91,6 +91,8 @@ pub struct Gt06 {
     pub listen: Vec<SocketAddr>,
     /// Which devices are told that their locations have arrived.
     pub acknowledge_locations: AcknowledgeLocations,
+    /// What type words of logins stand for.
+    pub models: Vec<(u16, Dialect)>,
 }
 
 /// Which devices are told that their locations have arrived.
@@ -208,6 +210,7 @@ impl Default for Config {
             gt06: Gt06 {
                 listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5023))],
                 acknowledge_locations: AcknowledgeLocations::Auto,
+                models: Vec::new(),
             },
             devices: Devices {
                 tenant: Tenant::default(),
