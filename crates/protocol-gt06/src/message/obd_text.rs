@@ -155,9 +155,7 @@ impl Body for ObdText {
                 .note_ignition(self.raw_ignition == 1, IgnitionSource::Field);
         }
         match self.number {
-            0x8c => self
-                .pairs()
-                .for_each(|(key, value)| note_parameter(report, key, value)),
+            0x8c => note_parameters(self, report),
             0x66 => self
                 .pairs()
                 .for_each(|(key, value)| note_pid(report, key, value)),
@@ -167,70 +165,123 @@ impl Body for ObdText {
     }
 }
 
-/// `kkt=…` of 0x8C.
+/// `kkt=…` of 0x8C: parameter, source and value.
 #[cfg(feature = "telemetry")]
-fn note_parameter(report: &mut telemetry::Report, key: &str, value: &str) {
+fn parameter<'t>((key, value): (&str, &'t str)) -> Option<(u8, u8, &'t str)> {
+    let (parameter, source) = key.split_at_checked(2)?;
+    let parameter = u8::from_str_radix(parameter, 16).ok()?;
+    Some((parameter, source.parse().ok()?, value))
+}
+
+#[cfg(feature = "telemetry")]
+const VIN: u8 = 0x74;
+
+/// The parameters of 0x8C. Where a vehicle has one value of a kind it is that of the source that
+/// stands first and can be read; where sources differ, all are shown with their source.
+#[cfg(feature = "telemetry")]
+fn note_parameters(text: &ObdText, report: &mut telemetry::Report) {
+    let mut said: [(Option<&str>, bool); 256] = [(None, false); 256];
+    for (parameter, _, value) in text.pairs().filter_map(parameter) {
+        if value.is_empty() || (parameter != VIN && u32::from_str_radix(value, 16).is_err()) {
+            continue;
+        }
+        let Some((first, differ)) = said.get_mut(usize::from(parameter)) else {
+            continue;
+        };
+        let first = *first.get_or_insert(value);
+        *differ |= !first.eq_ignore_ascii_case(value);
+    }
+    for (parameter, source, value) in text.pairs().filter_map(parameter) {
+        let differ = said.get(usize::from(parameter)).is_some_and(|said| said.1);
+        note_parameter(report, parameter, source, value, differ);
+    }
+}
+
+#[cfg(feature = "telemetry")]
+fn note_parameter(
+    report: &mut telemetry::Report,
+    parameter: u8,
+    source: u8,
+    value: &str,
+    differ: bool,
+) {
     use telemetry::{Name, Signal, SignalId, SignalState};
 
-    let Some((parameter, source)) = key.split_at_checked(2) else {
-        return;
+    let raw = match parameter {
+        VIN => None,
+        _ => u32::from_str_radix(value, 16).ok().map(f64::from),
     };
-    let (Ok(parameter), Ok(source)) = (u8::from_str_radix(parameter, 16), source.parse::<u8>())
-    else {
-        return;
-    };
-    if parameter == 0x74 {
-        if !value.is_empty() {
-            report.identity_mut().vin = Some(value.into());
-        }
-        return;
-    }
-    let raw = u32::from_str_radix(value, 16).ok().map(f64::from);
     let scaled = raw.map(|raw| raw / 100.0);
-    // 256 names at most.
-    let named = |name: &'static str| SignalId::Named(Name::new(name));
-    let id = match parameter {
-        0x40 => named("gt06.obd_odometer"),
-        0x43 => named("gt06.obd_fuel"),
+    let mut in_vehicle = true;
+    // What a value is that has no place of its own, or cannot be there: 256 names at most.
+    let (name, unit, shown) = match parameter {
+        VIN => {
+            if !value.is_empty() {
+                report
+                    .identity_mut()
+                    .vin
+                    .get_or_insert_with(|| value.into());
+            }
+            ("gt06.obd_vin", None, None)
+        }
         0x45 => {
-            report.vehicle_mut().coolant_c = scaled;
-            return;
+            fill(&mut report.vehicle_mut().coolant_c, scaled);
+            ("gt06.obd_coolant", Some("°C"), scaled)
         }
         0x53 => {
-            report.vehicle_mut().wheel_speed_kmh = scaled;
-            return;
+            fill(&mut report.vehicle_mut().wheel_speed_kmh, scaled);
+            ("gt06.obd_speed", Some("km/h"), scaled)
         }
         0x54 => {
-            report.vehicle_mut().engine_rpm = scaled;
-            return;
+            fill(&mut report.vehicle_mut().engine_rpm, scaled);
+            ("gt06.obd_rpm", Some("rpm"), scaled)
         }
         0x71 => {
-            report.vehicle_mut().fuel_used_l = scaled;
-            return;
+            fill(&mut report.vehicle_mut().fuel_used_l, scaled);
+            ("gt06.obd_fuel_used", Some("L"), scaled)
         }
         0x73 => {
-            report.vehicle_mut().engine_hours_s = scaled.map(|hours| hours * 3_600.0);
-            return;
+            let seconds = scaled.map(|hours| hours * 3_600.0);
+            fill(&mut report.vehicle_mut().engine_hours_s, seconds);
+            ("gt06.obd_engine_hours", Some("h"), scaled)
         }
-        _ => match Name::intern(&format!("gt06.obd_{parameter:02x}")) {
+        _ => {
+            in_vehicle = false;
+            match parameter {
+                0x40 => ("gt06.obd_odometer", None, scaled),
+                0x43 => ("gt06.obd_fuel", None, scaled),
+                _ => ("", None, raw),
+            }
+        }
+    };
+    let is_said = shown.is_some() || parameter == VIN && !value.is_empty();
+    if in_vehicle && is_said && !differ {
+        return;
+    }
+    let id = if name.is_empty() {
+        match Name::intern(&format!("gt06.obd_{parameter:02x}")) {
             Ok(name) => SignalId::Named(name),
             Err(_) => return,
-        },
+        }
+    } else {
+        SignalId::Named(Name::new(name))
     };
-    let is_scaled = matches!(parameter, 0x40 | 0x43);
     let mut signal = Signal::new(id, "obd parameter");
     signal.source = Some(source);
-    report
-        .more
-        .signals
-        .push(match if is_scaled { scaled } else { raw } {
-            Some(value) => signal.number(value, None),
-            None if value.is_empty() => {
-                signal.state = Some(SignalState::NotAvailable);
-                signal
-            }
-            None => signal.text(value),
-        });
+    report.more.signals.push(match shown {
+        Some(value) => signal.number(value, unit),
+        None if value.is_empty() => {
+            signal.state = Some(SignalState::NotAvailable);
+            signal
+        }
+        None => signal.text(value),
+    });
+}
+
+/// Fills a place that is empty.
+#[cfg(feature = "telemetry")]
+fn fill(place: &mut Option<f64>, value: Option<f64>) {
+    *place = place.or(value);
 }
 
 /// `mmpp=…` of 0x66: mode and PID; the value as sent, in no unit.
@@ -329,6 +380,55 @@ mod tests {
         );
         assert_eq!(r.io.ignition, Some(true));
         assert!(r.fix.is_some() && r.more.text.is_some());
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn an_empty_or_unreadable_value_of_one_source_leaves_that_of_another() {
+        use crate::message::testing::report;
+        use alloc::string::ToString;
+        use telemetry::{SignalState, Value};
+
+        let shown = |text| {
+            let r = report(obd(0x8c, text));
+            let vehicle = r.more.vehicle.clone().unwrap_or_default();
+            let signals: alloc::vec::Vec<_> = r
+                .more
+                .signals
+                .iter()
+                .map(|s| (s.id.to_string(), s.source, s.value.clone(), s.state))
+                .collect();
+            (vehicle, signals)
+        };
+        let (vehicle, signals) = shown(b"541=0BB8,542=,531=1388,532=ZZ");
+        assert_eq!(vehicle.engine_rpm, Some(30.0));
+        assert_eq!(vehicle.wheel_speed_kmh, Some(50.0));
+        let absent = Some(SignalState::NotAvailable);
+        let text = Some(Value::Text("ZZ".into()));
+        assert_eq!(
+            signals,
+            [
+                ("gt06.obd_rpm".into(), Some(2), None, absent),
+                ("gt06.obd_speed".into(), Some(2), text, None),
+            ]
+        );
+        // Two sources that agree are one value, two that do not are two.
+        let (vehicle, signals) = shown(b"541=0BB8,542=0bb8");
+        assert_eq!((vehicle.engine_rpm, signals.len()), (Some(30.0), 0));
+        let (vehicle, signals) = shown(b"541=,542=0BB8,543=0FA0");
+        assert_eq!(vehicle.engine_rpm, Some(30.0));
+        let sources: alloc::vec::Vec<_> = signals.iter().map(|s| (s.1, s.2.clone())).collect();
+        let number = |value| Some(Value::Number(value));
+        assert_eq!(
+            sources,
+            [
+                (Some(1), None),
+                (Some(2), number(30.0)),
+                (Some(3), number(40.0))
+            ]
+        );
+        let (_, signals) = shown(b"741=VIN1,742=,743=VIN1");
+        assert_eq!(signals.len(), 1);
     }
 
     #[cfg(feature = "telemetry")]
