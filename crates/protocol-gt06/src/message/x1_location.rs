@@ -21,7 +21,8 @@
 //! supply, and the description's order decides only where that does not tell.
 //!
 //! SL4X sends cells under 0x34. This one is told by a time behind the alarms, and by a length
-//! that agrees with its ports.
+//! that agrees with its ports; where one of them does not hold, by a country code before the cell
+//! and none where the cells' is. What the ports do not explain is kept raw.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -30,7 +31,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, Gps, centivolts, is_time, mileage};
+use crate::field::{Cell, CellForm, Gps, centivolts, is_mcc, is_time, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -67,8 +68,8 @@ pub struct X1Location {
 const BEFORE_CELL: usize = 28;
 const BEHIND_CELL: usize = 14;
 
-const fn analogue_count(ports: u32) -> u32 {
-    ports >> 20 & 0xf
+const fn analogue_count(ports: u32) -> usize {
+    (ports >> 20 & 0xf) as usize
 }
 
 /// The length that the ports promise, of a body that long or longer.
@@ -87,7 +88,16 @@ impl Body for X1Location {
     const ANSWER: Answer = Answer::ByPolicy;
 
     fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && is_time(cx.body, 4) && promised(cx.body) == Some(cx.body.len())
+        let is_promised = promised(cx.body) == Some(cx.body.len());
+        if !cx.is_short() || is_promised && is_time(cx.body, 4) {
+            return cx.is_short();
+        }
+        // A length that the ports do not promise, or no time, must not lose the position. Then it
+        // is one where it cannot be cells, and its own country code stands where it belongs.
+        let is_cells = is_time(cx.body, 0) && is_mcc(cx.body, 7);
+        let is_whole = cx.body.len() >= BEFORE_CELL + CellForm::L9c.len(0) + BEHIND_CELL;
+        let no_time = cx.body.get(4..10) == Some(&[0; 6]);
+        !is_cells && is_whole && is_mcc(cx.body, BEFORE_CELL) && (no_time || is_time(cx.body, 4))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -104,7 +114,7 @@ impl Body for X1Location {
         let inputs = r.u8("inputs")?;
         let outputs = r.u8("outputs")?;
         let mut analogue = Vec::new();
-        for _ in 0..analogue_count(ports) {
+        while analogue.len() < analogue_count(ports) && r.remaining() >= 2 {
             analogue.push(centivolts(r, "analogue input")?);
         }
         Ok(Self {
@@ -254,17 +264,44 @@ mod tests {
             ]);
             assert_eq!(read.analogue.len() * 2, body(&[inputs]).len());
         }
-        let one_more = body(&[
-            HEAD,
-            GPS,
-            CELL,
-            "004aa82b",
-            "0500 018f",
-            "42210000",
-            "00 01 0005",
-        ]);
-        let read = read_body(Start::Short, 0x34, &one_more);
-        assert!(!matches!(read, Ok(Message::X1Location(_))), "{read:?}");
+    }
+
+    #[test]
+    fn a_length_that_the_ports_do_not_promise_and_no_time_keep_the_position() {
+        const NO_TIME: &str = "000000000000 c9 027ac818 0c465860 00 1400";
+        for (gps, ports, behind, inputs, tail) in [
+            (GPS, "42210000", "0005", 1, 0),
+            (GPS, "42110000", "0005 07", 1, 1),
+            (GPS, "42110000", "07", 0, 1),
+            (GPS, "42010000", "0005", 0, 2),
+            (NO_TIME, "42110000", "0005", 1, 0),
+            (NO_TIME, "42110000", "0005 07", 1, 1),
+        ] {
+            let parts = [
+                HEAD,
+                gps,
+                CELL,
+                "004aa82b",
+                "0500 018f",
+                ports,
+                "00 01",
+                behind,
+            ];
+            let read_body = read_body(Start::Short, 0x34, &body(&parts)).unwrap();
+            let Message::X1Location(read) = read_body.clone() else {
+                panic!("{read_body:?}")
+            };
+            assert_eq!((read.analogue.len(), read.tail.len()), (inputs, tail));
+            assert_eq!(read.gps.position().raw_latitude, 0x027a_c818);
+            crate::message::testing::round_trip(read_body);
+        }
+    }
+
+    #[test]
+    fn cells_under_the_same_number_stay_cells() {
+        let cells = body(&["0f0c1d023305 ff 01cc 0000", &"287d 00001f71 50".repeat(6)]);
+        let read = read_body(Start::Short, 0x34, &cells);
+        assert!(matches!(read, Ok(Message::CountedCells(_))), "{read:?}");
     }
 
     #[test]
