@@ -122,6 +122,10 @@ fn positioned<'r>(
         report.fix = Some(fix);
     } else {
         report.kind = Kind::Status;
+        // Zeros are no place; what is none on Earth is shown as it was sent.
+        if !from.position.is_nowhere() {
+            crate::field::note_raw_item(report, Module::POSITION, &from.to_module().data);
+        }
     }
     if let Some(on) = from.position.course_status.ignition() {
         report
@@ -491,6 +495,24 @@ mod tests {
         );
         let r = report(modular(&[(0x0033, &[0; 18])]));
         assert_eq!((r.device_time, r.time), (None, r.received_at));
+        assert_eq!(r.raw_time, None);
+        let r = report(modular(&[(0x0018, &[1, 0x7c])]));
+        assert_eq!((r.device_time, r.raw_time), (None, None));
+    }
+
+    #[test]
+    fn a_place_that_is_none_on_earth_is_shown_raw() {
+        let mut nowhere = position(1_700_000_000);
+        nowhere.position.raw_latitude = u32::MAX;
+        let module = nowhere.to_module();
+        let batch = reports(modular(&[(0x0033, &module.data), (0x0033, &module.data)]));
+        for r in batch {
+            assert_eq!((&r.fix, r.kind), (&None, Kind::Status));
+            assert_eq!(
+                signal(&r, "gt06.item.0033").unwrap(),
+                crate::normalize::hex(&module.data)
+            );
+        }
     }
 
     #[test]
