@@ -229,6 +229,12 @@ impl Body for Heartbeat {
         self.form.normalize(report, cx.dialect_or(self.told()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
+        if self.terminal.alarm_bits() != 0 {
+            report.more.signals.push(
+                telemetry::Signal::named("gt06.alarm_state")
+                    .number(self.terminal.alarm_bits().into(), None),
+            );
+        }
         cx.note_tail(report, &self.tail);
     }
 }
@@ -284,6 +290,7 @@ impl HeartbeatForm {
             }
             Self::Extended {
                 signal,
+                alarm,
                 battery,
                 mode,
                 voltage,
@@ -291,6 +298,9 @@ impl HeartbeatForm {
                 temperature,
                 ..
             } => {
+                if let Some(alarm) = crate::field::Alarm::from_code(alarm.into(), dialect) {
+                    alarm.normalize(report);
+                }
                 report.power.battery_charge = Percent::new(battery.into()).ok();
                 if voltage > 500 {
                     report.power.external = volts(voltage);
@@ -476,5 +486,31 @@ mod tests {
             let r = report(beat(0x23, &[0x05, 0x0f, 0x92, 4, 0, 2]));
             assert_eq!(external(&r), Some(39.86));
         }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn an_alarm_s_code_is_an_event_and_alarm_bits_are_a_state() {
+        use crate::message::testing::{read_parts, report, signal};
+        use telemetry::EventKind;
+
+        // OBD6 and Space10X.
+        let obd6 = [
+            "44", "0014", "06", "02", "64", "01", "04e2", "00", "0000", "0000",
+        ];
+        let space10x = [
+            "44", "0014", "06", "02", "64", "01", "04e2", "00", "0000", "0000", "80fa",
+        ];
+        for parts in [&obd6[..], &space10x[..]] {
+            let r = report(read_parts(Start::Short, 0x13, parts));
+            assert_eq!(r.kind, telemetry::Kind::Heartbeat);
+            let events: alloc::vec::Vec<_> =
+                r.more.events.iter().map(|e| (e.kind, e.code)).collect();
+            assert_eq!(events, [(EventKind::Overspeed, Some(6))]);
+            assert_eq!(signal(&r, "gt06.alarm_state"), None);
+        }
+        let r = report(read_parts(Start::Short, 0x13, &["64", "06", "04", "0002"]));
+        assert!(r.more.events.is_empty());
+        assert_eq!(signal(&r, "gt06.alarm_state").unwrap(), "4");
     }
 }
