@@ -62,9 +62,10 @@ impl FileBlock {
             .iter()
             .take(6)
             .fold(0_u64, |mark, byte| mark << 8 | u64::from(*byte));
+        let marked = u64::from(!self.mark.is_empty());
         UploadId {
             number: 0x8d,
-            file: u64::from(self.kind) << 48 | mark,
+            file: marked << 56 | u64::from(self.kind) << 48 | mark,
         }
     }
 
@@ -164,7 +165,13 @@ impl FileBlock {
     /// A name for the file: its type and mark.
     pub(crate) fn id_of(upload: UploadId) -> String {
         let mark = upload.file & 0xffff_ffff_ffff;
-        match upload.file >> 48 {
+        let is_marked = upload.file >> 56 != 0;
+        match upload.file >> 48 & 0xff {
+            // Nothing tells it from others of its type.
+            0 if !is_marked => "monitoring".into(),
+            1 if !is_marked => "sos".into(),
+            2 if !is_marked => "intercom".into(),
+            other if !is_marked => alloc::format!("{other}"),
             0 => alloc::format!("monitoring-{mark:012x}"),
             1 => alloc::format!("sos-{mark:04x}"),
             2 => alloc::format!("intercom-{mark:012x}"),
@@ -256,6 +263,21 @@ mod tests {
         block(1, &[]).encode(&mut body);
         for len in 1..body.len() {
             assert!(read_body(Start::Long, 0x8d, &body[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_recording_without_a_mark_has_no_mark_in_its_name() {
+        for (kind, mark, name) in [
+            (0, &[][..], "monitoring"),
+            (0, &[0; 6], "monitoring-000000000000"),
+            (1, &[], "sos"),
+            (1, &[0, 9], "sos-0009"),
+            (2, &[], "intercom"),
+            (9, &[], "9"),
+        ] {
+            assert_eq!(FileBlock::id_of(block(kind, mark).upload()), name);
         }
     }
 
