@@ -90,17 +90,18 @@ impl Items {
     /// Notes in a report what the items say.
     #[cfg(feature = "telemetry")]
     pub fn normalize(&self, report: &mut telemetry::Report) {
-        use telemetry::{Percent, Signal, Voltage};
+        use telemetry::{Percent, Signal};
 
-        let volts = |high: u8, low: u8| {
-            Voltage::from_volts(f32::from(u16::from_be_bytes([high, low])) / 100.0).ok()
-        };
         for Item { id, data } in &self.0 {
             match (id, data.as_ref()) {
-                (0x0018, &[high, low]) => report.power.battery = volts(high, low),
-                (0x0027, &[high, low]) => report.power.external = volts(high, low),
+                (0x0018, &[high, low]) => {
+                    crate::field::note_battery_voltage(report, u16::from_be_bytes([high, low]));
+                }
+                (0x0027, &[high, low]) => {
+                    crate::field::note_supply(report, u16::from_be_bytes([high, low]));
+                }
                 (0x002e, &[a, b, c, d]) => {
-                    report.odometer = Some(u32::from_be_bytes([a, b, c, d]).into());
+                    crate::field::note_mileage(report, u32::from_be_bytes([a, b, c, d]));
                 }
                 (0x0032, &[state]) => report
                     .more

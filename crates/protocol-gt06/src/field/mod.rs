@@ -36,9 +36,9 @@ pub use terminal_info::TerminalInfo;
 pub use trailer::{Trailer, upload_mode_name};
 pub use wifi::Station;
 
-#[cfg(feature = "telemetry")]
-pub(crate) use reading::volts;
 pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
+#[cfg(feature = "telemetry")]
+pub(crate) use reading::{note_battery_decivolts, note_battery_voltage, note_mileage, note_supply};
 pub(crate) use status::{battery, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};

@@ -66,8 +66,84 @@ pub(crate) fn is_mcc(body: &[u8], at: usize) -> bool {
     }
 }
 
-/// Volts × 100 as a voltage.
+/// Notes the volts × 100 of the supply. All ones fill a place that has no value, here and below:
+/// they are shown as sent.
 #[cfg(feature = "telemetry")]
-pub(crate) fn volts(centivolts: u16) -> Option<telemetry::Voltage> {
+pub(crate) fn note_supply(report: &mut telemetry::Report, centivolts: u16) {
+    match centivolts {
+        u16::MAX => note_filler(report, "gt06.supply_raw", centivolts.into()),
+        _ => report.power.external = volts(centivolts),
+    }
+}
+
+/// Notes the volts × 100 of the device's own battery.
+#[cfg(feature = "telemetry")]
+pub(crate) fn note_battery_voltage(report: &mut telemetry::Report, centivolts: u16) {
+    match centivolts {
+        u16::MAX => note_filler(report, "gt06.battery_voltage_raw", centivolts.into()),
+        _ => report.power.battery = volts(centivolts),
+    }
+}
+
+/// Notes the volts × 10 of the device's own battery.
+#[cfg(feature = "telemetry")]
+pub(crate) fn note_battery_decivolts(report: &mut telemetry::Report, decivolts: u8) {
+    match decivolts {
+        u8::MAX => note_filler(report, "gt06.battery_voltage_raw", decivolts.into()),
+        _ => report.power.battery = volts(u16::from(decivolts) * 10),
+    }
+}
+
+/// Notes a mileage in metres.
+#[cfg(feature = "telemetry")]
+#[inline]
+pub(crate) fn note_mileage(report: &mut telemetry::Report, metres: u32) {
+    match metres {
+        u32::MAX => note_filler(report, "gt06.mileage_raw", metres),
+        _ => report.odometer = Some(metres.into()),
+    }
+}
+
+/// Shows a value of all ones, which is none.
+#[cfg(feature = "telemetry")]
+#[cold]
+pub(crate) fn note_filler(report: &mut telemetry::Report, name: &'static str, raw: u32) {
+    report
+        .more
+        .signals
+        .push(telemetry::Signal::named(name).number(raw.into(), None));
+}
+
+#[cfg(feature = "telemetry")]
+fn volts(centivolts: u16) -> Option<telemetry::Voltage> {
     telemetry::Voltage::from_volts(f32::from(centivolts) / 100.0).ok()
+}
+
+#[cfg(all(test, feature = "telemetry"))]
+mod tests {
+    use crate::message::testing::{CELL, GPS, read_parts, report, signal};
+    use crate::{Message, Start};
+
+    #[test]
+    fn all_ones_are_no_value_and_are_seen() {
+        let location = |mileage| {
+            let read = read_parts(Start::Short, 0x22, &[GPS, CELL, "000000", mileage]);
+            assert!(matches!(read, Message::Location(_)));
+            report(read)
+        };
+        let r = location("ffffffff");
+        assert_eq!(r.odometer, None);
+        assert_eq!(signal(&r, "gt06.mileage_raw").unwrap(), "4294967295");
+        let r = location("fffffffe");
+        assert_eq!(r.odometer, Some(0xffff_fffe.into()));
+        assert_eq!(signal(&r, "gt06.mileage_raw"), None);
+
+        let voltage = |body| report(read_parts(Start::Long, 0x94, &[body]));
+        let r = voltage("00ffff");
+        assert_eq!(r.power.external, None);
+        assert_eq!(signal(&r, "gt06.supply_raw").unwrap(), "65535");
+        let r = voltage("0004e2");
+        assert_eq!(r.power.external.unwrap().as_volts(), 12.5);
+        assert_eq!(signal(&r, "gt06.supply_raw"), None);
+    }
 }

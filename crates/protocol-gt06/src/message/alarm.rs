@@ -184,7 +184,9 @@ impl Body for AlarmReport {
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());
         self.status.normalize(report, dialect);
-        report.odometer = self.mileage.map(Into::into);
+        if let Some(metres) = self.mileage {
+            crate::field::note_mileage(report, metres);
+        }
         if let Some(card) = self.card {
             report.identity_mut().driver = Some(format!("{card:016x}").into());
         }

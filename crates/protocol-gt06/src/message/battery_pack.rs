@@ -190,36 +190,50 @@ impl Body for BatteryPack {
             0,
         );
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+        // All ones fill a place that has no value.
+        let byte = |name, raw: u8| match raw {
+            u8::MAX => absent(name),
+            _ => number(name, raw.into(), Some("%")),
+        };
+        let word = |name, raw: u16, value: f64, unit| match raw {
+            u16::MAX => absent(name),
+            _ => number(name, value, unit),
+        };
         report.more.signals.extend([
             Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
-            number(
-                "gt06.pack_relative_charge",
-                self.relative_charge.into(),
-                Some("%"),
+            byte("gt06.pack_relative_charge", self.relative_charge),
+            word(
+                "gt06.pack_remaining_capacity",
+                self.remaining,
+                self.remaining.into(),
+                None,
             ),
-            number("gt06.pack_remaining_capacity", self.remaining.into(), None),
-            number(
-                "gt06.pack_absolute_charge",
-                self.absolute_charge.into(),
-                Some("%"),
-            ),
-            number("gt06.pack_full_capacity", self.full.into(), None),
-            number("gt06.pack_health", self.health.into(), Some("%")),
-            number(
+            byte("gt06.pack_absolute_charge", self.absolute_charge),
+            word("gt06.pack_full_capacity", self.full, self.full.into(), None),
+            byte("gt06.pack_health", self.health),
+            word(
                 "gt06.pack_temperature",
+                self.temperature,
                 celsius(self.temperature),
                 Some("°C"),
             ),
             number("gt06.pack_current_raw", self.current.into(), None),
-            number(
+            word(
                 "gt06.pack_voltage",
+                self.millivolts,
                 f64::from(self.millivolts) / 1_000.0,
                 Some("V"),
             ),
-            number("gt06.pack_cycles", self.cycles.into(), None),
-            number("gt06.pack_charging_time", self.charging_time.into(), None),
-            number(
+            word("gt06.pack_cycles", self.cycles, self.cycles.into(), None),
+            word(
+                "gt06.pack_charging_time",
+                self.charging_time,
+                self.charging_time.into(),
+                None,
+            ),
+            word(
                 "gt06.pack_longest_charging_time",
+                self.longest_charging_time,
                 self.longest_charging_time.into(),
                 None,
             ),
@@ -230,7 +244,7 @@ impl Body for BatteryPack {
         ]);
         for (source, millivolts) in (1..).zip(self.cells) {
             let volts = f64::from(millivolts) / 1_000.0;
-            let mut cell = number("gt06.pack_cell_voltage", volts, Some("V"));
+            let mut cell = word("gt06.pack_cell_voltage", millivolts, volts, Some("V"));
             cell.source = Some(source);
             report.more.signals.push(cell);
         }
@@ -251,6 +265,14 @@ impl Body for BatteryPack {
         }
         cx.note_tail(report, &self.tail);
     }
+}
+
+/// A value that is not there.
+#[cfg(feature = "telemetry")]
+fn absent(name: &'static str) -> telemetry::Signal {
+    let mut signal = telemetry::Signal::named(name);
+    signal.state = Some(telemetry::SignalState::NotAvailable);
+    signal
 }
 
 /// Tenths of a kelvin in degrees Celsius, by the manual's 273.1, with one decimal.
@@ -345,5 +367,23 @@ mod tests {
             ..pack()
         });
         assert_ne!(other.id, r.id);
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn all_ones_are_no_value() {
+        let filled = crate::message::testing::report(BatteryPack {
+            relative_charge: u8::MAX,
+            health: u8::MAX,
+            temperature: u16::MAX,
+            millivolts: u16::MAX,
+            cells: [u16::MAX; 14],
+            ..pack()
+        });
+        let absent = filled.more.signals.iter().filter(|signal| {
+            signal.state == Some(telemetry::SignalState::NotAvailable) && signal.value.is_none()
+        });
+        assert_eq!(absent.count(), 4 + 14);
+        assert!(crate::message::testing::signal(&filled, "gt06.pack_absolute_charge").is_some());
     }
 }

@@ -107,9 +107,9 @@ impl Body for CardLocation {
         let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &self.card);
         report.network.cell = self.cell.normalize(true);
         self.trailer.normalize(report);
-        report.odometer = Some(self.mileage.into());
-        report.power.external = crate::field::volts(self.supply);
-        report.power.battery = crate::field::volts(u16::from(self.battery).saturating_mul(10));
+        crate::field::note_mileage(report, self.mileage);
+        crate::field::note_supply(report, self.supply);
+        crate::field::note_battery_decivolts(report, self.battery);
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
         if let Some(card) = super::card_number(&self.card) {
             report.identity_mut().driver = Some(card);

@@ -119,7 +119,7 @@ impl Body for DeviceState {
     /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{IgnitionSource, Signal, Voltage};
+        use telemetry::{IgnitionSource, Signal};
 
         let report = cx.timed_unix(
             out,
@@ -141,8 +141,7 @@ impl Body for DeviceState {
                     report.io.note_ignition(on == 1, IgnitionSource::Field);
                 }
                 (0x0005, &[high, low]) => {
-                    let volts = f32::from(u16::from_be_bytes([high, low])) / 100.0;
-                    report.power.external = Voltage::from_volts(volts).ok();
+                    crate::field::note_supply(report, u16::from_be_bytes([high, low]));
                 }
                 (0x0007, &[charging @ 0..=1]) => report.power.charging = Some(charging == 1),
                 (0x000a, &[high, low]) => report.more.signals.push(

@@ -138,7 +138,9 @@ impl Body for FenceAlarm {
                 .signals
                 .push(Signal::named("gt06.fence").number(fence.into(), None));
         }
-        report.odometer = self.mileage.map(Into::into);
+        if let Some(metres) = self.mileage {
+            crate::field::note_mileage(report, metres);
+        }
         cx.note_tail(report, &self.tail);
     }
 }

@@ -242,10 +242,9 @@ impl Body for Heartbeat {
 #[cfg(feature = "telemetry")]
 impl HeartbeatForm {
     fn normalize(self, report: &mut telemetry::Report, dialect: Dialect) {
-        use crate::field::{note_battery, note_signal};
+        use crate::field::{note_battery, note_battery_voltage, note_signal, note_supply};
         use telemetry::{Percent, Signal, Voltage};
 
-        let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
         match self {
             Self::Usual {
                 battery,
@@ -253,7 +252,7 @@ impl HeartbeatForm {
                 extension,
             } => match (dialect, battery, signal, extension) {
                 (Dialect::R11, Some(high), Some(low), Some(extension)) => {
-                    report.power.external = volts(u16::from_be_bytes([high, low]));
+                    note_supply(report, u16::from_be_bytes([high, low]));
                     note_signal(report, extension.to_be_bytes()[0]);
                 }
                 (Dialect::Lynkworld, Some(battery), Some(signal), Some(extension)) => {
@@ -282,9 +281,9 @@ impl HeartbeatForm {
             } => {
                 // Above what a lithium cell can have it is the supply's.
                 if voltage > 500 {
-                    report.power.external = volts(voltage);
+                    note_supply(report, voltage);
                 } else {
-                    report.power.battery = volts(voltage);
+                    note_battery_voltage(report, voltage);
                 }
                 note_signal(report, signal);
             }
@@ -303,9 +302,9 @@ impl HeartbeatForm {
                 }
                 report.power.battery_charge = Percent::new(battery.into()).ok();
                 if voltage > 500 {
-                    report.power.external = volts(voltage);
+                    note_supply(report, voltage);
                 } else {
-                    report.power.battery = volts(voltage);
+                    note_battery_voltage(report, voltage);
                 }
                 let celsius = match temperature {
                     Some(raw) => {

@@ -83,7 +83,9 @@ impl Body for ItemLocation {
         if let Some(trailer) = self.trailer {
             trailer.normalize(report);
         }
-        report.odometer = self.mileage.map(Into::into);
+        if let Some(metres) = self.mileage {
+            crate::field::note_mileage(report, metres);
+        }
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);
     }

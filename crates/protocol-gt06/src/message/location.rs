@@ -537,9 +537,8 @@ impl LocationRest {
     #[inline(never)]
     fn normalize_rare(&self, report: &mut telemetry::Report, dialect: Dialect) {
         use crate::field::{Alarm, note_signal};
-        use telemetry::{IgnitionSource, Odometer, Signal, Voltage};
+        use telemetry::{IgnitionSource, Odometer, Signal};
 
-        let volts = |raw: u16| Voltage::from_volts(f32::from(raw) / 100.0).ok();
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         match self {
             Self::Word(word) if dialect == Dialect::Benway || (*word > 2 && word & 0x0c00 == 0) => {
@@ -575,7 +574,7 @@ impl LocationRest {
                 ..
             } => {
                 terminal.normalize(report);
-                report.power.external = volts(*voltage);
+                crate::field::note_supply(report, *voltage);
                 note_signal(report, *signal);
             }
             Self::Fuel {
@@ -588,12 +587,16 @@ impl LocationRest {
                 mileage,
             } => {
                 terminal.normalize(report);
-                report.power.external = volts(*voltage);
+                crate::field::note_supply(report, *voltage);
                 note_signal(report, *signal);
                 if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
                     alarm.normalize(report);
                 }
-                report.odometer = Odometer::from_metres(f64::from(*mileage) * 10.0).ok();
+                if *mileage == u32::MAX {
+                    crate::field::note_mileage(report, *mileage);
+                } else {
+                    report.odometer = Odometer::from_metres(f64::from(*mileage) * 10.0).ok();
+                }
                 let degrees = f64::from(temperature & 0x7f);
                 let signed = if temperature & 0x80 == 0 {
                     degrees
@@ -613,7 +616,7 @@ impl LocationRest {
                     state,
                     driving_time,
                 } = &**read;
-                report.odometer = Some((*mileage).into());
+                crate::field::note_mileage(report, *mileage);
                 let card = String::from_utf8_lossy(card);
                 // Blanks or zeros: no card.
                 if !card.trim().trim_matches('0').is_empty() {
@@ -645,7 +648,7 @@ impl LocationRest {
                 humidity,
             } => {
                 trailer.normalize(report);
-                report.odometer = Some((*mileage).into());
+                crate::field::note_mileage(report, *mileage);
                 // The unit is 1 or 0.01, by model, and nothing says which.
                 let magnitude = f64::from(temperature & 0x7fff);
                 let signed = if temperature & 0x8000 == 0 {
@@ -659,10 +662,10 @@ impl LocationRest {
                     number("gt06.humidity_raw", (*humidity).into(), None),
                 ]);
             }
-            Self::Mileage(mileage) => report.odometer = Some((*mileage).into()),
+            Self::Mileage(mileage) => crate::field::note_mileage(report, *mileage),
             Self::TrailerMileage(trailer, mileage) => {
                 trailer.normalize(report);
-                report.odometer = Some((*mileage).into());
+                crate::field::note_mileage(report, *mileage);
             }
             Self::Unknown(tail) => crate::normalize::note_bytes(report, "gt06.tail", tail),
             Self::Nothing | Self::Trailer(_) => {}

@@ -144,7 +144,7 @@ impl Body for LynkworldLocation {
     /// Key: number, time, position, alarm, card, inputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use crate::field::{Alarm, alarm_key, note_battery, note_signal, volts};
+        use crate::field::{Alarm, alarm_key, note_battery, note_signal, note_supply};
         use telemetry::{Kind, Signal};
 
         let key = crate::normalize::Key::new(0xa2)
@@ -162,13 +162,13 @@ impl Body for LynkworldLocation {
         let report = cx.positioned_with(out, kind, &self.gps, key, &more);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
-        report.power.external = volts(self.supply);
+        note_supply(report, self.supply);
         note_battery(report, self.raw_battery);
         note_signal(report, self.raw_signal);
         if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
-        report.odometer = Some(self.mileage.into());
+        crate::field::note_mileage(report, self.mileage);
         report.vehicle_mut().engine_hours_s = Some(self.working_time.into());
         if let Some(card) = super::card_number(&self.card) {
             report.identity_mut().driver = Some(card);

@@ -181,7 +181,7 @@ impl Body for StatusLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, note_signal};
-        use telemetry::{Signal, Voltage};
+        use telemetry::Signal;
 
         // The same position is sent again with a new device time: that is a new fact, so both
         // times are in the key.
@@ -199,8 +199,8 @@ impl Body for StatusLocation {
         }
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
-        report.power.external = Voltage::from_volts(f32::from(self.supply) / 100.0).ok();
-        report.power.battery = Voltage::from_volts(f32::from(self.battery) / 10.0).ok();
+        crate::field::note_supply(report, self.supply);
+        crate::field::note_battery_decivolts(report, self.battery);
         note_signal(report, self.signal);
         if let Some(alarm) = Alarm::from_code(self.alarm.into(), cx.dialect()) {
             alarm.normalize(report);

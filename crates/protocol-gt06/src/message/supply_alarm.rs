@@ -93,7 +93,7 @@ impl Body for SupplyAlarm {
         let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
-        report.power.external = crate::field::volts(self.supply);
+        crate::field::note_supply(report, self.supply);
         crate::field::note_signal(report, self.raw_signal);
         if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
             alarm.normalize(report);

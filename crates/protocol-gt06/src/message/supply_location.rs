@@ -128,8 +128,8 @@ impl Body for SupplyLocation {
             };
         }
         self.trailer.normalize(report);
-        report.odometer = Some(self.mileage.into());
-        report.power.external = crate::field::volts(self.supply);
+        crate::field::note_mileage(report, self.mileage);
+        crate::field::note_supply(report, self.supply);
         report
             .more
             .signals

@@ -82,8 +82,6 @@ impl Body for SupplyState {
     /// Key: number, time, position, ignition.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use crate::field::volts;
-
         let key = crate::normalize::Key::new(0x24);
         let ignition = [self.raw_ignition];
         let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &ignition);
@@ -93,8 +91,8 @@ impl Body for SupplyState {
                 .io
                 .note_ignition(self.raw_ignition == 1, telemetry::IgnitionSource::Field);
         }
-        report.power.external = volts(self.supply);
-        report.power.battery = volts(self.battery);
+        crate::field::note_supply(report, self.supply);
+        crate::field::note_battery_voltage(report, self.battery);
         cx.note_tail(report, &self.tail);
     }
 }

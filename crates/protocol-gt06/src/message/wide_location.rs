@@ -107,7 +107,7 @@ impl Body for WideLocation {
         report.network.cell = self.cell.normalize(true);
         if let Some(more) = self.more {
             more.trailer.normalize(report);
-            report.odometer = Some(more.mileage.into());
+            crate::field::note_mileage(report, more.mileage);
             if let Some(fix) = &mut report.fix {
                 fix.altitude = telemetry::Altitude::from_metres(more.altitude.into()).ok();
             }

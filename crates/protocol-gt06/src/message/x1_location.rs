@@ -158,7 +158,6 @@ impl Body for X1Location {
     /// Key: number, time, position, alarm bits, driver, inputs and outputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use crate::field::volts;
         use telemetry::{Kind, Signal, Switches};
 
         /// The names of the analogue inputs; N is no more than 15.
@@ -185,10 +184,10 @@ impl Body for X1Location {
         let more = [a, b, c, d, e, f, g, h, self.inputs, self.outputs];
         let report = cx.positioned_with(out, Kind::Location, &self.gps, key, &more);
         report.network.cell = self.cell.normalize(true);
-        report.odometer = Some(self.mileage.into());
+        crate::field::note_mileage(report, self.mileage);
         let (supply, battery) = self.supply_and_battery();
-        report.power.external = volts(supply);
-        report.power.battery = volts(battery);
+        crate::field::note_supply(report, supply);
+        crate::field::note_battery_voltage(report, battery);
         if self.driver != 0 {
             report.identity_mut().driver = Some(format!("{}", self.driver).into());
         }

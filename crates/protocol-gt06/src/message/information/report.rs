@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use telemetry::{Event, EventKind, Kind, Report, Signal, SignalState, Voltage};
+use telemetry::{Event, EventKind, Kind, Report, Signal, SignalState};
 
 use super::{Card, Information, InformationContent, SatelliteReport, state_name};
 use crate::normalize::{Context, note_bytes};
@@ -29,7 +29,7 @@ pub(super) fn normalize(
     let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
     match &information.content {
         C::ExternalVoltage(raw) => {
-            report.power.external = Voltage::from_volts(f32::from(*raw) / 100.0).ok();
+            crate::field::note_supply(report, *raw);
         }
         C::State(text) => note_state(report, &crate::answer::ascii(text)),
         C::Ports { ports, .. } => {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 use telemetry::{
     Altitude, Cell, Dop, Event, EventKind, FixSource, Kind, MacAddress, Percent, Radio, Report,
-    Signal, TimeSource, Timestamp, Voltage, WifiStation,
+    Signal, TimeSource, Timestamp, WifiStation,
 };
 
 use super::{Modular, Module, ModulePosition};
@@ -221,8 +221,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
             _ => report.more.signals.push(one("gt06.csq", csq)),
         },
         (0x0018, &[high, low]) => {
-            let volts = f32::from(u16::from_be_bytes([high, low])) / 100.0;
-            report.power.battery = Voltage::from_volts(volts).ok();
+            crate::field::note_battery_voltage(report, u16::from_be_bytes([high, low]));
         }
         (0x0028, &[hdop]) => {
             let hdop = f32::from(hdop) / 10.0;
@@ -245,7 +244,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         ]),
         (0x002b, &[reason]) => report.more.signals.push(one("gt06.boot_reason", reason)),
         (0x002e, &[a, b, c, d]) => {
-            report.odometer = Some(u32::from_be_bytes([a, b, c, d]).into());
+            crate::field::note_mileage(report, u32::from_be_bytes([a, b, c, d]));
         }
         (Module::EVENT, &[code, a, b, c, d, ref rest @ ..]) => {
             note_event(report, code, u32::from_be_bytes([a, b, c, d]), rest);
