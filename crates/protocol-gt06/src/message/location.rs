@@ -28,13 +28,14 @@
 //! says about the fix.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::field::{Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer};
+use crate::field::{
+    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, centivolts, mileage, terminal,
+};
 use crate::frame::Head;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -318,12 +319,6 @@ fn decode_cell<T: Trace>(
 /// The shortest 4G cell, which only 0xA0 has.
 const L15_MIN: usize = 15;
 
-fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
-    let mileage = r.u32("mileage")?;
-    r.note(|| format!("{mileage} m"));
-    Ok(mileage)
-}
-
 #[inline(never)]
 fn decode_rare_rest<T: Trace>(
     r: &mut Reader<'_, T>,
@@ -352,7 +347,7 @@ fn decode_rare_rest<T: Trace>(
         (4, _) => LocationRest::Mileage(mileage(r)?),
         (5, _) => LocationRest::Status {
             terminal: terminal(r)?,
-            voltage: voltage(r)?,
+            voltage: centivolts(r, "voltage")?,
             signal: crate::field::signal(r)?,
             extension: r.u8("extension")?,
         },
@@ -375,7 +370,7 @@ fn decode_rare_rest<T: Trace>(
         }
         (12, _) => LocationRest::Fuel {
             terminal: terminal(r)?,
-            voltage: voltage(r)?,
+            voltage: centivolts(r, "voltage")?,
             signal: crate::field::signal(r)?,
             alarm: r.u8("alarm")?,
             fuel: r.u16("fuel")?,
@@ -391,18 +386,6 @@ fn decode_rare_rest<T: Trace>(
         },
         _ => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
     })
-}
-
-fn terminal<T: Trace>(r: &mut Reader<'_, T>) -> Result<TerminalInfo, DecodeError> {
-    let terminal = TerminalInfo(r.u8("terminal information")?);
-    r.note(|| terminal.describe());
-    Ok(terminal)
-}
-
-fn voltage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u16, DecodeError> {
-    let voltage = r.u16("voltage")?;
-    r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
-    Ok(voltage)
 }
 
 impl LocationRest {
