@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use milepost_fuzz::frames::Form;
 use milepost_fuzz::session::{self, Setup, Step};
 use protocol_gt06::address::Resolver;
-use protocol_gt06::answer::Answer;
+use protocol_gt06::answer::Reading;
 use protocol_gt06::field::TerminalId;
 use protocol_gt06::normalize::{self, Speaker};
 use protocol_gt06::{
@@ -160,7 +160,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
                 }
                 self.report(&frame, message, handled.upload.as_deref());
                 if let Message::CommandReply(reply) = message {
-                    let _ = Answer::read(&reply.to_text());
+                    let _ = Reading::read(&reply.to_text());
                 }
             }
         }

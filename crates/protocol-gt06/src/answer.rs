@@ -2,7 +2,7 @@
 //!
 //! A device answers a command with text for people (0x15, 0x21). Whether the command was carried
 //! out is only said there; so are, by model, a position, the battery, the numbers of the SIM card
-//! and the firmware. [`Answer::read`] finds what it knows in any text and leaves the rest: the
+//! and the firmware. [`Reading::read`] finds what it knows in any text and leaves the rest: the
 //! wording is from manuals and from devices, and a text that matches nothing says nothing.
 
 use alloc::string::String;
@@ -53,7 +53,7 @@ pub struct TextPosition {
 /// What the text of an answer says.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Answer<'a> {
+pub struct Reading<'a> {
     /// Whether the command was carried out.
     pub outcome: Option<Outcome>,
     /// Where the device is.
@@ -78,14 +78,14 @@ pub struct Answer<'a> {
     pub firmware_build: Option<&'a str>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> Reading<'a> {
     /// Reads a text; padding in front and behind does not matter.
     ///
     /// ```
-    /// use protocol_gt06::answer::{Answer, Outcome};
+    /// use protocol_gt06::answer::{Reading, Outcome};
     ///
-    /// assert_eq!(Answer::read("DYD=Success!").outcome, Some(Outcome::Success));
-    /// let where_ = Answer::read("Current position!Lat:N23.111682,Lon:E114.409217,Course:0.00,\
+    /// assert_eq!(Reading::read("DYD=Success!").outcome, Some(Outcome::Success));
+    /// let where_ = Reading::read("Current position!Lat:N23.111682,Lon:E114.409217,Course:0.00,\
     ///     Speed:0.3518,DateTime:11-11-15  11:53:43");
     /// assert_eq!(where_.position.unwrap().longitude, 114.409217);
     /// ```
@@ -359,7 +359,7 @@ pub(crate) fn utf16(bytes: &[u8]) -> String {
 }
 
 #[cfg(feature = "telemetry")]
-impl Answer<'_> {
+impl Reading<'_> {
     /// Notes in a report what the text says, but for the position's time, whose zone the caller
     /// knows.
     pub fn normalize(&self, report: &mut telemetry::Report) {
@@ -439,13 +439,13 @@ mod tests {
             ("TOKYO", None),
             ("", None),
         ] {
-            assert_eq!(Answer::read(text).outcome, expected, "{text}");
+            assert_eq!(Reading::read(text).outcome, expected, "{text}");
         }
     }
 
     #[test]
     fn a_position_in_words_has_hemispheres_and_either_kind_of_year() {
-        let a = Answer::read(
+        let a = Reading::read(
             "Current position!Lat:N23.111682,Lon:E114.409217,Course:12.50,Speed:0.3518,\
              DateTime:11-11-15  11:53:43",
         );
@@ -455,14 +455,14 @@ mod tests {
         assert_eq!(p.time.unwrap().to_unix(), Some(1_321_358_023));
         assert!(!p.last_known);
 
-        let b = Answer::read("Last position!Lat:S33.5,Lon:W70.25,DateTime:2017-05-26  10:27:47");
+        let b = Reading::read("Last position!Lat:S33.5,Lon:W70.25,DateTime:2017-05-26  10:27:47");
         let p = b.position.unwrap();
         assert_eq!((p.latitude, p.longitude), (-33.5, -70.25));
         assert_eq!(p.time.unwrap().year(), 17);
         assert!(p.last_known);
 
         let c =
-            Answer::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
+            Reading::read("<DateTime:2020-01-02 03:04:05 http://maps.example/maps?q=S1.5,E2.25>");
         let p = c.position.unwrap();
         assert_eq!((p.latitude, p.longitude), (-1.5, 2.25));
         assert_eq!(p.time.unwrap().day(), 2);
@@ -478,9 +478,9 @@ mod tests {
             "Flat:N1.0,Lon:E1.0",
             "q=abc",
         ] {
-            assert_eq!(Answer::read(text).position, None, "{text}");
+            assert_eq!(Reading::read(text).position, None, "{text}");
         }
-        let no_date = Answer::read("Lat:N1.0,Lon:E1.0,DateTime:11-13-15 11:53:43");
+        let no_date = Reading::read("Lat:N1.0,Lon:E1.0,DateTime:11-13-15 11:53:43");
         assert_eq!(
             no_date.position.unwrap().time,
             None,
@@ -490,15 +490,15 @@ mod tests {
 
     #[test]
     fn a_status_text_gives_battery_and_switches() {
-        let a = Answer::read(
+        let a = Reading::read(
             "Battery:4.16V,NORMAL; GPRS:Link Up; GSM Signal Level:Strong; \
              GPS:Searching satellite; ACC:OFF; Defense:ON",
         );
         assert_eq!(a.battery_v, Some(4.16));
         assert_eq!((a.ignition, a.armed), (Some(false), Some(true)));
-        assert_eq!(Answer::read("Battery:NORMAL").battery_v, None);
+        assert_eq!(Reading::read("Battery:NORMAL").battery_v, None);
         assert_eq!(
-            Answer::read("Battery:42").battery_v,
+            Reading::read("Battery:42").battery_v,
             None,
             "no unit, no volts"
         );
@@ -506,20 +506,20 @@ mod tests {
 
     #[test]
     fn numbers_and_firmware_are_found() {
-        let a = Answer::read("<ICCID:89882390000000000650>");
+        let a = Reading::read("<ICCID:89882390000000000650>");
         assert_eq!(a.iccid, Some("89882390000000000650"));
-        assert_eq!(Answer::read("ICCID: 8944 no").iccid, None);
+        assert_eq!(Reading::read("ICCID: 8944 no").iccid, None);
         assert_eq!(
-            Answer::read("IMSI:460046350100000;IMEI:123456789012345").imsi,
+            Reading::read("IMSI:460046350100000;IMEI:123456789012345").imsi,
             Some("460046350100000")
         );
         assert_eq!(
-            Answer::read("IMSI:460046350100000;IMEI:123456789012345").imei,
+            Reading::read("IMSI:460046350100000;IMEI:123456789012345").imei,
             Some("123456789012345")
         );
         let text = "[VERSION]GT06D_20_60DM2_V15_WM[BUILD]2013/12/28 15:24";
-        assert_eq!(Answer::read(text).firmware, Some("GT06D_20_60DM2_V15_WM"));
-        assert_eq!(Answer::read(text).firmware_build, Some("2013/12/28 15:24"));
+        assert_eq!(Reading::read(text).firmware, Some("GT06D_20_60DM2_V15_WM"));
+        assert_eq!(Reading::read(text).firmware_build, Some("2013/12/28 15:24"));
     }
 
     #[test]
@@ -534,7 +534,7 @@ mod tests {
             "\u{feff}",
             "acc:",
         ] {
-            assert_eq!(Answer::read(text).position, None, "{text}");
+            assert_eq!(Reading::read(text).position, None, "{text}");
         }
         assert_eq!(ascii(b"  ok\0\0"), "ok");
         assert_eq!(utf16(&[0, b'O', 0, b'K', 0]), "OK");

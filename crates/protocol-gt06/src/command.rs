@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Whether a command was carried out is only said by the text of its answer: see
-//! [`Answer::outcome`](crate::answer::Answer::outcome).
+//! [`Reading::outcome`](crate::answer::Reading::outcome).
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -67,7 +67,7 @@ impl Dialect {
 
     /// The family by a text in which a device may name its firmware.
     pub(crate) fn of_text(text: &str) -> Option<Self> {
-        crate::answer::Answer::read(text)
+        crate::answer::Reading::read(text)
             .firmware
             .and_then(Self::of_firmware)
     }

@@ -203,7 +203,7 @@ impl Body for CommandReply {
 /// Notes what an answer's text says.
 #[cfg(feature = "telemetry")]
 fn note_answer(cx: &crate::normalize::Context<'_>, report: &mut telemetry::Report, text: &str) {
-    let answer = crate::answer::Answer::read(text);
+    let answer = crate::answer::Reading::read(text);
     answer.normalize(report);
     if let Some(time) = answer.position.and_then(|position| position.time) {
         report.raw_time = Some(crate::normalize::raw_time(time));

@@ -95,7 +95,7 @@ impl Body for FirmwareNotice {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Status, 0);
         let text = self.to_text();
-        crate::answer::Answer::read(&text).normalize(report);
+        crate::answer::Reading::read(&text).normalize(report);
         report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());
         report.more.text = Some(text.into());
     }
