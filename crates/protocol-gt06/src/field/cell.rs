@@ -7,7 +7,8 @@
 //! | L10 | 2 | 2 | 2 | 4 |
 //! | L15 | 2 | 1 | 4 | 8 |
 //!
-//! Where bit 15 of MCC is set the MNC has two bytes, and MCC is the low 15 bits.
+//! Where bit 15 of MCC is set the MNC has two bytes, and MCC is the low 15 bits. A MCC of all ones
+//! is no country: there is no cell, and the block keeps the size of one without that bit.
 
 use alloc::format;
 
@@ -45,7 +46,7 @@ impl CellForm {
 
     #[inline]
     const fn has_wide_mnc(self, raw_mcc: u16) -> bool {
-        raw_mcc & Cell::WIDE_MNC != 0 || matches!(self, Self::L10)
+        Cell::has_wide_mnc(raw_mcc) || matches!(self, Self::L10)
     }
 }
 
@@ -67,6 +68,15 @@ pub struct Cell {
 impl Cell {
     /// The bit of MCC that makes MNC two bytes wide.
     pub const WIDE_MNC: u16 = 1 << 15;
+    /// What stands for MCC where a device fills the place of a cell with ones.
+    const FILLED: u16 = u16::MAX;
+
+    /// Whether this MCC makes MNC two bytes wide.
+    #[inline]
+    #[must_use]
+    pub const fn has_wide_mnc(raw_mcc: u16) -> bool {
+        raw_mcc & Self::WIDE_MNC != 0 && raw_mcc != Self::FILLED
+    }
 
     /// Mobile country code.
     #[inline]
@@ -75,11 +85,17 @@ impl Cell {
         self.raw_mcc & !Self::WIDE_MNC
     }
 
-    /// Whether there is a cell at all: a country code of 0 says no.
+    /// Whether there is a cell at all: a country code of 0 says no, and so does one of all ones.
     #[inline]
     #[must_use]
     pub const fn is_some(&self) -> bool {
-        self.mcc() != 0
+        Self::is_network(self.raw_mcc)
+    }
+
+    /// Whether this MCC is one: neither 0 nor all ones.
+    #[inline]
+    pub(crate) const fn is_network(raw_mcc: u16) -> bool {
+        raw_mcc & !Self::WIDE_MNC != 0 && raw_mcc != Self::FILLED
     }
 
     /// Reads a block of that form.
@@ -91,7 +107,8 @@ impl Cell {
         let raw_mcc = r.u16("mcc")?;
         r.note(|| match raw_mcc & !Self::WIDE_MNC {
             0 => "no cell".into(),
-            mcc if raw_mcc & Self::WIDE_MNC != 0 => format!("{mcc}, two-byte mnc"),
+            _ if raw_mcc == Self::FILLED => "no cell".into(),
+            mcc if Self::has_wide_mnc(raw_mcc) => format!("{mcc}, two-byte mnc"),
             mcc => format!("{mcc}"),
         });
         let mnc = if form.has_wide_mnc(raw_mcc) {
@@ -155,5 +172,34 @@ impl Cell {
             cell_id: self.cell_id,
             signal_dbm: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_of_all_ones_is_none_and_as_long_as_a_narrow_one() {
+        for (form, len) in [
+            (CellForm::L8, 8),
+            (CellForm::L9c, 9),
+            (CellForm::L10, 10),
+            (CellForm::L15, 15),
+        ] {
+            assert_eq!(form.len(0xffff), len);
+            assert_eq!(form.len(0x01cc), len);
+            let wide = len + usize::from(form != CellForm::L10);
+            assert_eq!(form.len(0x81cc), wide);
+        }
+        let cell = |raw_mcc| Cell {
+            form: CellForm::L8,
+            raw_mcc,
+            mnc: 0,
+            lac: 10_365,
+            cell_id: 8_049,
+        };
+        assert!(!cell(0xffff).is_some() && !cell(0).is_some());
+        assert!(cell(0x01cc).is_some() && cell(0x81cc).is_some());
     }
 }

@@ -118,7 +118,7 @@ impl Neighbour {
     #[must_use]
     pub fn normalize(&self, raw_mcc: u16, mnc: u16, serving: bool) -> Option<telemetry::Cell> {
         let mcc = raw_mcc & !super::Cell::WIDE_MNC;
-        (self.is_some() && mcc != 0).then_some(telemetry::Cell {
+        (self.is_some() && super::Cell::is_network(raw_mcc)).then_some(telemetry::Cell {
             radio: match self.form {
                 NeighbourForm::C5 | NeighbourForm::C6 => telemetry::Radio::Gsm,
                 NeighbourForm::C7 => telemetry::Radio::Unknown,

@@ -31,13 +31,14 @@ impl Plmn {
         let raw_mcc = r.u16("mcc")?;
         r.note(|| match raw_mcc & !Cell::WIDE_MNC {
             0 => "no network".into(),
-            mcc if raw_mcc & Cell::WIDE_MNC != 0 => format!("{mcc}, two-byte mnc"),
+            _ if raw_mcc == u16::MAX => "no network".into(),
+            mcc if Cell::has_wide_mnc(raw_mcc) => format!("{mcc}, two-byte mnc"),
             mcc => format!("{mcc}"),
         });
-        let mnc = if raw_mcc & Cell::WIDE_MNC == 0 {
-            u16::from(r.u8("mnc")?)
-        } else {
+        let mnc = if Cell::has_wide_mnc(raw_mcc) {
             r.u16("mnc")?
+        } else {
+            u16::from(r.u8("mnc")?)
         };
         Ok(Self { raw_mcc, mnc })
     }
@@ -45,7 +46,7 @@ impl Plmn {
     /// Writes the codes; a MNC that is too large for its byte loses the high one.
     pub fn encode(self, out: &mut BytesMut) {
         out.put_u16(self.raw_mcc);
-        let wide = self.raw_mcc & Cell::WIDE_MNC != 0;
+        let wide = Cell::has_wide_mnc(self.raw_mcc);
         out.put_uint(self.mnc.into(), if wide { 2 } else { 1 });
     }
 

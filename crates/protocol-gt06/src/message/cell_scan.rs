@@ -48,10 +48,10 @@ impl Body for CellScan {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let time = DateTime::decode(r)?;
         let raw_mcc = r.u16("mcc")?;
-        let mnc = if raw_mcc & Cell::WIDE_MNC == 0 {
-            u16::from(r.u8("mnc")?)
-        } else {
+        let mnc = if Cell::has_wide_mnc(raw_mcc) {
             r.u16("mnc")?
+        } else {
+            u16::from(r.u8("mnc")?)
         };
         let count = r.u8("cell count")?;
         let mut cells = Vec::new();
@@ -76,10 +76,10 @@ impl Body for CellScan {
         out.put_u16(self.raw_mcc);
         out.put_uint(
             self.mnc.into(),
-            if self.raw_mcc & Cell::WIDE_MNC == 0 {
-                1
-            } else {
+            if Cell::has_wide_mnc(self.raw_mcc) {
                 2
+            } else {
+                1
             },
         );
         out.put_u8(u8::try_from(cells.len()).unwrap_or(u8::MAX));

@@ -47,10 +47,10 @@ impl Body for GpsCells {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
         let raw_mcc = r.u16("mcc")?;
-        let mnc = if raw_mcc & Cell::WIDE_MNC == 0 {
-            u16::from(r.u8("mnc")?)
-        } else {
+        let mnc = if Cell::has_wide_mnc(raw_mcc) {
             r.u16("mnc")?
+        } else {
+            u16::from(r.u8("mnc")?)
         };
         let mut cells = [Neighbour::EMPTY; 7];
         for cell in &mut cells {
@@ -72,10 +72,10 @@ impl Body for GpsCells {
         out.put_u16(self.raw_mcc);
         out.put_uint(
             self.mnc.into(),
-            if self.raw_mcc & Cell::WIDE_MNC == 0 {
-                1
-            } else {
+            if Cell::has_wide_mnc(self.raw_mcc) {
                 2
+            } else {
+                1
             },
         );
         for cell in self.cells.iter() {

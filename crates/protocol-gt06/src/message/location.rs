@@ -171,7 +171,7 @@ impl Location {
             }
             _ => return None,
         };
-        if cell.raw_mcc & Cell::WIDE_MNC != 0 {
+        if Cell::has_wide_mnc(cell.raw_mcc) {
             return None;
         }
         let rest = match *rest {
@@ -729,6 +729,21 @@ mod tests {
                     mileage
                 );
             }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_cell_of_all_ones_is_none_and_costs_nothing_behind_it() {
+        for number in [0x12, 0x22] {
+            let none = read(number, &[GPS, "ffffffffffffffff", "01 00 00"]);
+            assert!(matches!(none.rest, LocationRest::Trailer(_)), "{none:?}");
+            let report = crate::message::testing::report(none);
+            assert_eq!(report.io.ignition, Some(true));
+            assert_eq!(report.fix.unwrap().live, Some(true));
+            assert_eq!(report.network.cell, None);
+            let bare = read(number, &[GPS, "ffffffffffffffff"]);
+            assert!(matches!(bare.rest, LocationRest::Nothing), "{bare:?}");
         }
     }
 
