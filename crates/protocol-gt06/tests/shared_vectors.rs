@@ -142,7 +142,7 @@ fn values_are_those_that_are_known() {
             }
             Message::AlarmReport(a) => {
                 check("lbs_len", a.raw_cell_size.into());
-                (Some(a.gps), a.cell, None, Some(a.status))
+                (Some(a.gps), a.cell, None, a.status)
             }
             Message::Heartbeat(h) => {
                 check("terminal", terminal(h.terminal));

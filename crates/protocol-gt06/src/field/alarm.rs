@@ -128,9 +128,16 @@ pub const fn alarm_meaning(code: u16) -> &'static str {
         0xfe => "ignition on",
         0xff => "ignition off",
         0x107 | 0x10b => "jamming",
-        _ => "unknown",
+        _ => UNKNOWN,
     }
 }
+
+/// Whether any maker gives the code a meaning; "normal" is one.
+pub(super) fn is_known(code: u16) -> bool {
+    alarm_meaning(code) != UNKNOWN
+}
+
+const UNKNOWN: &str = "unknown";
 
 #[cfg(feature = "telemetry")]
 impl Alarm {

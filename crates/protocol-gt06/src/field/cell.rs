@@ -44,6 +44,12 @@ impl CellForm {
             }
     }
 
+    /// Whether a size that stands before the block is the block's, itself counted or not.
+    pub(crate) fn is_announced(self, raw_mcc: u16, size: u8) -> bool {
+        let len = self.len(raw_mcc);
+        usize::from(size) == len || usize::from(size) == len + 1
+    }
+
     #[inline]
     const fn has_wide_mnc(self, raw_mcc: u16) -> bool {
         Cell::has_wide_mnc(raw_mcc) || matches!(self, Self::L10)
@@ -96,6 +102,14 @@ impl Cell {
     #[inline]
     pub(crate) const fn is_network(raw_mcc: u16) -> bool {
         raw_mcc & !Self::WIDE_MNC != 0 && raw_mcc != Self::FILLED
+    }
+
+    /// MCC at the beginning of a block, as sent; 0 where there are not enough bytes.
+    pub(crate) const fn peek_mcc(bytes: &[u8]) -> u16 {
+        match bytes {
+            [high, low, ..] => u16::from_be_bytes([*high, *low]),
+            _ => 0,
+        }
     }
 
     /// Reads a block of that form.

@@ -4,7 +4,8 @@ use alloc::format;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Alarm, TerminalInfo, alarm_meaning};
+use super::alarm::is_known;
+use super::{Alarm, Gps, TerminalInfo, alarm_meaning};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -62,6 +63,43 @@ impl Status {
             0 => Answer::Silent,
             _ => Answer::WhenDelivered,
         }
+    }
+
+    const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let [terminal, raw_battery, raw_signal, raw_alarm, raw_language] = bytes;
+        Self {
+            terminal: TerminalInfo(terminal),
+            raw_battery,
+            raw_signal,
+            raw_alarm,
+            raw_language,
+        }
+    }
+
+    /// What speaks against it that these bytes begin with such a block behind that position, one
+    /// for each: the terminal says of the fix what the position does not say, levels that are
+    /// neither levels nor percent, an alarm that nobody knows, no known language. `None`: too few
+    /// bytes. Where the size of what stands before the block is in question, this tells.
+    pub(crate) fn doubts_at(bytes: &[u8], gps: &Gps, extended: bool) -> Option<u32> {
+        let (block, _) = bytes.split_first_chunk::<{ Self::LEN }>()?;
+        Some(Self::from_bytes(*block).doubts(gps, extended))
+    }
+
+    /// The same of a block that was read.
+    pub(crate) fn doubts(&self, gps: &Gps, extended: bool) -> u32 {
+        let (code, language) = if extended {
+            (self.extended_code(), self.raw_language & 0x0f)
+        } else {
+            (self.raw_alarm.into(), self.raw_language)
+        };
+        let doubts = [
+            self.terminal.is_tracking() != gps.position().course_status.is_positioned(),
+            self.raw_battery > 100,
+            self.raw_signal > 100,
+            !is_known(code),
+            language > 2,
+        ];
+        doubts.into_iter().map(u32::from).sum()
     }
 
     /// Reads the block where the high half of the language extends the alarm's code.

@@ -10,6 +10,11 @@
 //!
 //! L 24: without the size; see also [`SupplyAlarm`](super::SupplyAlarm). L 4A: size 0, 45 zero bytes, status. Concox GT06 manual for
 //! L 25; the others seen on devices. 0x26 is specified in UTC, 0x16 does not say.
+//!
+//! L 26 is Seeworld's, or an L 25 with a byte that no manual knows behind it: the form of the cell is
+//! the one behind which stands what is more like a status, and the manual's where both are. By this
+//! a device is known to be Seeworld's only where nothing speaks against it. What is too short for
+//! cell and status is kept as it is, behind the position.
 
 use alloc::format;
 
@@ -17,7 +22,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, DateTime, Gps, Status};
+use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -35,8 +40,8 @@ pub struct AlarmReport {
     pub cell: Option<Cell>,
     /// How many zeros stand in place of a cell.
     pub padding: u16,
-    /// Status and alarm.
-    pub status: Status,
+    /// Status and alarm; `None` where the body ends before.
+    pub status: Option<Status>,
     /// Metres.
     pub mileage: Option<u32>,
     /// Number of a card.
@@ -55,7 +60,7 @@ impl AlarmReport {
             raw_cell_size: Some(9),
             cell: Some(cell),
             padding: 0,
-            status,
+            status: Some(status),
             mileage: None,
             card: None,
             tail: Bytes::new(),
@@ -85,17 +90,26 @@ impl Body for AlarmReport {
         let (padding, cell) = if is_padded {
             (zeros(r, padding)?, None)
         } else {
-            (0, Some(Cell::decode(r, cell_form(r.peek()))?))
+            let cell = match cell_form(r.peek(), raw_cell_size, &gps, cx.dialect) {
+                Some(form) => Some(Cell::decode(r, form)?),
+                None => None,
+            };
+            (0, cell)
         };
-        let status = Status::decode(r)?;
-        let mileage = if r.remaining() == 4 {
+        let has_status = (is_padded || cell.is_some()) && r.remaining() >= Status::LEN;
+        let status = if has_status {
+            Some(Status::decode(r)?)
+        } else {
+            None
+        };
+        let mileage = if has_status && r.remaining() == 4 {
             let mileage = r.u32("mileage")?;
             r.note(|| format!("{mileage} m"));
             Some(mileage)
         } else {
             None
         };
-        let card = if r.remaining() == 8 {
+        let card = if has_status && r.remaining() == 8 {
             Some(r.u64("card")?)
         } else {
             None
@@ -120,7 +134,9 @@ impl Body for AlarmReport {
             cell.encode(out);
         }
         out.put_bytes(0, self.padding.into());
-        self.status.encode(out);
+        if let Some(status) = &self.status {
+            status.encode(out);
+        }
         out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
         out.extend(self.card.into_iter().flat_map(u64::to_be_bytes));
         out.put_slice(&self.tail);
@@ -133,45 +149,46 @@ impl Body for AlarmReport {
     /// Acknowledged once it is stored (the device repeats it otherwise), unless it says that it
     /// wants no reply.
     fn answer(&self) -> Answer {
-        match self.status.raw_language {
-            0 => Answer::Silent,
-            _ => Answer::WhenDelivered,
+        match self.status {
+            Some(Status {
+                raw_language: 0, ..
+            }) => Answer::Silent,
+            _ => Self::ANSWER,
         }
     }
 
-    /// A four-byte cell id is Seeworld's, a card TRX16i's.
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {
         (self.number == 0x16).then_some((self.gps.time(), None))
     }
 
+    /// A four-byte cell id is Seeworld's, where the status behind it is one beyond doubt; a card is
+    /// TRX16i's.
     fn dialect(&self) -> Option<Dialect> {
-        match (self.cell, self.card) {
-            (
-                Some(Cell {
-                    form: CellForm::L9c,
-                    ..
-                }),
-                None,
-            ) => Some(Dialect::Seeworld),
-            (_, Some(_)) => Some(Dialect::Trx16i),
+        match (self.cell, self.status, self.card) {
+            (_, _, Some(_)) => Some(Dialect::Trx16i),
+            (Some(cell), Some(status), None) if cell.form == CellForm::L9c => {
+                (status.doubts(&self.gps, false) == 0).then_some(Dialect::Seeworld)
+            }
             _ => None,
         }
     }
 
     fn question(&self) -> Option<Question> {
+        let status = self.status?;
         Some(Question {
             purpose: Purpose::Alarm,
             position: Some(self.gps.position()),
             cell: self.cell,
             phone: NOBODY,
-            language: Language::from_raw(self.status.raw_language.into()),
+            language: Language::from_raw(status.raw_language.into()),
         })
     }
 
     /// Key: number, time, position, alarm, card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(self.number).alarm(self.status.alarm_key());
+        let key = crate::normalize::Key::new(self.number)
+            .alarm(self.status.and_then(|status| status.alarm_key()));
         let card = self.card.map(u64::to_be_bytes);
         let report = cx.positioned_with(
             out,
@@ -183,7 +200,9 @@ impl Body for AlarmReport {
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());
-        self.status.normalize(report, dialect);
+        if let Some(status) = &self.status {
+            status.normalize(report, dialect);
+        }
         if let Some(metres) = self.mileage {
             crate::field::note_mileage(report, metres);
         }
@@ -207,7 +226,8 @@ fn has_cell_size(rest: &[u8]) -> bool {
     match (rest.len(), rest) {
         // A size of 0 and the status, and no cell between them.
         (6, [0, ..]) => true,
-        (0..=13, _) => false,
+        // Cut short, or without the size.
+        (0..=13, _) => is_mcc(rest, 1) && !is_mcc(rest, 0),
         (14, [high @ 0x80..=0x83, low, ..]) => {
             !(200..=999).contains(&(u16::from_be_bytes([*high, *low]) & !Cell::WIDE_MNC))
         }
@@ -215,11 +235,41 @@ fn has_cell_size(rest: &[u8]) -> bool {
     }
 }
 
-/// The form of the cell before a status: four-byte cell ids make the block one byte longer.
-fn cell_form(rest: &[u8]) -> CellForm {
-    match (rest.len(), rest) {
-        (14 | 18 | 22, [0..=0x7f, ..]) => CellForm::L9c,
-        _ => CellForm::L8,
+/// The form of the cell. `None`: there is none, for want of bytes or of a size.
+fn cell_form(rest: &[u8], raw_size: Option<u8>, gps: &Gps, dialect: Dialect) -> Option<CellForm> {
+    let mcc = Cell::peek_mcc(rest);
+    let doubts = |form: CellForm| {
+        let status = rest.get(form.len(mcc)..)?;
+        let behind = status.len().checked_sub(Status::LEN)?;
+        // What would be behind a status that is Seeworld's is known.
+        if form == CellForm::L9c && !matches!(behind, 0 | 4 | 8) {
+            return None;
+        }
+        let is_announced = raw_size.is_none_or(|size| form.is_announced(mcc, size));
+        let doubts = Status::doubts_at(status, gps, false)?;
+        Some(doubts + u32::from(!is_announced))
+    };
+    let manual = doubts(CellForm::L8);
+    let seeworld = doubts(CellForm::L9c);
+    match (manual, seeworld) {
+        (Some(manual), Some(seeworld)) => {
+            // Where both can be, what is known about the device decides.
+            let is_seeworld = match dialect {
+                Dialect::Seeworld => seeworld <= manual,
+                _ => seeworld < manual,
+            };
+            Some(if is_seeworld {
+                CellForm::L9c
+            } else {
+                CellForm::L8
+            })
+        }
+        (Some(_), None) => Some(CellForm::L8),
+        (None, Some(_)) => Some(CellForm::L9c),
+        // A cell, and the status is cut short.
+        (None, None) => {
+            (is_mcc(rest, 0) && rest.len() >= CellForm::L8.len(mcc)).then_some(CellForm::L8)
+        }
     }
 }
 
@@ -249,7 +299,10 @@ mod tests {
         let Message::AlarmReport(alarm) = message else {
             panic!("{message:?}")
         };
-        assert_eq!((alarm.status.raw_alarm, alarm.raw_cell_size), (1, Some(9)));
+        assert_eq!(
+            (alarm.status.unwrap().raw_alarm, alarm.raw_cell_size),
+            (1, Some(9))
+        );
     }
 
     #[test]
@@ -289,7 +342,7 @@ mod tests {
                 "{parts:?}"
             );
             assert_eq!(
-                (cell.cell_id, alarm.status.raw_alarm),
+                (cell.cell_id, alarm.status.unwrap().raw_alarm),
                 (8_049, 1),
                 "{parts:?}"
             );
@@ -299,13 +352,80 @@ mod tests {
         }
     }
 
+    /// One byte more than the manual's: Seeworld's cell, or a byte behind the manual's status.
+    #[test]
+    fn a_byte_behind_the_status_does_not_make_it_seeworlds() {
+        const NO_FIX: &str = "0f0c1d023305 c9 027ac818 0c465860 00 0400";
+        for (gps, status) in [(GPS, "46 06 04 01 02"), (NO_FIX, "06 06 04 01 02")] {
+            for tail in ["ff", "00", "ff 00000064", "00 c300000100001201"] {
+                let alarm = read_alarm(0x16, &[gps, "09", CELL, status, tail]);
+                assert_eq!(alarm.cell.unwrap().form, CellForm::L8, "{alarm:?}");
+                assert_eq!(alarm.status.unwrap().raw_alarm, 1);
+                assert_eq!(alarm.tail, body(&[tail]));
+                assert_eq!(Message::from(alarm).dialect(), None);
+            }
+        }
+        // A fourth byte of the cell's id in place of the tail: what would be the manual's status
+        // has a battery of 101 or 70, and no such alarm or language.
+        for (size, status) in [("09", "65 06 04 01 01"), ("0a", "46 3e 42 03 02")] {
+            let alarm = read_alarm(0x16, &[GPS, size, "01cc 00 287d 00001f71", status]);
+            assert_eq!(alarm.cell.unwrap().form, CellForm::L9c, "{alarm:?}");
+            assert_eq!(Message::from(alarm).dialect(), Some(Dialect::Seeworld));
+        }
+    }
+
+    #[test]
+    fn what_is_known_decides_where_both_forms_can_be() {
+        use crate::message::testing::read_as;
+
+        // Two sound statuses: 41 06 04 01 02 behind the shorter cell, 06 04 01 02 00 behind the
+        // longer one, which denies the fix as the position does.
+        let both = body(&[
+            "0f0c1d023305 c9 027ac818 0c465860 00 0400",
+            "09",
+            CELL,
+            "06 06 04 01 02",
+            "00",
+        ]);
+        for (dialect, form) in [
+            (Dialect::Concox, CellForm::L8),
+            (Dialect::Seeworld, CellForm::L9c),
+        ] {
+            let read = read_as(dialect, Start::Short, 0x16, &both).unwrap();
+            let Message::AlarmReport(alarm) = read else {
+                panic!("{read:?}")
+            };
+            assert_eq!(alarm.cell.unwrap().form, form);
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_neither_fix_nor_kind() {
+        use crate::message::testing::{report, signal};
+
+        let rest = body(&["09", CELL, "46 06 04 01"]);
+        for len in 0..=rest.len() {
+            let rest = hex::encode(&rest[..len]);
+            let alarm = read_alarm(0x16, &[GPS, &rest]);
+            // From 13 bytes on they are a cell and a status without a size before them.
+            assert_eq!(alarm.status, None, "{alarm:?}");
+            let answer = Message::from(alarm.clone()).answer();
+            assert_eq!(answer, Answer::WhenDelivered);
+            let report = report(alarm);
+            assert_eq!(report.kind, telemetry::Kind::Alarm);
+            assert!(report.fix.is_some() && report.more.events.is_empty());
+            assert_eq!(signal(&report, "gt06.tail").is_some(), len > 0 && len != 9);
+        }
+    }
+
     #[test]
     fn zeros_in_place_of_a_cell_are_skipped() {
         let zeros = "00".repeat(45);
         let alarm = read_alarm(0x16, &[GPS, "00", &zeros, "65 06 04 01 01"]);
-        assert_eq!((alarm.cell, alarm.status.raw_alarm), (None, 1));
+        assert_eq!((alarm.cell, alarm.status.unwrap().raw_alarm), (None, 1));
         let none = read_alarm(0x16, &[GPS, "00", "65 06 04 01 01"]);
-        assert_eq!((none.cell, none.status.raw_alarm), (None, 1));
+        assert_eq!((none.cell, none.status.unwrap().raw_alarm), (None, 1));
     }
 
     #[cfg(feature = "telemetry")]

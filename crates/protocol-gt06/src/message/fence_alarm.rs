@@ -9,8 +9,10 @@
 //! | 32, 39 | 0 or 1 | fence | number of the fence, FF none; not in 0xA3 |
 //! | | 0 or 4 | mileage | metres |
 //!
-//! L 26, 27 (0x27), 2C (0xA3), 2D, 2E (0xA4). Jimi manuals; the cell's form follows from what is
-//! left for it, since sizes and numbers lie. 0xA3 in lengths without position is a
+//! L 26, 27 (0x27), 2C (0xA3), 2D, 2E (0xA4). Jimi manuals. Sizes and numbers lie: the form of the
+//! cell is the one behind which stands what is most like a status, with a length of the manuals
+//! behind it; the number's own form where several are alike. What is too short for cell and
+//! status is kept as it is, behind the position. 0xA3 in lengths without position is a
 //! [`SeeworldStatus`](super::SeeworldStatus).
 
 use alloc::format;
@@ -20,7 +22,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::DecodeError;
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, Gps, Status, is_mcc, mileage};
+use crate::field::{Cell, CellForm, Gps, Status, is_mcc, is_time, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -31,12 +33,12 @@ pub struct FenceAlarm {
     pub number: u8,
     /// Where and when.
     pub gps: Gps,
-    /// The size of the cell block, as sent.
-    pub raw_cell_size: u8,
+    /// The size of the cell block, as sent; `None` where the body ends before.
+    pub raw_cell_size: Option<u8>,
     /// The serving cell.
     pub cell: Option<Cell>,
-    /// Status and alarm.
-    pub status: Status,
+    /// Status and alarm; `None` where the body ends before.
+    pub status: Option<Status>,
     /// The number of the fence; 255 none.
     pub raw_fence: Option<u8>,
     /// Metres.
@@ -50,19 +52,35 @@ impl Body for FenceAlarm {
     const ANSWER: Answer = Answer::WhenDelivered;
 
     fn accepts(cx: &Context<'_>) -> bool {
-        // Room for a position, a size and a status at least.
-        cx.is_short() && cx.body.len() > Gps::LEN + Status::LEN
+        // 0xA3 is another message without a position. One that is cut short behind its position is
+        // told by its time, but for the length that the other message has (L 18).
+        let is_alarm = match cx.body.len() {
+            0..=17 | 19 => false,
+            18..=23 => is_time(cx.body, 0),
+            _ => true,
+        };
+        cx.is_short() && !cx.body.is_empty() && (is_alarm || cx.number() != 0xa3)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let raw_cell_size = r.u8("cell size")?;
-        let cell = match cell_form(r.peek(), raw_cell_size) {
-            Some(form) => Some(Cell::decode(r, form)?),
-            None => None,
+        let raw_cell_size = if r.remaining() > 0 {
+            Some(r.u8("cell size")?)
+        } else {
+            None
         };
-        let status = Status::decode_extended(r)?;
-        let raw_fence = if matches!(r.remaining(), 1 | 5) {
+        let place = place(r.peek(), raw_cell_size, cx.number(), &gps);
+        let cell = match place {
+            Place::Cell(form) => Some(Cell::decode(r, form)?),
+            Place::NoCell | Place::CutShort => None,
+        };
+        let has_status = place != Place::CutShort && r.remaining() >= Status::LEN;
+        let status = if has_status {
+            Some(Status::decode_extended(r)?)
+        } else {
+            None
+        };
+        let raw_fence = if has_status && matches!(r.remaining(), 1 | 5) {
             let fence = r.u8("fence")?;
             r.note(|| {
                 if fence == u8::MAX {
@@ -75,7 +93,7 @@ impl Body for FenceAlarm {
         } else {
             None
         };
-        let mileage = if r.remaining() == 4 {
+        let mileage = if has_status && r.remaining() == 4 {
             Some(mileage(r)?)
         } else {
             None
@@ -94,11 +112,13 @@ impl Body for FenceAlarm {
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        out.put_u8(self.raw_cell_size);
+        out.extend(self.raw_cell_size);
         if let Some(cell) = self.cell {
             cell.encode(out);
         }
-        self.status.encode(out);
+        if let Some(status) = &self.status {
+            status.encode(out);
+        }
         out.extend(self.raw_fence);
         out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
         out.put_slice(&self.tail);
@@ -109,16 +129,17 @@ impl Body for FenceAlarm {
     }
 
     fn answer(&self) -> Answer {
-        self.status.answer()
+        self.status.map_or(Self::ANSWER, |status| status.answer())
     }
 
     fn question(&self) -> Option<Question> {
+        let status = self.status?;
         Some(Question {
             purpose: Purpose::Alarm,
             position: Some(self.gps.position()),
             cell: self.cell,
             phone: NOBODY,
-            language: Language::from_raw((self.status.raw_language & 0x0f).into()),
+            language: Language::from_raw((status.raw_language & 0x0f).into()),
         })
     }
 
@@ -127,11 +148,14 @@ impl Body for FenceAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::Signal;
 
-        let key = crate::normalize::Key::new(self.number).alarm(self.status.extended_key());
+        let key = crate::normalize::Key::new(self.number)
+            .alarm(self.status.and_then(|status| status.extended_key()));
         let fence = self.raw_fence.as_slice();
         let report = cx.positioned_with(out, telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        self.status.normalize_extended(report, cx.dialect());
+        if let Some(status) = &self.status {
+            status.normalize_extended(report, cx.dialect());
+        }
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
             report
                 .more
@@ -145,32 +169,67 @@ impl Body for FenceAlarm {
     }
 }
 
-/// The form of the cell: what is left is cell, status (5), and a fence (1), mileage (4), both or
-/// neither. `None`: nothing is left for a cell, and its size says so.
-fn cell_form(rest: &[u8], raw_size: u8) -> Option<CellForm> {
-    let mcc = match rest {
-        [high, low, ..] => u16::from_be_bytes([*high, *low]),
-        _ => 0,
+/// What stands behind the size of the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A cell of that form.
+    Cell(CellForm),
+    /// The status at once.
+    NoCell,
+    /// Too little for either.
+    CutShort,
+}
+
+/// Where the status is: there where what stands is most like one.
+fn place(rest: &[u8], raw_size: Option<u8>, number: u8, gps: &Gps) -> Place {
+    let mcc = Cell::peek_mcc(rest);
+    let doubts = |place: Place| {
+        let (at, is_announced) = match place {
+            Place::Cell(form) => (
+                form.len(mcc),
+                raw_size.is_some_and(|size| form.is_announced(mcc, size)),
+            ),
+            Place::NoCell | Place::CutShort => (0, raw_size == Some(0)),
+        };
+        let status = rest.get(at..)?;
+        // A fence, a mileage, both or neither.
+        let behind = status.len().checked_sub(Status::LEN)?;
+        let is_odd = !matches!(behind, 0 | 1 | 4 | 5);
+        let doubts = Status::doubts_at(status, gps, true)?;
+        Some(doubts + u32::from(!is_announced) + u32::from(is_odd))
     };
-    let fits = |form: CellForm| {
-        let behind = rest.len().checked_sub(form.len(mcc) + Status::LEN);
-        matches!(behind, Some(0 | 1 | 4 | 5))
+    // The number's own form comes first, and wins where others are no better.
+    let [first, second] = match number {
+        0x27 => [CellForm::L8, CellForm::L15],
+        _ => [CellForm::L15, CellForm::L8],
     };
-    // Where two forms fit (the cell id of 3 or 4 bytes against a fence), the country code's
-    // size bit and the sizes of the manuals decide: L8 first. It then leaves room for a fence.
-    [CellForm::L15, CellForm::L8, CellForm::L9c]
-        .into_iter()
-        .find(|form| fits(*form) && (is_mcc(rest, 0) || mcc == 0))
-        .or_else(|| {
-            let room = rest.len() >= CellForm::L8.len(mcc) + Status::LEN;
-            (raw_size != 0 || room).then_some(
-                if rest.len() >= CellForm::L15.len(mcc) + Status::LEN {
-                    CellForm::L15
-                } else {
-                    CellForm::L8
-                },
-            )
-        })
+    let mut best = None;
+    for place in [
+        Place::Cell(first),
+        Place::Cell(second),
+        Place::Cell(CellForm::L9c),
+        Place::NoCell,
+    ] {
+        // Without a cell only where the size says so.
+        if place == Place::NoCell && raw_size != Some(0) {
+            continue;
+        }
+        if let Some(doubts) = doubts(place)
+            // Another form than the number's own needs a better reason than that it fits.
+            && (place == Place::Cell(first) || doubts < 2)
+            && best.is_none_or(|(_, least)| doubts < least)
+        {
+            best = Some((place, doubts));
+        }
+    }
+    match best {
+        Some((place, _)) => place,
+        // A cell, and the status is cut short.
+        None => [CellForm::L15, CellForm::L8]
+            .into_iter()
+            .find(|form| is_mcc(rest, 0) && rest.len() >= form.len(mcc))
+            .map_or(Place::CutShort, Place::Cell),
+    }
 }
 
 #[cfg(test)]
@@ -241,14 +300,64 @@ mod tests {
                 (fence, mileage),
                 "{parts:?}"
             );
-            assert_eq!(read.status.raw_alarm, 0x13);
+            assert_eq!(read.status.unwrap().raw_alarm, 0x13);
+        }
+    }
+
+    /// The manual's lengths would have a wider cell in each of them, and garbage behind it.
+    #[test]
+    fn bytes_behind_the_status_do_not_widen_the_cell() {
+        for tail in [
+            "ff 00",
+            "03 00000064 010203",
+            "ff 0102",
+            "010203040506070809",
+        ] {
+            let read = read(0x27, &[GPS, "09", CELL, "46 06 04 01 02", tail]);
+            assert_eq!(read.cell.unwrap().form, CellForm::L8, "{read:?}");
+            assert_eq!(read.status.unwrap().extended_code(), 1, "{read:?}");
+            assert_eq!(read.tail, crate::message::testing::body(&[tail]));
+            assert_eq!(Message::from(read).answer(), Answer::WhenDelivered);
+        }
+        // A 4G cell under the old number is still one.
+        let lte = read(0x27, &[GPS, "10", LTE, STATUS, "ff"]);
+        assert_eq!(lte.cell.unwrap().form, CellForm::L15, "{lte:?}");
+        for tail in ["ff 00", "ff 0102"] {
+            let read = read(0xa4, &[GPS, "10", LTE, "46 06 04 01 02", tail]);
+            assert_eq!(read.cell.unwrap().form, CellForm::L15, "{read:?}");
+            assert_eq!(read.status.unwrap().extended_code(), 1, "{read:?}");
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_neither_fix_nor_kind() {
+        use crate::message::testing::{body, report, signal};
+
+        for (number, rest) in [
+            (0x27, body(&["09", CELL, "46 06 04 01"])),
+            (0xa4, body(&["10", LTE, "46 06 04 01"])),
+        ] {
+            for len in (0..8).chain(rest.len() - 4..rest.len()) {
+                let read = read(number, &[GPS, &hex::encode(&rest[..len])]);
+                assert_eq!(read.status, None, "{read:?}");
+                assert_eq!(Message::from(read.clone()).answer(), Answer::WhenDelivered);
+                let has_cell = read.cell.is_some();
+                assert_eq!(has_cell, len >= rest.len() - 4, "{read:?}");
+                let report = report(read);
+                assert_eq!(report.kind, telemetry::Kind::Alarm);
+                assert!(report.fix.is_some() && report.more.events.is_empty());
+                let has_tail = signal(&report, "gt06.tail").is_some();
+                let is_whole = len < 2 || len == rest.len() - 4;
+                assert_eq!(has_tail, !is_whole, "{len}");
+            }
         }
     }
 
     #[test]
     fn without_a_cell_the_status_comes_at_once() {
         let none = read(0xa4, &[GPS, "00", STATUS, "ff"]);
-        assert_eq!((none.cell, none.status.raw_alarm), (None, 0x13));
+        assert_eq!((none.cell, none.status.unwrap().raw_alarm), (None, 0x13));
         let zeros = read(0x27, &[GPS, "09", "0000 00 0000 000000", STATUS, "ff"]);
         assert!(!zeros.cell.unwrap().is_some());
     }
