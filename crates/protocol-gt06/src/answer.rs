@@ -5,6 +5,8 @@
 //! and the firmware. [`Reading::read`] finds what it knows in any text and leaves the rest: the
 //! wording is from manuals and from devices, and a text that matches nothing says nothing.
 
+mod outcome;
+
 use alloc::string::String;
 
 use crate::field::DateTime;
@@ -56,6 +58,9 @@ pub struct TextPosition {
 pub struct Reading<'a> {
     /// Whether the command was carried out.
     pub outcome: Option<Outcome>,
+    /// The name of the command that the outcome is of, where the text begins with it: `DYD` of
+    /// `DYD=Success!`.
+    pub verb: Option<&'a str>,
     /// Where the device is.
     pub position: Option<TextPosition>,
     /// Volts of the device's own battery.
@@ -91,8 +96,10 @@ impl<'a> Reading<'a> {
     /// ```
     #[must_use]
     pub fn read(text: &'a str) -> Self {
+        let outcome = outcome::read(text);
         Self {
-            outcome: outcome(text),
+            outcome: outcome.map(|(outcome, _)| outcome),
+            verb: outcome.and_then(|(_, verb)| verb),
             position: position(text),
             battery_v: labelled(text, "battery:").and_then(volts),
             external_v: [
@@ -143,58 +150,6 @@ fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
         }
         rest = behind;
     }
-}
-
-/// Refusals come first: "not success" and "fail" must not be read as their opposite.
-fn outcome(text: &str) -> Option<Outcome> {
-    const DEFERRED: &[&str] = &[
-        "speed limit",
-        "unvalue fix",
-        "unvalued fix",
-        "invalid fix",
-        "will be executed",
-        "will execute",
-        "deferred",
-        "delay execut",
-        "waiting for",
-    ];
-    const REFUSED: &[&str] = &[
-        "already in the state",
-        "not running",
-        "fail",
-        "error",
-        "unsuccess",
-        "not success",
-        "unknown command",
-        "unknow command",
-        "unsupport",
-        "not support",
-        "invalid",
-        "illegal",
-        "wrong",
-        "incorrect",
-        "denied",
-        "refuse",
-        "reject",
-        "not execut",
-        "no permission",
-        "unauthorized",
-    ];
-    if contains(text, DEFERRED) {
-        Some(Outcome::Deferred)
-    } else if contains(text, REFUSED) {
-        Some(Outcome::Refused)
-    } else if contains(text, &["success"]) || is_ok(text) {
-        Some(Outcome::Success)
-    } else {
-        None
-    }
-}
-
-/// "OK" as a word of its own; it is too short to be searched for anywhere.
-fn is_ok(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| word.eq_ignore_ascii_case("ok"))
 }
 
 fn on_or_off(text: &str) -> Option<bool> {
@@ -265,17 +220,88 @@ fn build(text: &str) -> Option<&str> {
     (!date.is_empty()).then_some(date)
 }
 
-/// `N23.1`, `23.1N`, `-23.1`: degrees with a hemisphere in front, or a sign.
+/// Degrees, and what stands behind them. With a hemisphere in front or behind, or a sign:
+/// `N23.1`, `23.1N`, `-23.1`. With minutes: `N23d5.1708m`, `N23 06.7009'`, `23°6.7'N`.
+///
+/// The number must end where it seems to: what goes on in some other way is not understood, and a
+/// place that is half understood would be a wrong one.
 fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
-    let text = text.trim_start();
-    let mut chars = text.chars();
-    let sign = match chars.next()?.to_ascii_uppercase() {
+    let side = |c: char| match c.to_ascii_uppercase() {
         c if c == positive => Some(1.0),
         c if c == negative => Some(-1.0),
         _ => None,
     };
-    let (value, rest) = number(if sign.is_some() { chars.as_str() } else { text })?;
-    Some((value * sign.unwrap_or(1.0), rest))
+    let text = text.trim_start();
+    let front = text.chars().next().and_then(side);
+    let text = text.get(front.map_or(0, |_| 1)..)?;
+    let is_signed = text.trim_start().starts_with(['-', '+']);
+    let (mut value, rest) = number(text)?;
+    let mut rest = match minutes(rest) {
+        Minutes::None(behind) => behind,
+        Minutes::Some(minutes, behind) => {
+            if is_signed || value.fract() != 0.0 {
+                return None;
+            }
+            value += minutes / 60.0;
+            behind
+        }
+        Minutes::Unclear => return None,
+    };
+    let mut behind = rest.trim_start_matches(' ').chars();
+    let hemisphere = behind
+        .next()
+        .and_then(side)
+        .filter(|_| ends_number(behind.as_str()));
+    if hemisphere.is_some() {
+        rest = behind.as_str();
+    }
+    let sign = match (front, hemisphere) {
+        (Some(_), Some(_)) => return None,
+        (None, None) => 1.0,
+        // A sign besides would be a riddle.
+        (Some(sign), None) | (None, Some(sign)) if !is_signed => sign,
+        _ => return None,
+    };
+    ends_number(rest).then_some((value * sign, rest))
+}
+
+enum Minutes<'a> {
+    /// There are none, and this stands behind the degrees.
+    None(&'a str),
+    /// How many, and what stands behind them.
+    Some(f64, &'a str),
+    /// Something that might be.
+    Unclear,
+}
+
+/// The minutes behind degrees, which end with a mark.
+fn minutes(text: &str) -> Minutes<'_> {
+    let behind = text.trim_start_matches(['d', 'D', '°', ' ']);
+    let is_marked = text.starts_with(['d', 'D', '°']);
+    if !behind.starts_with(|c: char| c.is_ascii_digit()) {
+        return match text.strip_prefix('°') {
+            Some(behind) => Minutes::None(behind),
+            None if is_marked => Minutes::Unclear,
+            None => Minutes::None(text),
+        };
+    }
+    if behind.len() == text.len() {
+        return Minutes::Unclear;
+    }
+    let found = number(behind).filter(|(minutes, _)| *minutes < 60.0);
+    let found = found.and_then(|(minutes, rest)| {
+        let rest = rest.strip_prefix(['m', 'M', '\'', '′'])?;
+        Some((minutes, rest))
+    });
+    found.map_or(Minutes::Unclear, |(minutes, rest)| {
+        Minutes::Some(minutes, rest)
+    })
+}
+
+/// Whether a number may be over where this begins.
+fn ends_number(text: &str) -> bool {
+    let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '>' | '<' | '&' | ')' | '!');
+    text.chars().next().is_none_or(ends)
 }
 
 fn position(text: &str) -> Option<TextPosition> {
@@ -370,6 +396,10 @@ impl Reading<'_> {
                 .signals
                 .push(telemetry::Signal::named("gt06.command_outcome").text(outcome.name()));
         }
+        if let Some(verb) = self.verb {
+            let verb = telemetry::Signal::named("gt06.command_verb").text(verb);
+            report.more.signals.push(verb);
+        }
         if let Some(position) = &self.position
             && let Ok(coordinates) =
                 Coordinates::from_degrees(position.latitude, position.longitude)
@@ -419,27 +449,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn success_refusal_and_deferral_are_read_from_the_words() {
-        for (text, expected) in [
-            ("DYD=Success!", Some(Outcome::Success)),
-            ("HFYD=Success!", Some(Outcome::Success)),
-            ("Restore fuel supply: Success!", Some(Outcome::Success)),
-            ("OK!", Some(Outcome::Success)),
-            ("SERVER OK", Some(Outcome::Success)),
-            ("HFYD=Fail!", Some(Outcome::Refused)),
-            ("Command error", Some(Outcome::Refused)),
-            ("not successful", Some(Outcome::Refused)),
+    fn degrees_are_decimal_or_with_minutes_and_have_one_hemisphere() {
+        for (text, latitude, longitude) in [
             (
-                "Already in the state of fuel supply to resume,the command is not running!",
-                Some(Outcome::Refused),
+                "DWXX=Lat:N23d5.1708m,Lon:E114d23.6212m,Course:120",
+                23.086_18,
+                114.393_686_666,
             ),
-            ("DYD=Speed Limit, Speed 40km/h", Some(Outcome::Deferred)),
-            ("DYD=Unvalue Fix", Some(Outcome::Deferred)),
-            ("Battery:4.16V,NORMAL; GPRS:Link Up", None),
-            ("TOKYO", None),
-            ("", None),
+            (
+                "Lat:N23 06.7009',Lon:E114 24.55',X",
+                23.111_681_666,
+                114.409_166_666,
+            ),
+            ("Lat:S23°30.0',Lon:W114°15.0'", -23.5, -114.25),
+            ("Lat:23°30.0'S,Lon:114°15.0' W", -23.5, -114.25),
+            ("Lat:23.5S,Lon:114.25W", -23.5, -114.25),
+            ("Lat:23.5 S, Lon:114.25 W", -23.5, -114.25),
+            ("Lat:23.5°n;Lon:114.25°e;", 23.5, 114.25),
+            ("Lat:-23.5,Lon:-114.25", -23.5, -114.25),
+            ("Lat:N23.5 Lon:E114.25 Speed:1", 23.5, 114.25),
+            ("Lat:23.5 Speed:1,Lon:114.25 Speed:1", 23.5, 114.25),
+            ("maps?q=22.5774,113.9163&ie=UTF8", 22.577_4, 113.916_3),
+            ("<q=S22.5774,W113.9163>", -22.577_4, -113.916_3),
         ] {
-            assert_eq!(Reading::read(text).outcome, expected, "{text}");
+            let found = Reading::read(text).position.expect(text);
+            assert!((found.latitude - latitude).abs() < 1e-8, "{text} {found:?}");
+            assert!(
+                (found.longitude - longitude).abs() < 1e-8,
+                "{text} {found:?}"
+            );
+        }
+        for text in [
+            "Lat:N23d5.1708,Lon:E114d23.6212",
+            "Lat:N23 06.7009,Lon:E114 24.55",
+            "Lat:N23d60.0m,Lon:E114d0.0m",
+            "Lat:N23.5d6.0m,Lon:E114d0.0m",
+            "Lat:N23°6'42\",Lon:E114°24'33\"",
+            "Lat:N23x,Lon:E114x",
+            "Lat:N23.5S,Lon:E114.25",
+            "Lat:-23.5S,Lon:114.25",
+            "Lat:N-23.5,Lon:E114.25",
+            "Lat:23.5,Lon:114.25SE",
+            "Lat:N23-5.1,Lon:E114-23.6",
+        ] {
+            assert_eq!(Reading::read(text).position, None, "{text}");
         }
     }
 

@@ -21,7 +21,7 @@
 //! | numbers | zone |
 //! |---|---|
 //! | 22, 26, 27, 28, 2A, 2C, 8A, A0 to A5 | UTC |
-//! | 10, 11, 12, 16, 18, 1A | set by hand, detected, said at login, else assumed UTC |
+//! | 10, 11, 12, 15, 16, 18, 1A, 21 | set by hand, detected, said at login, else assumed UTC |
 //! | others | set by hand, detected, else assumed UTC |
 
 use alloc::vec::Vec;
@@ -378,7 +378,9 @@ impl<'a> Context<'a> {
             return (minutes, Zone::Detected);
         }
         match (self.head.number(), zones.login) {
-            (0x10..=0x12 | 0x16 | 0x18 | 0x1a, Some(minutes)) => (minutes, Zone::Login),
+            (0x10..=0x12 | 0x15 | 0x16 | 0x18 | 0x1a | 0x21, Some(minutes)) => {
+                (minutes, Zone::Login)
+            }
             _ => (0, Zone::Assumed),
         }
     }

@@ -116,3 +116,26 @@ fn a_zone_set_by_hand_is_stronger_than_one_that_was_found() {
     assert_eq!(last.zone, Some(Zone::Configured));
     assert_eq!(last.time.as_unix(), NOW + 9 * 30 - 3_600);
 }
+
+#[test]
+fn times_in_the_words_of_an_answer_follow_the_rule_of_unspecified_zones() {
+    let text = "Lat:N23.1,Lon:E114.4,DateTime:2026-01-02 11:04:05";
+    let answer = || {
+        let reply = protocol_gt06::message::CommandReply::new(1, text);
+        BytesMut::from(&protocol_gt06::Message::from(reply).to_bytes(1)[..])
+    };
+    let utc = Timestamp::from_unix(1_767_323_045);
+    let mut device = Device::log_in();
+    let report = device.send(answer(), NOW);
+    assert_eq!(report.zone, Some(Zone::Login));
+    assert_eq!(report.time, utc);
+    assert_eq!(report.fix.unwrap().time, Some(utc));
+
+    let mut profile = Profile::default();
+    profile.zones.login = Some(480);
+    profile.zones.configured = Some(60);
+    device.session.on_identified(Some(profile));
+    let report = device.send(answer(), NOW);
+    assert_eq!(report.zone, Some(Zone::Configured));
+    assert_eq!(report.time, Timestamp::from_unix(1_767_348_245));
+}
