@@ -160,7 +160,7 @@ pub enum CommandError {
 
 /// Checks text that devices are to read.
 fn checked<'a>(what: &'static str, text: &'a str, ends: &[u8]) -> Result<&'a str, CommandError> {
-    if text.is_empty() {
+    if text.trim_ascii().is_empty() {
         return Err(CommandError::Empty(what));
     }
     if text.len() > LONGEST {
@@ -418,6 +418,7 @@ mod tests {
                 port: 0,
             },
             Command::Raw(String::new()),
+            Command::Raw("  ".to_owned()),
             Command::Raw("line\nbreak".to_owned()),
         ] {
             assert!(command.text().is_err(), "{command:?}");

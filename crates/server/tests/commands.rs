@@ -330,6 +330,11 @@ fn what_cannot_be_a_command_is_refused_with_the_reason() {
         (json!({ "text": "A#", "expires": 60 }), "expires"),
         (json!({ "txt": "A#" }), "text"),
         (json!("A#"), "JSON"),
+        (json!(["A#", 0, null]), "JSON"),
+        (json!({ "text": 7 }), "text"),
+        (json!({ "text": "  " }), "text"),
+        (json!({ "text": "A#", "wait_s": "1" }), "seconds"),
+        (json!({ "text": "A#", "expires_s": 1.5 }), "whole seconds"),
     ] {
         let answer = post(&server, &body);
         is_problem(&answer, 400);

@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use listener::{Clock as _, SystemClock};
 use pipeline::sink::sqlite::{Command, CommandState, Cursor, NotQueued};
 use protocol_gt06::command as gt06;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use telemetry::DeviceKey;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -31,11 +32,9 @@ const AHEAD: Duration = Duration::from_secs(1);
 const MAX_WAIT_S: f64 = 3_600.0;
 
 /// The body of a request.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct Wish {
     text: String,
-    #[serde(default)]
     wait_s: f64,
     expires_s: Option<u64>,
 }
@@ -186,41 +185,50 @@ async fn known(api: &Api, key: &DeviceKey) -> Result<(), Problem> {
 }
 
 fn wish(body: &[u8]) -> Result<Wish, Problem> {
-    let wish: Wish = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!(
-                "the body must be JSON such as {{\"text\": \"WHERE#\", \"wait_s\": 10}}: {error}"
-            ),
-        )
+    const FORM: &str =
+        "the body must be a JSON object such as {\"text\": \"WHERE#\", \"wait_s\": 10}";
+    let read = serde_json::from_slice(body).map_err(|error| format!("{FORM}: {error}"));
+    let mut object = match read {
+        Ok(Value::Object(object)) => object,
+        Ok(_) => return Err(Problem::new(StatusCode::BAD_REQUEST, FORM)),
+        Err(detail) => return Err(Problem::new(StatusCode::BAD_REQUEST, detail)),
+    };
+    let text = match object.remove("text") {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    gt06::Command::Raw(text.clone()).text().map_err(|error| {
+        let most = gt06::LONGEST;
+        let detail = format!("`text` must be 1 to {most} characters of printable ASCII: {error}");
+        Problem::parameter("text", detail)
     })?;
-    gt06::Command::Raw(wish.text.clone())
-        .text()
-        .map_err(|error| {
-            Problem::parameter(
-                "text",
-                format!(
-                    "`text` must be 1 to {} characters of printable ASCII: {error}",
-                    gt06::LONGEST
-                ),
-            )
-        })?;
-    if !(0.0..=MAX_WAIT_S).contains(&wish.wait_s) {
-        return Err(Problem::parameter(
-            "wait_s",
-            format!("`wait_s` must be from 0 to {MAX_WAIT_S} seconds"),
-        ));
+    let wait_s = object.remove("wait_s").unwrap_or_else(|| 0.into());
+    let wait_s = wait_s.as_f64().filter(|s| (0.0..=MAX_WAIT_S).contains(s));
+    let wait_s = wait_s.ok_or_else(|| {
+        let detail = format!("`wait_s` must be from 0 to {MAX_WAIT_S} seconds");
+        Problem::parameter("wait_s", detail)
+    })?;
+    let expires_s = match object.remove("expires_s") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let seconds = value.as_u64().filter(|s| (1..=MAX_EXPIRES_S).contains(s));
+            Some(seconds.ok_or_else(|| {
+                let detail = format!("`expires_s` must be from 1 to {MAX_EXPIRES_S} whole seconds");
+                Problem::parameter("expires_s", detail)
+            })?)
+        }
+    };
+    if object.is_empty() {
+        Ok(Wish {
+            text,
+            wait_s,
+            expires_s,
+        })
+    } else {
+        // Not which: a slip of the pen may have made a secret of it.
+        let detail = "a key of the body is unknown: they are `text`, `wait_s` and `expires_s`";
+        Err(Problem::new(StatusCode::BAD_REQUEST, detail))
     }
-    if wish
-        .expires_s
-        .is_some_and(|s| !(1..=MAX_EXPIRES_S).contains(&s))
-    {
-        return Err(Problem::parameter(
-            "expires_s",
-            format!("`expires_s` must be from 1 to {MAX_EXPIRES_S} seconds"),
-        ));
-    }
-    Ok(wish)
 }
 
 fn not_queued(error: &NotQueued) -> Problem {
