@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_frame_of_a_relative_is_read_again_whatever_ends_in_it() {
+        // A login of theirs, in which a shorter one seems to end. What followed told.
+        let mut stream = BytesMut::from(
+            &b"\x78\x78\x0d\x01\x78\x06\x78\x01\x08\x45\x67\x05\x0d\x0a\x0d\x0a"[..],
+        );
+        stream.extend_from_slice(b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a");
+        let found = Deframer::new().next_frame(&mut stream).unwrap().unwrap();
+        assert_eq!((found.raw().len(), found.serial()), (16, None));
+        let kept = Frame::parse(found.raw().clone(), Framing::Bare);
+        assert_eq!(kept, Some(found));
+    }
+
+    #[test]
     fn among_relatives_theirs_comes_first_however_the_stream_is_cut() {
         // A login of theirs, which is whole with its stop bytes, and all of it part of a frame with
         // a right checksum.

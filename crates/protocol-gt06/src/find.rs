@@ -461,19 +461,22 @@ impl Search<'_> {
     }
 }
 
-/// The head of a frame with a right checksum that is exactly these bytes, whatever its length says.
-pub(crate) fn whole(raw: &[u8]) -> Option<Head> {
+/// The head of a frame that is exactly these bytes, whatever its length says: one with a right
+/// checksum or, among the relatives, one without.
+pub(crate) fn whole(raw: &[u8], framing: Framing) -> Option<Head> {
     let start = match raw {
         [0x78, 0x78, ..] => Start::Short,
         [0x79, 0x79, ..] => Start::Long,
         _ => return None,
     };
-    // No further than a stream is searched.
     let announced = announced_length(raw);
+    let smallest = start.overhead() + usize::from(MIN_LENGTH);
+    let checked = checked_head(raw, start, announced)
+        .filter(|head| matches!(head.checksum(), Checksum::Valid) && head.len() >= smallest);
+    let bare = || bare_head(raw).filter(|_| matches!(framing, Framing::Bare));
+    // No further than a stream is searched.
     let limit = (usize::from(announced) + start.overhead()).max(MAX_SHORT);
-    checked_head(raw, start, announced)
-        .filter(|head| matches!(head.checksum(), Checksum::Valid))
-        .filter(|head| (start.overhead() + usize::from(MIN_LENGTH)..=limit).contains(&head.len()))
+    checked.or_else(bare).filter(|head| head.len() <= limit)
 }
 
 /// The head of a frame without serial and checksum that is exactly these bytes.

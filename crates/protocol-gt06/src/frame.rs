@@ -226,8 +226,9 @@ impl Frame {
     pub fn parse(raw: Bytes, framing: Framing) -> Option<Self> {
         let head = match find(&raw, true, framing) {
             Found::Frame(head) if head.len() == raw.len() => head,
-            // What seems to begin inside it was told by what came behind it, which is not kept.
-            _ => whole(&raw)?,
+            // What seems to begin or end inside it was told by what came behind it, which is not
+            // kept.
+            _ => whole(&raw, framing)?,
         };
         Some(Self::new(head, raw))
     }
