@@ -621,6 +621,53 @@ async fn an_answer_without_a_flag_is_for_what_the_device_was_sent_last() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_flag_settles_no_command_that_it_may_not_be_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let device = key(1);
+    let found = |id| store.reader().unwrap().command(id).unwrap().unwrap();
+    let far = at(1_000_000_000);
+    let sent = async |text| {
+        let queued = store.queue_command(&device, text, far, 9).await;
+        store.take_command(&device).await.unwrap().unwrap();
+        queued.unwrap().id
+    };
+    let mut n = 0;
+    let mut answered = async |verb: Option<&str>, outcome| {
+        n += 1;
+        let mut envelope = answer(&device, n, 0, outcome);
+        if let (Some(verb), Content::Reports(reports)) = (verb, &mut envelope.content) {
+            let signal = Signal::named("test.command_verb").text(verb);
+            reports[0].more.signals.push(signal);
+        }
+        pipeline.handle().submit(envelope).await;
+    };
+
+    // The fuel is to be cut when the device stands; then it is to flow again.
+    let cut = sent("DYD,000000#").await;
+    answered(Some("DYD"), Some("deferred")).await;
+    assert_eq!(found(cut).status, CommandState::Answered);
+    let restore = sent("HFYD,000000#").await;
+    answered(Some("DYD"), Some("success")).await;
+    assert_eq!(found(restore).status, CommandState::Sent);
+    assert_eq!(found(cut).outcome.as_deref(), Some("success"));
+    answered(Some("RELAY"), Some("success")).await;
+    assert_eq!(found(restore).status, CommandState::Sent);
+
+    // Two were sent, and the answer says of none what it is to.
+    let relay = sent("RELAY,1#").await;
+    answered(None, Some("success")).await;
+    assert_eq!(found(restore).status, CommandState::Sent);
+    assert_eq!(found(relay).status, CommandState::Sent);
+    answered(Some("hfyd"), None).await;
+    assert_eq!(found(restore).status, CommandState::Answered);
+    answered(None, Some("success")).await;
+    assert_eq!(found(relay).status, CommandState::Answered);
+}
+
+#[tokio::test]
 async fn late_and_second_answers_are_taken_where_they_say_something_new() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

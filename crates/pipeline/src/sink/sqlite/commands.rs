@@ -117,10 +117,16 @@ pub(super) struct Answer {
     pub(super) flag: u32,
     pub(super) text: Box<str>,
     pub(super) outcome: Option<Box<str>>,
+    /// The command's name, where the answer's words begin with it. Decoders name the signal
+    /// `<protocol>.command_verb`.
+    pub(super) verb: Option<Box<str>>,
 }
 
-/// A device that names no command: answers to it are for what it was last sent.
+/// A device that names no command by its number.
 const NO_FLAG: u32 = 0;
+/// How long before a command another one was sent whose late answer may be taken for its, in
+/// milliseconds.
+const MIXED_UP: i64 = 10 * 60_000;
 /// The outcomes that decide a state. Decoders name the signal `<protocol>.command_outcome`.
 const REFUSED: &str = "refused";
 
@@ -396,8 +402,7 @@ pub(super) fn number_from(tx: &Transaction<'_>, at: Timestamp) -> Result<(), rus
 /// A device has answered: in the transaction of the report that says so. Which command that
 /// settles, if any, and how.
 ///
-/// The flag says which; where it is 0 it is the command that the device was sent last, and has
-/// not answered. A command that has run out of time is answered all the same; one whose answer
+/// The flag says which; where it is 0, see [`meant`]. A command that has run out of time is answered all the same; one whose answer
 /// said "later" takes another. Any other repetition changes nothing.
 pub(super) fn answer(
     tx: &Transaction<'_>,
@@ -406,13 +411,8 @@ pub(super) fn answer(
     at: Timestamp,
 ) -> Result<Option<(u32, CommandState)>, rusqlite::Error> {
     let whose = [device.tenant.as_str(), device.device.as_str()];
-    let id: Option<u32> = if answer.flag == NO_FLAG {
-        tx.prepare_cached(
-            "SELECT id FROM command WHERE tenant = ?1 AND device = ?2 AND state = 'sent'
-             ORDER BY sent_at DESC, id DESC LIMIT 1",
-        )?
-        .query_row(whose, |row| row.get(0))
-        .optional()?
+    let id = if answer.flag == NO_FLAG {
+        meant(tx, whose, answer)?
     } else {
         Some(answer.flag)
     };
@@ -437,6 +437,48 @@ pub(super) fn answer(
             answer.outcome,
         ])?;
     Ok((changed > 0).then_some((id, state)))
+}
+
+/// The command that an answer without a number is for; `None` where that cannot be known.
+///
+/// If its words name a command it is the last one of that name that was sent and may still be
+/// answered, or none: "HFYD" must never be settled by what "DYD" became. Without a name it is the
+/// last one that was sent and not answered, unless another one that was sent within ten minutes
+/// before is not answered either: then it may be the late answer to that one, and settles nothing.
+fn meant(
+    tx: &Transaction<'_>,
+    [tenant, device]: [&str; 2],
+    answer: &Answer,
+) -> Result<Option<u32>, rusqlite::Error> {
+    let mut found = tx.prepare_cached(
+        "SELECT id, text, state = 'sent', sent_at FROM command
+         WHERE tenant = ?1 AND device = ?2 AND sent_at IS NOT NULL
+           AND (state IN ('sent', 'expired') OR state = 'answered' AND outcome = 'deferred')
+         ORDER BY sent_at DESC, id DESC LIMIT 64",
+    )?;
+    let mut found = found.query([tenant, device])?;
+    let mut last = None;
+    while let Some(row) = found.next()? {
+        let (id, text): (u32, String) = (row.get(0)?, row.get(1)?);
+        if let Some(verb) = &answer.verb {
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            if words
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case(verb))
+            {
+                return Ok(Some(id));
+            }
+            continue;
+        }
+        let (is_open, sent_at): (bool, i64) = (row.get(2)?, row.get(3)?);
+        match last {
+            _ if !is_open => {}
+            None => last = Some((id, sent_at)),
+            Some((_, later)) if later - sent_at < MIXED_UP => return Ok(None),
+            Some(_) => break,
+        }
+    }
+    Ok(last.map(|(id, _)| id))
 }
 
 /// Tells and counts a change that is durable.

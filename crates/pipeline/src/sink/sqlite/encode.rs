@@ -93,7 +93,8 @@ impl ReportRow {
             (Kind::CommandReply, Some(flag)) => Some(Answer {
                 flag,
                 text: report.more.text.clone().unwrap_or_default(),
-                outcome: outcome(&report),
+                outcome: text(&report, "command_outcome"),
+                verb: text(&report, "command_verb"),
             }),
             _ => None,
         };
@@ -107,10 +108,10 @@ impl ReportRow {
     }
 }
 
-/// What a decoder made of an answer's words: the signal `<protocol>.command_outcome`.
-fn outcome(report: &Report) -> Option<Box<str>> {
+/// What a decoder made of an answer's words: the signal `<protocol>.<name>`.
+fn text(report: &Report, name: &str) -> Option<Box<str>> {
     let mut signals = report.more.signals.iter();
-    let signal = signals.find(|signal| *signal.name == *"command_outcome")?;
+    let signal = signals.find(|signal| *signal.name == *name)?;
     match &signal.value {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
