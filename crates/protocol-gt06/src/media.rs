@@ -394,8 +394,15 @@ impl Upload {
             .filter(|first| *first <= 1)?;
         let count = u64::try_from(self.blocks.len()).ok()?;
         let without_gap = self.blocks.keys().next_back().copied() == Some(first + count - 1);
-        let held = u64::try_from(self.held).unwrap_or(u64::MAX);
-        if !without_gap || held < total && count != total {
+        // No manual says whether the total is one of bytes or of parts: it is of parts where one
+        // part has more bytes than that.
+        let longest = self.blocks.values().map(Bytes::len).max().unwrap_or(0);
+        let is_there = if u64::try_from(longest).is_ok_and(|longest| total < longest) {
+            count == total
+        } else {
+            u64::try_from(self.held).is_ok_and(|held| held >= total)
+        };
+        if !without_gap || !is_there {
             return None;
         }
         let mut whole = BytesMut::with_capacity(self.held);
@@ -543,19 +550,20 @@ mod tests {
 
     #[test]
     fn parts_complete_by_bytes_or_by_count_from_0_or_1() {
-        for (first, total) in [(0, 6), (1, 6), (0, 3), (1, 3)] {
-            let mut a = Assembler::default();
-            for (n, data) in [(0, b"ab"), (2, b"ef")] {
-                let place = Place::Part(first + n);
-                assert_eq!(a.push(PHOTO, place, Some(total), data, 0), Taken::Kept);
+        for (first, total) in [(0, 10), (1, 10), (0, 3), (1, 3)] {
+            let parts: [&[u8]; 3] = [b"abcd", b"efgh", b"ij"];
+            // In order, and the one in the middle last.
+            for order in [[0, 1, 2], [0, 2, 1]] {
+                let mut a = Assembler::default();
+                let mut push = |n: usize| {
+                    let place = Place::Part(first + u16::try_from(n).unwrap());
+                    a.push(PHOTO, place, Some(total), parts[n], 0)
+                };
+                let [one, two, three] = order.map(&mut push);
+                assert_eq!((one, two), (Taken::Kept, Taken::Kept), "{first} {total}");
+                let whole = Taken::Complete(Bytes::from_static(b"abcdefghij"));
+                assert_eq!(three, whole, "{first} {total}");
             }
-            let place = Place::Part(first + 1);
-            let whole = Taken::Complete(Bytes::from_static(b"abcdef"));
-            assert_eq!(
-                a.push(PHOTO, place, Some(total), b"cd", 0),
-                whole,
-                "{first} {total}"
-            );
         }
     }
 

@@ -62,6 +62,12 @@ impl Speaker {
             seed,
         }
     }
+
+    /// The device, if it has named itself.
+    #[must_use]
+    pub const fn device(&self) -> Option<DeviceId> {
+        self.device
+    }
 }
 
 /// Until what the id is made of is known.

@@ -88,7 +88,8 @@ impl fmt::Debug for CardJudge {
 pub struct Upload {
     /// The file that this frame's block completed.
     pub completed: Option<Bytes>,
-    /// Uploads that were given up: too large, too many, or too long without a block.
+    /// Uploads that were given up: too large, too many, or too long without a block; with a login
+    /// of another device, those of the one before.
     pub abandoned: Vec<Abandoned>,
 }
 
@@ -222,7 +223,7 @@ impl Session {
                     zone: login.zone.and_then(|zone| zone.minutes()),
                     bare: Some(false),
                 };
-                self.on_login(login.id, facts);
+                self.on_login(login.id, facts, &mut upload);
                 Some(login.id)
             }
             Ok(Message::TopinLogin(login)) => {
@@ -230,7 +231,7 @@ impl Session {
                     bare: Some(true),
                     ..LoginFacts::default()
                 };
-                self.on_login(login.id, facts);
+                self.on_login(login.id, facts, &mut upload);
                 Some(login.id)
             }
             _ => None,
@@ -328,10 +329,16 @@ impl Session {
     }
 
     /// A login, also a second one on the same connection: the device is who it says now.
-    fn on_login(&mut self, id: TerminalId, facts: LoginFacts) {
+    fn on_login(&mut self, id: TerminalId, facts: LoginFacts, upload: &mut Option<Box<Upload>>) {
         if self.id != Some(id) {
             self.profile = Profile::default();
             self.offsets = OffsetWatch::default();
+            // What another one has begun is no part of what this one sends.
+            if let Some(mut uploads) = self.uploads.take() {
+                uploads.clear();
+                let abandoned = &mut upload.get_or_insert_default().abandoned;
+                abandoned.append(&mut uploads.take_abandoned());
+            }
         }
         self.id = Some(id);
         self.login = facts;

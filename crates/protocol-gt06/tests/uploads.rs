@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::Bytes;
-use protocol_gt06::field::DateTime;
+use protocol_gt06::field::{DateTime, TerminalId};
 use protocol_gt06::message::{
-    ExternalData, FileBlock, FileCheck, Heartbeat, PhotoBlock, PhotoInfo, PhotoPart,
+    ExternalData, FileBlock, FileCheck, Heartbeat, Login, PhotoBlock, PhotoInfo, PhotoPart,
 };
 use protocol_gt06::normalize::{self, Speaker};
 use protocol_gt06::{
@@ -249,4 +249,27 @@ fn commands_count_their_own_serials_and_speak_the_devices_language() {
 
 fn frame_of(raw: Bytes) -> Frame {
     Frame::parse(raw, Framing::Checked).unwrap()
+}
+
+#[test]
+fn another_device_s_login_gives_up_what_the_one_before_has_begun() {
+    let login = |digits| Login {
+        id: TerminalId::from_digits(digits).unwrap(),
+        ..Login::default()
+    };
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, login("123456789012345"), NOW);
+    hand(&mut session, info(7, 6), NOW);
+    hand(&mut session, block(7, 0, b"abc"), NOW);
+    // The same one again goes on.
+    let (handled, _) = hand(&mut session, login("123456789012345"), NOW);
+    assert_eq!(handled.upload, None);
+    let (handled, reports) = hand(&mut session, login("543210987654321"), NOW);
+    assert_eq!(handled.upload.unwrap().abandoned[0].held, 3);
+    assert!(reports.iter().any(|report| report.kind == Kind::Media));
+    let (handled, _) = hand(&mut session, block(7, 3, b"def"), NOW);
+    assert_eq!(
+        handled.upload, None,
+        "nobody's file is made of two devices' blocks"
+    );
 }

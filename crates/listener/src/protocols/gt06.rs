@@ -56,9 +56,17 @@ pub struct Gt06Session {
     known: Profile,
     speaker: Speaker,
     /// The login that waits for the registry.
-    login: Option<Box<(Frame, Message)>>,
+    login: Option<Box<Login>>,
     /// Not if the registry's profile could not be read: it would be overwritten.
     may_learn: bool,
+}
+
+/// A login, and what became of files with it.
+#[derive(Debug)]
+struct Login {
+    frame: Frame,
+    message: Message,
+    upload: Option<Box<Upload>>,
 }
 
 impl Gt06Session {
@@ -139,7 +147,20 @@ impl Session for Gt06Session {
             let id = id
                 .device_id()
                 .ok_or_else(|| Quarantine::new("not a terminal id"))?;
-            self.login = Some(Box::new((frame, message)));
+            // Another device's are not this one's to report.
+            let upload = if self.speaker.device() == Some(id) {
+                handled.upload
+            } else {
+                if let Some(upload) = handled.upload {
+                    tracing::info!(uploads = upload.abandoned.len(), "given up at a login");
+                }
+                None
+            };
+            self.login = Some(Box::new(Login {
+                frame,
+                message,
+                upload,
+            }));
             cx.identify(id);
             return Ok(());
         }
@@ -162,8 +183,8 @@ impl Session for Gt06Session {
         self.session.on_identified(profile);
         self.speaker = Speaker::new(Some(who.device.tenant), Some(who.device.device));
         if let Some(login) = self.login.take() {
-            let (frame, message) = *login;
-            self.report(&frame, &message, None, cx);
+            let upload = login.upload.as_deref();
+            self.report(&login.frame, &login.message, upload, cx);
         }
         self.learn(cx);
         Ok(())
