@@ -3,6 +3,9 @@
 use super::TerminalInfo;
 use crate::Dialect;
 
+/// Where the alarm bits stand that no code means: above the twelve bits of codes.
+const BITS_AT: u32 = 12;
+
 /// An alarm with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Alarm {
@@ -34,8 +37,10 @@ impl Alarm {
                 2 => 0x02,
                 3 => 0x19,
                 4 => 0x01,
-                // Enter or leave is not said; 6 and 7 are not told apart by any manual.
-                _ => return None,
+                0 => return None,
+                // An alarm, but which one is not said: a fence, not whether entered or left; a
+                // removal or an overspeed.
+                bits => u16::from(bits) << BITS_AT,
             };
             Some(Self {
                 code: None,
@@ -57,7 +62,7 @@ impl Alarm {
 #[cfg(feature = "telemetry")]
 pub(crate) fn alarm_key(code: u16, terminal: TerminalInfo) -> u16 {
     match code {
-        0 => u16::from(terminal.alarm_bits()) << 12,
+        0 => u16::from(terminal.alarm_bits()) << BITS_AT,
         code => code,
     }
 }
@@ -128,6 +133,8 @@ pub const fn alarm_meaning(code: u16) -> &'static str {
         0xfe => "ignition on",
         0xff => "ignition off",
         0x107 | 0x10b => "jamming",
+        0x6000 => "fence",
+        0x7000 => "removal or overspeed",
         _ => UNKNOWN,
     }
 }
@@ -219,11 +226,90 @@ impl Alarm {
             .more
             .events
             .push(Event::by_device(kind, self.code.map(u32::from)));
+        // The bits are no code: 6 is none of an overspeed.
+        let bits = self.meaning >> BITS_AT;
+        if self.code.is_none() && bits != 0 {
+            let state = telemetry::Signal::named("gt06.alarm_state");
+            report.more.signals.push(state.number(bits.into(), None));
+        }
         match kind {
             EventKind::IgnitionOn => report.io.note_ignition(true, IgnitionSource::Alarm),
             EventKind::IgnitionOff => report.io.note_ignition(false, IgnitionSource::Alarm),
             EventKind::PowerCut => report.power.external_connected = Some(false),
             _ => {}
+        }
+    }
+}
+
+#[cfg(all(test, feature = "telemetry"))]
+mod tests {
+    use crate::message::testing::{CELL, GPS, read_parts, report, signal};
+    use crate::{Message, Start};
+    use telemetry::EventKind;
+
+    fn alarm_of(number: u8, parts: &[&str]) -> telemetry::Report {
+        let read = read_parts(Start::Short, number, parts);
+        assert!(!matches!(read, Message::Unknown(_)), "{read:?}");
+        report(read)
+    }
+
+    /// Switches with these alarm bits and a fix.
+    fn terminal(bits: u8) -> alloc::string::String {
+        alloc::format!("{:02x}", 0x40 | bits << 3)
+    }
+
+    /// All messages that hold the alarm bits, but heartbeats.
+    fn with_bits(bits: u8) -> [(&'static str, telemetry::Report); 8] {
+        let ti = &terminal(bits);
+        let head = "01 0123456789012345 0f0c1d023309";
+        let status = "0984 28 4c 00 02 000005 000171";
+        let wide = "01cc 00 287d 00001f71 04";
+        let lte = "01cc 00 0000287d 0000000000001f71";
+        let behind = "04e4 06 04 00 01 00000064 00000e10 0000000000000000 0003";
+        [
+            (
+                "22, L 3C",
+                alarm_of(0x22, &[head, GPS, "09", CELL, ti, status]),
+            ),
+            (
+                "25",
+                alarm_of(0x25, &[head, GPS, "0a", wide, ti, status, "00"]),
+            ),
+            (
+                "12, S5",
+                alarm_of(0x12, &[GPS, CELL, ti, "04b6 04 00 0123 05 00000cd9"]),
+            ),
+            ("12, VXT01", alarm_of(0x12, &[GPS, CELL, ti, "04e4 04 00"])),
+            ("A2", alarm_of(0xa2, &[GPS, lte, "04", ti, behind])),
+            ("A3", alarm_of(0xa3, &[ti, "0001 06 64 0c 01"])),
+            ("16", alarm_of(0x16, &[GPS, "09", CELL, ti, "06 04 00 02"])),
+            ("17", alarm_of(0x17, &[GPS, CELL, ti, "06 50 00 02 000064"])),
+        ]
+    }
+
+    #[test]
+    fn alarm_bits_without_a_code_are_an_event_wherever_they_stand() {
+        for (bits, kind) in [
+            (1, EventKind::Vibration),
+            (2, EventKind::PowerCut),
+            (3, EventKind::LowBattery),
+            (4, EventKind::Sos),
+            (5, EventKind::Unknown),
+            (6, EventKind::Unknown),
+            (7, EventKind::Unknown),
+        ] {
+            for (what, r) in with_bits(bits) {
+                let events: alloc::vec::Vec<_> =
+                    r.more.events.iter().map(|e| (e.kind, e.code)).collect();
+                assert_eq!(events, [(kind, None)], "{what}: {bits:03b}");
+                // Which bits they were stays visible where they have no meaning of their own.
+                let state = signal(&r, "gt06.alarm_state");
+                let unnamed = (kind == EventKind::Unknown).then(|| alloc::format!("{bits}"));
+                assert_eq!(state, unnamed, "{what}: {bits:03b}");
+            }
+        }
+        for (what, r) in with_bits(0) {
+            assert!(r.more.events.is_empty(), "{what}");
         }
     }
 }

@@ -559,6 +559,9 @@ impl LocationRest {
                 terminal.normalize(report);
                 crate::field::note_supply(report, *voltage);
                 note_signal(report, *signal);
+                if let Some(alarm) = Alarm::from_status(0, *terminal, dialect) {
+                    alarm.normalize(report);
+                }
             }
             Self::Fuel {
                 terminal,
@@ -572,7 +575,7 @@ impl LocationRest {
                 terminal.normalize(report);
                 crate::field::note_supply(report, *voltage);
                 note_signal(report, *signal);
-                if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
+                if let Some(alarm) = Alarm::from_status((*alarm).into(), *terminal, dialect) {
                     alarm.normalize(report);
                 }
                 if *mileage == u32::MAX {

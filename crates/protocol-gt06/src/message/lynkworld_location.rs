@@ -130,7 +130,8 @@ impl Body for LynkworldLocation {
 
     /// An alarm is acknowledged once it is stored, unless it says that it wants no reply.
     fn answer(&self) -> Answer {
-        match (self.raw_alarm, self.raw_language) {
+        let bits = self.terminal.alarm_bits();
+        match (self.raw_alarm | bits, self.raw_language) {
             (0, _) => Answer::ByPolicy,
             (_, 0) => Answer::Silent,
             _ => Answer::WhenDelivered,
@@ -150,7 +151,7 @@ impl Body for LynkworldLocation {
         let key = crate::normalize::Key::new(0xa2)
             .alarm(Some(alarm_key(self.raw_alarm.into(), self.terminal)));
         // Only Lynkworld sends this, whatever the profile says.
-        let alarm = Alarm::from_code(self.raw_alarm.into(), Dialect::Lynkworld);
+        let alarm = Alarm::from_status(self.raw_alarm.into(), self.terminal, Dialect::Lynkworld);
         let kind = if alarm.is_some() {
             Kind::Alarm
         } else {
@@ -211,6 +212,11 @@ mod tests {
         assert_eq!(read("00 01").answer(), Answer::ByPolicy);
         assert_eq!(read("01 01").answer(), Answer::WhenDelivered);
         assert_eq!(read("01 00").answer(), Answer::Silent);
+        // SOS by the alarm bits alone.
+        let mut bits = parts("00 01", "0000000000000000");
+        bits[2] = "04 66 04e4 06 04";
+        let bits = read_parts(Start::Short, 0xa2, &bits);
+        assert_eq!(bits.answer(), Answer::WhenDelivered);
     }
 
     #[test]

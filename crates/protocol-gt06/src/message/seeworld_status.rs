@@ -144,6 +144,9 @@ impl Body for SeeworldStatus {
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
         let report = cx.untimed(out, telemetry::Kind::Status, 0);
+        if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
+            alarm.normalize(report);
+        }
         self.terminal.normalize(report);
         crate::field::note_battery(report, self.raw_battery);
         report.network.signal = Percent::new(self.signal.into()).ok();

@@ -202,7 +202,8 @@ impl Body for StatusLocation {
         crate::field::note_supply(report, self.supply);
         crate::field::note_battery_decivolts(report, self.battery);
         note_signal(report, self.signal);
-        if let Some(alarm) = Alarm::from_code(self.alarm.into(), cx.dialect()) {
+        let alarm = Alarm::from_status(self.alarm.into(), self.terminal, cx.dialect());
+        if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
         report.vehicle_mut().engine_hours_s = Some(f64::from(self.working_time) * 60.0);
