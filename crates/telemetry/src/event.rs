@@ -83,6 +83,8 @@ kinds! {
     Rollover,
     /// The vehicle tilted.
     Tilt,
+    /// The vehicle became unstable.
+    Stability,
     /// An accident that the device does not say more about.
     Accident,
     /// Something or somebody fell.
@@ -129,6 +131,10 @@ kinds! {
     Lock,
     /// Unlocked.
     Unlock,
+    /// Blocked, by whatever the device blocks.
+    Blocked,
+    /// No longer blocked.
+    Unblocked,
     /// Armed.
     Armed,
     /// Disarmed.

@@ -124,7 +124,8 @@ pub struct LocationCard {
     pub mileage: u32,
     /// ASCII, padded with blanks.
     pub card: Bytes,
-    /// Whether there is an alarm; no code of the manuals' table. A digit on GT06E.
+    /// Wetrust: an alarm's code. GT06E: a digit, whether there is an alarm; no code of the manuals'
+    /// table.
     pub alarm: u8,
     /// Whether, or which way, the card was swiped. A digit on GT06E.
     pub state: u8,
@@ -608,8 +609,13 @@ impl LocationRest {
                 if !card.trim().trim_matches('0').is_empty() {
                     report.identity_mut().driver = Some(card.trim().into());
                 }
-                // A flag: what kind of alarm is not said.
-                if digit(*alarm) != 0 {
+                if driving_time.is_some() {
+                    // Wetrust: a code.
+                    if let Some(alarm) = Alarm::from_code((*alarm).into(), dialect) {
+                        alarm.normalize(report);
+                    }
+                } else if digit(*alarm) != 0 {
+                    // GT06E, a flag: what kind of alarm is not said.
                     report.more.events.push(telemetry::Event::by_device(
                         telemetry::EventKind::Unknown,
                         Some(digit(*alarm).into()),
@@ -782,18 +788,22 @@ mod tests {
 
     #[cfg(feature = "telemetry")]
     #[test]
-    fn a_cards_alarm_is_a_flag_and_no_code() {
+    fn a_cards_alarm_is_a_flag_on_gt06e_and_a_code_on_wetrust() {
         use crate::message::testing::{report, signal};
         let blank = "20".repeat(75);
         // GT06E with an empty card: digits, both 0. 0x30 would be a harsh braking.
         let quiet = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "30 30"]));
         assert!(quiet.more.events.is_empty() && quiet.more.identity.is_none());
+        let event = |report: &telemetry::Report| {
+            let event = report.more.events.first().unwrap();
+            (event.kind, event.code)
+        };
+        let flag = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "31 30"]));
+        assert_eq!(event(&flag), (telemetry::EventKind::Unknown, Some(1)));
+        let fast = report(read(0x12, &[GPS, CELL, "00000064 03 313233 06 01 0005"]));
+        assert_eq!(event(&fast), (telemetry::EventKind::Overspeed, Some(6)));
         let wetrust = report(read(0x12, &[GPS, CELL, "00000064 03 313233 01 01 0005"]));
-        let event = wetrust.more.events.first().unwrap();
-        assert_eq!(
-            (event.kind, event.code),
-            (telemetry::EventKind::Unknown, Some(1))
-        );
+        assert_eq!(event(&wetrust), (telemetry::EventKind::Sos, Some(1)));
         assert_eq!(
             wetrust.more.identity.as_ref().unwrap().driver.as_deref(),
             Some("123")

@@ -27,7 +27,7 @@ const GAP_M = 3000;
 const NOTICES = new Set([
   "ignition_on", "ignition_off", "power_on", "power_off", "power_restored", "charger_connected",
   "geofence_enter", "geofence_exit", "overspeed_end", "idling", "gps_restored", "gps_first_fix",
-  "sleep", "door", "lock", "unlock", "armed", "disarmed", "button_upload", "card_swiped",
+  "sleep", "door", "lock", "unlock", "unblocked", "armed", "disarmed", "button_upload", "card_swiped",
   "driver_in", "driver_out", "recording", "fuel_restored", "airplane_mode",
 ]);
 
