@@ -14,7 +14,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, is_mcc, is_time};
+use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, alarm_meaning, is_mcc, is_time};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -113,7 +113,10 @@ impl Body for RfidLocation {
 
     fn answer(&self) -> Answer {
         match self.rest {
-            RfidRest::Status { status, .. } if status.raw_alarm != 0 => status.answer(),
+            // By its code or by the terminal's alarm bits.
+            RfidRest::Status { status, .. } if status.alarm(Dialect::default()).is_some() => {
+                status.answer()
+            }
             _ => Self::ANSWER,
         }
     }
@@ -169,16 +172,28 @@ impl Body for RfidLocation {
 /// Whether eight bytes are a status and a mileage rather than a card: the terminal says of its
 /// position what the position says, battery and mobile signal are levels or percent, and the
 /// language is Chinese or English. Of random cards about one in a thousand looks like that.
+///
+/// Without a language (no reply is wanted) there must be a mobile signal, which a terminal has that
+/// sends, and a battery above off, and the alarm's code must be known: zeros in front of a card's
+/// number are no status.
 fn is_status(rest: &[u8], gps: &Gps) -> bool {
     match rest {
-        [terminal, battery, signal, _, language, _, _, _] => {
+        [terminal, battery, signal, alarm, language, _, _, _] => {
             TerminalInfo(*terminal).is_tracking() == gps.position().course_status.is_positioned()
                 && *battery <= 100
                 && *signal <= 100
-                && matches!(language, 1 | 2)
+                && match language {
+                    1 | 2 => true,
+                    0 => *battery > 0 && *signal > 0 && is_known_alarm(*alarm),
+                    _ => false,
+                }
         }
         _ => false,
     }
+}
+
+fn is_known_alarm(code: u8) -> bool {
+    alarm_meaning(code.into()) != alarm_meaning(u16::MAX)
 }
 
 #[cfg(test)]
@@ -220,8 +235,13 @@ mod tests {
             "06 06 50 0e 02 000064",
             "46 65 50 0e 02 000064",
             "46 06 65 0e 02 000064",
-            "46 06 50 0e 00 000064",
+            "00000000 00123456",
+            "00000000 00000000",
             "46 06 50 0e 03 000064",
+            // No language, and no battery, no signal, or an alarm that nobody knows.
+            "46 00 50 0e 00 000064",
+            "46 06 00 0e 00 000064",
+            "46 06 50 ea 00 000064",
         ] {
             assert!(
                 matches!(
@@ -268,6 +288,11 @@ mod tests {
     #[test]
     fn only_an_alarm_is_acknowledged_whatever_the_policy_says() {
         assert_eq!(read(&[GPS, CELL, STATUS]).answer(), Answer::WhenDelivered);
+        // SOS by the alarm bits alone; the same that wants no reply.
+        let bits = read(&[GPS, CELL, "66 06 50 00 02 000064"]);
+        assert_eq!(bits.answer(), Answer::WhenDelivered);
+        let silent = read(&[GPS, CELL, "66 06 50 00 00 000064"]);
+        assert_eq!(silent.answer(), Answer::Silent);
         let quiet = read(&[GPS, CELL, "46 06 50 00 02 000064"]);
         assert_eq!(quiet.answer(), Answer::ByPolicy);
         assert_eq!(
