@@ -61,8 +61,8 @@ pub enum LocationRest {
     Nothing,
     /// Reserved or language (0 to 2); on Benway inputs: bit 15 ignition, bit 14 input 2, bit 12: a
     /// temperature follows (bit 9 sign, bits 8 to 0), else an analogue input (bits 9 to 0; bit 13:
-    /// volts, else tenths). Read so on Benway, and elsewhere where it is no language and the bits
-    /// that Benway leaves free, 10 and 11, are 0.
+    /// volts, else tenths). Read so on Benway, and on devices of which nothing is known where one
+    /// of these four bits is 1 and those that Benway leaves free, 10 and 11, are 0.
     Word(u16),
     /// Why it was sent.
     Trailer(Trailer),
@@ -482,7 +482,7 @@ impl LocationRest {
             Self::Trailer(trailer) => trailer.normalize(report),
             Self::Nothing => {}
             _ => {
-                self.normalize_rare(report, cx.dialect());
+                self.normalize_rare(report, cx.profile().known_dialect());
                 self.tell_apart(report, cx, gps, key);
             }
         }
@@ -519,13 +519,14 @@ impl LocationRest {
 
     #[cfg(feature = "telemetry")]
     #[inline(never)]
-    fn normalize_rare(&self, report: &mut telemetry::Report, dialect: Dialect) {
+    fn normalize_rare(&self, report: &mut telemetry::Report, known: Option<Dialect>) {
         use crate::field::{Alarm, note_signal};
         use telemetry::{IgnitionSource, Odometer, Signal};
 
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
+        let dialect = known.unwrap_or_default();
         match self {
-            Self::Word(word) if dialect == Dialect::Benway || (*word > 2 && word & 0x0c00 == 0) => {
+            Self::Word(word) if is_benway(*word, known) => {
                 report
                     .io
                     .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
@@ -662,6 +663,17 @@ impl LocationRest {
             Self::Unknown(tail) => crate::normalize::note_bytes(report, "gt06.tail", tail),
             Self::Nothing | Self::Trailer(_) => {}
         }
+    }
+}
+
+/// Whether two bytes are Benway's inputs: on Benway, and by their content where no dialect is known.
+/// Reserved words and languages are small numbers, from which Benway's analogue input without
+/// ignition, input or unit cannot be told.
+#[cfg(feature = "telemetry")]
+fn is_benway(word: u16, known: Option<Dialect>) -> bool {
+    match known {
+        Some(dialect) => dialect == Dialect::Benway,
+        None => word & 0xf000 != 0 && word & 0x0c00 == 0,
     }
 }
 
@@ -821,13 +833,32 @@ mod tests {
         let inputs = report(read(0x12, &[GPS, CELL, "c000"]));
         assert_eq!(inputs.io.ignition, Some(true));
         assert_eq!(inputs.io.inputs.iter().filter(|on| *on).count(), 2);
-        let reserved = report(read(0x12, &[GPS, CELL, "0c00"]));
-        assert_eq!(signal(&reserved, "gt06.reserved_word").unwrap(), "3072");
-        // By the profile even a 1 is an input.
-        let profile = crate::Profile {
-            dialect: Some(Dialect::Benway),
+        for (word, shown) in [
+            ("0c00", "3072"),
+            ("0201", "513"),
+            ("00ff", "255"),
+            ("8c00", "35840"),
+        ] {
+            let reserved = report(read(0x12, &[GPS, CELL, word]));
+            let signals: alloc::vec::Vec<_> = reserved
+                .more
+                .signals
+                .iter()
+                .map(|s| alloc::format!("{}", s.id))
+                .collect();
+            assert_eq!(signals, ["gt06.reserved_word"], "{word}");
+            assert_eq!(signal(&reserved, "gt06.reserved_word").unwrap(), shown);
+            assert_eq!(reserved.io.inputs.iter().count(), 0, "{word}");
+        }
+        // Known to be something else.
+        let of = |dialect| crate::Profile {
+            dialect: Some(dialect),
             ..crate::Profile::default()
         };
+        let jimi = reports_as(&of(Dialect::Jimi), read(0x12, &[GPS, CELL, "c000"])).remove(0);
+        assert_eq!(signal(&jimi, "gt06.reserved_word").unwrap(), "49152");
+        // By the profile even a 1 is an input.
+        let profile = of(Dialect::Benway);
         let benway = reports_as(&profile, read(0x12, &[GPS, CELL, "0001"])).remove(0);
         assert_eq!(signal(&benway, "gt06.adc").unwrap(), "0.1");
         let cold = reports_as(&profile, read(0x12, &[GPS, CELL, "1205"])).remove(0);
