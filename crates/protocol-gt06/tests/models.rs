@@ -51,6 +51,22 @@ fn the_firmware_that_a_device_names_tells_its_family() {
 }
 
 #[test]
+fn an_r11_is_known_from_a_voltage_that_is_nothing_else_on() {
+    let mut session = Session::new(AckPolicy::default());
+    // 12.80 V, or a high battery and no signal.
+    let beat = |body: &[u8]| sent(Start::Short, 0x13, body);
+    session.on_frame(&beat(&[0x06, 0x05, 0x00, 4, 0]), 0);
+    assert_eq!(session.profile().dialect, None);
+    // 12.58 V: no model's signal is 234.
+    session.on_frame(&beat(&[0x06, 0x04, 0xea, 4, 0]), 0);
+    assert_eq!(session.profile().dialect, Some(Dialect::R11));
+    session.on_frame(&beat(&[0x06, 0x05, 0x00, 4, 0]), 0);
+    assert_eq!(session.profile().dialect, Some(Dialect::R11));
+    // Seeworld's is the reading of one frame.
+    assert_eq!(learned(&beat(&[0x45, 6, 86, 11, 1])), None);
+}
+
+#[test]
 fn a_type_word_tells_the_family_where_somebody_says_so() {
     let models: Models = [(0x8033, Dialect::Jimi)].into_iter().collect();
     let mut session = Session::new(AckPolicy::default()).with_models(models);

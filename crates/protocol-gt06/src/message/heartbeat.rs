@@ -102,13 +102,14 @@ impl Heartbeat {
 
 impl Heartbeat {
     /// The dialect that the content of a usual heartbeat can only be of, for devices of which
-    /// none is known. It is a reading of this frame, and not learned.
+    /// none is known.
     ///
-    /// - R11: what would be the signal is more than 100, which no model sends, and the two bytes
-    ///   there are 5 to 90 V; the signal is where it then must be.
+    /// - R11: what would be the signal is above 120 and below 255, which no model sends (levels,
+    ///   percent, -dBm; 255 for none), and the two bytes there are 5 to 90 V; a signal is where it
+    ///   then must be. This is learned: R11's other voltages look like levels or percent.
     /// - Seeworld: the signal is a percentage above what others send (31), and a language stands
     ///   behind what is 5 to 60 V. Ports that are extended to such a number are only known beside
-    ///   a signal of a few levels.
+    ///   a signal of a few levels. It is a reading of this frame, and not learned.
     ///
     /// Lynkworld's cannot be told: any state of ports would be a voltage.
     #[must_use]
@@ -123,7 +124,7 @@ impl Heartbeat {
         };
         let [first, last] = extension.to_be_bytes();
         match signal {
-            101.. if first <= 31 => (500..=9_000)
+            121..=254 if (1..=31).contains(&first) => (500..=9_000)
                 .contains(&u16::from_be_bytes([battery, signal]))
                 .then_some(Dialect::R11),
             32..=100 => (matches!(last, 1 | 2) && (5..=60).contains(&first) && battery <= 100)
@@ -220,6 +221,10 @@ impl Body for Heartbeat {
 
     fn number(&self) -> u8 {
         self.number
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        self.told().filter(|told| *told == Dialect::R11)
     }
 
     #[cfg(feature = "telemetry")]
@@ -408,6 +413,10 @@ mod tests {
             ([0x06, 0x04, 0xea, 4, 0], Some(Dialect::R11)),
             ([0x06, 0x00, 0xea, 4, 0], None),
             ([0x06, 0x04, 0xea, 99, 0], None),
+            ([0x06, 0x04, 0xea, 0, 2], None),
+            // A level of five with a signal of -106 dBm, or an unknown one.
+            ([0x06, 0x05, 106, 4, 0], None),
+            ([0x06, 0x05, 0xff, 4, 0], None),
         ] {
             assert_eq!(beat(0x13, &body).told(), told, "{body:02x?}");
         }
