@@ -262,17 +262,19 @@ impl<'a> Context<'a> {
         let of_one_time = time == gps.time();
         let position = &gps.position();
         report.fix = fix(position);
-        if let Some(fix) = &mut report.fix
-            && fix.valid
-        {
-            fix.time = if of_one_time {
-                report.device_time
-            } else {
-                self.utc(gps.time()).map(|(utc, _)| utc)
-            };
-            if local.is_some() {
-                report.time_source = TimeSource::Fix;
+        match &mut report.fix {
+            Some(fix) if fix.valid => {
+                fix.time = if of_one_time {
+                    report.device_time
+                } else {
+                    self.utc(gps.time()).map(|(utc, _)| utc)
+                };
+                if local.is_some() {
+                    report.time_source = TimeSource::Fix;
+                }
             }
+            Some(_) => {}
+            None => note_off_earth(report, position),
         }
         if let Some(on) = position.course_status.ignition() {
             report
@@ -437,6 +439,20 @@ pub fn fix(position: &Position) -> Option<Fix> {
     fix.course = Course::from_whole_degrees(bits.raw_course()).ok();
     fix.satellites = Some(position.satellites());
     Some(fix)
+}
+
+/// Shows a position that is none on Earth as it was sent: it costs the fix, and nothing else.
+#[cold]
+fn note_off_earth(report: &mut Report, position: &Position) {
+    if !position.is_nowhere() {
+        let [latitude, longitude] =
+            [position.raw_latitude, position.raw_longitude].map(u32::to_be_bytes);
+        note_bytes(
+            report,
+            "gt06.position_out_of_range",
+            &[latitude, longitude].concat(),
+        );
+    }
 }
 
 /// 1 / 1 800 000 degrees to 1 / 10 000 000, rounded to nearest.

@@ -316,6 +316,22 @@ const DISAGREEMENTS: &[(u64, &str, &str)] = &[
         "a relative's frame, which has none: the row reads the number's end",
     ),
     (251, "text", "a zero at the end fills, and is no text"),
+    (
+        306,
+        "course",
+        "the latitude is not on Earth: there is no fix",
+    ),
+    (306, "sat", "the latitude is not on Earth: there is no fix"),
+    (
+        306,
+        "reupload",
+        "the latitude is not on Earth: there is no fix",
+    ),
+    (
+        306,
+        "speed_kmh",
+        "the latitude is not on Earth: there is no fix",
+    ),
 ];
 
 /// What the rows' names of alarms are here.

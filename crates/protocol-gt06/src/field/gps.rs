@@ -111,18 +111,18 @@ impl Position {
         self.raw_latitude == 0 && self.raw_longitude == 0
     }
 
-    /// Reads the block. Coordinates off the Earth are an error where the device vouches for them.
+    /// Reads the block. Coordinates off the Earth are kept as sent, and are no position in a report.
     ///
     /// # Errors
-    /// When bytes are missing or the position cannot be.
+    /// When bytes are missing.
     #[inline]
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let raw_satellites = r.u8("satellites")?;
         r.note(|| format!("{} satellites", raw_satellites & 0x0f));
         let raw_latitude = r.u32("latitude")?;
-        r.note(|| format!("{:.6}°, hemisphere below", f64::from(raw_latitude) / STEPS));
+        r.note(|| degrees(raw_latitude, MAX_LATITUDE));
         let raw_longitude = r.u32("longitude")?;
-        r.note(|| format!("{:.6}°, hemisphere below", f64::from(raw_longitude) / STEPS));
+        r.note(|| degrees(raw_longitude, MAX_LONGITUDE));
         let raw_speed = r.u8("speed")?;
         r.note(|| format!("{raw_speed} km/h"));
         let course_status = CourseStatus(r.u16("course and status")?);
@@ -134,21 +134,7 @@ impl Position {
             raw_speed,
             course_status,
         };
-        if !position.is_credible() {
-            return Err(if raw_latitude > MAX_LATITUDE {
-                r.out_of_range("latitude", 11, raw_latitude.into())
-            } else {
-                r.out_of_range("longitude", 7, raw_longitude.into())
-            });
-        }
         Ok(position)
-    }
-
-    /// Whether the device does not vouch for coordinates that are off the Earth.
-    #[inline]
-    const fn is_credible(&self) -> bool {
-        !self.course_status.is_positioned()
-            || (self.raw_latitude <= MAX_LATITUDE && self.raw_longitude <= MAX_LONGITUDE)
     }
 
     /// Writes the block.
@@ -182,15 +168,11 @@ impl Gps {
         Self([t0, t1, t2, t3, t4, t5, s, a, b, c, d, e, f, g, h, v, x, y])
     }
 
-    /// The block from its bytes; `None` if the position cannot be.
+    /// The block from its bytes.
     #[inline(always)]
-    pub(crate) const fn from_bytes(bytes: &[u8; Self::LEN]) -> Option<Self> {
+    pub(crate) const fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         // The whole is copied as a whole: what is put together from parts is slow to read again.
-        if position(bytes).is_credible() {
-            Some(Self(*bytes))
-        } else {
-            None
-        }
+        Self(*bytes)
     }
 
     /// The device's time.
@@ -211,7 +193,7 @@ impl Gps {
     /// Reads the block.
     ///
     /// # Errors
-    /// When bytes are missing or the position cannot be.
+    /// When bytes are missing.
     #[inline]
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let time = DateTime::decode(r)?;
@@ -234,6 +216,15 @@ const fn position(gps: &[u8; Gps::LEN]) -> Position {
         raw_longitude: u32::from_be_bytes([e, f, g, h]),
         raw_speed: v,
         course_status: CourseStatus(u16::from_be_bytes([x, y])),
+    }
+}
+
+fn degrees(steps: u32, most: u32) -> alloc::string::String {
+    let degrees = f64::from(steps) / STEPS;
+    if steps > most {
+        format!("{degrees:.6}°, which is not on Earth")
+    } else {
+        format!("{degrees:.6}°, hemisphere below")
     }
 }
 

@@ -484,4 +484,18 @@ mod tests {
             EventKind::HarshAcceleration
         );
     }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_position_off_the_earth_costs_no_alarm() {
+        use crate::message::testing::{report, signal};
+
+        let gps = "0f0c1d023305 c9 09c4b020 0c465860 00 1400";
+        let report = report(read_alarm(0x16, &[gps, "09", CELL, "65 06 04 01 01"]));
+        assert_eq!(report.fix, None);
+        assert_eq!(report.more.events.len(), 1);
+        let raw = signal(&report, "gt06.position_out_of_range");
+        assert_eq!(raw.as_deref(), Some("09c4b0200c465860"));
+        assert_eq!(report.time_source, telemetry::TimeSource::Device);
+    }
 }

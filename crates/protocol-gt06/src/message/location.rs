@@ -194,7 +194,7 @@ impl Location {
         };
         Some(Self {
             number,
-            gps: Gps::from_bytes(gps)?,
+            gps: Gps::from_bytes(gps),
             cell: Some(cell),
             rest,
         })
