@@ -23,6 +23,39 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
     digits
 }
 
+/// A hardware address.
+pub(crate) fn mac(address: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = address;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+/// A language by its number.
+pub(crate) fn language(raw: u16) -> String {
+    match raw {
+        0 => "none".into(),
+        1 => "Chinese".into(),
+        2 => "English".into(),
+        other => format!("unknown ({other})"),
+    }
+}
+
+/// The language of a message that is answered in it; without one it wants no reply.
+pub(crate) fn reply_language(raw: u8) -> String {
+    match raw {
+        0 => "no reply wanted".into(),
+        other => language(other.into()),
+    }
+}
+
+/// A number of eight bytes that somebody carries: a card or a key.
+pub(crate) fn card(number: &[u8]) -> String {
+    if number.iter().all(|byte| *byte == 0) {
+        "none".into()
+    } else {
+        hex(number)
+    }
+}
+
 /// Seconds since 1970 as a date and time.
 pub(crate) fn unix(seconds: u32) -> String {
     DateTime::from_unix(seconds.into())

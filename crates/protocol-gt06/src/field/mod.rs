@@ -36,10 +36,12 @@ pub use terminal_info::TerminalInfo;
 pub use trailer::{Trailer, upload_mode_name};
 pub use wifi::Station;
 
-pub(crate) use reading::{centivolts, decivolts, is_mcc, is_time, mileage, terminal};
+pub(crate) use reading::{
+    card, centivolts, decivolts, is_mcc, is_time, language, mac, mileage, reply_language, terminal,
+};
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::{note_battery_decivolts, note_battery_voltage, note_mileage, note_supply};
-pub(crate) use status::{battery, signal};
+pub(crate) use status::{battery, describe_alarm, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};
 pub(crate) use topin::{answer as topin_answer, bcd_time, time_answer as topin_time_answer};

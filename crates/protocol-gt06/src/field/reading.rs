@@ -40,6 +40,40 @@ pub(crate) fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeErro
     Ok(mileage)
 }
 
+/// Reads LNG2.
+pub(crate) fn language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u16, DecodeError> {
+    let raw = r.u16("language")?;
+    r.note(|| crate::text::language(raw));
+    Ok(raw)
+}
+
+/// Reads the LNG1 of a message that is answered in it.
+pub(crate) fn reply_language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
+    let raw = r.u8("language")?;
+    r.note(|| crate::text::reply_language(raw));
+    Ok(raw)
+}
+
+/// Reads the number of a card or a key.
+pub(crate) fn card<const N: usize, T: Trace>(
+    r: &mut Reader<'_, T>,
+    field: &'static str,
+) -> Result<[u8; N], DecodeError> {
+    let number = r.array(field)?;
+    r.note(|| crate::text::card(&number));
+    Ok(number)
+}
+
+/// Reads a hardware address.
+pub(crate) fn mac<T: Trace>(
+    r: &mut Reader<'_, T>,
+    field: &'static str,
+) -> Result<[u8; 6], DecodeError> {
+    let address = r.array(field)?;
+    r.note(|| crate::text::mac(address));
+    Ok(address)
+}
+
 /// Whether a possible time stands at that place: how layouts that put something before the time
 /// are told from those that begin with it.
 #[inline]

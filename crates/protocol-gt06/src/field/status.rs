@@ -1,6 +1,7 @@
 //! ST5: terminal information, battery, mobile signal, alarm, language.
 
 use alloc::format;
+use alloc::string::String;
 
 use bytes::{BufMut, BytesMut};
 
@@ -107,12 +108,8 @@ impl Status {
     /// # Errors
     /// When bytes are missing.
     pub fn decode_extended<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        let status = Self::decode(r)?;
-        if status.raw_language > 0x0f {
-            let code = status.extended_code();
-            r.note(|| format!("alarm {code:#05x}: {}", alarm_meaning(code)));
-        }
-        Ok(status)
+        let high = r.peek().get(4).map_or(0, |language| language >> 4);
+        Self::decode_with(r, high)
     }
 
     /// Reads the block.
@@ -120,19 +117,19 @@ impl Status {
     /// # Errors
     /// When bytes are missing.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        Self::decode_with(r, 0)
+    }
+
+    /// Reads the block, whose alarm has these bits above its eight.
+    fn decode_with<T: Trace>(r: &mut Reader<'_, T>, high: u8) -> Result<Self, DecodeError> {
         let terminal = TerminalInfo(r.u8("terminal information")?);
         r.note(|| terminal.describe());
         let raw_battery = battery(r)?;
         let raw_signal = signal(r)?;
         let raw_alarm = r.u8("alarm")?;
-        r.note(|| alarm_meaning(raw_alarm.into()).into());
+        r.note(|| describe_alarm(high, raw_alarm));
         let raw_language = r.u8("language")?;
-        r.note(|| match raw_language & 0x0f {
-            0 => "no reply wanted".into(),
-            1 => "Chinese".into(),
-            2 => "English".into(),
-            other => format!("unknown ({other})"),
-        });
+        r.note(|| crate::text::reply_language(raw_language & 0x0f));
         Ok(Self {
             terminal,
             raw_battery,
@@ -185,6 +182,15 @@ impl Status {
         if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
+    }
+}
+
+/// The meaning of an alarm's eight bits with those above them, which stand in the language.
+pub(crate) fn describe_alarm(high: u8, low: u8) -> String {
+    let code = u16::from_be_bytes([high, low]);
+    match high {
+        0 => alarm_meaning(code).into(),
+        _ => format!("{code:#05x}: {}", alarm_meaning(code)),
     }
 }
 

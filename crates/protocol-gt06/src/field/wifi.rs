@@ -39,11 +39,7 @@ impl Station {
     /// # Errors
     /// When bytes are missing.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        let mac = r.array("mac")?;
-        r.note(|| {
-            let [a, b, c, d, e, f] = mac;
-            format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-        });
+        let mac = super::mac(r, "mac")?;
         let raw_signal = r.u8("wifi signal")?;
         r.note(|| dbm(raw_signal).map_or_else(|| "no dBm".into(), |dbm| format!("{dbm} dBm")));
         Ok(Self {

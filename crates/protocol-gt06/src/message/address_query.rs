@@ -82,11 +82,7 @@ impl Body for AddressQuery {
         };
         let phone = r.array("phone")?;
         r.note(|| printable(&phone));
-        let language = r.u16("language")?;
-        r.note(|| match Language::from_raw(language) {
-            Language::Chinese => "Chinese".into(),
-            Language::English => "English".into(),
-        });
+        let language = crate::field::language(r)?;
         Ok(Self {
             number: cx.number(),
             place,

@@ -110,7 +110,9 @@ impl Body for AlarmReport {
             None
         };
         let card = if has_status && r.remaining() == 8 {
-            Some(r.u64("card")?)
+            let card = r.u64("card")?;
+            r.note(|| crate::text::card(&card.to_be_bytes()));
+            Some(card)
         } else {
             None
         };

@@ -81,7 +81,7 @@ impl Body for Az735Report {
         let size = r.u8("wifi size")?;
         r.sub("wifi", size.into(), |r| {
             while r.remaining() > 0 {
-                stations.push((r.array("wifi address")?, r.u8("wifi signal")?));
+                stations.push((crate::field::mac(r, "wifi address")?, r.u8("wifi signal")?));
             }
             Ok(())
         })?;

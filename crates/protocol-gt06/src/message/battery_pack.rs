@@ -94,6 +94,7 @@ impl Body for BatteryPack {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let serial_number = r.array("serial number")?;
+        r.note(|| crate::text::hex(&serial_number));
         let unix = r.u32("time")?;
         r.note(|| crate::text::unix(unix));
         let percent = |r: &mut Reader<'_, T>, field| {
@@ -133,9 +134,9 @@ impl Body for BatteryPack {
             cells,
             charging_time: r.u16("charging time")?,
             longest_charging_time: r.u16("longest charging time")?,
-            barcode: r.array("barcode")?,
+            barcode: text(r, "barcode")?,
             version: r.u16("version")?,
-            maker: r.array("maker")?,
+            maker: text(r, "maker")?,
             state: r.u32("state bits")?,
             control: r.u32("control bits")?,
             fault: r.u32("fault bits")?,
@@ -265,6 +266,12 @@ impl Body for BatteryPack {
         }
         cx.note_tail(report, &self.tail);
     }
+}
+
+fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Result<[u8; 16], DecodeError> {
+    let text = r.array(field)?;
+    r.note(|| crate::answer::ascii(&text));
+    Ok(text)
 }
 
 /// A value that is not there.

@@ -59,8 +59,9 @@ impl Body for BluetoothClock {
         let time = DateTime::decode(r)?;
         let dbm = r.u8("signal")?.cast_signed();
         r.note(|| format!("{dbm} dBm"));
-        let mac = r.array("mac")?;
-        let uuid = r.array("uuid")?;
+        let mac = crate::field::mac(r, "mac")?;
+        let uuid: [u8; 16] = r.array("uuid")?;
+        r.note(|| crate::text::hex(&uuid));
         let major = r.u16("major")?;
         let minor = r.u16("minor")?;
         let voltage = r.u16("voltage")?;

@@ -190,7 +190,9 @@ impl Body for CameraAlarm {
         let plain = matches!(form, CameraAlarmForm::Plain);
         let data = if plain { 0 } else { r.u16("event data")? };
         let files = r.take_rest(if plain { "unknown" } else { "files" });
-        r.note(|| crate::answer::ascii(&files));
+        if !files.is_empty() && !plain {
+            r.note(|| crate::answer::ascii(&files));
+        }
         Ok(Self {
             time,
             form,

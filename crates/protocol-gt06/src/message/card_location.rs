@@ -75,7 +75,7 @@ impl Body for CardLocation {
                 r.note(|| format!("{minutes} min"));
                 minutes
             },
-            card: r.array("card")?,
+            card: crate::field::card(r, "card")?,
             tail: r.take_rest("unknown"),
         })
     }

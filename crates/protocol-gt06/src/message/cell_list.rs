@@ -69,7 +69,7 @@ impl Body for CellList {
         };
         let language = match r.remaining() {
             0 | 1 => None,
-            _ => Some(r.u16("language")?),
+            _ => Some(crate::field::language(r)?),
         };
         Ok(Self {
             number: cx.number(),

@@ -44,7 +44,7 @@ impl Body for CellOnly {
             time: DateTime::decode(r)?,
             cell: Cell::decode(r, CellForm::L8)?,
             language: if r.remaining() == 2 {
-                Some(r.u16("language")?)
+                Some(crate::field::language(r)?)
             } else {
                 None
             },

@@ -82,9 +82,7 @@ impl Body for Command {
         )?;
         r.note(|| String::from_utf8_lossy(&text).into_owned());
         let language = if has_language {
-            let language = r.u16("language")?;
-            r.note(|| if language == 1 { "Chinese" } else { "English" }.into());
-            Some(language)
+            Some(crate::field::language(r)?)
         } else {
             None
         };

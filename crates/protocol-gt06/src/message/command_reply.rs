@@ -95,7 +95,7 @@ impl CommandReply {
         let raw_text = r.bytes("text", len)?;
         r.note(|| crate::answer::ascii(&raw_text));
         let language = if has_language {
-            Some(r.u16("language")?)
+            Some(crate::field::language(r)?)
         } else {
             None
         };

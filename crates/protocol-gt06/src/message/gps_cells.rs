@@ -62,7 +62,7 @@ impl Body for GpsCells {
             mnc,
             cells: Box::new(cells),
             timing_advance: r.u8("timing advance")?,
-            language: r.u16("language")?,
+            language: crate::field::language(r)?,
             tail: r.take_rest("unknown"),
         })
     }

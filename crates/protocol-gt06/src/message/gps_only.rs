@@ -35,7 +35,7 @@ impl Body for GpsOnly {
         Ok(Self {
             gps: Gps::decode(r)?,
             language: if r.remaining() == 2 {
-                Some(r.u16("language")?)
+                Some(crate::field::language(r)?)
             } else {
                 None
             },

@@ -352,7 +352,9 @@ fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatFor
         "signal and satellites"
     })?;
     let alarm = r.u8("alarm")?;
+    r.note(|| crate::field::alarm_meaning(alarm.into()).into());
     let language = r.u8("language")?;
+    r.note(|| crate::text::language(language.into()));
     let battery = r.u8("battery")?;
     r.note(|| format!("{battery} %"));
     let mode = r.u8("mode")?;

@@ -374,7 +374,7 @@ impl InformationContent {
                     let _: u8 = r.u8("card footer")?;
                     Card::Framed { kind, id, check }
                 }
-                _ => Card::Raw(r.array("card")?),
+                _ => Card::Raw(crate::field::card(r, "card")?),
             }),
             (0x1e, 8..) => {
                 let temperature = r.u32("temperature")?.cast_signed();
@@ -386,7 +386,7 @@ impl InformationContent {
                     humidity,
                 }
             }
-            (0x21, 6) => Self::BluetoothMac(r.array("bluetooth address")?),
+            (0x21, 6) => Self::BluetoothMac(crate::field::mac(r, "bluetooth address")?),
             (0x23, 18) if data.starts_with(&[0x01, 0x10]) => {
                 Self::BluetoothKey(r.array("bluetooth key")?)
             }

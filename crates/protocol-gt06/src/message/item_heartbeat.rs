@@ -72,7 +72,11 @@ impl Body for ItemHeartbeat {
             battery: crate::field::battery(r)?,
             signal: crate::field::signal(r)?,
             extension: r.u8("extension")?,
-            language: r.u8("language")?,
+            language: {
+                let language = r.u8("language")?;
+                r.note(|| crate::text::language(language.into()));
+                language
+            },
             items: Items::decode(r)?,
         })
     }

@@ -45,7 +45,7 @@ impl Body for KeyLocation {
             id,
             gps: Gps::decode(r)?,
             cell: Cell::decode(r, CellForm::L9c)?,
-            key: r.array("key")?,
+            key: crate::field::card(r, "key")?,
             tail: r.take_rest("unknown"),
         })
     }

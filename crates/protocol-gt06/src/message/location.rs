@@ -34,7 +34,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::field::{
-    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, centivolts, mileage, terminal,
+    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts, mileage,
+    terminal,
 };
 use crate::frame::Head;
 use crate::parse::{Reader, Trace};
@@ -360,7 +361,14 @@ fn decode_rare_rest<T: Trace>(
             LocationRest::Card(Box::new(LocationCard {
                 mileage,
                 card,
-                alarm: r.u8("alarm")?,
+                alarm: {
+                    let alarm = r.u8("alarm")?;
+                    // GT06E: a flag.
+                    if left == n + 9 {
+                        r.note(|| alarm_meaning(alarm.into()).into());
+                    }
+                    alarm
+                },
                 state: r.u8("card state")?,
                 driving_time: if left == n + 9 {
                     Some(r.u16("driving time")?)
@@ -373,10 +381,22 @@ fn decode_rare_rest<T: Trace>(
             terminal: terminal(r)?,
             voltage: centivolts(r, "voltage")?,
             signal: crate::field::signal(r)?,
-            alarm: r.u8("alarm")?,
+            alarm: {
+                let alarm = r.u8("alarm")?;
+                r.note(|| alarm_meaning(alarm.into()).into());
+                alarm
+            },
             fuel: r.u16("fuel")?,
-            temperature: r.u8("temperature")?,
-            mileage: r.u32("mileage")?,
+            temperature: {
+                let raw = r.u8("temperature")?;
+                r.note(|| format!("{} °C", celsius(raw)));
+                raw
+            },
+            mileage: {
+                let raw = r.u32("mileage")?;
+                r.note(|| format!("{} m", u64::from(raw) * 10));
+                raw
+            },
         },
         (15, _) => LocationRest::Climate {
             trailer: Trailer::decode(r)?,
@@ -387,6 +407,12 @@ fn decode_rare_rest<T: Trace>(
         },
         _ => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
     })
+}
+
+/// S5's degrees: bit 7 is the sign.
+fn celsius(raw: u8) -> f64 {
+    let degrees = f64::from(raw & 0x7f);
+    if raw & 0x80 == 0 { degrees } else { -degrees }
 }
 
 impl LocationRest {
@@ -585,15 +611,9 @@ impl LocationRest {
                 } else {
                     report.odometer = Odometer::from_metres(f64::from(*mileage) * 10.0).ok();
                 }
-                let degrees = f64::from(temperature & 0x7f);
-                let signed = if temperature & 0x80 == 0 {
-                    degrees
-                } else {
-                    -degrees
-                };
                 report.more.signals.extend([
                     number("gt06.fuel_raw", (*fuel).into(), None),
-                    number("gt06.temperature", signed, Some("°C")),
+                    number("gt06.temperature", celsius(*temperature), Some("°C")),
                 ]);
             }
             Self::Card(read) => {

@@ -72,7 +72,9 @@ impl Body for Login {
         let id = TerminalId(r.array("terminal id")?);
         r.note(|| id.to_string());
         let model = if r.remaining() >= 2 {
-            Some(r.u16("type")?)
+            let model = r.u16("type")?;
+            r.note(|| format!("{model:04x}"));
+            Some(model)
         } else {
             None
         };
@@ -86,10 +88,13 @@ impl Body for Login {
                         "UTC{sign}{:02}:{:02}, language {}",
                         minutes / 60,
                         minutes % 60,
-                        zone.0 & 0b11
+                        crate::text::language(zone.0 & 0b11)
                     )
                 }
-                None => format!("no such zone, language {}", zone.0 & 0b11),
+                None => format!(
+                    "no such zone, language {}",
+                    crate::text::language(zone.0 & 0b11)
+                ),
             });
             Some(zone)
         } else {

@@ -93,14 +93,14 @@ impl Body for LynkworldLocation {
                 r.note(|| alarm_meaning(alarm.into()).into());
                 alarm
             },
-            raw_language: r.u8("language")?,
+            raw_language: crate::field::reply_language(r)?,
             mileage: mileage(r)?,
             working_time: {
                 let seconds = r.u32("working time")?;
                 r.note(|| format!("{seconds} s"));
                 seconds
             },
-            card: r.array("card")?,
+            card: crate::field::card(r, "card")?,
             inputs: r.u16("inputs")?,
             tail: r.take_rest("unknown"),
         })

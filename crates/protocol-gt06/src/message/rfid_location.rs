@@ -73,7 +73,7 @@ impl Body for RfidLocation {
             }
         } else {
             RfidRest::Card {
-                number: r.array("card")?,
+                number: crate::field::card(r, "card")?,
                 raw_valid: match r.remaining() {
                     0 => None,
                     _ => Some(r.u8("valid")?),

@@ -85,7 +85,7 @@ impl Body for SeeworldStatus {
         r.note(|| format!("{signal} %"));
         let supply = r.u8("supply")?;
         r.note(|| format!("{supply} V"));
-        let language = r.u8("language")?;
+        let language = crate::field::reply_language(r)?;
         let more = if r.remaining() >= 9 {
             Some(SeeworldSensors {
                 sound: r.u8("sound")?,

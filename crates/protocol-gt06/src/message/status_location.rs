@@ -126,7 +126,7 @@ impl Body for StatusLocation {
         let signal = crate::field::signal(r)?;
         let alarm = r.u8("alarm")?;
         r.note(|| crate::field::alarm_meaning(alarm.into()).into());
-        let language = r.u8("language")?;
+        let language = crate::field::reply_language(r)?;
         let mileage = r.u24("mileage")?;
         let working_time = r.u24("working time")?;
         r.note(|| format!("{working_time} min"));

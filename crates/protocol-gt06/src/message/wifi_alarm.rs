@@ -23,7 +23,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::DecodeError;
 use crate::field::{
-    DateTime, Neighbour, NeighbourForm, Plmn, Station, alarm_meaning, encode_counted,
+    DateTime, Neighbour, NeighbourForm, Plmn, Station, describe_alarm, encode_counted,
 };
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -93,17 +93,10 @@ impl Body for WifiAlarm {
             raw_language: 0,
             tail: Bytes::new(),
         };
-        r.note(|| alarm_meaning(alarm.raw_alarm.into()).into());
+        let high = r.peek().first().map_or(0, |language| language >> 4);
+        r.note(|| describe_alarm(high, alarm.raw_alarm));
         alarm.raw_language = r.u8("language")?;
-        r.note(|| match alarm.raw_language {
-            0 => "no reply wanted".into(),
-            1..=0x0f => format!("{}", alarm.raw_language),
-            _ => format!(
-                "alarm {:#05x}: {}",
-                alarm.code(),
-                alarm_meaning(alarm.code())
-            ),
-        });
+        r.note(|| crate::text::reply_language(alarm.raw_language & 0x0f));
         alarm.tail = r.take_rest("unknown");
         Ok(alarm)
     }

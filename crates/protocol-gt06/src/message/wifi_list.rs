@@ -8,7 +8,6 @@
 //!
 //! Seen on devices.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -49,11 +48,7 @@ impl Body for WifiList {
         let mut stations = Vec::new();
         for _ in 0..count {
             let unknown = r.u16("unknown")?;
-            let mac = r.array("mac")?;
-            r.note(|| {
-                let [a, b, c, d, e, f] = mac;
-                format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-            });
+            let mac = crate::field::mac(r, "mac")?;
             stations.push(HeardStation { unknown, mac });
         }
         Ok(Self {

@@ -1,0 +1,83 @@
+//! What explanations say, for people who integrate a device.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use bytes::BytesMut;
+use protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
+
+const CELL: &str = "01cc00287d001f71";
+
+/// The meanings of all fields of that name.
+fn meanings(start: Start, number: u8, body: &str, field: &str) -> Vec<String> {
+    meanings_as(Dialect::default(), start, number, body, field)
+}
+
+fn meanings_as(dialect: Dialect, start: Start, number: u8, body: &str, field: &str) -> Vec<String> {
+    let body = hex::decode(body.replace(' ', "")).unwrap();
+    let mut out = BytesMut::new();
+    frame::encode(start, number, 1, &mut out, |out| {
+        out.extend_from_slice(&body);
+    });
+    let frame = Frame::parse(out.freeze(), Framing::Checked).unwrap();
+    let (message, fields) = Message::explain(&frame, dialect);
+    message.unwrap();
+    let named = fields.into_iter().filter(|found| found.name == field);
+    named.map(|found| found.meaning).collect()
+}
+
+fn short(number: u8, body: &str, field: &str) -> String {
+    meanings(Start::Short, number, body, field).concat()
+}
+
+fn long(number: u8, body: &str, field: &str) -> Vec<String> {
+    meanings(Start::Long, number, body, field)
+}
+
+/// A position, a cell, and something behind.
+fn located(rest: &str) -> String {
+    format!("0f0c1d023305 c9 027ac818 0c465860 00 1400 {CELL} {rest}")
+}
+
+#[test]
+fn alarms_say_which_and_in_which_language() {
+    assert_eq!(long(0x95, "140a060e2208 91", "event"), ["braking"]);
+    let s5 = located("46 04b6 04 02 0123 85 000004d2");
+    assert_eq!(short(0x12, &s5, "alarm"), "power cut");
+    assert_eq!(short(0x12, &s5, "temperature"), "-5 °C");
+    assert_eq!(short(0x12, &s5, "mileage"), "12340 m");
+    // Twelve bits, the upper four of which stand in the language.
+    let lte = "01cc 00 0000287d 0000000000001f71";
+    let jammed = format!("0f0c1d023305 c9 027ac818 0c465860 00 1400 10 {lte} 46 06 04 07 12 ff");
+    assert_eq!(short(0xa4, &jammed, "alarm"), "0x107: jamming");
+    assert_eq!(short(0xa4, &jammed, "language"), "English");
+    let wifi = "0f0c1d023305 01cc 00 00 00 05 00 0b 11";
+    assert_eq!(short(0xa9, wifi, "alarm"), "0x10b: jamming");
+    assert_eq!(short(0xa9, wifi, "language"), "Chinese");
+    assert_eq!(short(0xa3, "46 0001 06 64 0c 01", "language"), "Chinese");
+    assert_eq!(
+        short(0xa3, "46 0001 06 64 0c 00", "language"),
+        "no reply wanted"
+    );
+}
+
+#[test]
+fn languages_and_models_have_their_names() {
+    let login = "0123456789012345 7000 3202";
+    assert_eq!(short(0x01, login, "type"), "7000");
+    assert_eq!(
+        short(0x01, login, "zone and language"),
+        "UTC+08:00, language English"
+    );
+    assert_eq!(short(0x15, "06 00000001 4f4b 0002", "language"), "English");
+}
+
+#[test]
+fn numbers_that_are_names_are_not_counted() {
+    let card = located("c300000100001201");
+    assert_eq!(short(0x17, &card, "card"), "c300000100001201");
+    let none = located("0000000000000000");
+    assert_eq!(short(0x17, &none, "card"), "none");
+    assert_eq!(
+        long(0x94, "21 0123456789ab", "bluetooth address"),
+        ["01:23:45:67:89:ab"]
+    );
+}
