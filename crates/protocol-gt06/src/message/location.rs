@@ -28,6 +28,7 @@
 //! says about the fix.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
