@@ -231,6 +231,8 @@ impl Body for Location {
         let cell = decode_cell(r, cx)?;
         let rest = match r.remaining() {
             0 => LocationRest::Nothing,
+            // What would be the cell is cut short.
+            _ if cell.is_none() => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
             3 => LocationRest::Trailer(Trailer::decode(r)?),
             7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
             _ => decode_rare_rest(r, &gps)?,
@@ -310,12 +312,15 @@ fn decode_cell<T: Trace>(
     let form = match r.peek() {
         // A bare position, as some send that have no network registration.
         [] => return Ok(None),
-        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 && *high & 0x80 == 0 => {
+        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 + usize::from(*high >> 7) => {
             CellForm::L9c
         }
         _ if cx.number() == 0xa0 && r.remaining() >= L15_MIN => CellForm::L15,
         _ => CellForm::L8,
     };
+    if r.remaining() < form.len(Cell::peek_mcc(r.peek())) {
+        return Ok(None);
+    }
     Cell::decode(r, form).map(Some)
 }
 
@@ -904,5 +909,34 @@ mod tests {
         assert_eq!(signal(&seeworld, "gt06.temperature_raw").unwrap(), "-32");
         assert_eq!(signal(&seeworld, "gt06.trip_time").unwrap(), "60");
         assert_eq!(seeworld.network.cell.unwrap().cell_id, 8_049);
+    }
+
+    #[test]
+    fn a_cell_that_is_cut_short_costs_no_position() {
+        for (number, cell) in [
+            (0x12, "01cc 00 287d 001f"),
+            (0x22, "81cc 0000 287d 001f"),
+            (0xa0, "01"),
+            (0x31, "01cc 00 2"),
+        ] {
+            let cell = cell.replace(' ', "");
+            for len in (2..=cell.len()).step_by(2) {
+                let read = read(number, &[GPS, &cell[..len]]);
+                assert_eq!(read.cell, None, "{cell}");
+                let tail = hex::decode(&cell[..len]).unwrap();
+                assert_eq!(read.rest, LocationRest::Unknown(tail.into()));
+                assert_eq!(read.gps.position().satellites(), 9);
+            }
+        }
+    }
+
+    #[test]
+    fn a_seeworld_s_cell_may_have_a_wide_mnc() {
+        const REST: &str = "01 00 00 00000064 00000000 0020 002d";
+        for cell in ["01cc 00 287d 00001f71", "81cc 0004 287d 00001f71"] {
+            let read = read(0x22, &[GPS, cell, REST]);
+            assert_eq!(read.cell.unwrap().cell_id, 8_049, "{read:?}");
+            assert!(matches!(read.rest, LocationRest::Climate { .. }));
+        }
     }
 }

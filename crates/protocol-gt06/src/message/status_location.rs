@@ -30,7 +30,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, DateTime, Gps, TerminalId, TerminalInfo};
+use crate::field::{Cell, CellForm, DateTime, Gps, TerminalId, TerminalInfo, is_time};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -78,11 +78,12 @@ pub struct StatusLocation {
 /// Whether the frame is one of these.
 #[inline]
 pub(super) fn is_shape(cx: &Context<'_>) -> bool {
-    // Known by their length alone: L 3C, one more with a wide MNC.
+    // Known by their length, L 3C, or as long and with two times, where bytes follow that no
+    // manual knows: no other 0x22 is as long.
     cx.number() == 0x22
-        && match cx.length() {
-            0x3c => true,
-            0x3d => cx.body.get(34).is_some_and(|mcc| mcc & 0x80 != 0),
+        && match cx.body.len() {
+            55 => true,
+            56.. => is_time(cx.body, 9) && is_time(cx.body, 15),
             _ => false,
         }
 }
@@ -260,6 +261,13 @@ mod tests {
             (read.supply, read.battery, read.working_time),
             (2_436, 40, 369)
         );
+        for tail in ["ff", "0102030405"] {
+            let longer = self::read(0x22, &[HEAD, GPS, "09", CELL, STATUS, tail]);
+            assert_eq!(
+                (longer.supply, longer.tail.to_vec()),
+                (2_436, body(&[tail]))
+            );
+        }
         let plain = body(&[GPS, CELL, "00 00 00"]);
         let plain = read_body(Start::Short, 0x22, &plain);
         assert!(matches!(plain, Ok(Message::Location(_))), "{plain:?}");
