@@ -192,6 +192,31 @@ impl<'a, T: Trace> Reader<'a, T> {
         self.share(taken)
     }
 
+    /// As [`Self::bytes`], where each piece has a meaning of its own: a field behind each byte
+    /// `ends`.
+    ///
+    /// # Errors
+    /// When fewer are left.
+    pub fn pieces(
+        &mut self,
+        field: &'static str,
+        len: usize,
+        ends: u8,
+        meaning: impl Fn(&[u8]) -> String,
+    ) -> Result<Bytes, DecodeError> {
+        let Some((all, _)) = self.rest.split_at_checked(len) else {
+            return Err(self.truncated(field, len));
+        };
+        if !T::ON {
+            return self.bytes(field, len);
+        }
+        for piece in all.split_inclusive(|byte| *byte == ends) {
+            self.take(field, piece.len())?;
+            self.trace.meaning(meaning(piece));
+        }
+        Ok(self.share(all))
+    }
+
     fn share(&self, part: &[u8]) -> Bytes {
         match self.owner {
             Some(frame) if !part.is_empty() => frame.slice_ref(part),

@@ -23,6 +23,33 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
     digits
 }
 
+/// Numbers, one behind the other.
+pub(crate) fn list(numbers: &[u8]) -> String {
+    let mut list = String::new();
+    for number in numbers {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(&format!("{number}"));
+    }
+    list
+}
+
+/// The names of the bits that are set, the lowest first.
+pub(crate) fn bits(set: u8, names: &[&str]) -> String {
+    let mut list = String::new();
+    for (bit, name) in (0..8_u32).zip(names) {
+        if set >> bit & 1 == 0 {
+            continue;
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(name);
+    }
+    list
+}
+
 /// A hardware address.
 pub(crate) fn mac(address: [u8; 6]) -> String {
     let [a, b, c, d, e, f] = address;

@@ -81,3 +81,66 @@ fn numbers_that_are_names_are_not_counted() {
         ["01:23:45:67:89:ab"]
     );
 }
+
+#[test]
+fn lists_are_explained_item_by_item() {
+    assert_eq!(
+        long(0x94, "09 03 02 2826 03 28260c", "sub-type"),
+        ["09, satellites"]
+    );
+    assert_eq!(
+        long(0x94, "09 03 02 2826 03 28260c", "strengths of visible"),
+        ["40, 38, 12"]
+    );
+    let state = hex::encode("ALM1=C4;STA1=81;DYD=09;SOS=,,;MODE=1");
+    assert_eq!(
+        long(0x94, &format!("04{state}"), "state"),
+        [
+            "ALM1=C4: vibration on (by network); displacement off (by network)",
+            "STA1=81: tamper alarm, armed",
+            "DYD=09: connected, to be cut later: speed",
+            "SOS=,,",
+            "MODE=1",
+        ]
+    );
+    assert_eq!(long(0x94, "04", "sub-type"), ["04, state"]);
+    let values = hex::encode("451=251C,531=,741=WVWZZZ,9a0=12,");
+    assert_eq!(
+        long(0x8c, &format!("15010d08200d01{values}"), "values"),
+        [
+            "coolant 95 °C, source 1",
+            "speed: no value, source 1",
+            "VIN WVWZZZ, source 1",
+            "9a0=12: parameter 9a, source 0",
+        ]
+    );
+    assert_eq!(long(0x8c, "15010d08200d01", "ignition"), ["on"]);
+    let modules =
+        "002a 0001 12  1000 0001 01  0034 0006 21 65000000 00  0036 0008 01 0123456789ab 46";
+    assert_eq!(
+        long(0x70, modules, "module data"),
+        [
+            "tamper 1, door or light 2",
+            "yes",
+            "event 21, power cut, at 2023-09-12 06:06:56",
+            "01:23:45:67:89:ab -70 dBm",
+        ]
+    );
+    let tag = "007f 000e 0123456789ab 0bb8 64 7fff 01f4 00";
+    assert_eq!(
+        long(0x70, tag, "module data"),
+        ["01:23:45:67:89:ab, 3000 mV, 100 %, no °C, 50 % humidity, state 0"]
+    );
+    let items = "65000000 000a 000a 00 0123456789ab 09 00 00  000c 0a 47 00 0003 000000000000";
+    assert_eq!(
+        long(0xf2, items, "item id"),
+        ["000a, peripheral", "000c, external battery"]
+    );
+    assert_eq!(
+        long(0xf2, items, "item data"),
+        [
+            "01:23:45:67:89:ab (kind 0), event 9 with 0, detail 0: none",
+            "71 %, charging 0, 3 cycles, unknown 000000000000",
+        ]
+    );
+}

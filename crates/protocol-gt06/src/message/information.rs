@@ -29,6 +29,7 @@
 mod report;
 
 use alloc::format;
+use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -216,7 +217,11 @@ fn counted<T: Trace>(
     field: &'static str,
 ) -> Result<Bytes, DecodeError> {
     let len = r.u8(count)?;
-    r.bytes(field, usize::from(len))
+    let numbers = r.bytes(field, usize::from(len))?;
+    if !numbers.is_empty() {
+        r.note(|| crate::text::list(&numbers));
+    }
+    Ok(numbers)
 }
 
 fn put_counted(out: &mut BytesMut, bytes: &[u8]) {
@@ -293,8 +298,90 @@ fn optional_time<T: Trace>(
 
 fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Bytes {
     let text = r.take_rest(field);
-    r.note(|| crate::answer::ascii(&text));
+    if !text.is_empty() {
+        r.note(|| crate::answer::ascii(&text));
+    }
     text
+}
+
+const fn sub_name(sub: u8) -> &'static str {
+    match sub {
+        0x00 => "external voltage",
+        0x04 => "state",
+        0x05 => "ports",
+        0x08 => "self-check",
+        0x09 => "satellites",
+        0x0a => "numbers of modem and SIM card",
+        0x0b => "network or external voltage",
+        0x0d => "fuel probe",
+        0x10 => "numbers of SIM card and firmware",
+        0x15 => "wireless thermometer",
+        0x1b => "card",
+        0x1e => "temperature and humidity",
+        0x21 => "bluetooth address",
+        0x23 => "bluetooth key",
+        _ => "by maker",
+    }
+}
+
+/// What a pair of 04 means: switches of alarms (by network, call, SMS), state and fuel by their
+/// bits, the others as sent.
+fn describe_pair(pair: &[u8]) -> String {
+    const STATE: [&str; 8] = [
+        "tamper alarm",
+        "tamper switch",
+        "bit 2",
+        "locked from afar",
+        "disarmed from afar",
+        "armed by hand",
+        "armed by itself",
+        "armed",
+    ];
+    const FUEL: [&str; 8] = [
+        "connected",
+        "cut",
+        "to be cut later: no fix",
+        "to be cut later: speed",
+        "bit 4",
+        "bit 5",
+        "bit 6",
+        "bit 7",
+    ];
+    let text = crate::answer::ascii(pair);
+    let pair = text.trim().trim_end_matches(';');
+    let Some((key, value)) = pair.split_once('=') else {
+        return pair.into();
+    };
+    let Ok(bits) = u8::from_str_radix(value.trim(), 16) else {
+        return pair.into();
+    };
+    let meaning = match key.trim() {
+        "ALM1" => switches(bits, "vibration", "displacement"),
+        "ALM2" => switches(bits, "internal battery low", "external battery low"),
+        "ALM3" => switches(bits, "overspeed", "power cut"),
+        "ALM4" => switches(bits, "SOS", "sound"),
+        "STA1" => crate::text::bits(bits, &STATE),
+        "DYD" => crate::text::bits(bits, &FUEL),
+        _ => return pair.into(),
+    };
+    format!(
+        "{pair}: {}",
+        if meaning.is_empty() { "none" } else { &meaning }
+    )
+}
+
+/// Two alarms' switches, and by which ways they are told.
+fn switches(bits: u8, high: &str, low: &str) -> String {
+    let one = |name: &str, bits: u8| {
+        let on = if bits & 0b1000 == 0 { "off" } else { "on" };
+        let ways = crate::text::bits(bits & 0b111, &["SMS", "call", "network"]);
+        if ways.is_empty() {
+            format!("{name} {on}")
+        } else {
+            format!("{name} {on} (by {ways})")
+        }
+    };
+    format!("{}; {}", one(high, bits >> 4), one(low, bits & 0x0f))
 }
 
 impl InformationContent {
@@ -306,7 +393,7 @@ impl InformationContent {
                 r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
                 Self::ExternalVoltage(voltage)
             }
-            (0x04, _) => Self::State(text(r, "state")),
+            (0x04, len) => Self::State(r.pieces("state", len, b';', describe_pair)?),
             (0x05, 1..) => {
                 let time = optional_time(r, data.len() >= 7 && crate::field::is_time(data, 0))?;
                 let ports = r.u8("ports")?;
@@ -460,6 +547,7 @@ impl Body for Information {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let (sub, content) = if cx.is_long() {
             let sub = r.u8("sub-type")?;
+            r.note(|| format!("{sub:02x}, {}", sub_name(sub)));
             (Some(sub), InformationContent::decode(r, sub)?)
         } else {
             (None, InformationContent::decode(r, 0x00)?)

@@ -306,11 +306,117 @@ fn describe(id: u16, data: &[u8]) -> String {
         },
         (0x0034, &[event, a, b, c, d, ..]) => {
             format!(
-                "event {event:02x} at {}",
+                "event {event:02x}, {}, at {}",
+                event_name(event),
                 crate::text::unix(u32::from_be_bytes([a, b, c, d]))
             )
         }
-        _ => String::new(),
+        (0x002a, &[bits]) => format!("tamper {}, door or light {}", bits >> 4, bits & 0x0f),
+        (0x0035, &[1]) => "1: live".into(),
+        (Module::REPLY_WANTED, data) => if data.ends_with(&[1]) { "yes" } else { "no" }.into(),
+        (0x000b, data) => crate::text::list(data),
+        (0x0011 | 0x0043, &[m1, m0, n1, n0, a1, a0, ref cell @ .., signal])
+            if cell.len() == if id == 0x0011 { 3 } else { 4 } =>
+        {
+            let word = |high, low| u16::from_be_bytes([high, low]);
+            format!(
+                "mcc {}, mnc {}, area {}, cell {}, {}",
+                word(m1, m0),
+                word(n1, n0),
+                word(a1, a0),
+                number(cell),
+                strength(signal)
+            )
+        }
+        (0x0036, &[n, ref stations @ ..]) if stations.len() == usize::from(n) * 7 => {
+            let (stations, _) = stations.as_chunks::<7>();
+            let mut list = String::new();
+            for [a, b, c, d, e, f, signal] in stations {
+                if !list.is_empty() {
+                    list.push_str("; ");
+                }
+                let mac = crate::text::mac([*a, *b, *c, *d, *e, *f]);
+                list.push_str(&format!("{mac} {}", strength(*signal)));
+            }
+            list
+        }
+        (0x0044, data) if data.len().is_multiple_of(7) => {
+            let (cells, _) = data.as_chunks::<7>();
+            let mut list = String::new();
+            for [a1, a0, cell @ .., signal] in cells {
+                if !list.is_empty() {
+                    list.push_str("; ");
+                }
+                let area = u16::from_be_bytes([*a1, *a0]);
+                let (cell, signal) = (number(cell), strength(*signal));
+                list.push_str(&format!("area {area}, cell {cell}, {signal}"));
+            }
+            list
+        }
+        (0x0045, &[n, ref beacons @ ..]) if beacons.len() == usize::from(n) * 11 => {
+            let (beacons, _) = beacons.as_chunks::<11>();
+            let mut list = String::new();
+            for [a, b, c, d, e, f, signal, j1, j0, n1, n0] in beacons {
+                if !list.is_empty() {
+                    list.push_str("; ");
+                }
+                list.push_str(&format!(
+                    "{} major {} minor {} signal {signal}",
+                    crate::text::mac([*a, *b, *c, *d, *e, *f]),
+                    u16::from_be_bytes([*j1, *j0]),
+                    u16::from_be_bytes([*n1, *n0]),
+                ));
+            }
+            list
+        }
+        (0x007f, &[a, b, c, d, e, f, v1, v0, battery, t1, t0, h1, h0, state]) => {
+            // 7FFF: not there.
+            let value = |high, low, unit: &str, scale: f32| match i16::from_be_bytes([high, low]) {
+                i16::MAX => format!("no {unit}"),
+                raw => format!("{} {unit}", f32::from(raw) / scale),
+            };
+            format!(
+                "{}, {}, {battery} %, {}, {}, state {state}",
+                crate::text::mac([a, b, c, d, e, f]),
+                value(v1, v0, "mV", 1.0),
+                value(t1, t0, "°C", 10.0),
+                value(h1, h0, "% humidity", 10.0),
+            )
+        }
+        (_, data) if data.len() <= 4 && module_name(id) != module_name(u16::MAX) => {
+            format!("{}", number(data))
+        }
+        (_, data) => crate::text::hex(data),
+    }
+}
+
+/// Up to four bytes as a number.
+fn number(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+fn strength(signal: u8) -> String {
+    crate::field::dbm(signal).map_or_else(|| "no dBm".into(), |dbm| format!("{dbm} dBm"))
+}
+
+const fn event_name(event: u8) -> &'static str {
+    match event {
+        0x00 | 0x02 | 0x06 | 0x0e | 0x11 => "no alarm",
+        0x10 => "door",
+        0x12 => "removed",
+        0x14 => "fence in",
+        0x15 => "fence out",
+        0x16 => "temperature",
+        0x1a => "low battery",
+        0x1b => "overspeed",
+        0x1c => "power on",
+        0x1d => "power off",
+        0x20 => "vibration",
+        0x21 => "power cut",
+        0x23 => "tamper",
+        _ => "unknown",
     }
 }
 

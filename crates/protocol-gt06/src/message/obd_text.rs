@@ -16,6 +16,7 @@
 //! for one where twelve bytes behind the text have its shape.
 
 use alloc::format;
+use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -88,8 +89,9 @@ impl Body for ObdText {
             other => format!("unknown ({other})"),
         });
         let before = text_before_position(r.peek());
-        let text = r.bytes("values", before.unwrap_or_else(|| r.remaining()))?;
-        r.note(|| crate::answer::ascii(&text));
+        let number = cx.number();
+        let size = before.unwrap_or_else(|| r.remaining());
+        let text = r.pieces("values", size, b',', |pair| describe(number, pair))?;
         let position = match before {
             Some(_) => Some(Position::decode(r)?),
             None => None,
@@ -165,15 +167,48 @@ impl Body for ObdText {
     }
 }
 
+/// What a pair means.
+fn describe(number: u8, pair: &[u8]) -> String {
+    let text = crate::answer::ascii(pair);
+    let text = text.trim().trim_end_matches(',');
+    let Some((key, value)) = text.split_once('=') else {
+        return text.into();
+    };
+    let (key, value) = (key.trim(), value.trim());
+    if number == 0x66
+        && let Some((mode, pid)) = key.split_at_checked(2)
+    {
+        return format!("{text}: mode {mode}, PID {pid}");
+    }
+    let Some((parameter, source, value)) = parameter((key, value)).filter(|_| number == 0x8c)
+    else {
+        return text.into();
+    };
+    let (name, unit) = match parameter {
+        0x40 => ("odometer", ""),
+        0x43 => ("fuel", ""),
+        0x45 => ("coolant", " °C"),
+        0x53 => ("speed", " km/h"),
+        0x54 => ("engine", " rpm"),
+        0x71 => ("fuel used", " L"),
+        0x73 => ("engine hours", " h"),
+        VIN => return format!("VIN {value}, source {source}"),
+        _ => return format!("{text}: parameter {parameter:02x}, source {source}"),
+    };
+    match u32::from_str_radix(value, 16) {
+        Ok(raw) => format!("{name} {}{unit}, source {source}", f64::from(raw) / 100.0),
+        Err(_) if value.is_empty() => format!("{name}: no value, source {source}"),
+        Err(_) => format!("{name}: no number ({value}), source {source}"),
+    }
+}
+
 /// `kkt=…` of 0x8C: parameter, source and value.
-#[cfg(feature = "telemetry")]
 fn parameter<'t>((key, value): (&str, &'t str)) -> Option<(u8, u8, &'t str)> {
     let (parameter, source) = key.split_at_checked(2)?;
     let parameter = u8::from_str_radix(parameter, 16).ok()?;
     Some((parameter, source.parse().ok()?, value))
 }
 
-#[cfg(feature = "telemetry")]
 const VIN: u8 = 0x74;
 
 /// The parameters of 0x8C. Where a vehicle has one value of a kind it is that of the source that

@@ -12,6 +12,7 @@
 //! Seen on devices. Whatever else comes is shown raw.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -79,17 +80,17 @@ impl Body for PeripheralState {
         let mut items = Vec::new();
         while let Some((id, escaped, len)) = PeripheralItem::size(r.peek()) {
             let _: u16 = r.u16("item id")?;
-            r.note(|| format!("{id:04x}"));
+            r.note(|| format!("{id:04x}, {}", item_name(id)));
             if escaped || id == PeripheralItem::PERIPHERAL {
                 let _: u16 = r.u16("item size")?;
             } else {
                 let _: u8 = r.u8("item size")?;
             }
-            items.push(PeripheralItem {
-                id,
-                escaped,
-                data: r.bytes("item data", len)?,
-            });
+            let data = r.bytes("item data", len)?;
+            if len > 0 {
+                r.note(|| describe(id, &data));
+            }
+            items.push(PeripheralItem { id, escaped, data });
         }
         Ok(Self {
             unix,
@@ -142,6 +143,46 @@ impl Body for PeripheralState {
             item.normalize(report, u8::try_from(index).unwrap_or(u8::MAX));
         }
         cx.note_tail(report, &self.tail);
+    }
+}
+
+const fn item_name(id: u16) -> &'static str {
+    match id {
+        PeripheralItem::PERIPHERAL => "peripheral",
+        0x000b => "state and position",
+        0x000c => "external battery",
+        _ => "unknown",
+    }
+}
+
+fn describe(id: u16, data: &[u8]) -> String {
+    match (id, data) {
+        (
+            PeripheralItem::PERIPHERAL,
+            &[
+                address,
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                event,
+                of_event,
+                kind,
+                ref detail @ ..,
+            ],
+        ) => format!(
+            "{} (kind {address}), event {event} with {of_event}, detail {kind}: {}",
+            crate::text::mac([a, b, c, d, e, f]),
+            crate::text::card(detail),
+        ),
+        (0x000c, &[charge, charging, c1, c0, ref unknown @ ..]) => format!(
+            "{charge} %, charging {charging}, {} cycles, unknown {}",
+            u16::from_be_bytes([c1, c0]),
+            crate::text::hex(unknown),
+        ),
+        _ => crate::text::hex(data),
     }
 }
 
