@@ -262,19 +262,17 @@ impl<'a> Context<'a> {
         let of_one_time = time == gps.time();
         let position = &gps.position();
         report.fix = fix(position);
-        match &mut report.fix {
-            Some(fix) if fix.valid => {
-                fix.time = if of_one_time {
-                    report.device_time
-                } else {
-                    self.utc(gps.time()).map(|(utc, _)| utc)
-                };
-                if local.is_some() {
-                    report.time_source = TimeSource::Fix;
-                }
+        if let Some(fix) = &mut report.fix
+            && fix.valid
+        {
+            fix.time = if of_one_time {
+                report.device_time
+            } else {
+                self.utc(gps.time()).map(|(utc, _)| utc)
+            };
+            if local.is_some() {
+                report.time_source = TimeSource::Fix;
             }
-            Some(_) => {}
-            None => note_off_earth(report, position),
         }
         if let Some(on) = position.course_status.ignition() {
             report
@@ -288,6 +286,9 @@ impl<'a> Context<'a> {
         } else {
             self.id(local, &key.with_time(gps.time()), 0)
         };
+        if report.fix.is_none() {
+            note_off_earth(report, gps);
+        }
         report
     }
 
@@ -443,7 +444,9 @@ pub fn fix(position: &Position) -> Option<Fix> {
 
 /// Shows a position that is none on Earth as it was sent: it costs the fix, and nothing else.
 #[cold]
-fn note_off_earth(report: &mut Report, position: &Position) {
+#[inline(never)]
+fn note_off_earth(report: &mut Report, gps: &Gps) {
+    let position = gps.position();
     if !position.is_nowhere() {
         let [latitude, longitude] =
             [position.raw_latitude, position.raw_longitude].map(u32::to_be_bytes);
