@@ -144,3 +144,53 @@ fn lists_are_explained_item_by_item() {
         ]
     );
 }
+
+#[test]
+fn bytes_that_makers_use_differently_are_explained_as_they_are_reported() {
+    let beat = |dialect, body| {
+        let fields = ["battery", "mobile signal", "language and ports"];
+        fields.map(|field| meanings_as(dialect, Start::Short, 0x13, body, field).concat())
+    };
+    let nothing_known = Dialect::default();
+    assert_eq!(
+        beat(nothing_known, "46 06 04 0002"),
+        ["level 6 of 6: full", "level 4 of 4: strong", "2"]
+    );
+    let r11 = |volts: &str| {
+        [
+            format!("upper half of the supply (r11): {volts} V"),
+            "lower half of the supply (r11)".into(),
+            "mobile signal 4, and 0 (r11)".into(),
+        ]
+    };
+    assert_eq!(beat(nothing_known, "06 04ea 04 00"), r11("12.58"));
+    assert_eq!(beat(Dialect::R11, "06 0500 04 00"), r11("12.80"));
+    assert_eq!(
+        beat(Dialect::Lynkworld, "06 05 04 207e")[2],
+        "external 12.6 V (lynkworld)"
+    );
+    assert_eq!(
+        beat(nothing_known, "45 06 56 0b01")[1..],
+        [
+            "86 % (seeworld)",
+            "external 11 V, language Chinese (seeworld)"
+        ]
+    );
+    let word = |dialect, word| {
+        meanings_as(dialect, Start::Short, 0x12, &located(word), "reserved").concat()
+    };
+    assert_eq!(
+        word(nothing_known, "0001"),
+        "reserved, or language: Chinese"
+    );
+    assert_eq!(word(nothing_known, "0201"), "reserved");
+    assert_eq!(
+        word(Dialect::Benway, "0201"),
+        "inputs (benway): ignition off, input 2 off, adc 51.3 V"
+    );
+    assert_eq!(
+        word(nothing_known, "d205"),
+        "inputs (benway): ignition on, input 2 on, temperature -5 °C"
+    );
+    assert_eq!(word(Dialect::Jimi, "d205"), "reserved");
+}

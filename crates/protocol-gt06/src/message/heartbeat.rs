@@ -122,15 +122,20 @@ impl Heartbeat {
         else {
             return None;
         };
-        let [first, last] = extension.to_be_bytes();
-        match signal {
-            121..=254 if (1..=31).contains(&first) => (500..=9_000)
-                .contains(&u16::from_be_bytes([battery, signal]))
-                .then_some(Dialect::R11),
-            32..=100 => (matches!(last, 1 | 2) && (5..=60).contains(&first) && battery <= 100)
-                .then_some(Dialect::Seeworld),
-            _ => None,
-        }
+        told_by(battery, signal, extension)
+    }
+}
+
+/// See [`Heartbeat::told`].
+fn told_by(battery: u8, signal: u8, extension: u16) -> Option<Dialect> {
+    let [first, last] = extension.to_be_bytes();
+    match signal {
+        121..=254 if (1..=31).contains(&first) => (500..=9_000)
+            .contains(&u16::from_be_bytes([battery, signal]))
+            .then_some(Dialect::R11),
+        32..=100 => (matches!(last, 1 | 2) && (5..=60).contains(&first) && battery <= 100)
+            .then_some(Dialect::Seeworld),
+        _ => None,
     }
 }
 
@@ -152,19 +157,7 @@ impl Body for Heartbeat {
                 }
             }
             (0x13, len @ (14 | 16)) => extended(r, len == 16)?,
-            _ => HeartbeatForm::Usual {
-                battery: if r.remaining() > 0 {
-                    Some(crate::field::battery(r)?)
-                } else {
-                    None
-                },
-                signal: if r.remaining() > 0 {
-                    Some(crate::field::signal(r)?)
-                } else {
-                    None
-                },
-                extension: optional_u16(r, "language and ports")?,
-            },
+            _ => usual(r, cx.dialect)?,
         };
         Ok(Self {
             number: cx.number(),
@@ -333,6 +326,67 @@ impl HeartbeatForm {
             }
         }
     }
+}
+
+fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatForm, DecodeError> {
+    let bytes = r.peek();
+    let battery = if r.remaining() > 0 {
+        Some(crate::field::battery(r)?)
+    } else {
+        None
+    };
+    // By whose rules it is reported; what the content tells counts where nothing is known.
+    let read_by = || match *bytes {
+        [battery, signal, high, low, ..] => {
+            let word = u16::from_be_bytes([high, low]);
+            match dialect {
+                Dialect::Concox => told_by(battery, signal, word),
+                known => Some(known),
+            }
+            .map(|dialect| (dialect, u16::from_be_bytes([battery, signal]), word))
+        }
+        _ => None,
+    };
+    if let Some((Dialect::R11, volts, _)) = T::ON.then(read_by).flatten() {
+        r.note(|| format!("upper half of the supply (r11): {:.2} V", centi(volts)));
+    }
+    let signal = if r.remaining() > 0 {
+        Some(crate::field::signal(r)?)
+    } else {
+        None
+    };
+    match T::ON.then(read_by).flatten() {
+        Some((Dialect::R11, ..)) => r.note(|| "lower half of the supply (r11)".into()),
+        Some((Dialect::Seeworld, ..)) => {
+            r.note(|| format!("{} % (seeworld)", signal.unwrap_or_default()));
+        }
+        _ => {}
+    }
+    let extension = optional_u16(r, "language and ports")?;
+    if let Some((dialect, _, word)) = T::ON.then(read_by).flatten() {
+        let [high, low] = word.to_be_bytes();
+        match dialect {
+            Dialect::R11 => r.note(|| format!("mobile signal {high}, and {low} (r11)")),
+            Dialect::Lynkworld => r.note(|| {
+                let volts = f32::from(word & 0x0fff) / 10.0;
+                format!("external {volts:.1} V (lynkworld)")
+            }),
+            Dialect::Seeworld => r.note(|| {
+                let language = crate::text::language(low.into());
+                format!("external {high} V, language {language} (seeworld)")
+            }),
+            _ => {}
+        }
+    }
+    Ok(HeartbeatForm::Usual {
+        battery,
+        signal,
+        extension,
+    })
+}
+
+fn centi(volts: u16) -> f32 {
+    f32::from(volts) / 100.0
 }
 
 fn optional_u16<T: Trace>(

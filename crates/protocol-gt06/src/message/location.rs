@@ -235,7 +235,7 @@ impl Body for Location {
             _ if cell.is_none() => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
             3 => LocationRest::Trailer(Trailer::decode(r)?),
             7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
-            _ => decode_rare_rest(r, &gps)?,
+            _ => decode_rare_rest(r, &gps, cx.dialect)?,
         };
         Ok(Self {
             number: cx.number(),
@@ -331,6 +331,7 @@ const L15_MIN: usize = 15;
 fn decode_rare_rest<T: Trace>(
     r: &mut Reader<'_, T>,
     gps: &Gps,
+    dialect: Dialect,
 ) -> Result<LocationRest, DecodeError> {
     let left = r.remaining();
     // What a card's reader would have there is a mileage, which starts with zeros.
@@ -351,7 +352,13 @@ fn decode_rare_rest<T: Trace>(
         _ => None,
     };
     Ok(match (left, card) {
-        (2, _) => LocationRest::Word(r.u16("reserved")?),
+        (2, _) => {
+            let word = r.u16("reserved")?;
+            // The default says that nothing is known.
+            let known = (dialect != Dialect::default()).then_some(dialect);
+            r.note(|| describe_word(word, known));
+            LocationRest::Word(word)
+        }
         (4, _) => LocationRest::Mileage(mileage(r)?),
         (5, _) => LocationRest::Status {
             terminal: terminal(r)?,
@@ -566,15 +573,8 @@ impl LocationRest {
                     u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15),
                     2,
                 );
-                report.more.signals.push(if word & 0x1000 != 0 {
-                    let degrees = f64::from(word & 0x1ff);
-                    let signed = if word & 0x200 == 0 { degrees } else { -degrees };
-                    number("gt06.temperature", signed, Some("°C"))
-                } else if word & 0x2000 != 0 {
-                    number("gt06.adc", f64::from(word & 0x3ff), Some("V"))
-                } else {
-                    number("gt06.adc", f64::from(word & 0x3ff) / 10.0, Some("V"))
-                });
+                let (name, value, unit) = benway_value(*word);
+                report.more.signals.push(number(name, value, Some(unit)));
             }
             // Reserved, or the language.
             Self::Word(0..=2) => {}
@@ -692,10 +692,40 @@ impl LocationRest {
     }
 }
 
+/// What the two bytes mean, as they are reported.
+fn describe_word(word: u16, known: Option<Dialect>) -> String {
+    if !is_benway(word, known) {
+        return match word {
+            0..=2 => format!("reserved, or language: {}", crate::text::language(word)),
+            _ => "reserved".into(),
+        };
+    }
+    let on = |bit: u16| if word >> bit & 1 == 0 { "off" } else { "on" };
+    let (name, value, unit) = benway_value(word);
+    let name = name.trim_start_matches("gt06.");
+    format!(
+        "inputs (benway): ignition {}, input 2 {}, {name} {value} {unit}",
+        on(15),
+        on(14)
+    )
+}
+
+/// The temperature, or the voltage of the analogue input, of Benway's word, by its signal's name.
+fn benway_value(word: u16) -> (&'static str, f64, &'static str) {
+    if word & 0x1000 != 0 {
+        let degrees = f64::from(word & 0x1ff);
+        let signed = if word & 0x200 == 0 { degrees } else { -degrees };
+        ("gt06.temperature", signed, "°C")
+    } else if word & 0x2000 != 0 {
+        ("gt06.adc", f64::from(word & 0x3ff), "V")
+    } else {
+        ("gt06.adc", f64::from(word & 0x3ff) / 10.0, "V")
+    }
+}
+
 /// Whether two bytes are Benway's inputs: on Benway, and by their content where no dialect is known.
 /// Reserved words and languages are small numbers, from which Benway's analogue input without
 /// ignition, input or unit cannot be told.
-#[cfg(feature = "telemetry")]
 fn is_benway(word: u16, known: Option<Dialect>) -> bool {
     match known {
         Some(dialect) => dialect == Dialect::Benway,
