@@ -103,7 +103,10 @@ fn lists_are_explained_item_by_item() {
             "MODE=1",
         ]
     );
+    // No text takes away the meaning of what is in front of it.
     assert_eq!(long(0x94, "04", "sub-type"), ["04, state"]);
+    assert_eq!(long(0x21, "00000001 01", "encoding"), ["ASCII"]);
+    assert_eq!(short(0x15, "04 00000001 0002", "server flag"), "1");
     let values = hex::encode("451=251C,531=,741=WVWZZZ,9a0=12,");
     assert_eq!(
         long(0x8c, &format!("15010d08200d01{values}"), "values"),

@@ -93,7 +93,9 @@ impl CommandReply {
             (None, _) => (left, false),
         };
         let raw_text = r.bytes("text", len)?;
-        r.note(|| crate::answer::ascii(&raw_text));
+        if len > 0 {
+            r.note(|| crate::answer::ascii(&raw_text));
+        }
         let language = if has_language {
             Some(crate::field::language(r)?)
         } else {
@@ -123,7 +125,9 @@ impl CommandReply {
             raw_text: r.take_rest("text"),
             form: CommandReplyForm::Long { encoding },
         };
-        r.note(|| reply.to_text());
+        if !reply.raw_text.is_empty() {
+            r.note(|| reply.to_text());
+        }
         Ok(reply)
     }
 }

@@ -101,11 +101,13 @@ impl Body for ExternalData {
             module,
             data: r.take_rest("data"),
         };
-        r.note(|| match (message.card_number(), message.celsius()) {
-            (Some(card), _) => format!("card {card}"),
-            (None, Some(celsius)) => format!("{celsius} °C"),
-            (None, None) => crate::answer::ascii(&message.data),
-        });
+        if !message.data.is_empty() {
+            r.note(|| match (message.card_number(), message.celsius()) {
+                (Some(card), _) => format!("card {card}"),
+                (None, Some(celsius)) => format!("{celsius} °C"),
+                (None, None) => crate::answer::ascii(&message.data),
+            });
+        }
         Ok(message)
     }
 

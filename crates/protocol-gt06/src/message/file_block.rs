@@ -111,11 +111,9 @@ impl Body for FileBlock {
             data: r.bytes("data", usize::from(len))?,
             mark: r.take_rest("mark"),
         };
-        r.note(|| {
-            block
-                .time()
-                .map_or_else(String::new, |time| format!("{time}"))
-        });
+        if let Some(time) = block.time() {
+            r.note(|| format!("{time}"));
+        }
         Ok(block)
     }
 

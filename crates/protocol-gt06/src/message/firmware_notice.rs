@@ -65,7 +65,9 @@ impl Body for FirmwareNotice {
             separator: r.u8("separator")?,
             raw_text: r.take_rest("text"),
         };
-        r.note(|| notice.to_text());
+        if !notice.raw_text.is_empty() {
+            r.note(|| notice.to_text());
+        }
         Ok(notice)
     }
 
