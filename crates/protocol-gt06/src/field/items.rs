@@ -47,13 +47,32 @@ impl Items {
         bytes.is_empty()
     }
 
+    /// Whether these bytes start with an item that is whole.
+    pub(crate) fn starts(bytes: &[u8]) -> bool {
+        matches!(bytes, [_, _, len, rest @ ..] if rest.len() >= usize::from(*len))
+    }
+
     /// Reads all that is left as a list.
     ///
     /// # Errors
     /// When it is none; [`Items::fits`] tells before.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let items = Self::decode_whole(r)?;
+        if r.remaining() > 0 {
+            r.u16("item id")?;
+            let len = r.u8("item length")?;
+            r.bytes("item data", usize::from(len))?;
+        }
+        Ok(items)
+    }
+
+    /// Reads the items that are whole, up to the first that is not.
+    ///
+    /// # Errors
+    /// Never, in fact: what is whole can be read.
+    pub(crate) fn decode_whole<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let mut items = Vec::new();
-        while r.remaining() > 0 {
+        while Self::starts(r.peek()) {
             let id = r.u16("item id")?;
             let len = r.u8("item length")?;
             let data = r.bytes("item data", usize::from(len))?;

@@ -1,4 +1,4 @@
-//! 0x24 (L 31) and 0x34 (L 37), as many cells as there are.
+//! 0x24 (L 31; 32 with a wide MNC) and 0x34 (L 37), as many cells as there are.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -50,6 +50,9 @@ impl Body for CountedCells {
         cx.is_short()
             && match cx.number() {
                 // A list of seven cells has 51 bytes and more.
+                0x24 if cx.body.len() == LEN_24 + 1 => {
+                    is_mcc(cx.body, 7) && cx.body.get(7).is_some_and(|mcc| mcc & 0x80 != 0)
+                }
                 0x24 => cx.body.len() == LEN_24 && (is_mcc(cx.body, 7) || !is_mcc(cx.body, 6)),
                 // An X1's alarm bits would have to look like a time, and its time like a country.
                 _ => is_time(cx.body, 0) && is_mcc(cx.body, 7),
@@ -146,6 +149,15 @@ mod tests {
         // So it is where the device has no network, and no country tells.
         let list = read_parts(Start::Short, 0x24, &[TIME, &"00".repeat(48)]);
         assert!(matches!(list, Message::CellList(_)), "{list:?}");
+    }
+
+    #[test]
+    fn a_wide_network_code_makes_it_longer_by_a_byte() {
+        let padding = "00".repeat(27);
+        let one = "01 287d 001f71 50";
+        let read = read(0x24, &[TIME, "00", "81cc 0004", one, &padding]);
+        assert_eq!((read.network.raw_mcc, read.network.mnc), (0x81cc, 4));
+        assert_eq!((read.cells.len(), read.tail.len()), (1, 27));
     }
 
     #[test]

@@ -8,13 +8,15 @@
 //! | 3 | 1 | extension | |
 //! | 4 | 1 | language | |
 //! | 5 | | items | [`Items`] |
+//! | | | tail | from the first item that goes beyond the body |
 //!
 //! Seen on devices; always answered. The number has three other meanings: a location of L 35
 //! (TRX16i), and a block of a photo and its request (X1). It is a heartbeat where its items end
 //! with the body and the first of them, if any, is one that heartbeats are known to have; where
-//! they are others, only if it is not a block or a request by its own length.
+//! they are others, only if it is not a block or a request by its own length. So it is where a known
+//! item is whole and a later one is not: the status and the whole items are kept, the rest is raw.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
@@ -37,6 +39,8 @@ pub struct ItemHeartbeat {
     pub language: u8,
     /// What else there is.
     pub items: Items,
+    /// The bytes from an item on that goes beyond the body.
+    pub tail: Bytes,
 }
 
 const HEAD: usize = 5;
@@ -46,11 +50,11 @@ pub(super) fn is_shape(body: &[u8]) -> bool {
     let Some(items) = body.get(HEAD..) else {
         return false;
     };
-    let known = matches!(
-        items,
-        [] | [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..]
-    );
-    known && Items::fits(items)
+    (items.is_empty() || starts_known(items)) && Items::fits(items)
+}
+
+fn starts_known(items: &[u8]) -> bool {
+    matches!(items, [0x00, 0x18 | 0x27 | 0x2e | 0x32 | 0x3b | 0x6a, ..])
 }
 
 impl Body for ItemHeartbeat {
@@ -60,8 +64,10 @@ impl Body for ItemHeartbeat {
     fn accepts(cx: &Context<'_>) -> bool {
         cx.is_short()
             && (is_shape(cx.body)
-                || cx.body.get(HEAD..).is_some_and(Items::fits)
-                    && !super::photo_block::is_shape(cx.body))
+                || !super::photo_block::is_shape(cx.body)
+                    && cx.body.get(HEAD..).is_some_and(|items| {
+                        Items::fits(items) || starts_known(items) && Items::starts(items)
+                    }))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -77,7 +83,8 @@ impl Body for ItemHeartbeat {
                 r.note(|| crate::text::language(language.into()));
                 language
             },
-            items: Items::decode(r)?,
+            items: Items::decode_whole(r)?,
+            tail: r.take_rest("damaged items"),
         })
     }
 
@@ -90,6 +97,7 @@ impl Body for ItemHeartbeat {
             self.language,
         ]);
         self.items.encode(out);
+        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -104,14 +112,13 @@ impl Body for ItemHeartbeat {
         crate::field::note_battery(report, self.battery);
         crate::field::note_signal(report, self.signal);
         self.items.normalize(report);
+        cx.note_tail(report, &self.tail);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-
-    use bytes::Bytes;
 
     use super::*;
     use crate::Message;
@@ -164,6 +171,18 @@ mod tests {
             let read = read_body(Start::Short, 0x36, body).unwrap();
             assert!(matches!(read, Message::Unknown(_)), "{read:?}");
         }
+    }
+
+    #[test]
+    fn a_damaged_item_costs_neither_the_status_nor_the_items_before_it() {
+        let body = [4, 6, 2, 0, 0, 0, 0x18, 2, 1, 0x99, 0, 0x27, 5, 4, 0xd0];
+        let Ok(Message::ItemHeartbeat(read)) = read_body(Start::Short, 0x36, &body) else {
+            panic!("no heartbeat");
+        };
+        assert_eq!((read.terminal, read.battery), (TerminalInfo(4), 6));
+        assert_eq!(read.items.0.len(), 1);
+        assert_eq!(read.tail[..], [0, 0x27, 5, 4, 0xd0]);
+        round_trip(read);
     }
 
     #[cfg(feature = "telemetry")]
