@@ -152,14 +152,17 @@ impl Assembler {
         self.expire(now);
         if usize::try_from(total).map_or(true, |total| total > self.limits.bytes) {
             let total = Some(total);
-            self.abandoned.push(Abandoned { id, held: 0, total });
+            self.tell(Abandoned { id, held: 0, total });
             return false;
         }
         // Announced again: from the start.
-        self.uploads
-            .iter()
-            .position(|u| u.id == id)
-            .map(|at| self.remove(at));
+        if let Some(at) = self.uploads.iter().position(|u| u.id == id) {
+            if self.uploads.get(at).is_some_and(|upload| upload.held > 0) {
+                self.abandon(at);
+            } else {
+                self.remove(at);
+            }
+        }
         self.upload(id, false, now).total = Some(total);
         true
     }
@@ -194,6 +197,10 @@ impl Assembler {
             || end > limit
             || !by_part && total.is_some_and(|total| total > limit)
         {
+            // Told once: with the block that the file begins with.
+            if total.is_some_and(|total| total > limit) && at == 0 {
+                self.tell(Abandoned { id, held: 0, total });
+            }
             return Taken::Refused;
         }
         if data.is_empty() {
@@ -335,13 +342,17 @@ impl Assembler {
     }
 
     fn abandon(&mut self, at: usize) {
-        /// As many are named as can be of use; a flood of them is not worth memory.
-        const NAMED: usize = 16;
         let Upload {
             id, held, total, ..
         } = self.remove(at);
+        self.tell(Abandoned { id, held, total });
+    }
+
+    fn tell(&mut self, given_up: Abandoned) {
+        /// As many are named as can be of use; a flood of them is not worth memory.
+        const NAMED: usize = 16;
         if self.abandoned.len() < NAMED {
-            self.abandoned.push(Abandoned { id, held, total });
+            self.abandoned.push(given_up);
         }
     }
 }
@@ -684,5 +695,23 @@ mod tests {
             Taken::Repeated
         );
         assert_eq!(a.uploads(), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_told_with_its_first_block_and_one_begun_anew_too() {
+        let mut a = small(4, 100, 8);
+        for at in [0, 40, 80] {
+            let taken = a.push(other(1), Place::Offset(at), Some(120), &[1; 40], 0);
+            assert_eq!(taken, Taken::Refused);
+        }
+        let given_up = |id, held, total| Abandoned { id, held, total };
+        assert_eq!(a.take_abandoned(), [given_up(other(1), 0, Some(120))]);
+
+        assert!(a.open(other(2), 80, 0));
+        assert!(a.open(other(2), 80, 0));
+        assert_eq!(a.take_abandoned(), []);
+        a.push(other(2), Place::Offset(0), None, &[2; 40], 0);
+        assert!(a.open(other(2), 80, 0));
+        assert_eq!(a.take_abandoned(), [given_up(other(2), 40, Some(80))]);
     }
 }
