@@ -259,13 +259,12 @@ impl<'a> Context<'a> {
     ) -> &'r mut Report {
         let report = self.report(out, kind);
         let local = self.note_time(report, time);
-        let of_one_time = time == gps.time();
-        let position = &gps.position();
-        report.fix = fix(position);
-        if let Some(fix) = &mut report.fix
-            && fix.valid
-        {
-            fix.time = if of_one_time {
+        let Some(fix) = fix(&gps.position()) else {
+            return self.without_fix(report, gps, time, local, key);
+        };
+        let fix = report.fix.insert(fix);
+        if fix.valid {
+            fix.time = if time == gps.time() {
                 report.device_time
             } else {
                 self.utc(gps.time()).map(|(utc, _)| utc)
@@ -274,6 +273,41 @@ impl<'a> Context<'a> {
                 report.time_source = TimeSource::Fix;
             }
         }
+        self.identify(report, gps, time, local, key);
+        report
+    }
+
+    /// A position off the Earth costs the fix, and nothing else: it is shown as it was sent.
+    #[cold]
+    #[inline(never)]
+    fn without_fix<'r>(
+        &self,
+        report: &'r mut Report,
+        gps: &Gps,
+        time: DateTime,
+        local: Option<Timestamp>,
+        key: Key,
+    ) -> &'r mut Report {
+        let position = gps.position();
+        if !position.is_nowhere() {
+            let raw = [position.raw_latitude, position.raw_longitude].map(u32::to_be_bytes);
+            note_bytes(report, "gt06.position_out_of_range", raw.as_flattened());
+        }
+        self.identify(report, gps, time, local, key);
+        report
+    }
+
+    /// What a position says beside the fix, and the report's id.
+    #[inline(always)]
+    fn identify(
+        &self,
+        report: &mut Report,
+        gps: &Gps,
+        time: DateTime,
+        local: Option<Timestamp>,
+        key: Key,
+    ) {
+        let position = &gps.position();
         if let Some(on) = position.course_status.ignition() {
             report
                 .io
@@ -281,15 +315,11 @@ impl<'a> Context<'a> {
         }
         // What takes longest is waited for last.
         let key = key.position(position);
-        report.id = if of_one_time {
+        report.id = if time == gps.time() {
             self.id(local, &key.to_bytes(), 0)
         } else {
             self.id(local, &key.with_time(gps.time()), 0)
         };
-        if report.fix.is_none() {
-            note_off_earth(report, gps);
-        }
-        report
     }
 
     /// A report with a position, at the position's time, where more than [`Key`] holds makes it
@@ -440,22 +470,6 @@ pub fn fix(position: &Position) -> Option<Fix> {
     fix.course = Course::from_whole_degrees(bits.raw_course()).ok();
     fix.satellites = Some(position.satellites());
     Some(fix)
-}
-
-/// Shows a position that is none on Earth as it was sent: it costs the fix, and nothing else.
-#[cold]
-#[inline(never)]
-fn note_off_earth(report: &mut Report, gps: &Gps) {
-    let position = gps.position();
-    if !position.is_nowhere() {
-        let [latitude, longitude] =
-            [position.raw_latitude, position.raw_longitude].map(u32::to_be_bytes);
-        note_bytes(
-            report,
-            "gt06.position_out_of_range",
-            &[latitude, longitude].concat(),
-        );
-    }
 }
 
 /// 1 / 1 800 000 degrees to 1 / 10 000 000, rounded to nearest.
