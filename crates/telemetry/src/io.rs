@@ -106,7 +106,9 @@ impl Io {
     /// Notes the ignition's state, unless a better source has already said.
     #[inline]
     pub fn note_ignition(&mut self, on: bool, source: IgnitionSource) {
-        if self.ignition_source.is_none_or(|known| source < known) {
+        // Against the best one there is none.
+        let is_best = matches!(source, IgnitionSource::Field);
+        if is_best || self.ignition_source.is_none_or(|known| source < known) {
             self.ignition = Some(on);
             self.ignition_source = Some(source);
         }
