@@ -239,7 +239,7 @@ fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
     let mut rest = match minutes(rest) {
         Minutes::None(behind) => behind,
         Minutes::Some(minutes, behind) => {
-            if is_signed || value.fract() != 0.0 {
+            if is_signed || value % 1.0 != 0.0 {
                 return None;
             }
             value += minutes / 60.0;

@@ -11,7 +11,7 @@
 //! | stop, `0D 0A` | 2 | 2 | |
 //!
 //! Nothing is escaped: bodies may hold `78 78`, `79 79` and `0D 0A`, so only the length delimits,
-//! and the length may lie. [`find`](crate::find::find) holds the rules for both.
+//! and the length may lie. [`find`] holds the rules for both.
 
 use core::fmt;
 use core::ops::Range;

@@ -16,6 +16,7 @@
 //! Seen on devices. No answer is known. Which CRC it is nobody says, so a file is not checked.
 
 use alloc::format;
+#[cfg(feature = "telemetry")]
 use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};

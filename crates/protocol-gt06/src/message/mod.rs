@@ -480,7 +480,7 @@ impl Message {
         }
     }
 
-    /// Reads a frame that lies in a slice, as [`frame::find`] found it. Opaque parts are copied.
+    /// Reads a frame that lies in a slice, as [`find::find`](crate::find::find) found it. Opaque parts are copied.
     ///
     /// # Errors
     /// As for [`Message::decode`].
