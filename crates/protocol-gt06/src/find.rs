@@ -134,13 +134,21 @@ enum Announced {
 
 #[inline]
 fn announced(src: &[u8]) -> Announced {
-    let (start, length) = match src {
-        [0x78, 0x78, length, ..] => (Start::Short, u16::from(*length)),
-        [0x79, 0x79, high, low, ..] => (Start::Long, u16::from_be_bytes([*high, *low])),
-        [0x78, 0x78] | [0x79, 0x79, ..] | [0x78 | 0x79] => return Announced::NoLength,
-        _ => return Announced::Nothing,
-    };
-    announced_by(src, start, length)
+    match (start_and_length(src), src) {
+        (Some((start, length)), _) => announced_by(src, start, length),
+        (None, [0x78, 0x78] | [0x79, 0x79, ..] | [0x78 | 0x79]) => Announced::NoLength,
+        (None, _) => Announced::Nothing,
+    }
+}
+
+/// What stands at the front of a frame, once its length has come.
+#[inline]
+fn start_and_length(src: &[u8]) -> Option<(Start, u16)> {
+    match src {
+        [0x78, 0x78, length, ..] => Some((Start::Short, u16::from(*length))),
+        [0x79, 0x79, high, low, ..] => Some((Start::Long, u16::from_be_bytes([*high, *low]))),
+        _ => None,
+    }
 }
 
 #[inline]
@@ -157,11 +165,7 @@ fn announced_by(src: &[u8], start: Start, length: u16) -> Announced {
 
 /// The size of the frame at the front, by its own length.
 fn announced_size(src: &[u8]) -> Option<usize> {
-    let (start, length) = match src {
-        [0x78, 0x78, length, ..] => (Start::Short, u16::from(*length)),
-        [0x79, 0x79, high, low, ..] => (Start::Long, u16::from_be_bytes([*high, *low])),
-        _ => return None,
-    };
+    let (start, length) = start_and_length(src)?;
     (length >= MIN_LENGTH).then(|| usize::from(length) + start.overhead())
 }
 

@@ -168,7 +168,7 @@ impl Assembler {
     }
 
     /// A block has come; `total` is the file's size where the block says so, in bytes, or for
-    /// parts in bytes or parts (makers do not say which; whichever is reached first completes).
+    /// parts in bytes or parts (makers do not say which: in parts where it is less than the bytes of one).
     pub fn push(
         &mut self,
         id: UploadId,

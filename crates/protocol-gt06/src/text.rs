@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::field::DateTime;
 
@@ -25,29 +26,19 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
 
 /// Numbers, one behind the other.
 pub(crate) fn list(numbers: &[u8]) -> String {
-    let mut list = String::new();
-    for number in numbers {
-        if !list.is_empty() {
-            list.push_str(", ");
-        }
-        list.push_str(&format!("{number}"));
-    }
-    list
+    joined(numbers.iter().map(|number| format!("{number}")), ", ")
+}
+
+/// Parts with something between them.
+pub(crate) fn joined(parts: impl Iterator<Item = String>, between: &str) -> String {
+    parts.collect::<Vec<_>>().join(between)
 }
 
 /// The names of the bits that are set, the lowest first.
 pub(crate) fn bits(set: u8, names: &[&str]) -> String {
-    let mut list = String::new();
-    for (bit, name) in (0..8_u32).zip(names) {
-        if set >> bit & 1 == 0 {
-            continue;
-        }
-        if !list.is_empty() {
-            list.push_str(", ");
-        }
-        list.push_str(name);
-    }
-    list
+    let named = (0..8_u32).zip(names);
+    let is_set = |(bit, name): (u32, &&str)| (set >> bit & 1 != 0).then(|| String::from(*name));
+    joined(named.filter_map(is_set), ", ")
 }
 
 /// A hardware address.

@@ -354,13 +354,6 @@ fn in_report(report: &Value, key: &str) -> Option<Value> {
             .next()
             .unwrap_or_default()
     };
-    let event = |part: &str| {
-        let events = report["events"].as_array().into_iter().flatten();
-        events
-            .map(|event| event[part].clone())
-            .next()
-            .unwrap_or_default()
-    };
     Some(match key {
         "lat" => report["fix"]["latitude"].clone(),
         "lon" => report["fix"]["longitude"].clone(),
@@ -378,8 +371,8 @@ fn in_report(report: &Value, key: &str) -> Option<Value> {
         "acc" | "ignition" => report["io"]["ignition"].clone(),
         "mcc" | "mnc" | "lac" => report["network"]["cells"][0][key].clone(),
         "cell" => report["network"]["cells"][0]["cell_id"].clone(),
-        "alarm" => event("kind"),
-        "alarm_code" => event("code"),
+        "alarm" => report["events"][0]["kind"].clone(),
+        "alarm_code" => report["events"][0]["code"].clone(),
         "power" | "power_v" => report["power"]["external_v"].clone(),
         "battery" | "battery_v" => report["power"]["battery_v"].clone(),
         "iccid" | "imsi" | "imei" => report["identity"][key].clone(),

@@ -140,7 +140,7 @@ pub const fn alarm_meaning(code: u16) -> &'static str {
 }
 
 /// Whether any maker gives the code a meaning; "normal" is one.
-pub(super) fn is_known(code: u16) -> bool {
+pub(crate) fn is_known_alarm(code: u16) -> bool {
     alarm_meaning(code) != UNKNOWN
 }
 

@@ -120,8 +120,7 @@ impl Cell {
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>, form: CellForm) -> Result<Self, DecodeError> {
         let raw_mcc = r.u16("mcc")?;
         r.note(|| match raw_mcc & !Self::WIDE_MNC {
-            0 => "no cell".into(),
-            _ if raw_mcc == Self::FILLED => "no cell".into(),
+            _ if !Self::is_network(raw_mcc) => "no cell".into(),
             mcc if Self::has_wide_mnc(raw_mcc) => format!("{mcc}, two-byte mnc"),
             mcc => format!("{mcc}"),
         });

@@ -19,6 +19,7 @@ mod wifi;
 
 #[cfg(feature = "telemetry")]
 pub(crate) use alarm::alarm_key;
+pub(crate) use alarm::is_known_alarm;
 pub use alarm::{Alarm, alarm_meaning};
 pub use cell::{Cell, CellForm};
 pub use course_status::CourseStatus;

@@ -30,8 +30,7 @@ impl Plmn {
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let raw_mcc = r.u16("mcc")?;
         r.note(|| match raw_mcc & !Cell::WIDE_MNC {
-            0 => "no network".into(),
-            _ if raw_mcc == u16::MAX => "no network".into(),
+            _ if !Cell::is_network(raw_mcc) => "no network".into(),
             mcc if Cell::has_wide_mnc(raw_mcc) => format!("{mcc}, two-byte mnc"),
             mcc => format!("{mcc}"),
         });

@@ -5,8 +5,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, BytesMut};
 
-use super::alarm::is_known;
-use super::{Alarm, Gps, TerminalInfo, alarm_meaning};
+use super::{Alarm, Gps, TerminalInfo, alarm_meaning, is_known_alarm};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -39,14 +38,14 @@ impl Status {
 
     /// The alarm as part of a report's key.
     #[cfg(feature = "telemetry")]
-    pub(crate) fn alarm_key(&self) -> Option<u16> {
-        Some(super::alarm_key(self.raw_alarm.into(), self.terminal))
+    pub(crate) fn alarm_key(&self) -> u16 {
+        super::alarm_key(self.raw_alarm.into(), self.terminal)
     }
 
     /// The same where the high half of the language extends the alarm's code.
     #[cfg(feature = "telemetry")]
-    pub(crate) fn extended_key(&self) -> Option<u16> {
-        Some(super::alarm_key(self.extended_code(), self.terminal))
+    pub(crate) fn extended_key(&self) -> u16 {
+        super::alarm_key(self.extended_code(), self.terminal)
     }
 
     /// The alarm's code where the high half of the language is its bits 11 to 8 (0x27, 0x39,
@@ -97,7 +96,7 @@ impl Status {
             self.terminal.is_tracking() != gps.position().course_status.is_positioned(),
             self.raw_battery > 100,
             self.raw_signal > 100,
-            !is_known(code),
+            !is_known_alarm(code),
             language > 2,
         ];
         doubts.into_iter().map(u32::from).sum()

@@ -24,36 +24,34 @@ impl Body for Acknowledgement {
 
     #[inline]
     fn accepts(cx: &Context<'_>) -> bool {
+        // Those that the manuals, or makers, have acknowledged. The others with an empty body are a
+        // device's own: 0x8A asks for the time, 0x08 is a ping.
+        let is_acknowledged = || {
+            matches!(
+                cx.number(),
+                0x01 | 0x10..=0x13
+                    | 0x16..=0x1a
+                    | 0x1e
+                    | 0x22..=0x2e
+                    | 0x31..=0x41
+                    | 0x61
+                    | 0x65
+                    | 0x66
+                    | 0x70
+                    | 0x8c
+                    | 0x94
+                    | 0x95
+                    | 0xa0..=0xa9
+                    | 0xb2
+                    | 0xf1..=0xf3
+                    | 0xfd
+            )
+        };
         cx.body.is_empty()
             && cx.head.serial().is_some()
             && match cx.head.start() {
-                // Those that the manuals, or makers, have acknowledged. The others with an empty
-                // body are a device's own: 0x8A asks for the time, 0x08 is a ping.
-                Start::Short | Start::Long
-                    if matches!(
-                        cx.number(),
-                        0x01 | 0x10..=0x13
-                            | 0x16..=0x1a
-                            | 0x1e
-                            | 0x22..=0x2e
-                            | 0x31..=0x41
-                            | 0x61
-                            | 0x65
-                            | 0x66
-                            | 0x70
-                            | 0x8c
-                            | 0x94
-                            | 0x95
-                            | 0xa0..=0xa9
-                            | 0xb2
-                            | 0xf1..=0xf3
-                            | 0xfd
-                    ) =>
-                {
-                    true
-                }
-                Start::Short => false,
-                Start::Long => matches!(cx.number(), 0x21 | 0x8d | 0x9b),
+                Start::Short => is_acknowledged(),
+                Start::Long => is_acknowledged() || matches!(cx.number(), 0x21 | 0x8d | 0x9b),
                 Start::Wide => false,
             }
     }

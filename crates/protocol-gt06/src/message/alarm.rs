@@ -16,13 +16,14 @@
 //! a device is known to be Seeworld's only where nothing speaks against it. What is too short for
 //! cell and status is kept as it is, behind the position.
 
+#[cfg(feature = "telemetry")]
 use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc};
+use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -103,9 +104,7 @@ impl Body for AlarmReport {
             None
         };
         let mileage = if has_status && r.remaining() == 4 {
-            let mileage = r.u32("mileage")?;
-            r.note(|| format!("{mileage} m"));
-            Some(mileage)
+            Some(mileage(r)?)
         } else {
             None
         };
@@ -190,7 +189,7 @@ impl Body for AlarmReport {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
-            .alarm(self.status.and_then(|status| status.alarm_key()));
+            .alarm(self.status.map(|status| status.alarm_key()));
         let card = self.card.map(u64::to_be_bytes);
         let report = cx.positioned_with(
             out,
@@ -230,9 +229,7 @@ fn has_cell_size(rest: &[u8]) -> bool {
         (6, [0, ..]) => true,
         // Cut short, or without the size.
         (0..=13, _) => is_mcc(rest, 1) && !is_mcc(rest, 0),
-        (14, [high @ 0x80..=0x83, low, ..]) => {
-            !(200..=999).contains(&(u16::from_be_bytes([*high, *low]) & !Cell::WIDE_MNC))
-        }
+        (14, [0x80..=0x83, ..]) => !is_mcc(rest, 0),
         _ => true,
     }
 }
@@ -410,7 +407,6 @@ mod tests {
         for len in 0..=rest.len() {
             let rest = hex::encode(&rest[..len]);
             let alarm = read_alarm(0x16, &[GPS, &rest]);
-            // From 13 bytes on they are a cell and a status without a size before them.
             assert_eq!(alarm.status, None, "{alarm:?}");
             let answer = Message::from(alarm.clone()).answer();
             assert_eq!(answer, Answer::WhenDelivered);

@@ -88,7 +88,7 @@ impl Body for AltitudeAlarm {
     /// Key: number, time, position, alarm.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x32).alarm(self.status.alarm_key());
+        let key = crate::normalize::Key::new(0x32).alarm(Some(self.status.alarm_key()));
         let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.status.normalize(report, cx.dialect());

@@ -18,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, DateTime, Neighbour, NeighbourForm};
+use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -37,6 +37,15 @@ pub struct CellScan {
     pub tail: Bytes,
 }
 
+impl CellScan {
+    const fn network(&self) -> Plmn {
+        Plmn {
+            raw_mcc: self.raw_mcc,
+            mnc: self.mnc,
+        }
+    }
+}
+
 impl Body for CellScan {
     const NAME: &'static str = "cell_scan";
     const ANSWER: Answer = Answer::WhenDelivered;
@@ -47,12 +56,7 @@ impl Body for CellScan {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let time = DateTime::decode(r)?;
-        let raw_mcc = r.u16("mcc")?;
-        let mnc = if Cell::has_wide_mnc(raw_mcc) {
-            r.u16("mnc")?
-        } else {
-            u16::from(r.u8("mnc")?)
-        };
+        let Plmn { raw_mcc, mnc } = Plmn::decode(r)?;
         let count = r.u8("cell count")?;
         let mut cells = Vec::new();
         for _ in 0..count {
@@ -73,15 +77,7 @@ impl Body for CellScan {
             .get(..usize::from(u8::MAX))
             .unwrap_or(&self.cells);
         self.time.encode(out);
-        out.put_u16(self.raw_mcc);
-        out.put_uint(
-            self.mnc.into(),
-            if Cell::has_wide_mnc(self.raw_mcc) {
-                2
-            } else {
-                1
-            },
-        );
+        self.network().encode(out);
         out.put_u8(u8::try_from(cells.len()).unwrap_or(u8::MAX));
         for cell in cells {
             cell.encode(out);
@@ -97,11 +93,7 @@ impl Body for CellScan {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
-        for (i, cell) in self.cells.iter().enumerate() {
-            if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
-                report.network.push_cell(cell);
-            }
-        }
+        self.network().normalize(&self.cells[..], report);
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);
         }

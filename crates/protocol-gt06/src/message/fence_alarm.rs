@@ -149,7 +149,7 @@ impl Body for FenceAlarm {
         use telemetry::Signal;
 
         let key = crate::normalize::Key::new(self.number)
-            .alarm(self.status.and_then(|status| status.extended_key()));
+            .alarm(self.status.map(|status| status.extended_key()));
         let fence = self.raw_fence.as_slice();
         let report = cx.positioned_with(out, telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));

@@ -17,7 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, Gps, Neighbour, NeighbourForm};
+use crate::field::{Gps, Neighbour, NeighbourForm, Plmn};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -40,18 +40,22 @@ pub struct GpsCells {
     pub tail: Bytes,
 }
 
+impl GpsCells {
+    const fn network(&self) -> Plmn {
+        Plmn {
+            raw_mcc: self.raw_mcc,
+            mnc: self.mnc,
+        }
+    }
+}
+
 impl Body for GpsCells {
     const NAME: &'static str = "gps_cells";
     const ANSWER: Answer = Answer::ByPolicy;
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let raw_mcc = r.u16("mcc")?;
-        let mnc = if Cell::has_wide_mnc(raw_mcc) {
-            r.u16("mnc")?
-        } else {
-            u16::from(r.u8("mnc")?)
-        };
+        let Plmn { raw_mcc, mnc } = Plmn::decode(r)?;
         let mut cells = [Neighbour::EMPTY; 7];
         for cell in &mut cells {
             *cell = Neighbour::decode(r, NeighbourForm::C6)?;
@@ -69,15 +73,7 @@ impl Body for GpsCells {
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        out.put_u16(self.raw_mcc);
-        out.put_uint(
-            self.mnc.into(),
-            if Cell::has_wide_mnc(self.raw_mcc) {
-                2
-            } else {
-                1
-            },
-        );
+        self.network().encode(out);
         for cell in self.cells.iter() {
             cell.encode(out);
         }
@@ -94,11 +90,7 @@ impl Body for GpsCells {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x1e);
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
-        for (i, cell) in self.cells.iter().enumerate() {
-            if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
-                report.network.push_cell(cell);
-            }
-        }
+        self.network().normalize(&self.cells[..], report);
         cx.note_tail(report, &self.tail);
     }
 }

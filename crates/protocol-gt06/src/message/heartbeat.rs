@@ -336,8 +336,8 @@ fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatF
         None
     };
     // By whose rules it is reported; what the content tells counts where nothing is known.
-    let read_by = || match *bytes {
-        [battery, signal, high, low, ..] => {
+    let read_by = match *bytes {
+        [battery, signal, high, low, ..] if T::ON => {
             let word = u16::from_be_bytes([high, low]);
             match dialect {
                 Dialect::Concox => told_by(battery, signal, word),
@@ -347,7 +347,7 @@ fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatF
         }
         _ => None,
     };
-    if let Some((Dialect::R11, volts, _)) = T::ON.then(read_by).flatten() {
+    if let Some((Dialect::R11, volts, _)) = read_by {
         r.note(|| format!("upper half of the supply (r11): {:.2} V", centi(volts)));
     }
     let signal = if r.remaining() > 0 {
@@ -355,7 +355,7 @@ fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatF
     } else {
         None
     };
-    match T::ON.then(read_by).flatten() {
+    match read_by {
         Some((Dialect::R11, ..)) => r.note(|| "lower half of the supply (r11)".into()),
         Some((Dialect::Seeworld, ..)) => {
             r.note(|| format!("{} % (seeworld)", signal.unwrap_or_default()));
@@ -363,7 +363,7 @@ fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatF
         _ => {}
     }
     let extension = optional_u16(r, "language and ports")?;
-    if let Some((dialect, _, word)) = T::ON.then(read_by).flatten() {
+    if let Some((dialect, _, word)) = read_by {
         let [high, low] = word.to_be_bytes();
         match dialect {
             Dialect::R11 => r.note(|| format!("mobile signal {high}, and {low} (r11)")),

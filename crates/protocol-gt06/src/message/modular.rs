@@ -330,44 +330,32 @@ fn describe(id: u16, data: &[u8]) -> String {
         }
         (0x0036, &[n, ref stations @ ..]) if stations.len() == usize::from(n) * 7 => {
             let (stations, _) = stations.as_chunks::<7>();
-            let mut list = String::new();
-            for [a, b, c, d, e, f, signal] in stations {
-                if !list.is_empty() {
-                    list.push_str("; ");
-                }
+            let station = |[a, b, c, d, e, f, signal]: &[u8; 7]| {
                 let mac = crate::text::mac([*a, *b, *c, *d, *e, *f]);
-                list.push_str(&format!("{mac} {}", strength(*signal)));
-            }
-            list
+                format!("{mac} {}", strength(*signal))
+            };
+            crate::text::joined(stations.iter().map(station), "; ")
         }
         (0x0044, data) if data.len().is_multiple_of(7) => {
             let (cells, _) = data.as_chunks::<7>();
-            let mut list = String::new();
-            for [a1, a0, cell @ .., signal] in cells {
-                if !list.is_empty() {
-                    list.push_str("; ");
-                }
+            let neighbour = |[a1, a0, cell @ .., signal]: &[u8; 7]| {
                 let area = u16::from_be_bytes([*a1, *a0]);
                 let (cell, signal) = (number(cell), strength(*signal));
-                list.push_str(&format!("area {area}, cell {cell}, {signal}"));
-            }
-            list
+                format!("area {area}, cell {cell}, {signal}")
+            };
+            crate::text::joined(cells.iter().map(neighbour), "; ")
         }
         (0x0045, &[n, ref beacons @ ..]) if beacons.len() == usize::from(n) * 11 => {
             let (beacons, _) = beacons.as_chunks::<11>();
-            let mut list = String::new();
-            for [a, b, c, d, e, f, signal, j1, j0, n1, n0] in beacons {
-                if !list.is_empty() {
-                    list.push_str("; ");
-                }
-                list.push_str(&format!(
+            let beacon = |[a, b, c, d, e, f, signal, j1, j0, n1, n0]: &[u8; 11]| {
+                format!(
                     "{} major {} minor {} signal {signal}",
                     crate::text::mac([*a, *b, *c, *d, *e, *f]),
                     u16::from_be_bytes([*j1, *j0]),
                     u16::from_be_bytes([*n1, *n0]),
-                ));
-            }
-            list
+                )
+            };
+            crate::text::joined(beacons.iter().map(beacon), "; ")
         }
         (0x007f, &[a, b, c, d, e, f, v1, v0, battery, t1, t0, h1, h0, state]) => {
             // 7FFF: not there.

@@ -77,7 +77,7 @@ impl Body for RadioAlarm {
     /// Key: number, time, position, alarm.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x39).alarm(self.status.extended_key());
+        let key = crate::normalize::Key::new(0x39).alarm(Some(self.status.extended_key()));
         let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
         self.cell.normalize(report);
         self.status.normalize_extended(report, cx.dialect());

@@ -14,7 +14,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, alarm_meaning, is_mcc, is_time};
+use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, is_known_alarm, is_mcc, is_time};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -134,7 +134,7 @@ impl Body for RfidLocation {
                 } else {
                     Kind::Location
                 };
-                cx.positioned(out, kind, &self.gps, key.alarm(status.alarm_key()))
+                cx.positioned(out, kind, &self.gps, key.alarm(Some(status.alarm_key())))
             }
             RfidRest::Card { number, raw_valid } => {
                 let card: alloc::vec::Vec<u8> = number.into_iter().chain(raw_valid).collect();
@@ -184,16 +184,12 @@ fn is_status(rest: &[u8], gps: &Gps) -> bool {
                 && *signal <= 100
                 && match language {
                     1 | 2 => true,
-                    0 => *battery > 0 && *signal > 0 && is_known_alarm(*alarm),
+                    0 => *battery > 0 && *signal > 0 && is_known_alarm((*alarm).into()),
                     _ => false,
                 }
         }
         _ => false,
     }
-}
-
-fn is_known_alarm(code: u8) -> bool {
-    alarm_meaning(code.into()) != alarm_meaning(u16::MAX)
 }
 
 #[cfg(test)]
