@@ -49,13 +49,11 @@ impl Envelope {
 
 /// What a report keeps outside of itself: the parts that can be large.
 fn apart(report: &Report) -> usize {
-    let stations = report.network.more.as_ref().map_or(0, |more| {
-        size_of_val(&**more) + size_of_val(&*more.cells) + size_of_val(&*more.wifi)
-    });
     let more = &report.more;
     [
-        stations,
         if more.is_none() { 0 } else { size_of::<Rare>() },
+        size_of_val(&*more.cells),
+        size_of_val(&*more.wifi),
         size_of_val(&*more.events),
         size_of_val(&*more.signals),
         more.media.as_ref().map_or(0, |media| media.data.len()),

@@ -69,7 +69,7 @@ pub use id::{IdentitySeed, Origin, ReportId};
 pub use io::{IgnitionSource, Io, Switches};
 pub use media::Media;
 pub use name::Name;
-pub use network::{Cell, MacAddress, MoreNetwork, Network, Radio, WifiStation};
+pub use network::{Cell, MacAddress, Network, Radio, WifiStation};
 pub use power::{Level, Power};
 pub use profile::Profile;
 pub use quantity::{Altitude, Course, Dop, Odometer, Percent, Speed, Voltage};

@@ -2,10 +2,11 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Malformed, Percent};
+use crate::{Malformed, Percent, Rare, Report};
 
 /// A generation of mobile radio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,11 +106,11 @@ pub struct WifiStation {
     pub ssid: Option<Box<str>>,
 }
 
-/// The network group of a report.
+/// The part of the network group that nearly every report has.
 ///
 /// The first cell is held inline, so that a plain location needs no heap; further cells, WiFi
-/// stations and the operator's name share one allocation.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// stations and the operator's name are with what few reports have ([`Rare`](crate::Rare)).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Network {
     /// Signal strength as a share of full scale.
@@ -118,80 +119,66 @@ pub struct Network {
     pub signal_dbm: Option<i16>,
     /// The first cell of the list, usually the serving one.
     pub cell: Option<Cell>,
-    /// What rare messages add.
-    pub more: Option<Box<MoreNetwork>>,
 }
 
-/// The parts of [`Network`] that few messages have.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MoreNetwork {
-    /// The network operator's name.
-    pub operator: Option<Box<str>>,
-    /// All cells after the first.
-    pub cells: Vec<Cell>,
-    /// WiFi stations.
-    pub wifi: Vec<WifiStation>,
-}
-
-impl Network {
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
+impl Report {
     /// All cells, the first one first.
     pub fn cells(&self) -> impl Iterator<Item = &Cell> {
-        self.cell
-            .iter()
-            .chain(self.more.iter().flat_map(|m| m.cells.iter()))
-    }
-
-    /// The WiFi stations.
-    pub fn wifi(&self) -> &[WifiStation] {
-        self.more.as_deref().map_or(&[], |m| &m.wifi)
-    }
-
-    /// The network operator's name.
-    pub fn operator(&self) -> Option<&str> {
-        self.more.as_deref()?.operator.as_deref()
+        self.network.cell.iter().chain(&self.more.cells)
     }
 
     /// Appends a cell: the first one inline, later ones on the heap.
     pub fn push_cell(&mut self, cell: Cell) {
-        if self.cell.is_none() {
-            self.cell = Some(cell);
+        if self.network.cell.is_none() {
+            self.network.cell = Some(cell);
         } else {
-            self.more_mut().cells.push(cell);
+            self.more.cells.push(cell);
         }
     }
+}
 
-    /// Appends a WiFi station.
-    pub fn push_wifi(&mut self, station: WifiStation) {
-        self.more_mut().wifi.push(station);
-    }
+/// The network group as it is written, of a report.
+pub(crate) struct Written<'a>(pub(crate) &'a Report);
 
-    /// The rare parts, made if they are not there yet.
-    pub fn more_mut(&mut self) -> &mut MoreNetwork {
-        self.more.get_or_insert_default()
+impl Written<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self(report) = self;
+        let more = &report.more;
+        report.network == Network::default()
+            && more.operator.is_none()
+            && more.cells.is_empty()
+            && more.wifi.is_empty()
     }
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operator: Option<&'a str>,
-    #[serde(rename = "signal_pct", skip_serializing_if = "Option::is_none")]
-    signal: Option<Percent>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal_dbm: Option<i16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cells: Option<Cells<'a>>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    wifi: &'a [WifiStation],
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Form<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            operator: Option<&'a str>,
+            #[serde(rename = "signal_pct", skip_serializing_if = "Option::is_none")]
+            signal: Option<Percent>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            signal_dbm: Option<i16>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cells: Option<Cells<'a>>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            wifi: &'a [WifiStation],
+        }
+        let Self(report) = self;
+        Form {
+            operator: report.more.operator.as_deref(),
+            signal: report.network.signal,
+            signal_dbm: report.network.signal_dbm,
+            cells: report.cells().next().map(|_| Cells(report)),
+            wifi: &report.more.wifi,
+        }
+        .serialize(s)
+    }
 }
 
-struct Cells<'a>(&'a Network);
+struct Cells<'a>(&'a Report);
 
 impl Serialize for Cells<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -199,56 +186,41 @@ impl Serialize for Cells<'_> {
     }
 }
 
-#[derive(Deserialize)]
-struct Read {
+/// The network group as it is read.
+#[derive(Default, Deserialize)]
+pub(crate) struct Read {
     operator: Option<Box<str>>,
     #[serde(rename = "signal_pct")]
     signal: Option<Percent>,
     signal_dbm: Option<i16>,
     #[serde(default)]
-    cells: Vec<Cell>,
+    cells: VecDeque<Cell>,
     #[serde(default)]
     wifi: Vec<WifiStation>,
 }
 
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        Written {
-            operator: self.operator(),
+impl Read {
+    /// The part that is inline, and the cells after the first.
+    pub(crate) fn split(mut self) -> (Network, Rare) {
+        let network = Network {
             signal: self.signal,
             signal_dbm: self.signal_dbm,
-            cells: self.cell.is_some().then_some(Cells(self)),
-            wifi: self.wifi(),
-        }
-        .serialize(s)
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let r = Read::deserialize(d)?;
-        let mut network = Self {
-            signal: r.signal,
-            signal_dbm: r.signal_dbm,
-            cell: None,
-            more: None,
+            cell: self.cells.pop_front(),
         };
-        for cell in r.cells {
-            network.push_cell(cell);
-        }
-        if !r.wifi.is_empty() {
-            network.more_mut().wifi = r.wifi;
-        }
-        if r.operator.is_some() {
-            network.more_mut().operator = r.operator;
-        }
-        Ok(network)
+        let rare = Rare {
+            operator: self.operator,
+            cells: self.cells.into(),
+            wifi: self.wifi,
+            ..Rare::default()
+        };
+        (network, rare)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Decoder, Kind, ReportId, Timestamp};
 
     #[test]
     fn only_the_first_cell_is_inline_and_order_is_kept() {
@@ -261,14 +233,23 @@ mod tests {
             cell_id: id,
             signal_dbm: None,
         };
-        let mut n = Network::default();
-        n.push_cell(cell(1));
-        assert!(n.more.is_none(), "a single cell needs no heap");
-        n.push_cell(cell(2));
-        n.push_cell(cell(3));
-        assert_eq!(n.cells().map(|c| c.cell_id).collect::<Vec<_>>(), [1, 2, 3]);
-        let json = serde_json::to_string(&n).unwrap();
-        assert_eq!(serde_json::from_str::<Network>(&json).unwrap(), n);
+        let mut report = Report::new(
+            ReportId::from_bytes([0; 16]),
+            Decoder::new("gt06", "gt06/0.1.0"),
+            Kind::Cells,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(Written(&report).is_empty());
+        report.push_cell(cell(1));
+        assert!(report.more.is_none(), "a single cell needs no heap");
+        report.push_cell(cell(2));
+        report.push_cell(cell(3));
+        let ids = |report: &Report| report.cells().map(|c| c.cell_id).collect::<Vec<_>>();
+        assert_eq!(ids(&report), [1, 2, 3]);
+        let json = serde_json::to_string(&report).unwrap();
+        let read: Report = serde_json::from_str(&json).unwrap();
+        assert_eq!(ids(&read), [1, 2, 3]);
+        assert_eq!(read, report);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use core::ops::{Deref, DerefMut};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    DeviceId, Event, Fix, Identity, Io, Media, Name, Network, Odometer, Power, RawTime, ReportId,
-    Signal, Smoothed, Tenant, TimeSource, Timestamp, Vehicle, Zone,
+    Cell, DeviceId, Event, Fix, Identity, Io, Media, Name, Network, Odometer, Power, RawTime,
+    ReportId, Signal, Smoothed, Tenant, TimeSource, Timestamp, Vehicle, WifiStation, Zone, network,
 };
 
 /// The version of the JSON form. It counts up only when a key changes its meaning.
@@ -136,6 +136,12 @@ pub struct Rare {
     pub vehicle: Option<Vehicle>,
     /// Who and what this is.
     pub identity: Option<Identity>,
+    /// The mobile network operator's name.
+    pub operator: Option<Box<str>>,
+    /// All cells after the first, which is in [`Network::cell`].
+    pub cells: Vec<Cell>,
+    /// WiFi stations.
+    pub wifi: Vec<WifiStation>,
     /// What happened.
     pub events: Vec<Event>,
     /// Everything else that has a name.
@@ -192,6 +198,9 @@ impl Deref for More {
             smoothed: None,
             vehicle: None,
             identity: None,
+            operator: None,
+            cells: Vec::new(),
+            wifi: Vec::new(),
             events: Vec::new(),
             signals: Vec::new(),
             media: None,
@@ -256,7 +265,6 @@ impl Report {
                 signal: None,
                 signal_dbm: None,
                 cell: None,
-                more: None,
             },
             io: Io {
                 ignition: None,
@@ -350,8 +358,8 @@ struct Written<'a> {
     smoothed: Option<&'a Smoothed>,
     #[serde(skip_serializing_if = "Power::is_empty")]
     power: &'a Power,
-    #[serde(skip_serializing_if = "Network::is_empty")]
-    network: &'a Network,
+    #[serde(skip_serializing_if = "network::Written::is_empty")]
+    network: network::Written<'a>,
     #[serde(skip_serializing_if = "Io::is_empty")]
     io: &'a Io,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -398,7 +406,7 @@ struct Read {
     #[serde(default)]
     power: Power,
     #[serde(default)]
-    network: Network,
+    network: network::Read,
     #[serde(default)]
     io: Io,
     vehicle: Option<Vehicle>,
@@ -445,7 +453,7 @@ impl Serialize for Report {
             fix: self.fix.as_ref(),
             smoothed: self.more.smoothed.as_ref(),
             power: &self.power,
-            network: &self.network,
+            network: network::Written(self),
             io: &self.io,
             vehicle: self.more.vehicle.as_ref(),
             odometer_m: self.odometer,
@@ -470,6 +478,7 @@ impl<'de> Deserialize<'de> for Report {
                 r.schema
             )));
         }
+        let (network, rare) = r.network.split();
         Ok(Self {
             id: r.id,
             decoder: r.decoder,
@@ -489,7 +498,7 @@ impl<'de> Deserialize<'de> for Report {
             late: r.late,
             fix: r.fix,
             power: r.power,
-            network: r.network,
+            network,
             io: r.io,
             odometer: r.odometer_m,
             more: More::from(Rare {
@@ -507,6 +516,7 @@ impl<'de> Deserialize<'de> for Report {
                     .transpose()
                     .map_err(de::Error::custom)?
                     .map(Vec::into),
+                ..rare
             }),
         })
     }

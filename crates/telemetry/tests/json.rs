@@ -53,7 +53,7 @@ fn full() -> Report {
     r.network.signal = Percent::new(80.0).ok();
     r.network.signal_dbm = Some(-71);
     for (serving, cell_id) in [(true, 8050), (false, 8051)] {
-        r.network.push_cell(Cell {
+        r.push_cell(Cell {
             radio: Radio::Gsm,
             serving,
             mcc: 460,
@@ -63,12 +63,12 @@ fn full() -> Report {
             signal_dbm: serving.then_some(-80),
         });
     }
-    r.network.push_wifi(WifiStation {
+    r.more.wifi.push(WifiStation {
         mac: "aa:bb:cc:dd:ee:ff".parse().unwrap(),
         signal_dbm: Some(-60),
         ssid: None,
     });
-    r.network.more_mut().operator = Some("Example Mobile".into());
+    r.more.operator = Some("Example Mobile".into());
     r.io.note_ignition(true, IgnitionSource::Field);
     r.io.armed = Some(false);
     r.io.inputs = Switches::from_bits(0b0001, 4);

@@ -55,7 +55,7 @@ impl Plmn {
     pub fn normalize(self, cells: &[super::Neighbour], report: &mut telemetry::Report) {
         for (i, cell) in cells.iter().enumerate() {
             if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
-                report.network.push_cell(cell);
+                report.push_cell(cell);
             }
         }
     }

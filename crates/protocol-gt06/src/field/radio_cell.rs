@@ -94,7 +94,7 @@ impl RadioCell {
     pub fn normalize(&self, report: &mut telemetry::Report) {
         if let Some(mut cell) = self.cell.normalize(true) {
             cell.signal_dbm = self.signal_dbm();
-            report.network.push_cell(cell);
+            report.push_cell(cell);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Station {
     #[cfg(feature = "telemetry")]
     pub fn normalize(&self, report: &mut telemetry::Report) {
         if self.is_some() {
-            report.network.push_wifi(telemetry::WifiStation {
+            report.more.wifi.push(telemetry::WifiStation {
                 mac: telemetry::MacAddress(self.mac),
                 signal_dbm: dbm(self.raw_signal),
                 ssid: self

@@ -167,18 +167,18 @@ impl Body for Az735Report {
         if let Some((_, cell, _)) = self.cell
             && let Some(normal) = cell.normalize(true)
         {
-            report.network.push_cell(normal);
+            report.push_cell(normal);
             // The neighbours' network is the serving cell's.
             for neighbour in &self.cells {
                 if let Some(mut cell) = neighbour.normalize(cell.raw_mcc, cell.mnc, false) {
                     cell.signal_dbm = None;
-                    report.network.push_cell(cell);
+                    report.push_cell(cell);
                 }
             }
         }
         for (address, signal) in &self.stations {
             if *address != [0; 6] {
-                report.network.push_wifi(WifiStation {
+                report.more.wifi.push(WifiStation {
                     mac: MacAddress(*address),
                     signal_dbm: dbm(*signal),
                     ssid: None,
@@ -306,13 +306,9 @@ mod tests {
         let parts = [TIME, "00", CELL, "06 287d 001f72 21", stations, "00 00"];
         let r = crate::message::testing::report(read(0x32, &parts));
         assert_eq!(r.kind, telemetry::Kind::Cells);
-        assert_eq!(r.network.cells().count(), 2);
-        assert!(r.network.cells().all(|cell| cell.signal_dbm.is_none()));
-        assert_eq!(
-            r.network.wifi().len(),
-            1,
-            "an address of zeros is no station"
-        );
+        assert_eq!(r.cells().count(), 2);
+        assert!(r.cells().all(|cell| cell.signal_dbm.is_none()));
+        assert_eq!(r.more.wifi.len(), 1, "an address of zeros is no station");
         assert_eq!(r.device_time.unwrap().to_string(), "2015-12-29T02:51:05Z");
     }
 }

@@ -167,7 +167,6 @@ mod tests {
         assert_eq!(sent.kind, telemetry::Kind::Cells);
         assert_eq!(sent.zone, Some(telemetry::Zone::Utc));
         let cells: Vec<_> = sent
-            .network
             .cells()
             .map(|cell| {
                 (

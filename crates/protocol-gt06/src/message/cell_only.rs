@@ -101,6 +101,6 @@ mod tests {
             (report.device_time, report.time),
             (None, report.received_at)
         );
-        assert_eq!(report.network.cells().count(), 1);
+        assert_eq!(report.cells().count(), 1);
     }
 }

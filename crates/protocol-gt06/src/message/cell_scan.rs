@@ -141,7 +141,7 @@ mod tests {
         let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
         assert_eq!(report.kind, telemetry::Kind::Cells);
         assert!(report.more.events.is_empty());
-        let cells: Vec<_> = report.network.cells().copied().collect();
+        let cells: Vec<_> = report.cells().copied().collect();
         assert_eq!(
             cells.iter().map(|c| c.serving).collect::<Vec<_>>(),
             [true, false]

@@ -207,10 +207,10 @@ mod tests {
         let report =
             crate::message::testing::report(read(0xa2, &[TIME, "01cc 00", &cells, "ff", stations]));
         assert_eq!(report.kind, telemetry::Kind::Cells);
-        assert_eq!(report.network.cells().count(), 7);
+        assert_eq!(report.cells().count(), 7);
         let heard: Vec<_> = report
-            .network
-            .wifi()
+            .more
+            .wifi
             .iter()
             .map(|station| (std::format!("{}", station.mac), station.signal_dbm))
             .collect();

@@ -183,7 +183,7 @@ mod tests {
         use crate::message::testing::{report, signal};
         let one = "01 287d 001f71 50";
         let zeros = report(read(0x24, &[TIME, "00", "01cc 00", one, &"00".repeat(27)]));
-        assert_eq!(zeros.network.cells().count(), 1);
+        assert_eq!(zeros.cells().count(), 1);
         assert_eq!(signal(&zeros, "gt06.tail"), None);
         let other = report(read(
             0x34,

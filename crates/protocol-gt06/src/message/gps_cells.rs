@@ -119,7 +119,7 @@ mod tests {
     fn empty_slots_are_no_cells() {
         let parts = [GPS, "01cc 00", CELLS, "ff 0002"];
         let report = crate::message::testing::report(read_parts(Start::Short, 0x1e, &parts));
-        let cells: alloc::vec::Vec<_> = report.network.cells().collect();
+        let cells: alloc::vec::Vec<_> = report.cells().collect();
         assert_eq!(cells.len(), 2);
         assert_eq!(
             cells.last().map(|cell| (cell.serving, cell.signal_dbm)),

@@ -203,12 +203,8 @@ mod tests {
             report.device_time.map(|time| time.as_unix()),
             Some(1_460_517_529)
         );
-        let cells: Vec<_> = report
-            .network
-            .cells()
-            .map(|c| (c.serving, c.mcc, c.lac))
-            .collect();
+        let cells: Vec<_> = report.cells().map(|c| (c.serving, c.mcc, c.lac)).collect();
         assert_eq!(cells, [(true, 460, 0x2866), (false, 460, 0x2866)]);
-        assert_eq!(report.network.wifi().len(), 2);
+        assert_eq!(report.more.wifi.len(), 2);
     }
 }

@@ -193,9 +193,6 @@ mod tests {
             (event.kind, event.code),
             (telemetry::EventKind::Jamming, Some(0x107))
         );
-        assert_eq!(
-            (report.network.cells().count(), report.network.wifi().len()),
-            (1, 2)
-        );
+        assert_eq!((report.cells().count(), report.more.wifi.len()), (1, 2));
     }
 }

@@ -78,7 +78,7 @@ impl Body for WifiList {
         let key = super::whole_key(self);
         let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
         for station in self.stations.iter().filter(|station| station.mac != [0; 6]) {
-            report.network.push_wifi(WifiStation {
+            report.more.wifi.push(WifiStation {
                 mac: MacAddress(station.mac),
                 signal_dbm: None,
                 ssid: None,
@@ -122,11 +122,11 @@ mod tests {
         assert!(matches!(message, Message::WifiList(_)));
         let report = report(message);
         assert_eq!(report.raw_time.is_some(), report.device_time.is_some());
-        assert_eq!(report.network.wifi().len(), 2, "an empty slot is none");
+        assert_eq!(report.more.wifi.len(), 2, "an empty slot is none");
         assert!(
             report
-                .network
-                .wifi()
+                .more
+                .wifi
                 .iter()
                 .all(|station| station.signal_dbm.is_none())
         );

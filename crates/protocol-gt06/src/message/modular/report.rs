@@ -41,7 +41,7 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
     }
     if !report.more.events.is_empty() {
         report.kind = Kind::Alarm;
-    } else if report.fix.is_none() && report.network.cells().next().is_some() {
+    } else if report.fix.is_none() && report.cells().next().is_some() {
         report.kind = Kind::Cells;
     }
     cx.note_tail(report, &modular.tail);
@@ -259,7 +259,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
         (0x0036, &[n, ref stations @ ..]) if stations.len() == usize::from(n) * 7 => {
             let (stations, _) = stations.as_chunks::<7>();
             for [a, b, c, d, e, f, signal] in stations {
-                report.network.push_wifi(WifiStation {
+                report.more.wifi.push(WifiStation {
                     mac: MacAddress([*a, *b, *c, *d, *e, *f]),
                     signal_dbm: dbm(*signal),
                     ssid: None,
@@ -310,7 +310,7 @@ fn push_cell(
     if mcc == 0 {
         return;
     }
-    report.network.push_cell(Cell {
+    report.push_cell(Cell {
         radio,
         serving: report.network.cell.is_none(),
         mcc,
@@ -331,7 +331,7 @@ fn push_neighbours(report: &mut Report, data: &[u8]) {
         if [a1, a0, c3, c2, c1, c0].iter().all(|byte| **byte == 0) {
             continue;
         }
-        report.network.push_cell(Cell {
+        report.push_cell(Cell {
             radio: Radio::Lte,
             serving: false,
             lac: u16::from_be_bytes([*a1, *a0]).into(),
@@ -527,8 +527,8 @@ mod tests {
             ),
         ]));
         assert_eq!(r.kind, Kind::Cells);
-        assert_eq!(r.network.wifi()[0].signal_dbm, Some(-60));
-        assert_eq!(r.network.cells().count(), 2, "an empty slot is no cell");
+        assert_eq!(r.more.wifi[0].signal_dbm, Some(-60));
+        assert_eq!(r.cells().count(), 2, "an empty slot is no cell");
         assert_eq!(signal(&r, "gt06.tag_temperature").unwrap(), "29");
         assert_eq!(signal(&r, "gt06.tag_humidity").unwrap(), "47.6");
         assert_eq!(signal(&r, "gt06.tag_battery"), None, "7FFF is no voltage");
