@@ -315,6 +315,25 @@ impl<'a> Context<'a> {
         }
         // What takes longest is waited for last.
         let key = key.position(position);
+        match local {
+            Some(local) if time == gps.time() => {
+                report.id = ReportId::mint(self.speaker.seed, local, &key.to_bytes());
+            }
+            _ => self.identify_rare(report, gps, time, local, key),
+        }
+    }
+
+    /// The id where there is no plausible time, or where it is not the position's.
+    #[cold]
+    #[inline(never)]
+    fn identify_rare(
+        &self,
+        report: &mut Report,
+        gps: &Gps,
+        time: DateTime,
+        local: Option<Timestamp>,
+        key: Key,
+    ) {
         report.id = if time == gps.time() {
             self.id(local, &key.to_bytes(), 0)
         } else {

@@ -102,7 +102,7 @@ impl Trailer {
     /// Notes in a report what the block says.
     #[cfg(feature = "telemetry")]
     #[inline]
-    pub fn normalize(self, report: &mut telemetry::Report) {
+    pub fn normalize(&self, report: &mut telemetry::Report) {
         if let Some(on) = self.ignition() {
             report
                 .io

@@ -56,6 +56,27 @@ pub struct Location {
     pub rest: LocationRest,
 }
 
+/// A location of the usual forms, before its position is copied: straight to where the message
+/// stays.
+pub(super) struct Usual<'a> {
+    number: u8,
+    gps: &'a [u8; Gps::LEN],
+    cell: Cell,
+    rest: LocationRest,
+}
+
+impl From<Usual<'_>> for Location {
+    #[inline(always)]
+    fn from(usual: Usual<'_>) -> Self {
+        Self {
+            number: usual.number,
+            gps: Gps::from_bytes(usual.gps),
+            cell: Some(usual.cell),
+            rest: usual.rest,
+        }
+    }
+}
+
 /// What follows behind a location's cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocationRest {
@@ -140,7 +161,7 @@ impl Location {
     /// MNC; nothing, trailer, or trailer and mileage behind it) in one go: the same as field by
     /// field, a few times faster. Lengths by which other messages are told are not among them.
     #[inline(always)]
-    pub(super) fn read_usual(head: &Head, raw: &[u8]) -> Option<Self> {
+    pub(super) fn read_usual<'a>(head: &Head, raw: &'a [u8]) -> Option<Usual<'a>> {
         if !(matches!(head.start(), Start::Short) & matches!(head.checksum(), Checksum::Valid)) {
             return None;
         }
@@ -194,10 +215,10 @@ impl Location {
             ),
             _ => return None,
         };
-        Some(Self {
+        Some(Usual {
             number,
-            gps: Gps::from_bytes(gps),
-            cell: Some(cell),
+            gps,
+            cell,
             rest,
         })
     }

@@ -475,7 +475,7 @@ impl Message {
     pub fn decode(frame: &Frame, dialect: Dialect) -> Result<Self, DecodeError> {
         let (head, raw) = (frame.head(), frame.raw());
         match Location::read_usual(head, raw) {
-            Some(usual) => Ok(Self::Location(usual)),
+            Some(usual) => Ok(Self::Location(usual.into())),
             None => decode_traced(head, raw, Some(raw), dialect, &mut ()),
         }
     }
@@ -487,7 +487,7 @@ impl Message {
     #[inline]
     pub fn decode_slice(head: &Head, raw: &[u8], dialect: Dialect) -> Result<Self, DecodeError> {
         match Location::read_usual(head, raw) {
-            Some(usual) => Ok(Self::Location(usual)),
+            Some(usual) => Ok(Self::Location(usual.into())),
             None => decode_traced(head, raw, None, dialect, &mut ()),
         }
     }
