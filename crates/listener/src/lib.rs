@@ -54,8 +54,8 @@
 //!     │                                                                          ▼          │
 //!     └──write── coalesced ◀── immediate replies, commands ──────────────────────┴──────────┤
 //!                                                                                           ▼
-//!        stop reading ─ settle what is in flight ─ write ─ shut down ─ linger ─ close the socket,
-//!        which releases the permit; after `Limits::settle` also while verdicts are awaited
+//!        stop reading ─ on_close ─ settle what is in flight ─ write ─ shut down ─ linger ─ close the
+//!        socket, which releases the permit; after `Limits::settle` also while verdicts are awaited
 //! ```
 //!
 //! # What a connection can hold
@@ -67,6 +67,7 @@
 //! | replies that the peer does not read | [`Limits::unwritten`], one frame's replies, and the acknowledgements of what is in flight |
 //! | a frame that waits for the registry | one |
 //! | commands that wait to be taken | 16 |
+//! | what a session holds beside its frames | the session's own, until [`Session::on_close`] (for GT06: files in blocks) |
 //!
 //! # A server
 //!
@@ -122,7 +123,7 @@ pub use context::Context;
 pub use deliver::{Deliver, NotDelivered};
 pub use error::{CloseReason, ServeError};
 pub use limits::Limits;
-pub use protocol::{Identified, Protocol, RawFrame, Session, Skipped};
+pub use protocol::{Closed, Identified, Protocol, RawFrame, Session, Skipped};
 pub use registry::{AcceptAll, Claim, Registry, Resolution};
 pub use room::Room;
 pub use server::{Bound, Drained, RateLimit, Server};

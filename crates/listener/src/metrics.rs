@@ -17,6 +17,7 @@
 //! | `milepost_listener_abandoned_total` | protocol | frames without verdict when a drain ran out of time |
 //! | `milepost_listener_given_up_total` | protocol | frames beyond the [`Room`](crate::Room) for all whose peer has gone: not stored |
 //! | `milepost_listener_takeovers_total` | protocol, network | a device's newer connection while an older lived: `same`, `other` |
+//! | `milepost_listener_uploads_abandoned_total` | protocol, reason | files in blocks that were not whole: when the connection ended (`closed`), at a `login` of another device; what is given up otherwise is told by a report |
 //!
 //! `outcome` is what the listener made of a frame. `lost` is a defect of a session: it said
 //! nothing about a frame; the frame is kept in quarantine.

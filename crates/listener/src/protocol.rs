@@ -2,11 +2,12 @@
 //! replies. All of it synchronous; the framework does every piece of I/O.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use telemetry::{DeviceKey, Name, Profile, Quarantine};
 
-use crate::{Command, CommandRefused, Context};
+use crate::{CloseReason, Command, CommandRefused, Context};
 
 /// A protocol that a listener can speak: a factory of sessions.
 pub trait Protocol: Send + Sync + 'static {
@@ -80,6 +81,13 @@ pub trait Session: Send + 'static {
         let _ = (command, cx);
         Err(CommandRefused::unsupported())
     }
+
+    /// The connection has ended, for whatever reason: nothing will be handed to the session any
+    /// more, and what it holds beside its frames can go. Called exactly once; nothing can be
+    /// reported or answered here, since that belongs to a frame.
+    fn on_close(&mut self, closed: &Closed<'_>) {
+        let _ = closed;
+    }
 }
 
 /// A frame that still has its bytes.
@@ -101,6 +109,20 @@ pub struct Identified {
     pub device: DeviceKey,
     /// What is known about the device, if anything.
     pub profile: Option<Profile>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed<'a> {
+    /// Its number, as in [`Origin::connection`](telemetry::Origin).
+    pub connection: u64,
+    /// Who was on the other end, on a network.
+    pub peer: Option<SocketAddr>,
+    /// The device, if it was identified.
+    pub device: Option<&'a DeviceKey>,
+    /// Why.
+    pub reason: CloseReason,
 }
 
 /// Bytes that belong to no frame were passed over.

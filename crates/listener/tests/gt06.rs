@@ -2,14 +2,18 @@
 #![cfg(feature = "gt06")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use listener::protocols::Gt06;
 use listener::test_util::{Device, Shelf, network};
 use listener::{Claim, Identified, Limits, Registry, Resolution, Server};
-use protocol_gt06::AckPolicy;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use protocol_gt06::address::{Language, Purpose, Question, Resolver};
+use protocol_gt06::message::{FileBlock, FileCheck};
+use protocol_gt06::{AckPolicy, Message};
 use telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -154,4 +158,83 @@ async fn who_knows_addresses_is_asked_by_every_connection() {
         language: Language::English,
     };
     device.expect(answer.reply(7, "Harbour Road 1")).await;
+}
+
+/// Three bytes of six of the recording that an alarm of that serial made.
+fn half_a_recording(alarm: u8) -> Bytes {
+    let block = FileBlock {
+        kind: 1,
+        size: 6,
+        check: FileCheck::Crc(0),
+        offset: 0,
+        data: Bytes::from_static(b"abc"),
+        mark: Bytes::copy_from_slice(&[0, alarm]),
+    };
+    Message::from(block).to_bytes(8)
+}
+
+/// Runs a conversation; how many uploads were given up without a report, by reason.
+fn given_up(conversation: impl Future<Output = ()>) -> BTreeMap<String, u64> {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(conversation);
+    });
+    let counted = recorder.snapshotter().snapshot().into_vec();
+    counted
+        .into_iter()
+        .filter(|(key, ..)| key.key().name() == "milepost_listener_uploads_abandoned_total")
+        .map(|(key, _, _, value)| {
+            let mut labels = key.key().labels();
+            let reason = labels.find(|label| label.key() == "reason").unwrap();
+            let DebugValue::Counter(n) = value else {
+                panic!("no counter: {value:?}");
+            };
+            (reason.value().to_owned(), n)
+        })
+        .collect()
+}
+
+#[test]
+fn an_upload_that_the_end_of_its_connection_cuts_off_is_counted_and_its_blocks_are_reports() {
+    let counted = given_up(async {
+        let (mut device, shelf) = connect(&Memory::default());
+        device.send(bytes(LOGIN)).await;
+        device.expect(bytes(LOGIN_ANSWER)).await;
+        device.send(half_a_recording(1)).await;
+        device.send(half_a_recording(2)).await;
+        device.finish().await;
+        device.expect_end().await;
+        let reports = |content: &Content| match content {
+            Content::Reports(reports) => reports.len(),
+            other => panic!("{other:?}"),
+        };
+        let reports: Vec<_> = shelf.contents().iter().map(reports).collect();
+        assert_eq!(reports, [1, 1, 1]);
+    });
+    assert_eq!(counted, BTreeMap::from([("closed".to_owned(), 2)]));
+}
+
+#[test]
+fn an_upload_is_given_up_at_another_device_s_login_and_not_told_as_that_one_s() {
+    let counted = given_up(async {
+        let (mut device, shelf) = connect(&Memory::default());
+        device.send(bytes(LOGIN)).await;
+        device.expect(bytes(LOGIN_ANSWER)).await;
+        device.send(half_a_recording(1)).await;
+        device.send(frame(0x01, "0123456789012345", 9)).await;
+        device.expect(frame(0x01, "", 9)).await;
+        let contents = shelf.contents();
+        let Content::Reports(login) = &contents[2] else {
+            panic!("{contents:?}");
+        };
+        assert_eq!(login.len(), 1);
+        device.finish().await;
+        device.expect_end().await;
+    });
+    assert_eq!(counted, BTreeMap::from([("login".to_owned(), 1)]));
 }

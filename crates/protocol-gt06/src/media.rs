@@ -11,11 +11,14 @@
 //! named, never silently forgotten. It does no I/O and has no clock.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::Message;
+use crate::message::FileBlock;
 
 /// Which upload of a connection a block belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +36,29 @@ impl UploadId {
             number: 0x36,
             file: photo.into(),
         }
+    }
+
+    /// What the reports of its blocks call it, in `media.id`.
+    pub(crate) fn media_id(self) -> String {
+        match self.number {
+            0x8d => FileBlock::id_of(self),
+            _ => alloc::format!("{}", self.file),
+        }
+    }
+
+    /// And in `media.type`.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self.number {
+            0x8d => "audio",
+            _ => "image",
+        }
+    }
+}
+
+/// Type and name, as in the reports of its blocks.
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.media_type(), self.media_id())
     }
 }
 
@@ -349,9 +375,10 @@ impl Assembler {
     }
 
     fn tell(&mut self, given_up: Abandoned) {
-        /// As many are named as can be of use; a flood of them is not worth memory.
+        /// As many are named as can be of use, and all that can be held at once; a flood of them
+        /// is not worth memory.
         const NAMED: usize = 16;
-        if self.abandoned.len() < NAMED {
+        if self.abandoned.len() < NAMED.max(self.limits.files) {
             self.abandoned.push(given_up);
         }
     }
@@ -488,12 +515,7 @@ impl Message {
 impl Abandoned {
     /// The file, without any of its bytes: those are in the reports of its blocks.
     pub(crate) fn media(&self) -> telemetry::Media {
-        let UploadId { number, file } = self.id;
-        let (id, kind) = match number {
-            0x8d => (crate::message::FileBlock::id_of(self.id), "audio"),
-            _ => (alloc::format!("{file}"), "image"),
-        };
-        let mut media = telemetry::Media::new(id, kind);
+        let mut media = telemetry::Media::new(self.id.media_id(), self.id.media_type());
         media.size = self.total;
         media
     }
@@ -713,5 +735,27 @@ mod tests {
         a.push(other(2), Place::Offset(0), None, &[2; 40], 0);
         assert!(a.open(other(2), 80, 0));
         assert_eq!(a.take_abandoned(), [given_up(other(2), 40, Some(80))]);
+    }
+
+    #[test]
+    fn all_that_is_held_is_named_at_the_end_however_much_that_may_be() {
+        let mut a = small(40, 100, 8);
+        for n in 0..40 {
+            a.push(other(n), Place::Offset(0), None, b"x", 0);
+        }
+        a.clear();
+        assert_eq!(a.take_abandoned().len(), 40);
+    }
+
+    #[test]
+    fn an_upload_is_called_what_its_reports_call_it() {
+        let recording = |file| UploadId { number: 0x8d, file };
+        for (id, name) in [
+            (PHOTO, "image 7"),
+            (recording(0), "audio monitoring"),
+            (recording(0x0101_0000_0000_0009), "audio sos-0009"),
+        ] {
+            assert_eq!(alloc::format!("{id}"), name);
+        }
     }
 }

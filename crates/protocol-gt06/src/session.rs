@@ -334,10 +334,10 @@ impl Session {
             self.profile = Profile::default();
             self.offsets = OffsetWatch::default();
             // What another one has begun is no part of what this one sends.
-            if let Some(mut uploads) = self.uploads.take() {
-                uploads.clear();
+            let mut given_up = self.on_close();
+            if !given_up.is_empty() {
                 let abandoned = &mut upload.get_or_insert_default().abandoned;
-                abandoned.append(&mut uploads.take_abandoned());
+                abandoned.append(&mut given_up);
             }
         }
         self.id = Some(id);
@@ -353,6 +353,16 @@ impl Session {
         self.apply_login();
         self.deframer.set_framing(self.profile.framing());
         self.profile != before
+    }
+
+    /// The connection has ended. Uploads that are not whole are given up; they are named here,
+    /// since no frame comes any more whose report could tell of them.
+    #[must_use]
+    pub fn on_close(&mut self) -> Vec<Abandoned> {
+        self.uploads.take().map_or_else(Vec::new, |mut uploads| {
+            uploads.clear();
+            uploads.take_abandoned()
+        })
     }
 
     /// A device that logs in with serial and checksum is none of the relatives without, whatever

@@ -60,6 +60,13 @@ fn block(photo: u32, offset: usize, data: &[u8]) -> PhotoBlock {
     }
 }
 
+fn login(digits: &str) -> Login {
+    Login {
+        id: TerminalId::from_digits(digits).unwrap(),
+        ..Login::default()
+    }
+}
+
 /// The request in a reply: photo, offset, length.
 fn request(handled: &Handled) -> Option<(u32, u32, u16)> {
     let reply = handled.reply.as_ref()?;
@@ -253,10 +260,6 @@ fn frame_of(raw: Bytes) -> Frame {
 
 #[test]
 fn another_device_s_login_gives_up_what_the_one_before_has_begun() {
-    let login = |digits| Login {
-        id: TerminalId::from_digits(digits).unwrap(),
-        ..Login::default()
-    };
     let mut session = Session::new(AckPolicy::default());
     hand(&mut session, login("123456789012345"), NOW);
     hand(&mut session, info(7, 6), NOW);
@@ -272,4 +275,28 @@ fn another_device_s_login_gives_up_what_the_one_before_has_begun() {
         handled.upload, None,
         "nobody's file is made of two devices' blocks"
     );
+}
+
+#[test]
+fn uploads_that_the_end_of_the_connection_cuts_off_are_named_once() {
+    let mut session = Session::new(AckPolicy::default());
+    assert_eq!(session.on_close(), []);
+    hand(&mut session, login("123456789012345"), NOW);
+    hand(&mut session, info(7, 6), NOW);
+    hand(&mut session, block(7, 0, b"abc"), NOW);
+    hand(&mut session, info(8, 9), NOW);
+    hand(&mut session, info(9, 3), NOW);
+    hand(&mut session, block(9, 0, b"abc"), NOW);
+    let given_up: Vec<_> = session
+        .on_close()
+        .into_iter()
+        .map(|upload| (upload.id.to_string(), upload.held, upload.total))
+        .collect();
+    let expected = [("image 7", 3, Some(6)), ("image 8", 0, Some(9))];
+    assert_eq!(
+        given_up,
+        expected.map(|(id, held, total)| (id.to_owned(), held, total)),
+        "that which was complete is not among them"
+    );
+    assert_eq!(session.on_close(), []);
 }

@@ -28,7 +28,7 @@ use crate::connections::{NotSent, Registered, Signal, Signals};
 use crate::context::Wishes;
 use crate::outbox::Outbox;
 use crate::server::Shared;
-use crate::{CloseReason, Deliver, Protocol, Registry, Room, Session};
+use crate::{CloseReason, Closed, Deliver, Protocol, Registry, Room, Session};
 
 /// What one read takes at most.
 const SCRATCH: usize = 16 * 1_024;
@@ -46,6 +46,8 @@ pub(crate) struct Connection<P: Protocol, R, D, I> {
     io: Option<I>,
     entry: Registered,
     session: P::Session,
+    /// The session has been told that the connection has ended.
+    session_closed: bool,
     who: Option<Who>,
     profile: Option<Profile>,
     /// Bytes that no frame has claimed; empty means no heap.
@@ -101,6 +103,7 @@ where
         Self {
             io: Some(io),
             session: shared.protocol.session(),
+            session_closed: false,
             entry,
             who: None,
             profile: None,
@@ -322,12 +325,41 @@ where
     }
 }
 
+impl<P: Protocol, R, D, I> Connection<P, R, D, I> {
+    /// Why the connection ends; without anybody's decision its task is ended from outside.
+    fn reason(&self) -> CloseReason {
+        self.closing
+            .as_ref()
+            .map_or(CloseReason::Aborted, |closing| closing.reason())
+    }
+
+    /// Tells the session, once, that nothing will be handed to it any more.
+    fn close_session(&mut self) {
+        if self.session_closed {
+            return;
+        }
+        self.session_closed = true;
+        let closed = Closed {
+            connection: self.entry.link().id,
+            peer: self.entry.link().peer,
+            device: self.who.as_ref().map(|who| &who.key),
+            reason: self.reason(),
+        };
+        if catch_unwind(AssertUnwindSafe(|| self.session.on_close(&closed))).is_err() {
+            tracing::error!(
+                protocol = %self.shared.name,
+                connection = closed.connection,
+                peer = ?closed.peer,
+                "the session panicked at its end"
+            );
+        }
+    }
+}
+
 impl<P: Protocol, R, D, I> Drop for Connection<P, R, D, I> {
     fn drop(&mut self) {
-        let reason = self
-            .closing
-            .as_ref()
-            .map_or(CloseReason::Aborted, |closing| closing.reason());
+        self.close_session();
+        let reason = self.reason();
         // Only when the task is ended from outside is there anything left.
         self.outbox.abandon(&self.shared.metrics);
         self.shared.metrics.open.decrement(1);
@@ -365,6 +397,11 @@ where
             this.poll_write(cx);
             this.note_blocked();
             if this.closing.is_some() {
+                // Verdicts may take long: what the session holds need not wait for them. A frame
+                // that waits for the registry goes on in it.
+                if this.held.is_none() {
+                    this.close_session();
+                }
                 if let Poll::Ready(reason) = this.poll_close(cx) {
                     return Poll::Ready(reason);
                 }

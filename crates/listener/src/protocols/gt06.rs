@@ -1,13 +1,19 @@
 //! GT06 / Concox / Jimi: [`protocol_gt06::Session`] on this crate's traits.
 
+use std::fmt;
+use std::net::SocketAddr;
+
 use bytes::{Bytes, BytesMut};
+use protocol_gt06::media::Abandoned;
 use protocol_gt06::normalize::{self, DECODER, Speaker};
 use protocol_gt06::{
     AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Upload,
 };
-use telemetry::{Name, Quarantine};
+use telemetry::{DeviceKey, Name, Quarantine};
 
-use crate::{Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped};
+use crate::{
+    Closed, Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped,
+};
 
 /// The GT06 family of protocols.
 #[derive(Debug, Clone, Default)]
@@ -144,18 +150,20 @@ impl Session for Gt06Session {
             message: e.to_string().into(),
         })?;
         if let Some(id) = handled.identify {
-            let id = id
-                .device_id()
-                .ok_or_else(|| Quarantine::new("not a terminal id"))?;
+            let id = id.device_id();
+            let mut upload = handled.upload;
             // Another device's are not this one's to report.
-            let upload = if self.speaker.device() == Some(id) {
-                handled.upload
-            } else {
-                if let Some(upload) = handled.upload {
-                    tracing::info!(uploads = upload.abandoned.len(), "given up at a login");
-                }
-                None
-            };
+            if (id.is_none() || self.speaker.device() != id)
+                && let Some(upload) = upload.take()
+            {
+                let uploader = Uploader {
+                    connection: cx.origin().connection,
+                    peer: cx.peer(),
+                    device: cx.device(),
+                };
+                uploader.give_up(&upload.abandoned, "login", &"another device's login");
+            }
+            let id = id.ok_or_else(|| Quarantine::new("not a terminal id"))?;
             self.login = Some(Box::new(Login {
                 frame,
                 message,
@@ -202,5 +210,49 @@ impl Session for Gt06Session {
             .map_err(|_| CommandRefused::never("not a text that a device can take"))?;
         cx.reply(frame);
         Ok(())
+    }
+
+    /// Uploads that are not whole: no report can tell of them any more.
+    fn on_close(&mut self, closed: &Closed<'_>) {
+        let uploader = Uploader {
+            connection: closed.connection,
+            peer: closed.peer,
+            device: closed.device,
+        };
+        // The registry did not want the login that was to report these.
+        if let Some(upload) = self.login.take().and_then(|login| login.upload) {
+            uploader.give_up(&upload.abandoned, "closed", &closed.reason);
+        }
+        uploader.give_up(&self.session.on_close(), "closed", &closed.reason);
+    }
+}
+
+/// Whose uploads are given up.
+struct Uploader<'a> {
+    connection: u64,
+    peer: Option<SocketAddr>,
+    device: Option<&'a DeviceKey>,
+}
+
+impl Uploader<'_> {
+    /// Counts and names uploads of which no report tells. Their blocks were reports of their own.
+    fn give_up(&self, uploads: &[Abandoned], label: &'static str, reason: &dyn fmt::Display) {
+        for upload in uploads {
+            metrics::counter!(
+                "milepost_listener_uploads_abandoned_total",
+                "protocol" => DECODER.protocol().as_str(), "reason" => label
+            )
+            .increment(1);
+            tracing::warn!(
+                connection = self.connection,
+                peer = ?self.peer,
+                device = self.device.map(tracing::field::display),
+                upload = %upload.id,
+                received = upload.held,
+                of = upload.total,
+                %reason,
+                "an upload was given up before it was whole"
+            );
+        }
     }
 }

@@ -16,7 +16,6 @@
 //! Seen on devices. No answer is known. Which CRC it is nobody says, so a file is not checked.
 
 use alloc::format;
-#[cfg(feature = "telemetry")]
 use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -67,6 +66,23 @@ impl FileBlock {
         UploadId {
             number: 0x8d,
             file: marked << 56 | u64::from(self.kind) << 48 | mark,
+        }
+    }
+
+    /// A name for the file: its type and mark.
+    pub(crate) fn id_of(upload: UploadId) -> String {
+        let mark = upload.file & 0xffff_ffff_ffff;
+        let is_marked = upload.file >> 56 != 0;
+        match upload.file >> 48 & 0xff {
+            // Nothing tells it from others of its type.
+            0 if !is_marked => "monitoring".into(),
+            1 if !is_marked => "sos".into(),
+            2 if !is_marked => "intercom".into(),
+            other if !is_marked => alloc::format!("{other}"),
+            0 => alloc::format!("monitoring-{mark:012x}"),
+            1 => alloc::format!("sos-{mark:04x}"),
+            2 => alloc::format!("intercom-{mark:012x}"),
+            other => alloc::format!("{other}-{mark:x}"),
         }
     }
 
@@ -161,23 +177,6 @@ impl Body for FileBlock {
 
 #[cfg(feature = "telemetry")]
 impl FileBlock {
-    /// A name for the file: its type and mark.
-    pub(crate) fn id_of(upload: UploadId) -> String {
-        let mark = upload.file & 0xffff_ffff_ffff;
-        let is_marked = upload.file >> 56 != 0;
-        match upload.file >> 48 & 0xff {
-            // Nothing tells it from others of its type.
-            0 if !is_marked => "monitoring".into(),
-            1 if !is_marked => "sos".into(),
-            2 if !is_marked => "intercom".into(),
-            other if !is_marked => alloc::format!("{other}"),
-            0 => alloc::format!("monitoring-{mark:012x}"),
-            1 => alloc::format!("sos-{mark:04x}"),
-            2 => alloc::format!("intercom-{mark:012x}"),
-            other => alloc::format!("{other}-{mark:x}"),
-        }
-    }
-
     fn report<'r>(
         &self,
         cx: &crate::normalize::Context<'_>,
