@@ -6,7 +6,8 @@
 //! puts the blocks of one connection together beside that, and gives the whole file once it is
 //! complete.
 //!
-//! It holds no more than its [`Limits`] say: so many files, so many bytes in all, so many blocks a
+//! It holds no more than its [`Limits`] say
+//! ([`Session::with_media_limits`](crate::Session::with_media_limits)): so many files, so many bytes in all, so many blocks a
 //! file, and none for longer than a time without a new block. What is given up is counted and
 //! named, never silently forgotten. It does no I/O and has no clock.
 
@@ -71,7 +72,7 @@ pub enum Place {
     Part(u16),
 }
 
-/// What an assembler may hold.
+/// What an assembler may hold. Beside the data itself it needs some 100 bytes for each block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {

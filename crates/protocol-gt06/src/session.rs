@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use crate::address::{Purpose, Resolver};
 use crate::command::{self, CommandError};
 use crate::field::TerminalId;
-use crate::media::{Abandoned, Assembler, Taken, UploadId};
+use crate::media::{self, Abandoned, Assembler, Taken, UploadId};
 use crate::message::{CardAnswer, PhotoRequest};
 use crate::offset::OffsetWatch;
 use crate::reply::{AckPolicy, Answer, Reply, ReplyClass};
@@ -51,6 +51,8 @@ pub struct Session {
     models: Models,
     /// Few devices send files.
     uploads: Option<Box<Assembler>>,
+    /// Unless they are the usual ones; shared by all sessions that are cloned from one.
+    media_limits: Option<Arc<media::Limits>>,
     /// The serial of what the server last sent unasked.
     command_serial: u16,
     offsets: OffsetWatch,
@@ -149,6 +151,22 @@ impl Session {
     #[must_use]
     pub fn with_models(mut self, models: Models) -> Self {
         self.models = models;
+        self
+    }
+
+    /// With limits of one's own for the files that devices upload in blocks.
+    ///
+    /// A session holds [`bytes`](media::Limits::bytes) of blocks at most, and some 100 bytes about
+    /// each of them, of which there are [`files`](media::Limits::files) times
+    /// [`blocks`](media::Limits::blocks) at most: by default 2 MiB, and 3 MiB more where all blocks
+    /// are of a few bytes. A file that is whole is copied once, into [`Upload::completed`]. With 0
+    /// bytes no file is put together: none is asked for, each that begins is told as given up, and
+    /// its blocks are reported as ever.
+    ///
+    /// All this is so before a login, too: a capture without one gives its files.
+    #[must_use]
+    pub fn with_media_limits(mut self, limits: media::Limits) -> Self {
+        self.media_limits = Some(Arc::new(limits));
         self
     }
 
@@ -276,8 +294,7 @@ impl Session {
             }
             Message::PhotoInfo(info) => {
                 let id = UploadId::photo(info.photo);
-                let uploads = self.uploads.get_or_insert_default();
-                let opened = uploads.open(id, info.size.into(), now_ms);
+                let opened = self.uploads().open(id, info.size.into(), now_ms);
                 (!opened).then_some(Answer::Silent)
             }
             Message::PhotoBlock(_) | Message::PhotoPart(_) | Message::FileBlock(_) => {
@@ -297,6 +314,14 @@ impl Session {
         answer
     }
 
+    fn uploads(&mut self) -> &mut Assembler {
+        let limits = self.media_limits.as_deref();
+        self.uploads.get_or_insert_with(|| {
+            let limits = limits.copied().unwrap_or_default();
+            Box::new(Assembler::new(limits))
+        })
+    }
+
     #[cold]
     fn on_block(
         &mut self,
@@ -305,7 +330,7 @@ impl Session {
         upload: &mut Option<Box<Upload>>,
     ) -> Option<Answer> {
         let block = message.block()?;
-        let uploads = self.uploads.get_or_insert_default();
+        let uploads = self.uploads();
         let taken = uploads.push(block.id, block.place, block.total, block.data, now_ms);
         match taken {
             // The report of such a block is that of the file.

@@ -2,8 +2,10 @@
 #![cfg(feature = "telemetry")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use allocation_counter::measure;
 use bytes::Bytes;
 use protocol_gt06::field::{DateTime, TerminalId};
+use protocol_gt06::media::Limits;
 use protocol_gt06::message::{
     ExternalData, FileBlock, FileCheck, Heartbeat, Login, PhotoBlock, PhotoInfo, PhotoPart,
 };
@@ -299,4 +301,44 @@ fn uploads_that_the_end_of_the_connection_cuts_off_are_named_once() {
         "that which was complete is not among them"
     );
     assert_eq!(session.on_close(), []);
+}
+
+#[test]
+fn files_are_held_within_the_limits_that_are_given() {
+    let mut limits = Limits::default();
+    limits.bytes = 4;
+    let mut session = Session::new(AckPolicy::default()).with_media_limits(limits);
+    let (handled, _) = hand(&mut session, info(7, 4), NOW);
+    assert_eq!(request(&handled), Some((7, 0, 4)));
+    let (handled, reports) = hand(&mut session, info(8, 5), NOW);
+    assert_eq!((handled.reply, reports.len()), (None, 2), "too large");
+    hand(&mut session, block(7, 0, b"ab"), NOW);
+    let (handled, _) = hand(&mut session, block(7, 2, b"cd"), NOW);
+    assert_eq!(handled.upload.unwrap().completed.unwrap(), b"abcd"[..]);
+
+    limits.bytes = 0;
+    let mut session = Session::new(AckPolicy::default()).with_media_limits(limits);
+    let (handled, reports) = hand(&mut session, info(7, 4), NOW);
+    assert_eq!((handled.reply, reports.len()), (None, 2));
+    let (handled, reports) = hand(&mut session, block(7, 0, b"ab"), NOW);
+    assert_eq!((handled.upload, reports.len()), (None, 1));
+    assert_eq!(session.on_close(), [], "nothing was held");
+}
+
+#[test]
+fn what_blocks_of_a_byte_hold_beside_their_data_is_bounded() {
+    let mut limits = Limits::default();
+    (limits.files, limits.blocks) = (2, 1_000);
+    let mut session = Session::new(AckPolicy::default()).with_media_limits(limits);
+    let held = measure(|| {
+        for n in 0..6_000 {
+            let message = Message::from(block(n % 2, usize::try_from(n).unwrap(), b"x"));
+            session.on_frame(&frame(message, 5), NOW);
+        }
+    });
+    assert!(
+        (2_000 * 50..=2_000 * 100).contains(&held.bytes_current),
+        "{} bytes",
+        held.bytes_current
+    );
 }

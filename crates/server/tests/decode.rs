@@ -312,3 +312,25 @@ fn a_prefix_without_digits_is_an_error_of_its_line() {
         "{explained}"
     );
 }
+
+#[test]
+fn a_capture_without_a_login_gives_the_files_in_it() {
+    // A recording of six bytes in two blocks, as an alarm made it.
+    let block = |offset: u8, data: &[u8]| {
+        let mut checked = vec![0, 0, 0x8d, 1, 0, 0, 0, 6, 0, 0, 1, 0, 0, 0, offset, 0];
+        checked.push(u8::try_from(data.len()).unwrap());
+        checked.extend_from_slice(data);
+        checked.extend_from_slice(&[0, 9, 0, 1]);
+        checked[1] = u8::try_from(checked.len()).unwrap();
+        let crc = protocol_gt06::checksum(&checked).to_be_bytes();
+        hex::encode([b"yy", &checked[..], &crc, b"\r\n"].concat())
+    };
+    let lines = [block(0, b"abc"), block(3, b"def")].join("\n");
+    let objects = objects(&lines);
+    assert_eq!(objects[0]["reports"].as_array().unwrap().len(), 1);
+    let whole = &objects[1]["reports"][1]["media"];
+    assert_eq!(
+        (&whole["id"], &whole["complete"], &whole["data"]),
+        (&json!("sos-0009"), &json!(true), &json!("YWJjZGVm"))
+    );
+}

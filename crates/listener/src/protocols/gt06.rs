@@ -28,7 +28,7 @@ impl Gt06 {
     }
 }
 
-/// With all that a session can be given: somebody who knows addresses, somebody who judges cards.
+/// With all that a session can be given: who knows addresses, who judges cards, limits for files.
 /// Each connection gets a copy.
 impl From<protocol_gt06::Session> for Gt06 {
     fn from(prototype: protocol_gt06::Session) -> Self {
