@@ -1,5 +1,6 @@
 //! What is said to a device unasked.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A command on its way to a device.
@@ -15,7 +16,7 @@ pub struct Command {
 /// A session could not send a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct CommandRefused {
-    reason: &'static str,
+    reason: Cow<'static, str>,
     retry: bool,
 }
 
@@ -23,23 +24,23 @@ impl CommandRefused {
     /// The protocol has no commands.
     pub const fn unsupported() -> Self {
         Self {
-            reason: "this protocol has no commands",
+            reason: Cow::Borrowed("this protocol has no commands"),
             retry: false,
         }
     }
 
     /// It will never be sent; why.
-    pub const fn never(reason: &'static str) -> Self {
+    pub fn never(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            reason,
+            reason: reason.into(),
             retry: false,
         }
     }
 
     /// It cannot be sent now but may be later; why.
-    pub const fn not_now(reason: &'static str) -> Self {
+    pub fn not_now(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            reason,
+            reason: reason.into(),
             retry: true,
         }
     }
@@ -52,6 +53,6 @@ impl CommandRefused {
 
 impl fmt::Display for CommandRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason)
+        f.write_str(&self.reason)
     }
 }

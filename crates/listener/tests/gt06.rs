@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use listener::protocols::Gt06;
 use listener::test_util::{Device, Shelf, network};
-use listener::{Claim, Identified, Limits, Registry, Resolution, Server};
+use listener::{
+    Claim, Command, Connections, Identified, Limits, NotSent, Registry, Resolution, Server,
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use protocol_gt06::address::{Language, Purpose, Question, Resolver};
 use protocol_gt06::message::{FileBlock, FileCheck};
@@ -50,10 +52,15 @@ fn connect(memory: &Memory) -> (Device, Shelf) {
 }
 
 fn connect_to(protocol: Gt06, memory: &Memory) -> (Device, Shelf) {
+    connect_among(&Connections::default(), protocol, memory)
+}
+
+fn connect_among(connections: &Connections, protocol: Gt06, memory: &Memory) -> (Device, Shelf) {
     let (dial, incoming) = network();
     let shelf = Shelf::default();
     let server = Server::new(protocol, memory.clone(), shelf.clone())
         .limits(Limits::default())
+        .connections(connections.clone())
         .clock(|| Timestamp::from_civil(2026, 11, 20, 7, 0, 0).unwrap())
         .serve(incoming);
     tokio::spawn(server.run(CancellationToken::new()));
@@ -158,6 +165,42 @@ async fn who_knows_addresses_is_asked_by_every_connection() {
         language: Language::English,
     };
     device.expect(answer.reply(7, "Harbour Road 1")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_cannot_be_sent_is_refused_with_its_own_reason() {
+    let connections = Connections::default();
+    let (mut device, shelf) = connect_among(&connections, Gt06::default(), &Memory::default());
+    let reason = async |text: &str| {
+        let envelopes = shelf.envelopes();
+        let key = envelopes.last().unwrap().device.unwrap();
+        let text = text.into();
+        match connections
+            .send_command(&key, Command { flag: 1, text })
+            .await
+        {
+            Err(NotSent::Refused(refused)) => {
+                assert!(!refused.may_retry());
+                refused.to_string()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    assert_eq!(reason("").await, "the command is empty");
+    let long = "X".repeat(1_001);
+    assert_eq!(reason(&long).await, "the command is out of range");
+    // A relative without serial and checksum reads none at all.
+    let (mut device, shelf) = connect_among(&connections, Gt06::default(), &Memory::default());
+    device.send(bytes("78780d010359339075005244010d0a")).await;
+    device.expect(bytes("78780d01010d0a")).await;
+    let key = shelf.envelopes()[0].device.unwrap();
+    let text = "RELAY,1#".into();
+    let refused = connections.send_command(&key, Command { flag: 2, text });
+    let refused = refused.await.unwrap_err().to_string();
+    assert!(refused.contains("take no text commands"), "{refused}");
+    device.expect_silence(Duration::from_secs(1)).await;
 }
 
 /// Three bytes of six of the recording that an alarm of that serial made.

@@ -156,6 +156,12 @@ pub enum CommandError {
     /// A number, or a length, that cannot be.
     #[error("{0} is out of range")]
     OutOfRange(&'static str),
+    /// The device is one of the relatives without serial and checksum
+    /// ([`Dialect::Topin`](crate::Dialect::Topin)), which read no command frames.
+    #[error(
+        "devices of this kind (Topin and its relatives) take no text commands over the connection"
+    )]
+    NoCommands,
 }
 
 /// Checks text that devices are to read.

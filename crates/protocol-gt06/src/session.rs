@@ -175,8 +175,12 @@ impl Session {
     /// another connection: use each for one command only.
     ///
     /// # Errors
-    /// When the text cannot be sent; see [`command::encode`].
+    /// When the text cannot be sent (see [`command::encode`]), or the device reads no commands:
+    /// the relatives without serial and checksum do not.
     pub fn command(&mut self, flag: u32, text: &str) -> Result<Bytes, CommandError> {
+        if self.is_relative() {
+            return Err(CommandError::NoCommands);
+        }
         let serial = self.command_serial.wrapping_add(1);
         let language = self.profile.command_language.unwrap_or_default();
         let frame = command::encode(flag, text, language, serial)?;
@@ -394,6 +398,12 @@ impl Session {
     /// one of its frames looks like.
     fn may_be(&self, dialect: Dialect) -> bool {
         dialect != Dialect::Topin || self.login.bare != Some(false)
+    }
+
+    /// Whether the device is one of the relatives without serial and checksum, as far as is known.
+    fn is_relative(&self) -> bool {
+        let dialect = self.profile.dialect();
+        self.profile.bare_frames || dialect == Dialect::Topin && self.may_be(dialect)
     }
 
     fn apply_login(&mut self) {

@@ -4,6 +4,7 @@
 
 use allocation_counter::measure;
 use bytes::Bytes;
+use protocol_gt06::command::CommandError;
 use protocol_gt06::field::{DateTime, TerminalId};
 use protocol_gt06::media::Limits;
 use protocol_gt06::message::{
@@ -11,7 +12,8 @@ use protocol_gt06::message::{
 };
 use protocol_gt06::normalize::{self, Speaker};
 use protocol_gt06::{
-    AckPolicy, CardJudge, Frame, Framing, Handled, Message, Profile, ReplyClass, Session, Start,
+    AckPolicy, CardJudge, Dialect, Frame, Framing, Handled, Message, Profile, ReplyClass, Session,
+    Start,
 };
 use telemetry::{Kind, Origin, Report, Timestamp};
 
@@ -78,7 +80,7 @@ fn request(handled: &Handled) -> Option<(u32, u32, u16)> {
         "the next block, when this one is safe"
     );
     let frame = Frame::parse(reply.bytes.clone(), Framing::Checked)?;
-    match Message::decode(&frame, protocol_gt06::Dialect::default()).unwrap() {
+    match Message::decode(&frame, Dialect::default()).unwrap() {
         Message::PhotoRequest(r) => Some((r.photo, r.offset, r.len)),
         other => panic!("{other:?}"),
     }
@@ -248,12 +250,40 @@ fn commands_count_their_own_serials_and_speak_the_devices_language() {
     session.on_identified(Some(profile));
     let Message::Command(command) = Message::decode(
         &frame_of(session.command(4, "STATUS#").unwrap()),
-        protocol_gt06::Dialect::default(),
+        Dialect::default(),
     )
     .unwrap() else {
         panic!()
     };
     assert_eq!((command.flag, command.language), (4, Some(2)));
+}
+
+#[test]
+fn relatives_without_serial_and_checksum_are_sent_no_commands() {
+    let bare_login = hex::decode("78780d010123456789012345420d0a").unwrap();
+    let bare_login = Frame::parse(bare_login.into(), Framing::Bare).unwrap();
+    let mut session = Session::new(AckPolicy::default());
+    assert!(session.command(1, "STATUS#").is_ok(), "nothing is known");
+    assert!(session.on_frame(&bare_login, NOW).identify.is_some());
+    session.on_identified(None);
+    assert_eq!(session.command(2, "STATUS#"), Err(CommandError::NoCommands));
+    let remembered = session.profile().clone();
+
+    // By what is known of the device, until it logs in otherwise.
+    let mut session = Session::new(AckPolicy::default());
+    session.on_identified(Some(remembered.clone()));
+    assert_eq!(session.command(3, "STATUS#"), Err(CommandError::NoCommands));
+    hand(&mut session, login("123456789012345"), NOW);
+    session.on_identified(Some(remembered));
+    let frame = frame_of(session.command(4, "STATUS#").unwrap());
+    assert_eq!(frame.serial(), Some(1), "refused ones are not counted");
+
+    // Set by hand, whatever frames it sends.
+    let mut profile = Profile::default();
+    profile.configured_dialect = Some(Dialect::Topin);
+    let mut session = Session::new(AckPolicy::default());
+    session.on_identified(Some(profile));
+    assert_eq!(session.command(5, "STATUS#"), Err(CommandError::NoCommands));
 }
 
 fn frame_of(raw: Bytes) -> Frame {

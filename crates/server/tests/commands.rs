@@ -134,6 +134,25 @@ fn a_device_that_says_no_has_refused() {
 }
 
 #[test]
+fn a_device_that_reads_no_commands_is_sent_none_and_the_reason_is_said() {
+    let server = start();
+    // One of the relatives without serial and checksum; its login is answered in kind.
+    let mut tracker = Tracker::connect(server.gt06);
+    tracker.send(&hex::decode(format!("78780d010{ID}010d0a")).unwrap());
+    let welcome = hex::decode("78780d01010d0a").unwrap();
+    assert_eq!(tracker.read(welcome.len()), welcome);
+    server.until(&format!("/v1/devices/{ID}"), |answer| answer.status == 200);
+
+    let refused = post(&server, &json!({ "text": "RELAY,1#", "wait_s": 20 }));
+    assert_eq!(refused.status, 200, "{refused:?}");
+    let command = refused.json();
+    assert_eq!(command["status"], "refused");
+    let reason = command["reason"].as_str().unwrap();
+    assert!(reason.contains("take no text commands"), "{reason}");
+    assert!(!tracker.hears_within(A_WHILE));
+}
+
+#[test]
 fn an_answer_on_the_next_connection_is_matched_by_its_flag() {
     let server = start();
     let mut before = Tracker::login(server.gt06, ID);

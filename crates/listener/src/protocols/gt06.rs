@@ -207,7 +207,7 @@ impl Session for Gt06Session {
         let frame = self
             .session
             .command(command.flag, &command.text)
-            .map_err(|_| CommandRefused::never("not a text that a device can take"))?;
+            .map_err(|e| CommandRefused::never(e.to_string()))?;
         cx.reply(frame);
         Ok(())
     }

@@ -144,6 +144,13 @@ impl Tracker {
         self.stream.write_all(bytes)
     }
 
+    /// The next bytes from the server.
+    pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
     /// The next short frame from the server.
     pub(crate) fn receive(&mut self) -> Vec<u8> {
         let mut head = [0; 3];
