@@ -549,6 +549,11 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
             .await
             .unwrap()
     );
+    assert!(!store.withdraw_command(command.id).await.unwrap());
+    let back = store.queue_command(&device, "Z", far, 9).await.unwrap();
+    assert!(store.withdraw_command(back.id).await.unwrap());
+    assert!(!store.withdraw_command(back.id).await.unwrap());
+    assert_eq!(store.take_command(&device).await.unwrap(), None);
     let short = store.queue_command(&device, "Y", at(1), 9).await.unwrap();
     assert_eq!(
         store
@@ -567,6 +572,7 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
         states,
         [
             (short.id, CommandState::Expired),
+            (back.id, CommandState::Withdrawn),
             (refused.id, CommandState::Refused),
             (command.id, CommandState::Answered)
         ]

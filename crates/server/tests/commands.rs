@@ -223,6 +223,35 @@ fn what_is_not_answered_in_time_has_expired_and_a_late_answer_counts_all_the_sam
 }
 
 #[test]
+fn a_command_that_waits_can_be_taken_back_and_one_that_was_sent_cannot() {
+    let server = start();
+    seen_once(&server);
+    let delete = |id: u32| server.request("DELETE", &format!("{}/{id}", path()), &[], "");
+    let (mistaken, meant) = (queued(&server, "RELAY,1#"), queued(&server, "WHERE#"));
+    for _ in 0..2 {
+        let answer = delete(mistaken);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["status"], "withdrawn");
+    }
+    let mut tracker = Tracker::login(server.gt06, ID);
+    assert_eq!(tracker.command(), (meant, "WHERE#".to_owned()));
+    let late = delete(meant);
+    is_problem(&late, 409);
+    assert!(late.json()["detail"].as_str().unwrap().contains("is sent"));
+    tracker.send(&answer(meant, "Lat:N23.111,Lon:E114.409", 2));
+    until(&server, meant, "answered");
+    is_problem(&delete(meant), 409);
+    is_problem(&delete(1), 404);
+    assert!(!tracker.hears_within(A_WHILE));
+    let withdrawn = one(&server, mistaken);
+    assert_eq!(withdrawn["status"], "withdrawn");
+    assert!(withdrawn.get("sent_at").is_none() && withdrawn["settled_at"].is_string());
+    let nobody = [("Authorization", "")];
+    let place = format!("{}/{meant}", path());
+    is_problem(&server.request("DELETE", &place, &nobody, ""), 401);
+}
+
+#[test]
 fn a_device_that_repeats_no_flag_is_sent_one_command_at_a_time() {
     let server = start();
     let mut tracker = Tracker::login(server.gt06, ID);
@@ -314,6 +343,8 @@ fn without_a_token_nothing_is_commanded_and_the_remedy_is_said() {
     is_problem(&answer, 403);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("--api-token"), "{detail}");
+    let place = format!("{}/1", path());
+    is_problem(&server.request("DELETE", &place, &[], ""), 403);
     assert_eq!(
         server.json(&path()),
         json!({ "commands": [] }),

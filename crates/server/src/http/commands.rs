@@ -1,5 +1,6 @@
 //! Telling a device something.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::Json;
@@ -118,16 +119,53 @@ pub(super) async fn one(
     parameters: Parameters,
 ) -> Result<Json<Command>, Problem> {
     parameters.finish()?;
+    find_by(&api, path).await.map(Json)
+}
+
+/// `DELETE /v1/devices/{id}/commands/{command}`
+pub(super) async fn withdraw(
+    State(api): State<Shared>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    parameters: Parameters,
+) -> Result<Json<Command>, Problem> {
+    auth::may_command(api.token.as_ref())?;
+    parameters.finish()?;
+    let command = find_by(&api, path).await?;
+    let withdrawn = api
+        .store
+        .withdraw_command(command.id)
+        .await
+        .map_err(|error| not_stored(&error, "it was not taken back"))?;
+    let command = find(&api, command.id).await?.unwrap_or(command);
+    if withdrawn {
+        tracing::info!(command = command.id, device = %command.device, "a command was taken back");
+    } else if command.status != CommandState::Withdrawn {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!(
+                "the command is {} and cannot be taken back: only one that waits can",
+                command.status
+            ),
+        ));
+    }
+    // Who asks again, since an answer was lost, hears the same.
+    Ok(Json(command))
+}
+
+/// The command that a path names.
+async fn find_by(
+    api: &Api,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Command, Problem> {
     let Path((device, number)) =
         path.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let key = devices::key(&api, devices::id(Ok(Path(device)))?);
-    known(&api, &key).await?;
+    let key = devices::key(api, devices::id(Ok(Path(device)))?);
+    known(api, &key).await?;
     let unknown = || Problem::not_found(format!("{} has no command {number:?}", key.device));
     let id = number.parse().map_err(|_| unknown())?;
-    let found = read(&api, move |reader| reader.command(id)).await?;
+    let found = find(api, id).await?;
     found
         .filter(|command| command.device == key.device && command.tenant == key.tenant)
-        .map(Json)
         .ok_or_else(unknown)
 }
 
@@ -235,16 +273,19 @@ fn not_queued(error: &NotQueued) -> Problem {
     match error {
         NotQueued::TooMany(_) => Problem::new(
             StatusCode::CONFLICT,
-            format!("{error}: wait until they are answered or have expired (commands.max_waiting)"),
+            format!(
+                "{error}: wait until they are answered or have expired (commands.max_waiting), or \
+                 take some back"
+            ),
         ),
-        error => {
-            tracing::error!(%error, "a command could not be stored");
-            Problem::not_ready(vec![Part {
-                part: "store",
-                reason: "the command could not be stored and was not accepted; the server\'s log \
-                         says why"
-                    .to_owned(),
-            }])
-        }
+        error => not_stored(error, "it was not accepted"),
     }
+}
+
+fn not_stored(error: &dyn fmt::Display, so: &str) -> Problem {
+    tracing::error!(%error, "a command could not be stored");
+    Problem::not_ready(vec![Part {
+        part: "store",
+        reason: format!("the command could not be stored: {so}; the server's log says why"),
+    }])
 }

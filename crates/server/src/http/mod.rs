@@ -67,7 +67,10 @@ pub(crate) fn router(api: Api) -> Router {
             "/devices/{id}/commands",
             get(commands::list).post(commands::send),
         )
-        .route("/devices/{id}/commands/{command}", get(commands::one))
+        .route(
+            "/devices/{id}/commands/{command}",
+            get(commands::one).delete(commands::withdraw),
+        )
         .route("/quarantine", get(quarantine::list))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

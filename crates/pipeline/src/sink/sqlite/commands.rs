@@ -26,15 +26,18 @@ pub enum CommandState {
     Refused,
     /// Its time ran out before an answer came.
     Expired,
+    /// It was taken back before it was sent.
+    Withdrawn,
 }
 
 impl CommandState {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Queued,
         Self::Sent,
         Self::Answered,
         Self::Refused,
         Self::Expired,
+        Self::Withdrawn,
     ];
 
     /// Whether the command still waits for something.
@@ -50,6 +53,7 @@ impl CommandState {
             Self::Answered => "answered",
             Self::Refused => "refused",
             Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
@@ -237,6 +241,22 @@ impl Store {
             "UPDATE command SET state = 'refused', sent_at = NULL, settled_at = ?2, reason = ?3
              WHERE id = ?1 AND state IN ('queued', 'sent')",
             [now().as_millis().into(), reason.to_owned().into()],
+        )
+        .await
+    }
+
+    /// Takes back a command that waits: it is never sent. `false`: it does not wait any more, and
+    /// may have been carried out.
+    ///
+    /// # Errors
+    /// When it could not be stored.
+    pub async fn withdraw_command(&self, id: u32) -> Result<bool, StoreError> {
+        self.change(
+            id,
+            CommandState::Withdrawn,
+            "UPDATE command SET state = 'withdrawn', settled_at = ?2
+             WHERE id = ?1 AND state = 'queued'",
+            [now().as_millis().into()],
         )
         .await
     }

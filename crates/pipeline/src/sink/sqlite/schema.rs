@@ -87,7 +87,7 @@ const FORMAT_1: &str = "
         tenant TEXT NOT NULL,
         device TEXT NOT NULL,
         text TEXT NOT NULL,
-        state TEXT NOT NULL,           -- queued, sent, answered, refused, expired
+        state TEXT NOT NULL,           -- the names of `CommandState`
         queued_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL,
         sent_at INTEGER,
