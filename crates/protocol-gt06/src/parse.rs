@@ -224,6 +224,14 @@ impl<'a, T: Trace> Reader<'a, T> {
         }
     }
 
+    /// Reads fields up to the first that is cut short.
+    pub(crate) const fn whole_fields(&mut self) -> WholeFields<'_, 'a, T> {
+        WholeFields {
+            reader: self,
+            ended: false,
+        }
+    }
+
     /// Reads the next `len` bytes by `read`, which cannot run past them. What it leaves is an
     /// error.
     ///
@@ -290,5 +298,33 @@ impl<'a, T: Trace> Reader<'a, T> {
     fn error(&self, field: &'static str, at: usize, kind: DecodeErrorKind) -> DecodeError {
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         DecodeError::new(self.number, self.message, field, at, kind)
+    }
+}
+
+/// Reads fields as long as they are whole. From the first that is cut short on all are `None`, and
+/// their bytes are left: no field is read from the beginning of another.
+#[derive(Debug)]
+pub(crate) struct WholeFields<'r, 'a, T: Trace> {
+    reader: &'r mut Reader<'a, T>,
+    ended: bool,
+}
+
+impl<'a, T: Trace> WholeFields<'_, 'a, T> {
+    /// The bytes that are left, without reading them.
+    pub(crate) const fn peek(&self) -> &'a [u8] {
+        self.reader.peek()
+    }
+
+    /// The next field, of `len` bytes.
+    pub(crate) fn read<V>(
+        &mut self,
+        len: usize,
+        read: impl FnOnce(&mut Reader<'a, T>) -> Result<V, DecodeError>,
+    ) -> Result<Option<V>, DecodeError> {
+        self.ended |= self.reader.remaining() < len;
+        if self.ended {
+            return Ok(None);
+        }
+        read(self.reader).map(Some)
     }
 }

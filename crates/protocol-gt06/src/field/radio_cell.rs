@@ -15,7 +15,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Cell, CellForm, dbm};
 use crate::DecodeError;
-use crate::parse::{Reader, Trace};
+use crate::parse::{Reader, Trace, WholeFields};
 
 /// The serving cell, its radio and its strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,13 +58,9 @@ impl RadioCell {
                 format!("{raw_radio}, before LTE")
             }
         });
-        let (form, wide) = if raw_radio >= 3 {
-            (CellForm::L15, true)
-        } else {
-            (CellForm::L8, false)
-        };
+        let (form, signal) = forms(raw_radio);
         let cell = Cell::decode(r, form)?;
-        let raw_signal = if wide {
+        let raw_signal = if signal == 2 {
             r.u16("cell signal")?
         } else {
             u16::from(r.u8("cell signal")?)
@@ -82,6 +78,20 @@ impl RadioCell {
         Ok(block)
     }
 
+    /// Reads the block, if all of it is there.
+    pub(crate) fn decode_whole<T: Trace>(
+        whole: &mut WholeFields<'_, '_, T>,
+    ) -> Result<Option<Self>, DecodeError> {
+        let len = match whole.peek() {
+            [radio, cell @ ..] => {
+                let (form, signal) = forms(*radio);
+                1 + form.len(Cell::peek_mcc(cell)) + signal
+            }
+            [] => 1,
+        };
+        whole.read(len, Self::decode)
+    }
+
     /// Writes the block.
     pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(self.raw_radio);
@@ -96,5 +106,14 @@ impl RadioCell {
             cell.signal_dbm = self.signal_dbm();
             report.push_cell(cell);
         }
+    }
+}
+
+/// The form of the cell and the size of its strength.
+const fn forms(raw_radio: u8) -> (CellForm, usize) {
+    if raw_radio >= 3 {
+        (CellForm::L15, 2)
+    } else {
+        (CellForm::L8, 1)
     }
 }

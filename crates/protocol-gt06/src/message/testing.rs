@@ -176,3 +176,37 @@ pub(crate) fn read_parts(start: Start, number: u8, parts: &[&str]) -> Message {
     round_trip(whole.clone());
     whole
 }
+
+/// What is left of a body when it is cut short at each byte behind its position, which begins at
+/// byte `gps_at`: the length, the message and its report. Each one is written back as it was, all its
+/// bytes are explained, and it has the fix of [`GPS`].
+#[cfg(feature = "telemetry")]
+pub(crate) fn cut_short(
+    start: Start,
+    number: u8,
+    gps_at: usize,
+    parts: &[&str],
+) -> std::vec::Vec<(usize, Message, telemetry::Report)> {
+    let body = body(parts);
+    (gps_at + crate::field::Gps::LEN..body.len())
+        .map(|len| {
+            let body = body.get(..len).unwrap();
+            let message = read_body(start, number, body)
+                .unwrap_or_else(|error| panic!("{len} bytes: {error}"));
+            let mut written = BytesMut::new();
+            message.encode_body(&mut written);
+            assert_eq!(written, body, "{message:?}");
+            round_trip(message.clone());
+            let report = report(message.clone());
+            let fix = report.fix.as_ref();
+            let place = fix.map(|fix| (fix.coordinates.latitude(), fix.coordinates.longitude()));
+            let Some((latitude, longitude)) = place else {
+                panic!("{len} bytes without a fix: {message:?}")
+            };
+            assert!((latitude - 23.111_693).abs() < 1e-5, "{len}: {latitude}");
+            assert!((longitude - 114.409_298).abs() < 1e-5, "{len}: {longitude}");
+            assert_eq!(report.device_time.unwrap().as_unix(), 1_451_357_465);
+            (len, message, report)
+        })
+        .collect()
+}
