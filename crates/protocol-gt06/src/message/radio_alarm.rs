@@ -7,7 +7,9 @@
 //! | | 5 | status | [`Status`]; the high half of the language extends the alarm's code |
 //! | | | items | [`Items`] |
 //!
-//! Seen on devices.
+//! Seen on devices. What is cut short behind the position costs neither fix nor kind: a status is
+//! read only whole and behind a whole cell, a list only where it ends with the body, and the rest is
+//! kept as it is. An alarm without a status names none, and is acknowledged.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -25,10 +27,10 @@ pub struct RadioAlarm {
     pub start: Start,
     /// Where and when.
     pub gps: Gps,
-    /// The serving cell.
-    pub cell: RadioCell,
-    /// Status and alarm.
-    pub status: Status,
+    /// The serving cell; `None` where the body ends before.
+    pub cell: Option<RadioCell>,
+    /// Status and alarm; `None` where the body ends before.
+    pub status: Option<Status>,
     /// The rest.
     pub items: Items,
     /// Bytes that no manual knows.
@@ -44,20 +46,31 @@ impl Body for RadioAlarm {
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let mut whole = r.whole_fields();
+        let cell = RadioCell::decode_whole(&mut whole)?;
+        let status = whole.read(Status::LEN, Status::decode_extended)?;
         Ok(Self {
             start: cx.head.start(),
-            gps: Gps::decode(r)?,
-            cell: RadioCell::decode(r)?,
-            status: Status::decode_extended(r)?,
-            items: Items::decode_if_fits(r)?,
+            gps,
+            cell,
+            status,
+            items: match status {
+                Some(_) => Items::decode_if_fits(r)?,
+                None => Items::default(),
+            },
             tail: r.take_rest("unknown"),
         })
     }
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        self.cell.encode(out);
-        self.status.encode(out);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
+        if let Some(status) = &self.status {
+            status.encode(out);
+        }
         self.items.encode(out);
         out.put_slice(&self.tail);
     }
@@ -71,16 +84,21 @@ impl Body for RadioAlarm {
     }
 
     fn answer(&self) -> Answer {
-        self.status.answer()
+        self.status.map_or(Self::ANSWER, |status| status.answer())
     }
 
     /// Key: number, time, position, alarm.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x39).alarm(Some(self.status.extended_key()));
+        let key =
+            crate::normalize::Key::new(0x39).alarm(self.status.map(|status| status.extended_key()));
         let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
-        self.cell.normalize(report);
-        self.status.normalize_extended(report, cx.dialect());
+        if let Some(cell) = &self.cell {
+            cell.normalize(report);
+        }
+        if let Some(status) = &self.status {
+            status.normalize_extended(report, cx.dialect());
+        }
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);
     }
@@ -111,7 +129,7 @@ mod tests {
                 panic!("{message:?}")
             };
             assert_eq!(
-                (alarm.status.extended_code(), alarm.items.0.len()),
+                (alarm.status.unwrap().extended_code(), alarm.items.0.len()),
                 (code, 1)
             );
         }
@@ -131,5 +149,30 @@ mod tests {
             report.more.events.first().unwrap().kind,
             telemetry::EventKind::Unknown
         );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_neither_fix_nor_kind() {
+        use crate::message::testing::{cut_short, signal};
+
+        for (cell, cell_ends) in [(CELL, 36), ("00 81cc 0007 287d 001f71 50", 29)] {
+            // What the cell or the status begins with could be an empty item.
+            let parts = [GPS, cell, "46 06 00 01 02", "0027 02 04e4"];
+            for (len, message, report) in cut_short(Start::Short, 0x39, 0, &parts) {
+                assert_eq!(message.answer(), Answer::WhenDelivered, "{len}");
+                let Message::RadioAlarm(read) = message else {
+                    panic!("{message:?}")
+                };
+                assert_eq!(report.kind, telemetry::Kind::Alarm);
+                assert_eq!(report.network.cell.is_some(), len >= cell_ends, "{len}");
+                let has_status = len >= cell_ends + 5;
+                assert_eq!(read.status.is_some(), has_status, "{len}");
+                assert_eq!(report.more.events.len(), usize::from(has_status), "{len}");
+                assert!(read.items.0.is_empty(), "{len}");
+                let is_whole = len == 18 || len == cell_ends || len == cell_ends + 5;
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
     }
 }
