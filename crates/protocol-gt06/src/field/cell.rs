@@ -15,7 +15,7 @@ use alloc::format;
 use bytes::{BufMut, BytesMut};
 
 use crate::DecodeError;
-use crate::parse::{Reader, Trace};
+use crate::parse::{Reader, Trace, WholeFields};
 
 /// The size of a cell block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,6 +148,15 @@ impl Cell {
             lac,
             cell_id,
         })
+    }
+
+    /// Reads a block of that form, if all of it is there.
+    pub(crate) fn decode_whole<T: Trace>(
+        whole: &mut WholeFields<'_, '_, T>,
+        form: CellForm,
+    ) -> Result<Option<Self>, DecodeError> {
+        let len = form.len(Self::peek_mcc(whole.peek()));
+        whole.read(len, |r| Self::decode(r, form))
     }
 
     /// Writes the block; numbers that are too large for the form lose their high bytes.

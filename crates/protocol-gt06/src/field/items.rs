@@ -52,6 +52,29 @@ impl Items {
         matches!(bytes, [_, _, len, rest @ ..] if rest.len() >= usize::from(*len))
     }
 
+    /// Whether these bytes are a list and nothing else, with ids that makers use: where other
+    /// bytes may stand there, that a list fits is not enough.
+    pub(crate) fn are_likely(bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while let [high, low, len, behind @ ..] = rest {
+            let id = u16::from_be_bytes([*high, *low]);
+            let behind = behind.get(usize::from(*len)..);
+            let Some(behind) = behind.filter(|_| id != 0 && is_used(id)) else {
+                return false;
+            };
+            rest = behind;
+        }
+        rest.is_empty()
+    }
+
+    /// Whether these bytes begin with an item that is known, in its own length, whole or not.
+    pub(crate) const fn starts_known(bytes: &[u8]) -> bool {
+        matches!(
+            bytes,
+            [0, 0x18 | 0x27 | 0x3b, 2, ..] | [0, 0x2e | 0x3c, 4, ..] | [0, 0x32 | 0x6a, 1, ..]
+        )
+    }
+
     /// Reads all that is left as a list.
     ///
     /// # Errors
@@ -142,6 +165,11 @@ impl Items {
     }
 }
 
+/// Whether an id is of the ranges that makers use.
+const fn is_used(id: u16) -> bool {
+    matches!(id, 0x0000..=0x01ff | 0x1000..=0x10ff)
+}
+
 fn describe(id: u16, data: &[u8]) -> String {
     let hundredths = |high: u8, low: u8| f32::from(u16::from_be_bytes([high, low])) / 100.0;
     match (id, data) {
@@ -163,7 +191,7 @@ fn describe(id: u16, data: &[u8]) -> String {
 pub(crate) fn note_raw_item(report: &mut telemetry::Report, id: u16, data: &[u8]) {
     use telemetry::{Name, Signal, SignalId};
 
-    let named = matches!(id, 0x0000..=0x01ff | 0x1000..=0x10ff)
+    let named = is_used(id)
         .then(|| Name::intern(&format!("gt06.item.{id:04x}")).ok())
         .flatten();
     let hex = crate::normalize::hex(data);

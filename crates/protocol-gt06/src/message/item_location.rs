@@ -8,7 +8,11 @@
 //! | 29 | 0 or 4 | mileage | metres; only where the list fits behind it and not without it |
 //! | | | items | [`Items`] |
 //!
-//! Seen on devices. Bytes that are no list of items are kept as they are.
+//! Seen on devices. What is cut short behind the position, and bytes that are no list of items which
+//! ends with the body, are kept as they are.
+//!
+//! What a mileage and a list begin with, cut short, can look like a list too. So a list has only ids
+//! that makers use (1 to 1FF, 1000 to 10FF), and what begins with an item that is known is no mileage.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -23,8 +27,8 @@ use crate::reply::Answer;
 pub struct ItemLocation {
     /// Where and when.
     pub gps: Gps,
-    /// The serving cell.
-    pub cell: Cell,
+    /// The serving cell; `None` where the body ends before.
+    pub cell: Option<Cell>,
     /// Why it was sent.
     pub trailer: Option<Trailer>,
     /// Metres.
@@ -41,27 +45,35 @@ impl Body for ItemLocation {
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let cell = Cell::decode(r, CellForm::L8)?;
-        let trailer = if r.remaining() >= Trailer::LEN {
-            Some(Trailer::decode(r)?)
-        } else {
-            None
-        };
-        let has_mileage = !Items::fits(r.peek()) && r.peek().get(4..).is_some_and(Items::fits);
+        let mut whole = r.whole_fields();
+        let cell = Cell::decode_whole(&mut whole, CellForm::L8)?;
+        let trailer = whole.read(Trailer::LEN, Trailer::decode)?;
+        let rest = r.peek();
+        let has_mileage = trailer.is_some()
+            && !Items::are_likely(rest)
+            && !Items::starts_known(rest)
+            && rest.get(4..).is_some_and(Items::are_likely);
         let mileage = if has_mileage { Some(mileage(r)?) } else { None };
+        let items = if trailer.is_some() && Items::are_likely(r.peek()) {
+            Items::decode(r)?
+        } else {
+            Items::default()
+        };
         Ok(Self {
             gps,
             cell,
             trailer,
             mileage,
-            items: Items::decode_if_fits(r)?,
+            items,
             tail: r.take_rest("unknown"),
         })
     }
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        self.cell.encode(out);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
         if let Some(trailer) = self.trailer {
             trailer.encode(out);
         }
@@ -79,7 +91,7 @@ impl Body for ItemLocation {
         let key = crate::normalize::Key::new(0x37)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
-        report.network.cell = self.cell.normalize(true);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(trailer) = self.trailer {
             trailer.normalize(report);
         }
@@ -134,5 +146,59 @@ mod tests {
         assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
         assert_eq!(signal(&report, "gt06.accuracy_or_hdop").unwrap(), "2.5");
         assert_eq!(signal(&report, "gt06.item.003c").unwrap(), "01020001");
+    }
+
+    #[test]
+    fn what_is_left_of_a_mileage_and_of_items_is_neither() {
+        for rest in [
+            // Of a mileage: an item without data, by its looks.
+            "000000",
+            // Of an item: four bytes, as of a mileage.
+            "002e 04 00",
+            "0018 02 01",
+            // A mileage and half a list: items 0000 and 0400; 000f, 2e04 and others.
+            "000003e8 002e 04 00",
+            "000f0203 002e 04 00",
+        ] {
+            let read = read(&[GPS, CELL, TRAILER, rest]);
+            assert_eq!((read.mileage, read.items.0.len()), (None, 0), "{rest}");
+            assert_eq!(read.tail, crate::message::testing::body(&[rest]));
+        }
+        assert_eq!(read(&[GPS, CELL, TRAILER, "000003e8"]).mileage, Some(1_000));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix() {
+        use crate::message::testing::{cut_short, signal};
+
+        for (cell, cell_ends) in [(CELL, 26), ("81cc 0007 287d 001f71", 27)] {
+            for (mileage, items_at) in [("", cell_ends + 3), ("000003e8", cell_ends + 7)] {
+                let parts = [
+                    GPS,
+                    cell,
+                    TRAILER,
+                    mileage,
+                    "002e 04 00002328",
+                    "003b 02 00fa",
+                ];
+                for (len, message, report) in cut_short(Start::Short, 0x37, 0, &parts) {
+                    let Message::ItemLocation(read) = message else {
+                        panic!("{message:?}")
+                    };
+                    assert_eq!(report.kind, telemetry::Kind::Location);
+                    // A wide network code makes the cell nine bytes: of eight none is read.
+                    assert_eq!(report.network.cell.is_some(), len >= cell_ends, "{len}");
+                    assert_eq!(read.trailer.is_some(), len >= cell_ends + 3, "{len}");
+                    let items = len == items_at + 7;
+                    assert_eq!(read.items.0.len(), usize::from(items), "{len}");
+                    let has_mileage = !mileage.is_empty() && (len == items_at || items);
+                    assert_eq!(read.mileage, has_mileage.then_some(1_000), "{len}");
+                    let is_whole =
+                        [18, cell_ends, cell_ends + 3, items_at, items_at + 7].contains(&len);
+                    assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+                }
+            }
+        }
     }
 }
