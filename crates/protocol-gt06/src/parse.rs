@@ -315,6 +315,11 @@ impl<'a, T: Trace> WholeFields<'_, 'a, T> {
         self.reader.peek()
     }
 
+    /// Reads no more if `sane` is false: what follows is not what it should be.
+    pub(crate) const fn only_if(&mut self, sane: bool) {
+        self.ended |= !sane;
+    }
+
     /// The next field, of `len` bytes.
     pub(crate) fn read<V>(
         &mut self,

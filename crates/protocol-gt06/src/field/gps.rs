@@ -111,6 +111,11 @@ impl Position {
         self.raw_latitude == 0 && self.raw_longitude == 0
     }
 
+    /// Whether the coordinates are ones, zeros included.
+    pub(crate) const fn is_on_earth(&self) -> bool {
+        self.raw_latitude <= MAX_LATITUDE && self.raw_longitude <= MAX_LONGITUDE
+    }
+
     /// Reads the block. Coordinates off the Earth are kept as sent, and are no position in a report.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{DateTime, TerminalInfo};
+use super::{DateTime, Gps, TerminalInfo};
 use crate::DecodeError;
 use crate::parse::{Reader, Trace};
 
@@ -97,6 +97,41 @@ pub(crate) fn is_mcc(body: &[u8], at: usize) -> bool {
             (200..=999).contains(&mcc)
         }
         _ => false,
+    }
+}
+
+/// Whether a body begins with a position: a possible time, a place on Earth, and the length of the
+/// GPS block (12) before the satellites. By this a message that is cut short, or a byte off, is told
+/// from those of its number that hold other things.
+pub(crate) fn is_gps(body: &[u8]) -> bool {
+    is_timed_place(body) && matches!(body.get(6), Some(0xc0..=0xcf))
+}
+
+/// The same where the others of the number have a country code behind the time, and this one behind
+/// the position: where so it is, the length, in which devices put other values too, need not tell.
+pub(crate) fn is_gps_before_cell(body: &[u8]) -> bool {
+    is_gps(body) || is_timed_place(body) && is_mcc(body, Gps::LEN) && !is_mcc(body, 6)
+}
+
+fn is_timed_place(body: &[u8]) -> bool {
+    let place = body
+        .first_chunk()
+        .map(|gps| Gps::from_bytes(gps).position());
+    is_time(body, 0) && place.is_some_and(|place| place.is_on_earth())
+}
+
+/// Whether a block begins as a cell does: with a country code that can be, or with none (zeros,
+/// ones).
+pub(crate) fn may_be_cell(block: &[u8]) -> bool {
+    is_mcc(block, 0) || matches!(block, [0, 0, ..] | [0xff, 0xff, ..])
+}
+
+/// Whether volts × 100 can stand at that place: up to 100 V, or ones, which are no value. Where the
+/// body ends before, nothing speaks against it.
+pub(crate) fn may_be_voltage(body: &[u8], at: usize) -> bool {
+    match body.get(at..) {
+        Some([high, low, ..]) => matches!(u16::from_be_bytes([*high, *low]), 0..=10_000 | u16::MAX),
+        _ => true,
     }
 }
 

@@ -41,6 +41,12 @@ pub struct CountedCells {
 }
 
 const LEN_24: usize = 0x31 - 5;
+const WIDE_LEN_24: usize = LEN_24 + 1;
+
+/// Whether a body of 0x24 is as long as counted cells are: they have the first word then.
+pub(super) const fn has_length(body: &[u8]) -> bool {
+    matches!(body.len(), LEN_24 | WIDE_LEN_24)
+}
 
 impl Body for CountedCells {
     const NAME: &'static str = "counted_cells";
@@ -50,7 +56,7 @@ impl Body for CountedCells {
         cx.is_short()
             && match cx.number() {
                 // A list of seven cells has 51 bytes and more.
-                0x24 if cx.body.len() == LEN_24 + 1 => {
+                0x24 if cx.body.len() == WIDE_LEN_24 => {
                     is_mcc(cx.body, 7) && cx.body.get(7).is_some_and(|mcc| mcc & 0x80 != 0)
                 }
                 0x24 => cx.body.len() == LEN_24 && (is_mcc(cx.body, 7) || !is_mcc(cx.body, 6)),
