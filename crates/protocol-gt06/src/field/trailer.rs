@@ -67,6 +67,17 @@ impl Trailer {
         }
     }
 
+    /// Whether such a block can stand there: each byte is one that is known. Where bytes are
+    /// missing, nothing speaks against it.
+    pub(crate) fn may_be(bytes: Option<&[u8]>) -> bool {
+        match bytes {
+            Some([ignition, mode, reupload, ..]) => {
+                *ignition <= 1 && *mode <= 0x0f && *reupload <= 1
+            }
+            _ => true,
+        }
+    }
+
     /// Reads the block.
     ///
     /// # Errors
