@@ -17,7 +17,12 @@
 //! | 57 | 2 | inputs | unknown |
 //!
 //! Seen on devices. Other models send cells and WiFi stations under 0xA2, in other lengths; this
-//! one is told by its length and by a country code where it belongs.
+//! one is told by its length and by a country code where it belongs. In another length, cut short or
+//! longer, it is told by a time and a place where they belong, and by no country code where cells
+//! have theirs. Then its fields are read as far as they are whole, the status only as a whole (half of
+//! one says no alarm), and they are read only where there is a country code (or zeros, or ones) and a
+//! status is like one; else all behind the position is kept as it is, for one does not know which
+//! byte is missing or too many.
 
 use alloc::format;
 
@@ -25,8 +30,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::field::{
-    Cell, CellForm, Gps, TerminalInfo, alarm_meaning, battery, centivolts, is_mcc, is_time,
-    mileage, signal, terminal,
+    Cell, CellForm, Gps, Status, TerminalInfo, alarm_meaning, battery, centivolts,
+    is_gps_before_cell, is_mcc, is_time, may_be_cell, may_be_voltage, mileage, signal, terminal,
 };
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -37,8 +42,25 @@ use crate::{DecodeError, Dialect};
 pub struct LynkworldLocation {
     /// Where and when.
     pub gps: Gps,
-    /// The serving cell.
-    pub cell: Cell,
+    /// The serving cell; `None`, as what follows, where the body ends before.
+    pub cell: Option<Cell>,
+    /// Status and alarm.
+    pub status: Option<LynkworldStatus>,
+    /// Metres.
+    pub mileage: Option<u32>,
+    /// Seconds.
+    pub working_time: Option<u32>,
+    /// Number of a card or key.
+    pub card: Option<[u8; 8]>,
+    /// Unknown.
+    pub inputs: Option<u16>,
+    /// Bytes that no manual knows.
+    pub tail: Bytes,
+}
+
+/// The status of Lynkworld's terminals, with their alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LynkworldStatus {
     /// Kind of network.
     pub network: u8,
     /// Switches.
@@ -53,36 +75,13 @@ pub struct LynkworldLocation {
     pub raw_alarm: u8,
     /// Language; 0: no reply wanted.
     pub raw_language: u8,
-    /// Metres.
-    pub mileage: u32,
-    /// Seconds.
-    pub working_time: u32,
-    /// Number of a card or key.
-    pub card: [u8; 8],
-    /// Unknown.
-    pub inputs: u16,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
 }
 
-impl Body for LynkworldLocation {
-    const NAME: &'static str = "lynkworld_location";
-    const ANSWER: Answer = Answer::ByPolicy;
+impl LynkworldStatus {
+    const LEN: usize = 8;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        let has_length = match cx.body.get(Gps::LEN) {
-            Some(mcc) if mcc & 0x80 == 0 => cx.length() == 0x40,
-            Some(_) => cx.length() == 0x41,
-            None => false,
-        };
-        let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
-        cx.is_short() && has_length && is_time(cx.body, 0) && (is_mcc(cx.body, Gps::LEN) || no_cell)
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+    fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         Ok(Self {
-            gps: Gps::decode(r)?,
-            cell: Cell::decode(r, CellForm::L15)?,
             network: r.u8("network")?,
             terminal: terminal(r)?,
             supply: centivolts(r, "supply")?,
@@ -94,21 +93,10 @@ impl Body for LynkworldLocation {
                 alarm
             },
             raw_language: crate::field::reply_language(r)?,
-            mileage: mileage(r)?,
-            working_time: {
-                let seconds = r.u32("working time")?;
-                r.note(|| format!("{seconds} s"));
-                seconds
-            },
-            card: crate::field::card(r, "card")?,
-            inputs: r.u16("inputs")?,
-            tail: r.take_rest("unknown"),
         })
     }
 
-    fn encode(&self, out: &mut BytesMut) {
-        self.gps.encode(out);
-        self.cell.encode(out);
+    fn encode(self, out: &mut BytesMut) {
         out.put_slice(&[self.network, self.terminal.0]);
         out.put_u16(self.supply);
         out.put_slice(&[
@@ -117,10 +105,79 @@ impl Body for LynkworldLocation {
             self.raw_alarm,
             self.raw_language,
         ]);
-        out.put_u32(self.mileage);
-        out.put_u32(self.working_time);
-        out.put_slice(&self.card);
-        out.put_u16(self.inputs);
+    }
+
+    /// The alarm, of the code or the alarm bits; 0: none.
+    const fn raw_alarm_or_bits(self) -> u8 {
+        self.raw_alarm | self.terminal.alarm_bits()
+    }
+}
+
+/// Whether the length is the known one, and time and country code, or zeros, stand where they belong.
+fn is_usual(body: &[u8]) -> bool {
+    let has_length = match body.get(Gps::LEN) {
+        Some(mcc) => body.len() == if mcc & 0x80 == 0 { 59 } else { 60 },
+        None => false,
+    };
+    let no_cell = matches!(body.get(Gps::LEN..), Some([0, 0, ..]));
+    has_length && is_time(body, 0) && (is_mcc(body, Gps::LEN) || no_cell)
+}
+
+/// Whether what stands behind the position is what should: a cell, and a status against which no
+/// more than one thing speaks, where it is whole.
+fn is_sane(rest: &[u8], gps: &Gps) -> bool {
+    let at = CellForm::L15.len(Cell::peek_mcc(rest));
+    let doubts = match rest.get(at..) {
+        // Without network and supply it is the status of alarms.
+        Some([_, terminal, _, _, battery, signal, alarm, language, ..]) => {
+            let status = [*terminal, *battery, *signal, *alarm, *language];
+            Status::doubts_at(&status, gps, false)
+        }
+        _ => None,
+    };
+    may_be_cell(rest) && doubts.is_none_or(|doubts| doubts < 2) && may_be_voltage(rest, at + 2)
+}
+
+impl Body for LynkworldLocation {
+    const NAME: &'static str = "lynkworld_location";
+    const ANSWER: Answer = Answer::ByPolicy;
+
+    fn accepts(cx: &Context<'_>) -> bool {
+        cx.is_short() && (is_usual(cx.body) || is_gps_before_cell(cx.body))
+    }
+
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
+        let gps = Gps::decode(r)?;
+        let mut whole = r.whole_fields();
+        whole.only_if(is_usual(cx.body) || is_sane(whole.peek(), &gps));
+        Ok(Self {
+            gps,
+            cell: Cell::decode_whole(&mut whole, CellForm::L15)?,
+            status: whole.read(LynkworldStatus::LEN, LynkworldStatus::decode)?,
+            mileage: whole.read(4, mileage)?,
+            working_time: whole.read(4, |r| {
+                let seconds = r.u32("working time")?;
+                r.note(|| format!("{seconds} s"));
+                Ok(seconds)
+            })?,
+            card: whole.read(8, |r| crate::field::card(r, "card"))?,
+            inputs: whole.read(2, |r| r.u16("inputs"))?,
+            tail: r.take_rest("unknown"),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        self.gps.encode(out);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
+        if let Some(status) = self.status {
+            status.encode(out);
+        }
+        out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
+        out.extend(self.working_time.into_iter().flat_map(u32::to_be_bytes));
+        out.extend(self.card.into_iter().flatten());
+        out.extend(self.inputs.into_iter().flat_map(u16::to_be_bytes));
         out.put_slice(&self.tail);
     }
 
@@ -130,16 +187,19 @@ impl Body for LynkworldLocation {
 
     /// An alarm is acknowledged once it is stored, unless it says that it wants no reply.
     fn answer(&self) -> Answer {
-        let bits = self.terminal.alarm_bits();
-        match (self.raw_alarm | bits, self.raw_language) {
+        let Some(status) = self.status else {
+            return Self::ANSWER;
+        };
+        match (status.raw_alarm_or_bits(), status.raw_language) {
             (0, _) => Answer::ByPolicy,
             (_, 0) => Answer::Silent,
             _ => Answer::WhenDelivered,
         }
     }
 
+    /// Lynkworld's, where it is as long as Lynkworld's.
     fn dialect(&self) -> Option<Dialect> {
-        Some(Dialect::Lynkworld)
+        (self.inputs.is_some() && self.tail.is_empty()).then_some(Dialect::Lynkworld)
     }
 
     /// Key: number, time, position, alarm, card, inputs.
@@ -148,37 +208,48 @@ impl Body for LynkworldLocation {
         use crate::field::{Alarm, alarm_key, note_battery, note_signal, note_supply};
         use telemetry::{Kind, Signal};
 
-        let key = crate::normalize::Key::new(0xa2)
-            .alarm(Some(alarm_key(self.raw_alarm.into(), self.terminal)));
+        let key = crate::normalize::Key::new(0xa2).alarm(
+            self.status
+                .map(|status| alarm_key(status.raw_alarm.into(), status.terminal)),
+        );
         // Only Lynkworld sends this, whatever the profile says.
-        let alarm = Alarm::from_status(self.raw_alarm.into(), self.terminal, Dialect::Lynkworld);
+        let alarm = self.status.and_then(|status| {
+            Alarm::from_status(status.raw_alarm.into(), status.terminal, Dialect::Lynkworld)
+        });
         let kind = if alarm.is_some() {
             Kind::Alarm
         } else {
             Kind::Location
         };
-        let [high, low] = self.inputs.to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = self.card;
-        let more = [a, b, c, d, e, f, g, h, high, low];
+        let mut more = BytesMut::new();
+        more.extend(self.card.into_iter().flatten());
+        more.extend(self.inputs.into_iter().flat_map(u16::to_be_bytes));
         let report = cx.positioned_with(out, kind, &self.gps, key, &more);
-        report.network.cell = self.cell.normalize(true);
-        self.terminal.normalize(report);
-        note_supply(report, self.supply);
-        note_battery(report, self.raw_battery);
-        note_signal(report, self.raw_signal);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
+        if let Some(status) = &self.status {
+            status.terminal.normalize(report);
+            note_supply(report, status.supply);
+            note_battery(report, status.raw_battery);
+            note_signal(report, status.raw_signal);
+        }
         if let Some(alarm) = alarm {
             alarm.normalize(report);
         }
-        crate::field::note_mileage(report, self.mileage);
-        report.vehicle_mut().engine_hours_s = Some(self.working_time.into());
-        if let Some(card) = super::card_number(&self.card) {
+        if let Some(metres) = self.mileage {
+            crate::field::note_mileage(report, metres);
+        }
+        if let Some(seconds) = self.working_time {
+            report.vehicle_mut().engine_hours_s = Some(seconds.into());
+        }
+        if let Some(card) = self.card.and_then(|card| super::card_number(&card)) {
             report.identity_mut().driver = Some(card);
         }
         let number = |name, value: f64| Signal::named(name).number(value, None);
-        report.more.signals.extend([
-            number("gt06.network_raw", self.network.into()),
-            number("gt06.inputs_raw", self.inputs.into()),
-        ]);
+        report.more.signals.extend(
+            (self.status.iter())
+                .map(|status| number("gt06.network_raw", status.network.into()))
+                .chain((self.inputs).map(|inputs| number("gt06.inputs_raw", inputs.into()))),
+        );
         cx.note_tail(report, &self.tail);
     }
 }
@@ -220,14 +291,115 @@ mod tests {
     }
 
     #[test]
-    fn without_a_country_code_in_its_place_it_is_something_else() {
+    fn without_a_country_code_in_its_place_only_the_position_is_read() {
         let mut other = body(&parts("00 01", "0000000000000000"));
         *other.get_mut(18).unwrap() = 0x10;
+        let odd = read_body(Start::Short, 0xa2, &other);
+        let Ok(Message::LynkworldLocation(odd)) = odd else {
+            panic!("{odd:?}")
+        };
+        assert_eq!((odd.cell, odd.status, odd.tail.len()), (None, None, 41));
+        // Nor that where the satellites have no length before them.
+        *other.get_mut(6).unwrap() = 0x09;
         let other = read_body(Start::Short, 0xa2, &other);
         assert!(
             !matches!(other, Ok(Message::LynkworldLocation(_))),
             "{other:?}"
         );
+    }
+
+    #[test]
+    fn cells_and_stations_stay_what_they_are_in_every_length() {
+        let cells = "0000287d 00000001cc001f71 50".repeat(7);
+        let none = "00".repeat(91);
+        for (network, cells) in [
+            ("01cc 00", &cells),
+            ("81cc 0000", &cells),
+            ("0000 00", &none),
+        ] {
+            let whole = body(&["0f0c1d023305", network, cells, "ff 01 02005e100001 32"]);
+            for len in 1..=whole.len() {
+                let read = read_body(Start::Short, 0xa2, &whole[..len]);
+                let is_other = !matches!(read, Ok(Message::LynkworldLocation(_)));
+                // Nothing but a time, in Lynkworld's own length, is no cell in either.
+                let is_either = network == "0000 00" && matches!(len, 59 | 60);
+                assert!(is_other || is_either, "{len}: {read:?}");
+            }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix_and_gives_no_alarm() {
+        use crate::message::testing::{cut_short, signal};
+
+        for (cell, status_at) in [
+            (CELL, 33),
+            ("81cc 0007 0000287d 0000000000001f71", 34),
+            ("0000 00 00000000 0000000000000000", 33),
+        ] {
+            let mut parts = parts("19 01", "c300000100001201");
+            parts[1] = cell;
+            // Alarm bits too, which alone would be another alarm.
+            parts[2] = "04 66 04e4 06 04";
+            for (len, message, report) in cut_short(Start::Short, 0xa2, 0, &parts) {
+                assert_eq!(message.dialect(), None, "{len}");
+                let ends = [0, 8, 12, 16, 24].map(|size| status_at + size);
+                let [cell, status, mileage, time, card] = ends.map(|end| len >= end);
+                let (answer, kind) = if status {
+                    (Answer::WhenDelivered, telemetry::Kind::Alarm)
+                } else {
+                    (Answer::ByPolicy, telemetry::Kind::Location)
+                };
+                assert_eq!((message.answer(), report.kind), (answer, kind), "{len}");
+                let events = report.more.events.iter();
+                let events: alloc::vec::Vec<_> = events.map(|event| event.kind).collect();
+                let expected: &[_] = if status {
+                    &[telemetry::EventKind::HarshAcceleration]
+                } else {
+                    &[]
+                };
+                assert_eq!(events, expected, "{len}");
+                let Message::LynkworldLocation(read) = message else {
+                    panic!("{len}: {message:?}")
+                };
+                assert_eq!(read.cell.is_some(), cell, "{len}");
+                assert_eq!(report.odometer.is_some(), mileage, "{len}");
+                assert_eq!(report.more.vehicle.is_some(), time, "{len}");
+                assert_eq!(report.more.identity.is_some(), card, "{len}");
+                let is_whole = len == 18 || ends.contains(&len);
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_byte_off_costs_nothing_behind_and_all_before() {
+        use crate::message::testing::{report, signal};
+
+        let whole = body(&parts("19 01", "c300000100001201"));
+        let mut behind = whole.clone();
+        behind.push(0xaa);
+        let behind = report(read_parts(Start::Short, 0xa2, &[&hex::encode(behind)]));
+        assert_eq!(behind.more.events.len(), 1);
+        assert_eq!(signal(&behind, "gt06.tail").unwrap(), "aa");
+        // One too many, or too few, in the cell: what would be the status is none.
+        let mut longer = whole.clone();
+        longer.insert(25, 0);
+        let mut shorter = whole;
+        shorter.remove(25);
+        for odd in [longer, shorter] {
+            let message = read_parts(Start::Short, 0xa2, &[&hex::encode(&odd)]);
+            assert_eq!(message.answer(), Answer::ByPolicy);
+            let report = report(message);
+            assert!(report.fix.is_some() && report.more.events.is_empty());
+            assert_eq!(report.network.cell, None);
+            assert_eq!(
+                signal(&report, "gt06.tail").unwrap(),
+                hex::encode(&odd[18..])
+            );
+        }
     }
 
     #[cfg(feature = "telemetry")]
