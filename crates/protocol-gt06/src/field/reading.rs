@@ -113,7 +113,8 @@ pub(crate) fn is_gps_before_cell(body: &[u8]) -> bool {
     is_gps(body) || is_timed_place(body) && is_mcc(body, Gps::LEN) && !is_mcc(body, 6)
 }
 
-fn is_timed_place(body: &[u8]) -> bool {
+/// Whether a body begins with a possible time and has a place on Earth behind it.
+pub(crate) fn is_timed_place(body: &[u8]) -> bool {
     let place = body
         .first_chunk()
         .map(|gps| Gps::from_bytes(gps).position());

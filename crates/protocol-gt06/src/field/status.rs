@@ -85,6 +85,18 @@ impl Status {
         Some(Self::from_bytes(*block).doubts(gps, extended))
     }
 
+    /// Whether the block stands there and not a byte off, by what speaks against it at a place
+    /// (`None`: it is not whole there, and nothing speaks against it): no more than one thing, and no
+    /// more than at the places beside.
+    pub(crate) fn is_at(at: usize, doubts: impl Fn(usize) -> Option<u32>) -> bool {
+        let Some(own) = doubts(at) else {
+            return true;
+        };
+        let beside = [at.saturating_sub(1), at + 1];
+        let is_beside = |at| doubts(at).is_some_and(|doubts| doubts < own);
+        own < 2 && !beside.into_iter().any(is_beside)
+    }
+
     /// The same of a block that was read.
     pub(crate) fn doubts(&self, gps: &Gps, extended: bool) -> u32 {
         let (code, language) = if extended {

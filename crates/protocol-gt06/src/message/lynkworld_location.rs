@@ -21,7 +21,7 @@
 //! longer, it is told by a time and a place where they belong, and by no country code where cells
 //! have theirs. Then its fields are read as far as they are whole, the status only as a whole (half of
 //! one says no alarm), and they are read only where there is a country code (or zeros, or ones) and a
-//! status is like one; else all behind the position is kept as it is, for one does not know which
+//! status is like one, no less than what stands a byte off; else all behind the position is kept as it is, for one does not know which
 //! byte is missing or too many.
 
 use alloc::format;
@@ -123,19 +123,19 @@ fn is_usual(body: &[u8]) -> bool {
     has_length && is_time(body, 0) && (is_mcc(body, Gps::LEN) || no_cell)
 }
 
-/// Whether what stands behind the position is what should: a cell, and a status against which no
-/// more than one thing speaks, where it is whole.
+/// Whether what stands behind the position is what should: a cell, and a status where it is whole.
 fn is_sane(rest: &[u8], gps: &Gps) -> bool {
     let at = CellForm::L15.len(Cell::peek_mcc(rest));
-    let doubts = match rest.get(at..) {
+    let doubts = |at: usize| match rest.get(at..)? {
         // Without network and supply it is the status of alarms.
-        Some([_, terminal, _, _, battery, signal, alarm, language, ..]) => {
+        [_, terminal, _, _, battery, signal, alarm, language, ..] => {
             let status = [*terminal, *battery, *signal, *alarm, *language];
-            Status::doubts_at(&status, gps, false)
+            let supply = u32::from(!may_be_voltage(rest, at + 2));
+            Status::doubts_at(&status, gps, false).map(|doubts| doubts + supply)
         }
         _ => None,
     };
-    may_be_cell(rest) && doubts.is_none_or(|doubts| doubts < 2) && may_be_voltage(rest, at + 2)
+    may_be_cell(rest) && Status::is_at(at, doubts)
 }
 
 impl Body for LynkworldLocation {
