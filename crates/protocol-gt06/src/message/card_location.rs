@@ -261,10 +261,7 @@ mod tests {
         ];
         let within = report(read_parts(Start::Short, 0x36, &within));
         assert!(within.fix.is_some() && within.more.identity.is_none());
-        assert_eq!(
-            (within.network.cell.clone(), within.io.ignition),
-            (None, None)
-        );
+        assert_eq!((within.network.cell, within.io.ignition), (None, None));
         assert_eq!(signal(&within, "gt06.tail").unwrap().len(), 29 * 2);
     }
 

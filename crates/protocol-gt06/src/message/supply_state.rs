@@ -216,10 +216,7 @@ mod tests {
         let within = [GPS, "01cc 00 287d 00001f71", "01 04ce 019a", UNKNOWN];
         let within = report(read_parts(Start::Short, 0x24, &within));
         assert!(within.fix.is_some());
-        assert_eq!(
-            (within.network.cell.clone(), within.io.ignition),
-            (None, None)
-        );
+        assert_eq!((within.network.cell, within.io.ignition), (None, None));
         assert_eq!(signal(&within, "gt06.tail").unwrap().len(), 24 * 2);
     }
 
