@@ -23,6 +23,11 @@
 //! Jimi 4G manuals; the others seen on devices. 0x22 and 0xA0 are specified in UTC, the others do
 //! not say. Any other rest is kept as it is.
 //!
+//! What is left of 0xA0 where its cell is cut short (8 to 14 bytes) can be a 2G cell, with a trailer or
+//! without, as long as that: it is one only where it cannot be the beginning of a 4G cell, whose area
+//! of four bytes has a 0 first, and where country code, cell and trailer are such. Else it is kept as
+//! it is.
+//!
 //! A rest of 12 bytes can be a card of three or five digits as well as S5's. It is S5's where the
 //! supply is a vehicle's (5 to 40 V), and the terminal information says what the position's status
 //! says about the fix.
@@ -35,8 +40,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::field::{
-    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts, mileage,
-    terminal,
+    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts, is_mcc,
+    mileage, terminal,
 };
 use crate::frame::Head;
 use crate::parse::{Reader, Trace};
@@ -336,7 +341,7 @@ fn decode_cell<T: Trace>(
         [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 + usize::from(*high >> 7) => {
             CellForm::L9c
         }
-        _ if cx.number() == 0xa0 && r.remaining() >= L15_MIN => CellForm::L15,
+        rest if cx.number() == 0xa0 && (rest.len() >= L15_MIN || !is_2g(rest)) => CellForm::L15,
         _ => CellForm::L8,
     };
     if r.remaining() < form.len(Cell::peek_mcc(r.peek())) {
@@ -347,6 +352,24 @@ fn decode_cell<T: Trace>(
 
 /// The shortest 4G cell, which only 0xA0 has.
 const L15_MIN: usize = 15;
+
+/// Whether what is shorter than a 4G cell is a 2G cell, with a trailer or without.
+#[cold]
+#[inline(never)]
+fn is_2g(rest: &[u8]) -> bool {
+    let (cell, behind) = match Cell::has_wide_mnc(Cell::peek_mcc(rest)) {
+        true => (rest.get(4..9), rest.get(9..)),
+        false => (rest.get(3..8), rest.get(8..)),
+    };
+    // Four bytes of a 4G cell's area begin with 0: no network has areas of more than three.
+    let is_cell = matches!(cell, Some([1..=0xff, _, id @ ..]) if id != [0; 3]);
+    let is_behind = match behind {
+        Some([]) => true,
+        Some(trailer @ [_, _, _]) => Trailer::may_be(Some(trailer)),
+        _ => false,
+    };
+    is_mcc(rest, 0) && is_cell && is_behind
+}
 
 #[inline(never)]
 fn decode_rare_rest<T: Trace>(
@@ -988,6 +1011,68 @@ mod tests {
             let read = read(0x22, &[GPS, cell, REST]);
             assert_eq!(read.cell.unwrap().cell_id, 8_049, "{read:?}");
             assert!(matches!(read.rest, LocationRest::Climate { .. }));
+        }
+    }
+
+    /// Where the country code's bit 15 is set the cell is nine bytes long: eight are none.
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix() {
+        use crate::message::testing::{cut_short, signal};
+
+        const LTE: &str = "01cc 00 0000287d 0000000000001f71";
+        const LTE_WIDE: &str = "81cc 0007 0000287d 0000000000001f71";
+        const WIDE: &str = "81cc 0007 287d 001f71";
+        for (number, cell, cell_ends) in [
+            (0x12, CELL, 26),
+            (0x22, WIDE, 27),
+            (0x2d, WIDE, 27),
+            (0x31, WIDE, 27),
+            (0xa0, LTE, 33),
+            (0xa0, LTE_WIDE, 34),
+        ] {
+            for (len, message, report) in
+                cut_short(Start::Short, number, 0, &[GPS, cell, "01 00 01"])
+            {
+                let Message::Location(read) = message else {
+                    panic!("{number:02x} {len}: {message:?}")
+                };
+                let has_cell = len >= cell_ends;
+                assert_eq!(read.cell.is_some(), has_cell, "{number:02x} {len}");
+                if !has_cell {
+                    assert_eq!(report.io.ignition, None, "{number:02x} {len}");
+                    let tail = signal(&report, "gt06.tail").unwrap_or_default();
+                    assert_eq!(tail.len(), (len - 18) * 2, "{number:02x} {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_2g_cell_in_place_of_a_4g_one_is_none_where_it_could_be_half_of_that() {
+        let wide = "81cc 0007 287d 001f71";
+        for (rest, lac) in [
+            // Areas of four bytes would begin with 28.
+            (&[CELL][..], Some(10_365)),
+            (&[CELL, "01 00 01"], Some(10_365)),
+            (&[wide], Some(10_365)),
+            (&[wide, "01 00 01"], Some(10_365)),
+            // A 2G cell with the area 0 is none; a country code of 40 is none; a cell 0 is none.
+            (&["01cc 00 0000 287d00"], None),
+            (&["0028 00 287d 001f71"], None),
+            (&["01cc 00 287d 000000"], None),
+            // What is behind is no trailer.
+            (&[CELL, "02 00 01"], None),
+            (&[CELL, "01"], None),
+            (&[CELL, "00000064"], None),
+        ] {
+            let parts = [&[GPS], rest].concat();
+            let read = read(0xa0, &parts);
+            assert_eq!(read.cell.map(|cell| cell.lac), lac, "{rest:?}");
+            if lac.is_none() {
+                let tail = crate::message::testing::body(rest);
+                assert_eq!(read.rest, LocationRest::Unknown(tail.into()));
+            }
         }
     }
 }
