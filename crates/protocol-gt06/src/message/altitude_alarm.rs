@@ -210,7 +210,7 @@ mod tests {
             for (len, message, report) in cut_short(
                 Start::Short,
                 0x32,
-                0,
+                18,
                 &[GPS, cell, "46 05 04 01 02", "02af"],
             ) {
                 assert_eq!(message.answer(), Answer::WhenDelivered, "{len}");

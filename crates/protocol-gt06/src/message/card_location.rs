@@ -219,7 +219,8 @@ mod tests {
             ("81cc 0007 25ef 0540e88c", 28),
             ("0000 00 0000 00000000", 27),
         ] {
-            for (len, message, report) in cut_short(Start::Short, 0x36, 0, &[GPS, cell, MORE, CARD])
+            for (len, message, report) in
+                cut_short(Start::Short, 0x36, 18, &[GPS, cell, MORE, CARD])
             {
                 assert_eq!(message.dialect(), None, "{len}");
                 let Message::CardLocation(read) = message else {

@@ -182,7 +182,7 @@ mod tests {
                     "002e 04 00002328",
                     "003b 02 00fa",
                 ];
-                for (len, message, report) in cut_short(Start::Short, 0x37, 0, &parts) {
+                for (len, message, report) in cut_short(Start::Short, 0x37, 18, &parts) {
                     let Message::ItemLocation(read) = message else {
                         panic!("{message:?}")
                     };

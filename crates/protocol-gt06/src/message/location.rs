@@ -1032,7 +1032,7 @@ mod tests {
             (0xa0, LTE_WIDE, 34),
         ] {
             for (len, message, report) in
-                cut_short(Start::Short, number, 0, &[GPS, cell, "01 00 01"])
+                cut_short(Start::Short, number, 18, &[GPS, cell, "01 00 01"])
             {
                 let Message::Location(read) = message else {
                     panic!("{number:02x} {len}: {message:?}")

@@ -342,7 +342,7 @@ mod tests {
             parts[1] = cell;
             // Alarm bits too, which alone would be another alarm.
             parts[2] = "04 66 04e4 06 04";
-            for (len, message, report) in cut_short(Start::Short, 0xa2, 0, &parts) {
+            for (len, message, report) in cut_short(Start::Short, 0xa2, 18, &parts) {
                 assert_eq!(message.dialect(), None, "{len}");
                 let ends = [0, 8, 12, 16, 24].map(|size| status_at + size);
                 let [cell, status, mileage, time, card] = ends.map(|end| len >= end);

@@ -159,7 +159,7 @@ mod tests {
         for (cell, cell_ends) in [(CELL, 36), ("00 81cc 0007 287d 001f71 50", 29)] {
             // What the cell or the status begins with could be an empty item.
             let parts = [GPS, cell, "46 06 00 01 02", "0027 02 04e4"];
-            for (len, message, report) in cut_short(Start::Short, 0x39, 0, &parts) {
+            for (len, message, report) in cut_short(Start::Short, 0x39, 18, &parts) {
                 assert_eq!(message.answer(), Answer::WhenDelivered, "{len}");
                 let Message::RadioAlarm(read) = message else {
                     panic!("{message:?}")

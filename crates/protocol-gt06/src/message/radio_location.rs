@@ -178,7 +178,7 @@ mod tests {
         const WIDE: &str = "00 81cc 0007 287d 001f71 50";
         for (cell, cell_ends) in [(LTE, 38), (WIDE, 31)] {
             let parts = [GPS, "04 01", cell, "0027 02 04e4", "002e 04 00002328"];
-            for (len, message, report) in cut_short(Start::Long, 0x38, 0, &parts) {
+            for (len, message, report) in cut_short(Start::Long, 0x38, 18, &parts) {
                 let Message::RadioLocation(read) = message else {
                     panic!("{message:?}")
                 };

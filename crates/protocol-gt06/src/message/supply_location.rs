@@ -267,7 +267,7 @@ mod tests {
             ("0000 00 0000 00000000", 27, 35),
         ] {
             for (len, message, report) in
-                cut_short(Start::Short, 0x32, 0, &[GPS, cell, MORE, "422d"])
+                cut_short(Start::Short, 0x32, 18, &[GPS, cell, MORE, "422d"])
             {
                 let is_told = len >= told_at;
                 let answer = if is_told {
@@ -294,7 +294,7 @@ mod tests {
             }
         }
         for (len, message, _) in
-            cut_short(Start::Short, 0x32, 0, &[GPS, "02d4 06 c4af 1f7802", MORE])
+            cut_short(Start::Short, 0x32, 18, &[GPS, "02d4 06 c4af 1f7802", MORE])
         {
             let Message::SupplyLocation(read) = message else {
                 panic!("{len}: {message:?}")

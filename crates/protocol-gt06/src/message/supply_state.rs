@@ -178,7 +178,7 @@ mod tests {
             (GPS, "0000 00 0000 000000", 26),
         ] {
             let parts = [gps, cell, "01 04ce 019a", UNKNOWN];
-            for (len, message, report) in cut_short(Start::Short, 0x24, 0, &parts) {
+            for (len, message, report) in cut_short(Start::Short, 0x24, 18, &parts) {
                 let Message::SupplyState(read) = message else {
                     panic!("{len}: {message:?}")
                 };

@@ -177,18 +177,18 @@ pub(crate) fn read_parts(start: Start, number: u8, parts: &[&str]) -> Message {
     whole
 }
 
-/// What is left of a body when it is cut short at each byte behind its position, which begins at
-/// byte `gps_at`: the length, the message and its report. Each one is written back as it was, all its
+/// What is left of a body when it is cut short to each length from `from` on, which is where its
+/// position ends: the length, the message and its report. Each one is written back as it was, all its
 /// bytes are explained, and it has the fix of [`GPS`].
 #[cfg(feature = "telemetry")]
 pub(crate) fn cut_short(
     start: Start,
     number: u8,
-    gps_at: usize,
+    from: usize,
     parts: &[&str],
 ) -> std::vec::Vec<(usize, Message, telemetry::Report)> {
     let body = body(parts);
-    (gps_at + crate::field::Gps::LEN..body.len())
+    (from..body.len())
         .map(|len| {
             let body = body.get(..len).unwrap();
             let message = read_body(start, number, body)
@@ -205,7 +205,10 @@ pub(crate) fn cut_short(
             };
             assert!((latitude - 23.111_693).abs() < 1e-5, "{len}: {latitude}");
             assert!((longitude - 114.409_298).abs() < 1e-5, "{len}: {longitude}");
-            assert_eq!(report.device_time.unwrap().as_unix(), 1_451_357_465);
+            let time = fix
+                .and_then(|fix| fix.time)
+                .map(telemetry::Timestamp::as_unix);
+            assert_eq!(time, Some(1_451_357_465), "{len}");
             (len, message, report)
         })
         .collect()
