@@ -9,12 +9,16 @@
 //!
 //! Or, instead of the card (L 27, seen on devices, confirmed by no manual): [`Status`], and a
 //! mileage of three bytes in an unknown unit. It is a status if it looks like one ([`is_status`])
-//! and the device is no TRX16i.
+//! and the device is no TRX16i. What is cut short behind the position (so it is in L 27 where the
+//! country code makes the cell nine bytes) is told by time, length of the GPS block and place, and
+//! kept as it is from the first field on that is not whole.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
-use crate::field::{Cell, CellForm, Gps, Status, TerminalInfo, is_known_alarm, is_mcc, is_time};
+use crate::field::{
+    Cell, CellForm, Gps, Status, TerminalInfo, is_gps, is_known_alarm, is_mcc, is_time, may_be_cell,
+};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -25,7 +29,7 @@ pub struct RfidLocation {
     /// Where and when.
     pub gps: Gps,
     /// The serving cell.
-    pub cell: Cell,
+    pub cell: Option<Cell>,
     /// What is behind it.
     pub rest: RfidRest,
     /// Bytes that no manual knows.
@@ -35,6 +39,8 @@ pub struct RfidLocation {
 /// What is behind the cell of an [`RfidLocation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RfidRest {
+    /// Nothing that is whole.
+    Nothing,
     /// A card.
     Card {
         /// Its number.
@@ -57,16 +63,21 @@ impl Body for RfidLocation {
 
     fn accepts(cx: &Context<'_>) -> bool {
         // Too long for a cell and a phone number.
-        cx.is_short() && cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
+        let is_usual = cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
             let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
             no_cell || is_mcc(cx.body, Gps::LEN)
-        }
+        };
+        cx.is_short() && (is_usual || is_gps(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let cell = Cell::decode(r, CellForm::L8)?;
-        let rest = if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) {
+        let mut whole = r.whole_fields();
+        whole.only_if(may_be_cell(whole.peek()));
+        let cell = Cell::decode_whole(&mut whole, CellForm::L8)?;
+        let rest = if cell.is_none() || r.remaining() < 8 {
+            RfidRest::Nothing
+        } else if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) {
             RfidRest::Status {
                 status: Status::decode(r)?,
                 raw_mileage: r.u24("mileage, unit unknown")?,
@@ -90,8 +101,11 @@ impl Body for RfidLocation {
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        self.cell.encode(out);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
         match self.rest {
+            RfidRest::Nothing => {}
             RfidRest::Card { number, raw_valid } => {
                 out.put_slice(&number);
                 out.extend(raw_valid);
@@ -128,6 +142,7 @@ impl Body for RfidLocation {
 
         let key = crate::normalize::Key::new(0x17);
         let report = match self.rest {
+            RfidRest::Nothing => cx.positioned(out, Kind::Location, &self.gps, key),
             RfidRest::Status { status, .. } => {
                 let kind = if status.alarm(cx.dialect()).is_some() {
                     Kind::Alarm
@@ -141,8 +156,9 @@ impl Body for RfidLocation {
                 cx.positioned_with(out, Kind::Location, &self.gps, key, &card)
             }
         };
-        report.network.cell = self.cell.normalize(true);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         match self.rest {
+            RfidRest::Nothing => {}
             RfidRest::Card { number, raw_valid } => {
                 if let Some(card) = super::card_number(&number) {
                     report.identity_mut().driver = Some(card);
@@ -316,5 +332,25 @@ mod tests {
         );
         assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");
         assert_eq!(alarm.odometer, None, "its unit is not known");
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix_and_gives_no_alarm() {
+        use crate::message::testing::{cut_short, signal};
+
+        for (cell, cell_ends) in [(CELL, 26), ("81cc 0007 287d 001f71", 27)] {
+            for (len, message, report) in cut_short(Start::Short, 0x17, 18, &[GPS, cell, STATUS]) {
+                assert_eq!(message.answer(), Answer::ByPolicy, "{len}");
+                let Message::RfidLocation(read) = message else {
+                    panic!("{len}: {message:?}")
+                };
+                assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
+                assert_eq!(read.rest, RfidRest::Nothing, "{len}");
+                assert!(report.more.events.is_empty() && report.more.identity.is_none());
+                let is_whole = len == 18 || len == cell_ends;
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
     }
 }
