@@ -7,7 +7,7 @@
 //! | 26 | 9, 10 | cell | [`Cell`] with a cell id of 4 |
 //! | 35 | 6 | key | the key's number; all zero: none |
 //!
-//! L 2E. Seen on devices.
+//! L 2E. Seen on devices. What is cut short behind the position is kept as it is.
 
 use alloc::string::ToString;
 
@@ -27,9 +27,9 @@ pub struct KeyLocation {
     /// Where and when.
     pub gps: Gps,
     /// The serving cell.
-    pub cell: Cell,
-    /// The number of the key.
-    pub key: [u8; 6],
+    pub cell: Option<Cell>,
+    /// The number of the key; `None`, as the cell, where the body ends before.
+    pub key: Option<[u8; 6]>,
     /// Bytes that no manual knows.
     pub tail: Bytes,
 }
@@ -41,11 +41,13 @@ impl Body for KeyLocation {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
         let id = TerminalId(r.array("terminal id")?);
         r.note(|| id.to_string());
+        let gps = Gps::decode(r)?;
+        let mut whole = r.whole_fields();
         Ok(Self {
             id,
-            gps: Gps::decode(r)?,
-            cell: Cell::decode(r, CellForm::L9c)?,
-            key: crate::field::card(r, "key")?,
+            gps,
+            cell: Cell::decode_whole(&mut whole, CellForm::L9c)?,
+            key: whole.read(6, |r| crate::field::card(r, "key"))?,
             tail: r.take_rest("unknown"),
         })
     }
@@ -53,8 +55,10 @@ impl Body for KeyLocation {
     fn encode(&self, out: &mut BytesMut) {
         out.put_slice(&self.id.0);
         self.gps.encode(out);
-        self.cell.encode(out);
-        out.put_slice(&self.key);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
+        out.extend(self.key.into_iter().flatten());
         out.put_slice(&self.tail);
     }
 
@@ -66,10 +70,11 @@ impl Body for KeyLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x61);
-        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, &self.key);
-        report.network.cell = self.cell.normalize(true);
+        let driver = self.key.as_ref().map_or(&[][..], |key| key);
+        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, driver);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         report.identity_mut().imei = Some(self.id.to_string().into());
-        report.identity_mut().driver = super::card_number(&self.key);
+        report.identity_mut().driver = super::card_number(driver);
         cx.note_tail(report, &self.tail);
     }
 }
@@ -104,8 +109,25 @@ mod tests {
             panic!("{read:?}")
         };
         assert_eq!(
-            (read.cell.cell_id, read.key),
+            (read.cell.unwrap().cell_id, read.key.unwrap()),
             (8_049, [0, 0, 0x0a, 0x1b, 0x2c, 0x3d])
         );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix() {
+        use crate::message::testing::{cut_short, signal};
+
+        for (cell, cell_ends) in [(CELL, 35), ("81cc 0007 287d 00001f71", 36)] {
+            let parts = [ID, GPS, cell, "0000 0a1b2c3d"];
+            for (len, _, report) in cut_short(Start::Short, 0x61, 26, &parts) {
+                assert_eq!(report.network.cell.is_some(), len >= cell_ends, "{len}");
+                let identity = report.more.identity.as_ref().unwrap();
+                assert!(identity.driver.is_none() && identity.imei.is_some());
+                let is_whole = len == 26 || len == cell_ends;
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
     }
 }
