@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, DateTime, Gps};
+use crate::field::{Cell, CellForm, DateTime, Gps, is_gps};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -36,7 +36,7 @@ impl Body for CellOnly {
 
     fn accepts(cx: &Context<'_>) -> bool {
         // Too short for a position and a cell.
-        cx.is_short() && !cx.body.is_empty() && cx.body.len() < Gps::LEN + 8
+        cx.is_short() && !cx.body.is_empty() && cx.body.len() < Gps::LEN + 8 && !is_gps(cx.body)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -8,7 +8,9 @@
 //! | 31 | 0 or 4 | mileage | metres: 0x31 |
 //! | 35 | 0 or 2 | altitude | metres, signed: 0x31 |
 //!
-//! Seen on devices; 0x31 on SL4X. In other lengths 0x31 is a [`Location`](super::Location).
+//! Seen on devices; 0x31 on SL4X. In other lengths 0x31 is a [`Location`](super::Location). A 0x11 that
+//! is cut short behind its position is told from a [`CellOnly`](super::CellOnly) by time, length of the
+//! GPS block and place; what is left of its cell is kept as it is.
 
 use alloc::format;
 
@@ -16,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, Gps, Trailer, mileage};
+use crate::field::{Cell, CellForm, Gps, Trailer, is_gps, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -27,8 +29,8 @@ pub struct WideLocation {
     pub number: u8,
     /// Where and when.
     pub gps: Gps,
-    /// The serving cell.
-    pub cell: Cell,
+    /// The serving cell; `None` where the body ends before.
+    pub cell: Option<Cell>,
     /// What 0x31 adds.
     pub more: Option<WideLocationMore>,
     /// Bytes that no manual knows.
@@ -54,15 +56,15 @@ impl Body for WideLocation {
     fn accepts(cx: &Context<'_>) -> bool {
         cx.is_short()
             && match cx.number() {
-                0x11 => cx.body.len() >= Gps::LEN + 8,
+                0x11 => cx.body.len() >= Gps::LEN + 8 || is_gps(cx.body),
                 _ => cx.length() == 0x2a,
             }
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let cell = Cell::decode(r, CellForm::L10)?;
-        let more = if r.remaining() == 9 {
+        let cell = Cell::decode_whole(&mut r.whole_fields(), CellForm::L10)?;
+        let more = if cell.is_some() && r.remaining() == 9 {
             let trailer = Trailer::decode(r)?;
             let mileage = mileage(r)?;
             let altitude = r.u16("altitude")?.cast_signed();
@@ -86,7 +88,9 @@ impl Body for WideLocation {
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        self.cell.encode(out);
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
         if let Some(more) = self.more {
             more.trailer.encode(out);
             out.put_u32(more.mileage);
@@ -104,7 +108,7 @@ impl Body for WideLocation {
         let key = crate::normalize::Key::new(self.number)
             .upload_mode(self.more.map(|more| more.trailer.upload_mode));
         let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
-        report.network.cell = self.cell.normalize(true);
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(more) = self.more {
             more.trailer.normalize(report);
             crate::field::note_mileage(report, more.mileage);
@@ -129,7 +133,8 @@ mod tests {
         let Message::WideLocation(read) = read_parts(Start::Short, 0x31, &parts) else {
             panic!("not wide")
         };
-        assert_eq!((read.cell.mnc, read.cell.cell_id), (7, 0x0dbd_c40b));
+        let cell = read.cell.unwrap();
+        assert_eq!((cell.mnc, cell.cell_id), (7, 0x0dbd_c40b));
         let more = read.more.unwrap();
         assert_eq!((more.mileage, more.altitude), (100, -20));
     }
@@ -152,5 +157,19 @@ mod tests {
             (report.odometer, report.io.ignition),
             (Some(100.into()), Some(true))
         );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix_and_is_no_cell() {
+        use crate::message::testing::{cut_short, signal};
+
+        for cell in [WIDE, "81cc 0007 287d 0dbdc40b"] {
+            for (len, message, report) in cut_short(Start::Short, 0x11, 18, &[GPS, cell]) {
+                assert!(matches!(message, Message::WideLocation(_)), "{message:?}");
+                assert_eq!(report.network.cell, None, "{len}");
+                assert_eq!(signal(&report, "gt06.tail").is_none(), len == 18, "{len}");
+            }
+        }
     }
 }
