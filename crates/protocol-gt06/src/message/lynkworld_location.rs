@@ -24,9 +24,10 @@
 //! status is like one, no less than what stands a byte off; else all behind the position is kept as it is, for one does not know which
 //! byte is missing or too many.
 
+use alloc::boxed::Box;
 use alloc::format;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context};
 use crate::field::{
@@ -54,8 +55,8 @@ pub struct LynkworldLocation {
     pub card: Option<[u8; 8]>,
     /// Unknown.
     pub inputs: Option<u16>,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
+    /// Bytes that no manual knows. Held apart, so that all messages stay as small as they are.
+    pub tail: Box<[u8]>,
 }
 
 /// The status of Lynkworld's terminals, with their alarm.
@@ -162,7 +163,7 @@ impl Body for LynkworldLocation {
             })?,
             card: whole.read(8, |r| crate::field::card(r, "card"))?,
             inputs: whole.read(2, |r| r.u16("inputs"))?,
-            tail: r.take_rest("unknown"),
+            tail: r.take_rest("unknown").as_ref().into(),
         })
     }
 

@@ -11,7 +11,9 @@
 //! read only whole and behind a whole cell, a list only where it ends with the body, and the rest is
 //! kept as it is. An alarm without a status names none, and is acknowledged.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use alloc::boxed::Box;
+
+use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
@@ -33,8 +35,8 @@ pub struct RadioAlarm {
     pub status: Option<Status>,
     /// The rest.
     pub items: Items,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
+    /// Bytes that no manual knows. Held apart, so that all messages stay as small as they are.
+    pub tail: Box<[u8]>,
 }
 
 impl Body for RadioAlarm {
@@ -59,7 +61,7 @@ impl Body for RadioAlarm {
                 Some(_) => Items::decode_if_fits(r)?,
                 None => Items::default(),
             },
-            tail: r.take_rest("unknown"),
+            tail: r.take_rest("unknown").as_ref().into(),
         })
     }
 
