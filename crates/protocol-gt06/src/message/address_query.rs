@@ -8,8 +8,13 @@
 //! | | 2 | language | 1 Chinese, 2 English |
 //!
 //! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A does not say.
-//! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 in other lengths is a
-//! [`RfidLocation`](super::RfidLocation) or a server's answer.
+//! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 is also a
+//! [`RfidLocation`](super::RfidLocation) or a server's answer. In another length than L 24 (25 with a
+//! wide MNC) a 0x17 is a question where it begins with a country code, and digits stand where the phone
+//! begins, or nothing does.
+//!
+//! What is cut short behind place or cell is kept as it is. Without a whole phone nobody is to be told the
+//! address: it is answered as what cannot be read.
 
 use alloc::string::String;
 
@@ -18,7 +23,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::DecodeError;
 use crate::address::{Language, Purpose, Question, UNKNOWN};
-use crate::field::{Cell, CellForm, Gps, is_mcc};
+use crate::field::{Cell, CellForm, Gps, is_gps, is_mcc};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::reply::{Answer, ReplyClass};
@@ -30,10 +35,10 @@ pub struct AddressQuery {
     pub number: u8,
     /// What the address is wanted of.
     pub place: Place,
-    /// The number that gets the address, as sent.
-    pub phone: [u8; 21],
+    /// The number that gets the address, as sent; `None`, as the language, where the body ends before.
+    pub phone: Option<[u8; 21]>,
     /// 1 Chinese, 2 English.
-    pub language: u16,
+    pub language: Option<u16>,
     /// Bytes that no manual knows.
     pub tail: Bytes,
 }
@@ -63,15 +68,7 @@ impl Body for AddressQuery {
     };
 
     fn accepts(cx: &Context<'_>) -> bool {
-        let is_cell = || {
-            let mcc = match cx.body {
-                [high, low, ..] => u16::from_be_bytes([*high, *low]),
-                _ => 0,
-            };
-            // A position and a card begin with a year.
-            cx.body.len() == CellForm::L8.len(mcc) + BEHIND && (mcc == 0 || is_mcc(cx.body, 0))
-        };
-        cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || is_cell())
+        cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || asks_of_cell(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -80,9 +77,13 @@ impl Body for AddressQuery {
             0xa7 => Place::Cell(Cell::decode(r, CellForm::L15)?),
             _ => Place::Gps(Gps::decode(r)?),
         };
-        let phone = r.array("phone")?;
-        r.note(|| printable(&phone));
-        let language = crate::field::language(r)?;
+        let mut whole = r.whole_fields();
+        let phone = whole.read(21, |r| {
+            let phone = r.array("phone")?;
+            r.note(|| printable(&phone));
+            Ok(phone)
+        })?;
+        let language = whole.read(2, crate::field::language)?;
         Ok(Self {
             number: cx.number(),
             place,
@@ -97,8 +98,8 @@ impl Body for AddressQuery {
             Place::Gps(gps) => gps.encode(out),
             Place::Cell(cell) => cell.encode(out),
         }
-        out.put_slice(&self.phone);
-        out.put_u16(self.language);
+        out.extend(self.phone.into_iter().flatten());
+        out.extend(self.language.into_iter().flat_map(u16::to_be_bytes));
         out.put_slice(&self.tail);
     }
 
@@ -107,21 +108,34 @@ impl Body for AddressQuery {
     }
 
     fn answer(&self) -> Answer {
-        self.as_question().to_answer(UNKNOWN)
+        self.question()
+            .map_or(Self::ANSWER, |question| question.to_answer(UNKNOWN))
     }
 
     fn question(&self) -> Option<Question> {
-        Some(self.as_question())
+        let phone = self.phone?;
+        let (position, cell) = match self.place {
+            Place::Gps(gps) => (Some(gps.position()), None),
+            Place::Cell(cell) => (None, Some(cell)),
+        };
+        Some(Question {
+            purpose: Purpose::Query,
+            position,
+            cell,
+            phone,
+            language: Language::from_raw(self.language.unwrap_or_default()),
+        })
     }
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Kind, Signal};
 
+        let phone = self.phone.as_ref().map_or(&[][..], |phone| phone);
         let report = match self.place {
             Place::Gps(gps) => {
                 let key = crate::normalize::Key::new(self.number);
-                cx.positioned_with(out, Kind::AddressRequest, &gps, key, &self.phone)
+                cx.positioned_with(out, Kind::AddressRequest, &gps, key, phone)
             }
             // No time is in it, so where the frame arrived is its identity.
             Place::Cell(cell) => {
@@ -130,7 +144,7 @@ impl Body for AddressQuery {
                 report
             }
         };
-        let phone = printable(&self.phone);
+        let phone = printable(phone);
         if !phone.is_empty() {
             report
                 .more
@@ -141,20 +155,20 @@ impl Body for AddressQuery {
     }
 }
 
-impl AddressQuery {
-    const fn as_question(&self) -> Question {
-        let (position, cell) = match self.place {
-            Place::Gps(gps) => (Some(gps.position()), None),
-            Place::Cell(cell) => (None, Some(cell)),
-        };
-        Question {
-            purpose: Purpose::Query,
-            position,
-            cell,
-            phone: self.phone,
-            language: Language::from_raw(self.language),
-        }
+/// Whether a 0x17 is a question about a cell. A position and a card begin with a year, where a country
+/// code begins with 01 to 03.
+fn asks_of_cell(body: &[u8]) -> bool {
+    let mcc = Cell::peek_mcc(body);
+    let cell_len = CellForm::L8.len(mcc);
+    if body.len() == cell_len + BEHIND && (mcc == 0 || is_mcc(body, 0)) {
+        return true;
     }
+    // Digits, up to what pads them.
+    let is_phone = |phone: &[u8]| {
+        let mut digits = phone.iter().take(21).take_while(|byte| **byte != 0);
+        phone.first() != Some(&0) && digits.all(|byte| matches!(byte, b'0'..=b'9' | b'+'))
+    };
+    is_mcc(body, 0) && !is_gps(body) && body.get(cell_len..).is_some_and(is_phone)
 }
 
 /// What of a number is printable up to the first byte that pads it.
@@ -237,10 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_read_is_answered_all_the_same() {
-        let short = frame(Start::Short, 0x2a, &body(&[GPS, "3132"]));
-        let handled = Session::new(AckPolicy::default()).on_frame(&short, 0);
-        assert!(handled.message.is_err());
+    fn one_without_a_whole_phone_is_answered_all_the_same() {
         let nobody = Question {
             purpose: Purpose::Query,
             position: None,
@@ -248,7 +259,37 @@ mod tests {
             phone: crate::address::NOBODY,
             language: Language::English,
         };
-        assert_eq!(handled.reply.unwrap().bytes, nobody.reply(1, UNKNOWN));
+        for (number, parts, is_read) in [
+            (0x2a, [GPS, "3132"], true),
+            (0x17, [CELL, "3132"], true),
+            (0x17, [CELL, ""], true),
+            (0xa7, [LTE, "3132"], true),
+            (0xa7, ["01cc 00 0000287d", ""], false),
+            (0x2a, ["0f0c1d023305", ""], false),
+        ] {
+            let frame = frame(Start::Short, number, &body(&parts));
+            let handled = Session::new(AckPolicy::default()).on_frame(&frame, 0);
+            assert_eq!(handled.message.is_ok(), is_read, "{number:02x}");
+            let reply = handled.reply.unwrap();
+            assert_eq!(reply.bytes, nobody.reply(1, UNKNOWN), "{number:02x}");
+        }
+    }
+
+    #[test]
+    fn a_0x17_that_is_no_question_stays_what_it_is() {
+        for parts in [
+            // Not a country code; no digits; none, but what pads them.
+            &["0028 00 287d 001f71", "3132"][..],
+            &[CELL, "46"],
+            &[CELL, "31 32 46 00"],
+            &[CELL, "00"],
+        ] {
+            let message = crate::message::testing::read_body(Start::Short, 0x17, &body(parts));
+            assert!(matches!(message, Ok(Message::Unknown(_))), "{message:?}");
+        }
+        // Four bytes that no manual knows.
+        let longer = ask(0x17, CELL, "0002 00000000");
+        assert_eq!((longer.language, longer.tail.len()), (Some(2), 4));
     }
 
     #[test]
@@ -278,5 +319,45 @@ mod tests {
         let by_cell = report(ask(0x17, CELL, "0001"));
         assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
         assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
+    }
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix_and_is_no_number() {
+        use crate::message::testing::{cut_short, signal};
+
+        for number in [0x1a, 0x2a] {
+            for (len, message, report) in cut_short(Start::Short, number, 18, &[GPS, PHONE, "0001"])
+            {
+                assert_eq!(report.kind, telemetry::Kind::AddressRequest);
+                let has_phone = len >= 39;
+                assert_eq!(message.question().is_some(), has_phone, "{len}");
+                let phone = signal(&report, "gt06.phone");
+                assert_eq!(phone.is_some(), has_phone, "{len}");
+                let is_whole = matches!(len, 18 | 39);
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_cell_costs_no_cell() {
+        use crate::message::testing::{read_body, report};
+
+        for (number, cell) in [
+            (0x17, CELL),
+            (0x17, "81cc 0007 287d 001f71"),
+            (0xa7, LTE),
+            (0xa7, "81cc 0007 0000287d 0000000000001f71"),
+        ] {
+            let whole = body(&[cell, PHONE, "0002"]);
+            for len in body(&[cell]).len()..whole.len() {
+                let read = read_body(Start::Short, number, &whole[..len]).unwrap();
+                assert!(matches!(read, Message::AddressQuery(_)), "{len}: {read:?}");
+                crate::message::testing::round_trip(read.clone());
+                let cell = report(read).network.cell.unwrap();
+                assert_eq!((cell.mcc, cell.cell_id), (460, 8_049));
+            }
+        }
     }
 }
