@@ -100,6 +100,11 @@ pub(crate) fn is_mcc(body: &[u8], at: usize) -> bool {
     }
 }
 
+/// Whether each half of each byte is a digit, as in an id.
+pub(crate) fn is_digits(id: &[u8]) -> bool {
+    id.iter().all(|pair| pair >> 4 <= 9 && pair & 0x0f <= 9)
+}
+
 /// Whether a body begins with a position: a possible time, a place on Earth, and the length of the
 /// GPS block (12) before the satellites. By this a message that is cut short, or a byte off, is told
 /// from those of its number that hold other things.

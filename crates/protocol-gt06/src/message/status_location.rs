@@ -40,7 +40,7 @@ use super::{Body, Context};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, DateTime, Gps, Status, TerminalId, TerminalInfo, centivolts, decivolts,
-    is_time, may_be_cell, may_be_voltage, terminal,
+    is_digits, is_time, may_be_cell, may_be_voltage, terminal,
 };
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -142,7 +142,7 @@ pub(super) fn is_shape(cx: &Context<'_>) -> bool {
         && match cx.body.len() {
             WITH_CELL => true,
             SHORTEST.. => {
-                (cx.body.len() > WITH_CELL || is_digits(cx.body))
+                (cx.body.len() > WITH_CELL || cx.body.get(1..9).is_some_and(is_digits))
                     && is_time(cx.body, 9)
                     && is_time(cx.body, 15)
             }
@@ -156,11 +156,6 @@ const WITH_CELL: usize = 55;
 const WITHOUT_CELL: usize = 47;
 const SHORTEST: usize = 34;
 const REST_AT: usize = 34;
-
-fn is_digits(body: &[u8]) -> bool {
-    body.get(1..9)
-        .is_some_and(|id| id.iter().all(|pair| pair >> 4 <= 9 && pair & 0x0f <= 9))
-}
 
 /// What stands behind the size of the cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
