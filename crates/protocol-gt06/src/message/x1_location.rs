@@ -22,7 +22,11 @@
 //!
 //! SL4X sends cells under 0x34. This one is told by a time behind the alarms, and by a length
 //! that agrees with its ports; where one of them does not hold, by a country code before the cell
-//! and none where the cells' is. What the ports do not explain is kept raw.
+//! and none where the cells' is; where that is not there either, as it is cut short, by a time and a place
+//! behind the alarms and none before. What is cut short behind the position is read as far as it is whole,
+//! what the ports do not explain is kept raw. Where what should be the cell begins with no country code
+//! (nor zeros, nor ones), all behind the position is kept as it is, and all behind the cell where neither
+//! voltage there can be one.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -31,7 +35,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, Gps, centivolts, is_mcc, is_time, mileage};
+use crate::field::{
+    Cell, CellForm, Gps, centivolts, is_mcc, is_time, is_timed_place, may_be_cell, may_be_voltage,
+    mileage,
+};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -42,29 +49,30 @@ pub struct X1Location {
     pub alarms: u32,
     /// Where and when.
     pub gps: Gps,
-    /// Unknown.
-    pub information: u16,
+    /// Unknown; `None`, as what follows, where the body ends before.
+    pub information: Option<u16>,
     /// Metres.
-    pub mileage: u32,
+    pub mileage: Option<u32>,
     /// The serving cell.
-    pub cell: Cell,
+    pub cell: Option<Cell>,
     /// The number of the driver's card.
-    pub driver: u32,
+    pub driver: Option<u32>,
     /// Volts × 100.
-    pub voltages: [u16; 2],
+    pub voltages: Option<[u16; 2]>,
     /// Bits 23–20: how many analogue inputs; no more than 15 can be written.
-    pub ports: u32,
+    pub ports: Option<u32>,
     /// Bits.
-    pub inputs: u8,
+    pub inputs: Option<u8>,
     /// Bits.
-    pub outputs: u8,
+    pub outputs: Option<u8>,
     /// Volts × 100.
     pub analogue: Vec<u16>,
     /// Bytes that no manual knows.
     pub tail: Bytes,
 }
 
-/// What stands before the cell, and what behind it and before the analogue inputs.
+/// What stands before the position, before the cell, and behind that and before the analogue inputs.
+const BEFORE_GPS: usize = 4;
 const BEFORE_CELL: usize = 28;
 const BEHIND_CELL: usize = 14;
 
@@ -83,39 +91,57 @@ fn promised(body: &[u8]) -> Option<usize> {
     Some(BEFORE_CELL + CellForm::L9c.len(mcc) + BEHIND_CELL + count * 2)
 }
 
+/// Whether a body is as long as its ports promise, and has a time.
+fn has_promised(body: &[u8]) -> bool {
+    promised(body) == Some(body.len()) && is_time(body, BEFORE_GPS)
+}
+
 impl Body for X1Location {
     const NAME: &'static str = "x1_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
     fn accepts(cx: &Context<'_>) -> bool {
-        let is_promised = promised(cx.body) == Some(cx.body.len());
-        if !cx.is_short() || is_promised && is_time(cx.body, 4) {
+        let body = cx.body;
+        if !cx.is_short() || has_promised(body) {
             return cx.is_short();
         }
         // A length that the ports do not promise, or no time, must not lose the position. Then it
         // is one where it cannot be cells, and its own country code stands where it belongs.
-        let is_cells = is_time(cx.body, 0) && is_mcc(cx.body, 7);
-        let is_whole = cx.body.len() >= BEFORE_CELL + CellForm::L9c.len(0) + BEHIND_CELL;
-        let no_time = cx.body.get(4..10) == Some(&[0; 6]);
-        !is_cells && is_whole && is_mcc(cx.body, BEFORE_CELL) && (no_time || is_time(cx.body, 4))
+        let is_cells = is_time(body, 0) && is_mcc(body, 7);
+        let no_time = body.get(BEFORE_GPS..10) == Some(&[0; 6]);
+        let has_cell = is_mcc(body, BEFORE_CELL) && (no_time || is_time(body, BEFORE_GPS));
+        // Without that there must be a place, and no time before it, which cells without a network have.
+        let is_place = || !is_time(body, 0) && body.get(BEFORE_GPS..).is_some_and(is_timed_place);
+        !is_cells && (has_cell || is_place())
     }
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let alarms = r.u32("alarms")?;
         r.note(|| format!("bits {alarms:08x}"));
         let gps = Gps::decode(r)?;
-        let information = r.u16("information")?;
-        let mileage = mileage(r)?;
-        let cell = Cell::decode(r, CellForm::L9c)?;
-        let driver = r.u32("driver")?;
-        let voltages = [centivolts(r, "voltage 1")?, centivolts(r, "voltage 2")?];
-        let ports = r.u32("ports")?;
-        r.note(|| format!("{} analogue inputs", analogue_count(ports)));
-        let inputs = r.u8("inputs")?;
-        let outputs = r.u8("outputs")?;
+        let is_usual = has_promised(cx.body);
+        let block = cx.body.get(BEFORE_CELL..).unwrap_or_default();
+        let mut whole = r.whole_fields();
+        whole.only_if(block.len() < 2 || may_be_cell(block));
+        let information = whole.read(2, |r| r.u16("information"))?;
+        let mileage = whole.read(4, mileage)?;
+        let cell = Cell::decode_whole(&mut whole, CellForm::L9c)?;
+        let behind = whole.peek();
+        whole.only_if(is_usual || may_be_voltage(behind, 4) && may_be_voltage(behind, 6));
+        let driver = whole.read(4, |r| r.u32("driver"))?;
+        let voltages = whole.read(4, |r| {
+            Ok([centivolts(r, "voltage 1")?, centivolts(r, "voltage 2")?])
+        })?;
+        let ports = whole.read(4, |r| {
+            let ports = r.u32("ports")?;
+            r.note(|| format!("{} analogue inputs", analogue_count(ports)));
+            Ok(ports)
+        })?;
+        let inputs = whole.read(1, |r| r.u8("inputs"))?;
+        let outputs = whole.read(1, |r| r.u8("outputs"))?;
         let mut analogue = Vec::new();
-        while analogue.len() < analogue_count(ports) && r.remaining() >= 2 {
-            analogue.push(centivolts(r, "analogue input")?);
+        for _ in 0..ports.map_or(0, analogue_count) {
+            analogue.extend(whole.read(2, |r| centivolts(r, "analogue input"))?);
         }
         Ok(Self {
             alarms,
@@ -136,15 +162,17 @@ impl Body for X1Location {
     fn encode(&self, out: &mut BytesMut) {
         out.put_u32(self.alarms);
         self.gps.encode(out);
-        out.put_u16(self.information);
-        out.put_u32(self.mileage);
-        self.cell.encode(out);
-        out.put_u32(self.driver);
-        for voltage in self.voltages {
+        out.extend(self.information.into_iter().flat_map(u16::to_be_bytes));
+        out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
+        if let Some(cell) = &self.cell {
+            cell.encode(out);
+        }
+        out.extend(self.driver.into_iter().flat_map(u32::to_be_bytes));
+        for voltage in self.voltages.into_iter().flatten() {
             out.put_u16(voltage);
         }
-        out.put_u32(self.ports);
-        out.put_slice(&[self.inputs, self.outputs]);
+        out.extend(self.ports.into_iter().flat_map(u32::to_be_bytes));
+        out.extend(self.inputs.into_iter().chain(self.outputs));
         for voltage in &self.analogue {
             out.put_u16(*voltage);
         }
@@ -179,20 +207,29 @@ impl Body for X1Location {
             "gt06.adc_15",
         ];
         let key = crate::normalize::Key::new(0x34);
-        let [a, b, c, d] = self.alarms.to_be_bytes();
-        let [e, f, g, h] = self.driver.to_be_bytes();
-        let more = [a, b, c, d, e, f, g, h, self.inputs, self.outputs];
+        let more: Vec<u8> = (self.alarms.to_be_bytes().into_iter())
+            .chain(self.driver.into_iter().flat_map(u32::to_be_bytes))
+            .chain(self.inputs)
+            .chain(self.outputs)
+            .collect();
         let report = cx.positioned_with(out, Kind::Location, &self.gps, key, &more);
-        report.network.cell = self.cell.normalize(true);
-        crate::field::note_mileage(report, self.mileage);
-        let (supply, battery) = self.supply_and_battery();
-        crate::field::note_supply(report, supply);
-        crate::field::note_battery_voltage(report, battery);
-        if self.driver != 0 {
-            report.identity_mut().driver = Some(format!("{}", self.driver).into());
+        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
+        if let Some(metres) = self.mileage {
+            crate::field::note_mileage(report, metres);
         }
-        report.io.inputs = Switches::from_bits(self.inputs.into(), 8);
-        report.io.outputs = Switches::from_bits(self.outputs.into(), 8);
+        if let Some((supply, battery)) = self.supply_and_battery() {
+            crate::field::note_supply(report, supply);
+            crate::field::note_battery_voltage(report, battery);
+        }
+        if let Some(driver) = self.driver.filter(|driver| *driver != 0) {
+            report.identity_mut().driver = Some(format!("{driver}").into());
+        }
+        if let Some(inputs) = self.inputs {
+            report.io.inputs = Switches::from_bits(inputs.into(), 8);
+        }
+        if let Some(outputs) = self.outputs {
+            report.io.outputs = Switches::from_bits(outputs.into(), 8);
+        }
         for (raw, name) in self.analogue.iter().zip(NAMES) {
             let value = f64::from(*raw) / 100.0;
             report
@@ -203,7 +240,7 @@ impl Body for X1Location {
         // What the bits mean no manual says; that some are set must be seen.
         for (name, value) in [
             ("gt06.alarm_bits", self.alarms),
-            ("gt06.information_raw", self.information.into()),
+            ("gt06.information_raw", self.information.unwrap_or(0).into()),
         ] {
             if value != 0 {
                 report
@@ -219,12 +256,12 @@ impl Body for X1Location {
 impl X1Location {
     /// Volts × 100 of the supply and of the battery.
     #[must_use]
-    pub const fn supply_and_battery(&self) -> (u16, u16) {
-        match self.voltages {
+    pub fn supply_and_battery(&self) -> Option<(u16, u16)> {
+        Some(match self.voltages? {
             [first, second] if first > 500 && second <= 500 => (first, second),
             // As described: battery, supply.
             [first, second] => (second, first),
-        }
+        })
     }
 }
 
@@ -312,7 +349,11 @@ mod tests {
             ("0190 018f", (399, 400)),
         ] {
             let read = read(&[HEAD, GPS, CELL, "00000000", voltages, "42010000", "00 01"]);
-            assert_eq!(read.supply_and_battery(), supply_and_battery, "{voltages}");
+            assert_eq!(
+                read.supply_and_battery(),
+                Some(supply_and_battery),
+                "{voltages}"
+            );
         }
     }
 
@@ -338,5 +379,85 @@ mod tests {
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);
+    }
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix() {
+        use crate::message::testing::{cut_short, signal};
+
+        for cell in [
+            "01cc 03 287d 00001f71",
+            "81cc 0003 287d 00001f71",
+            "0000 00 0000 00000000",
+        ] {
+            let parts = [
+                "39000000",
+                GPS,
+                "0000 00000194",
+                cell,
+                "00000007",
+                "0500 018f",
+                "42110000",
+                "05 01",
+                "0041",
+            ];
+            let cell_ends = 28 + body(&[cell]).len();
+            for (len, message, report) in cut_short(Start::Short, 0x34, 22, &parts) {
+                let Message::X1Location(read) = message else {
+                    panic!("{len}: {message:?}")
+                };
+                assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
+                assert_eq!(report.odometer.is_some(), len >= 28, "{len}");
+                let driver = report
+                    .more
+                    .identity
+                    .as_ref()
+                    .map(|one| one.driver.is_some());
+                assert_eq!(driver, (len >= cell_ends + 4).then_some(true), "{len}");
+                assert_eq!(
+                    report.power.external.is_some(),
+                    len >= cell_ends + 8,
+                    "{len}"
+                );
+                let has_inputs = report.io.inputs.iter().next().is_some();
+                assert_eq!(has_inputs, len >= cell_ends + 13, "{len}");
+                assert_eq!(signal(&report, "gt06.adc_1"), None, "{len}");
+                let ends = [0, 4, 8, 12, 13, 14].map(|size| cell_ends + size);
+                let is_whole = matches!(len, 22 | 24 | 28) || ends.contains(&len);
+                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
+            }
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_byte_off_before_the_cell_costs_no_fix_and_is_no_mileage() {
+        use crate::message::testing::{report, signal};
+
+        for before in ["00 0000 00000194", "00 00000194"] {
+            let rest = [
+                before,
+                "01cc 03 287d 00001f71",
+                "00000007 0500 018f 42010000 05 01",
+            ];
+            let read = read(&[&[HEAD, GPS], &rest[..]].concat());
+            let report = report(read);
+            assert!(
+                report.fix.is_some() && report.odometer.is_none(),
+                "{report:?}"
+            );
+            assert_eq!(report.network.cell, None);
+            let raw = hex::encode(body(&rest));
+            assert_eq!(signal(&report, "gt06.tail").unwrap(), raw);
+        }
+    }
+
+    #[test]
+    fn cells_without_a_network_are_no_position() {
+        let cells = body(&["0f0c1d020304 05 0000 0000", &"00".repeat(42)]);
+        for len in 22..51 {
+            let read = read_body(Start::Short, 0x34, &cells[..len]);
+            assert!(matches!(read, Ok(Message::Unknown(_))), "{read:?}");
+        }
     }
 }
