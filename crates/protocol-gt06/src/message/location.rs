@@ -335,6 +335,9 @@ fn decode_cell<T: Trace>(
     r: &mut Reader<'_, T>,
     cx: &Context<'_>,
 ) -> Result<Option<Cell>, DecodeError> {
+    if cx.number() == 0x31 && super::wide_location::form_31(cx.body) != Some(CellForm::L8) {
+        return Ok(None);
+    }
     let form = match r.peek() {
         // A bare position, as some send that have no network registration.
         [] => return Ok(None),
