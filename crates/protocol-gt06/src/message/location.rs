@@ -31,17 +31,34 @@
 //! A rest of 12 bytes can be a card of three or five digits as well as S5's. It is S5's where the
 //! supply is a vehicle's (5 to 40 V), and the terminal information says what the position's status
 //! says about the fix.
+//!
+//! A rest that is cut short can have the length of another. So what a length says must be likely too,
+//! or the rest is kept as it is:
+//!
+//! - In all numbers but 0x12 a trailer stands behind the cell. 2, 4 or 5 bytes that begin like one
+//!   are what is left of it and of a mileage, and none of the rests of 0x12. (So a mileage
+//!   alone is not read there where it begins like a trailer: below 512 m, and here and there above.)
+//! - No mileage is above a million kilometres.
+//! - No more than one thing speaks against the status of VXT01 and S5: that the terminal says of the fix
+//!   what the position does not say, a supply that is no vehicle's, no mobile signal or one above 100,
+//!   and in S5 an alarm that nobody knows and such a mileage.
+//! - GT06E's card has 75 places, or digits behind it; else it is Wetrust's without the driving time.
+//! - Seeworld's climate has Seeworld's cell before it. In another length than L 2F a 0x22 has that cell
+//!   where what is like a trailer stands behind it, and not behind the other.
+//!
+//! Rests of 0, 3 and 7 bytes are not looked at so: they are the usual ones.
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::ops::RangeInclusive;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::field::{
-    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts, is_mcc,
-    mileage, terminal,
+    Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts,
+    is_known_alarm, is_mcc, mileage, terminal,
 };
 use crate::frame::Head;
 use crate::parse::{Reader, Trace};
@@ -261,7 +278,7 @@ impl Body for Location {
             _ if cell.is_none() => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
             3 => LocationRest::Trailer(Trailer::decode(r)?),
             7 => LocationRest::TrailerMileage(Trailer::decode(r)?, mileage(r)?),
-            _ => decode_rare_rest(r, &gps, cx.dialect)?,
+            _ => decode_rare_rest(r, cx, &gps, cell.map(|cell| cell.form))?,
         };
         Ok(Self {
             number: cx.number(),
@@ -341,9 +358,7 @@ fn decode_cell<T: Trace>(
     let form = match r.peek() {
         // A bare position, as some send that have no network registration.
         [] => return Ok(None),
-        [high, ..] if cx.number() == 0x22 && cx.body.len() == 42 + usize::from(*high >> 7) => {
-            CellForm::L9c
-        }
+        rest if cx.number() == 0x22 && is_seeworld(rest) => CellForm::L9c,
         rest if cx.number() == 0xa0 && (rest.len() >= L15_MIN || !is_2g(rest)) => CellForm::L15,
         _ => CellForm::L8,
     };
@@ -351,6 +366,21 @@ fn decode_cell<T: Trace>(
         return Ok(None);
     }
     Cell::decode(r, form).map(Some)
+}
+
+/// Whether what stands behind the position of a 0x22 begins with Seeworld's cell.
+fn is_seeworld(rest: &[u8]) -> bool {
+    let mcc = Cell::peek_mcc(rest);
+    let has_trailer = |form: CellForm| {
+        let trailer = rest.get(form.len(mcc)..)?;
+        (trailer.len() >= Trailer::LEN).then(|| Trailer::may_be(Some(trailer)))
+    };
+    match rest.len().checked_sub(CellForm::L8.len(mcc)) {
+        Some(16) => true,
+        // The usual lengths of the other cell.
+        None | Some(0 | 3 | 7) => false,
+        _ => has_trailer(CellForm::L8) == Some(false) && has_trailer(CellForm::L9c) == Some(true),
+    }
 }
 
 /// The shortest 4G cell, which only 0xA0 has.
@@ -377,15 +407,20 @@ fn is_2g(rest: &[u8]) -> bool {
 #[inline(never)]
 fn decode_rare_rest<T: Trace>(
     r: &mut Reader<'_, T>,
+    cx: &Context<'_>,
     gps: &Gps,
-    dialect: Dialect,
+    form: Option<CellForm>,
 ) -> Result<LocationRest, DecodeError> {
     let left = r.remaining();
+    if !is_likely(r.peek(), cx.number(), gps, form) {
+        let rest = r.take_rest("unknown");
+        return Ok(LocationRest::Unknown(rest.as_ref().into()));
+    }
     // What a card's reader would have there is a mileage, which starts with zeros.
     let is_fuel = match r.peek() {
         [terminal, high, low, ..] if left == 12 => {
             let terminal = TerminalInfo(*terminal);
-            (500..=4_000).contains(&u16::from_be_bytes([*high, *low]))
+            VEHICLE.contains(&u16::from_be_bytes([*high, *low]))
                 && terminal.is_tracking() == gps.position().course_status.is_positioned()
         }
         _ => false,
@@ -402,7 +437,7 @@ fn decode_rare_rest<T: Trace>(
         (2, _) => {
             let word = r.u16("reserved")?;
             // The default says that nothing is known.
-            let known = (dialect != Dialect::default()).then_some(dialect);
+            let known = (cx.dialect != Dialect::default()).then_some(cx.dialect);
             r.note(|| describe_word(word, known));
             LocationRest::Word(word)
         }
@@ -413,7 +448,7 @@ fn decode_rare_rest<T: Trace>(
             signal: crate::field::signal(r)?,
             extension: r.u8("extension")?,
         },
-        (left, Some(n)) if n > 0 && !is_fuel && (left == n + 7 || left == n + 9) => {
+        (_, Some(n)) if n > 0 && !is_fuel && is_card(r.peek(), n) => {
             let mileage = mileage(r)?;
             r.u8("card length")?;
             let card = r.bytes("card", n)?;
@@ -437,7 +472,7 @@ fn decode_rare_rest<T: Trace>(
                 },
             }))
         }
-        (12, _) => LocationRest::Fuel {
+        (12, _) if is_likely_fuel(r.peek(), gps) => LocationRest::Fuel {
             terminal: terminal(r)?,
             voltage: centivolts(r, "voltage")?,
             signal: crate::field::signal(r)?,
@@ -467,6 +502,68 @@ fn decode_rare_rest<T: Trace>(
         },
         _ => LocationRest::Unknown(r.take_rest("unknown").as_ref().into()),
     })
+}
+
+/// Whether a rest is likely to be what its length says, and nothing that is cut short.
+fn is_likely(rest: &[u8], number: u8, gps: &Gps, form: Option<CellForm>) -> bool {
+    let is_cut_trailer = number != 0x12
+        && match rest {
+            [0 | 1, 0..=0x0f] => true,
+            [_, _, _, _] | [_, _, _, _, _] => Trailer::may_be(Some(rest)),
+            _ => false,
+        };
+    let is_likely = match *rest {
+        [a, b, c, d] => is_mileage(u32::from_be_bytes([a, b, c, d]), 1),
+        [terminal, a, b, signal, _] => doubts(terminal, [a, b], signal, gps) < 2,
+        _ => true,
+    };
+    let is_climate = form == Some(CellForm::L9c);
+    is_likely && !is_cut_trailer && is_climate == (rest.len() == 15)
+}
+
+/// Whether 12 bytes are likely to be S5's.
+fn is_likely_fuel(rest: &[u8], gps: &Gps) -> bool {
+    let [terminal, a, b, signal, alarm, _, _, _, mileage @ ..] = rest else {
+        return false;
+    };
+    let mileage = mileage.first_chunk().copied().map(u32::from_be_bytes);
+    let more = [
+        !is_known_alarm((*alarm).into()),
+        !mileage.is_some_and(|tens| is_mileage(tens, 10)),
+    ];
+    let more: u32 = more.into_iter().map(u32::from).sum();
+    doubts(*terminal, [*a, *b], *signal, gps) + more < 2
+}
+
+/// What speaks against terminal information, volts and mobile signal.
+fn doubts(terminal: u8, volts: [u8; 2], signal: u8, gps: &Gps) -> u32 {
+    let is_positioned = gps.position().course_status.is_positioned();
+    let doubts = [
+        TerminalInfo(terminal).is_tracking() != is_positioned,
+        !VEHICLE.contains(&u16::from_be_bytes(volts)),
+        !(1..=100).contains(&signal),
+    ];
+    doubts.into_iter().map(u32::from).sum()
+}
+
+/// Volts × 100 of a vehicle's supply.
+const VEHICLE: RangeInclusive<u16> = 500..=4_000;
+
+/// Whether a mileage in so many metres is one, or all ones, which say that there is none.
+const fn is_mileage(raw: u32, metres: u32) -> bool {
+    raw <= 1_000_000_000 / metres || raw == u32::MAX
+}
+
+/// Whether mileage, card of `n` places and what follows end with the rest.
+fn is_card(rest: &[u8], n: usize) -> bool {
+    match (rest.len().checked_sub(n), rest) {
+        (Some(9), _) => true,
+        // GT06E's digits, or Wetrust's without the driving time.
+        (Some(7), [.., alarm, state]) => {
+            n == 75 || alarm.is_ascii_digit() && state.is_ascii_digit()
+        }
+        _ => false,
+    }
 }
 
 /// S5's degrees: bit 7 is the sign.
@@ -816,9 +913,9 @@ mod tests {
         for cell in [CELL, wide] {
             for (rest, known) in [
                 ("", (|r| matches!(r, R::Nothing)) as fn(&R) -> bool),
-                ("0002", |r| matches!(r, R::Word(2))),
+                ("0200", |r| matches!(r, R::Word(0x200))),
                 ("01 00 00", |r| matches!(r, R::Trailer(_))),
-                ("00000064", |r| matches!(r, R::Mileage(100))),
+                ("00110064", |r| matches!(r, R::Mileage(0x11_0064))),
                 ("46 04e4 04 00", |r| {
                     matches!(r, R::Status { voltage: 1_252, .. })
                 }),
@@ -1003,6 +1100,96 @@ mod tests {
                 let tail = hex::decode(&cell[..len]).unwrap();
                 assert_eq!(read.rest, LocationRest::Unknown(tail.into()));
                 assert_eq!(read.gps.position().satellites(), 9);
+            }
+        }
+    }
+
+    /// What is left of a trailer and a mileage has the length of another rest, and the other way round.
+    #[test]
+    fn what_begins_like_a_trailer_is_no_rest_of_0x12_in_other_numbers() {
+        use LocationRest as R;
+        const LTE: &str = "01cc 00 0000287d 0000000000001f71";
+        for (rest, known) in [
+            // The beginning of a trailer, and that of a mileage behind one.
+            ("01 00", (|r| matches!(r, R::Word(_))) as fn(&R) -> bool),
+            ("00 00 01 00", |r| matches!(r, R::Mileage(256))),
+            ("01 05 00 41", |r| matches!(r, R::Mileage(_))),
+            // Not on a device without a fix, nor where no signal is.
+            ("01 05 00 00 41", |r| matches!(r, R::Unknown(_))),
+        ] {
+            assert!(known(&read(0x12, &[GPS, CELL, rest]).rest), "12 {rest}");
+            for (number, cell) in [(0x22, CELL), (0x2d, CELL), (0xa0, LTE)] {
+                let read = read(number, &[GPS, cell, rest]);
+                assert_eq!(read.cell.unwrap().cell_id, 8_049);
+                let tail = crate::message::testing::body(&[rest]);
+                assert_eq!(read.rest, R::Unknown(tail.into()), "{number:02x} {rest}");
+            }
+        }
+        // What does not begin so is what its length says.
+        for (number, cell) in [(0x12, CELL), (0x22, CELL), (0x2d, CELL), (0xa0, LTE)] {
+            for (rest, known) in [
+                ("c000", (|r| matches!(r, R::Word(0xc000))) as fn(&R) -> bool),
+                ("0041ee10", |r| matches!(r, R::Mileage(4_320_784))),
+                ("00000209", |r| matches!(r, R::Mileage(521))),
+                ("ffffffff", |r| matches!(r, R::Mileage(u32::MAX))),
+                ("40 0571 04 00", |r| matches!(r, R::Status { .. })),
+                // A supply that was cut off.
+                ("50 0000 04 00", |r| matches!(r, R::Status { .. })),
+            ] {
+                let read = read(number, &[GPS, cell, rest]);
+                assert!(known(&read.rest), "{number:02x} {rest}: {read:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_card_or_a_status_is_not_another() {
+        let blank = "20".repeat(75);
+        let left_of = |whole: &[&str], len: usize| {
+            let rest = hex::encode(&crate::message::testing::body(whole)[..len]);
+            read(0x12, &[GPS, CELL, &rest]).rest
+        };
+        // GT06E's: as long as VXT01's and S5's status, and as Seeworld's climate.
+        let gt06e = ["00008664 4b", &blank, "30 30"];
+        for len in [5, 6, 8, 12, 13, 15, 81] {
+            let rest = left_of(&gt06e, len);
+            assert!(matches!(rest, LocationRest::Unknown(_)), "{len}: {rest:?}");
+        }
+        // Wetrust's without the driving time: its alarm would be a flag.
+        let wetrust = ["00000064 03 313233 06 01 0005"];
+        for len in [8, 9, 10, 11] {
+            let rest = left_of(&wetrust, len);
+            assert!(matches!(rest, LocationRest::Unknown(_)), "{len}: {rest:?}");
+        }
+        // S5's: a mileage of 1.1 million kilometres.
+        let s5 = ["46 04b6 04 02 0123 85 00000cd9"];
+        for len in [4, 6, 8, 9, 10, 11] {
+            let rest = left_of(&s5, len);
+            assert!(matches!(rest, LocationRest::Unknown(_)), "{len}: {rest:?}");
+        }
+        // Five bytes of it are VXT01's, and say the same.
+        assert!(matches!(left_of(&s5, 5), LocationRest::Status { .. }));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn a_seeworlds_cell_is_told_by_its_trailer_where_it_is_cut_short() {
+        use crate::message::testing::cut_short;
+
+        const CLIMATE: &str = "01 00 01 00000064 0000003c 8020 002d";
+        for cell in ["01cc 00 287d 066d9b03", "81cc 0004 287d 066d9b03"] {
+            let ends = 18 + crate::message::testing::body(&[cell]).len();
+            for (len, _, report) in cut_short(Start::Short, 0x22, 18, &[GPS, cell, CLIMATE]) {
+                let id = report.network.cell.map(|cell| cell.cell_id);
+                // As long as the other cell alone, with a trailer, or with a trailer and a mileage, and
+                // before the trailer is whole.
+                let is_other = matches!((len + 1).checked_sub(ends), Some(0..=3 | 7));
+                let whole = (len >= ends + 3 && !is_other).then_some(0x066d_9b03);
+                assert_eq!(id.filter(|_| !is_other), whole, "{len}");
+                let has_mileage = len == ends + 7;
+                let mileage = has_mileage.then_some(100.into());
+                assert!(is_other || report.odometer == mileage, "{len}");
+                assert!(report.io.ignition != Some(false), "{len}");
             }
         }
     }
