@@ -39,7 +39,8 @@ pub use wifi::Station;
 
 pub(crate) use reading::{
     card, centivolts, decivolts, is_digits, is_gps, is_gps_before_cell, is_mcc, is_time,
-    is_timed_place, language, mac, may_be_cell, may_be_voltage, mileage, reply_language, terminal,
+    is_timed_place, language, mac, may_be_cell, may_be_mileage, may_be_voltage, mileage,
+    reply_language, terminal,
 };
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::{note_battery_decivolts, note_battery_voltage, note_mileage, note_supply};

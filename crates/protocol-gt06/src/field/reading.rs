@@ -141,6 +141,12 @@ pub(crate) fn may_be_voltage(body: &[u8], at: usize) -> bool {
     }
 }
 
+/// Whether a mileage in so many metres can be one: up to a million kilometres, or ones, which are no
+/// value.
+pub(crate) const fn may_be_mileage(raw: u32, metres: u32) -> bool {
+    raw <= 1_000_000_000 / metres || raw == u32::MAX
+}
+
 /// Notes the volts × 100 of the supply. All ones fill a place that has no value, here and below:
 /// they are shown as sent.
 #[cfg(feature = "telemetry")]

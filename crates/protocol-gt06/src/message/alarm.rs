@@ -14,7 +14,8 @@
 //! L 26 is Seeworld's, or an L 25 with a byte that no manual knows behind it: the form of the cell is
 //! the one behind which stands what is more like a status, and the manual's where both are. By this
 //! a device is known to be Seeworld's only where nothing speaks against it. What is too short for
-//! cell and status is kept as it is, behind the position.
+//! cell and status is kept as it is, behind the position; so are zeros where a status should be, which
+//! none is, and four bytes behind it that are no mileage below a million kilometres.
 
 #[cfg(feature = "telemetry")]
 use alloc::format;
@@ -23,7 +24,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc, mileage};
+use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc, may_be_mileage, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -83,8 +84,10 @@ impl Body for AlarmReport {
         let left = r.remaining();
         // No cell: nothing, or zeros, between the size 0 and the status.
         let padding = left.saturating_sub(Status::LEN);
+        let is_blank = is_blank(r.peek());
         let is_padded = raw_cell_size == Some(0)
             && padding != 8
+            && is_status(r.peek(), padding, &gps)
             && r.peek()
                 .get(..padding)
                 .is_some_and(|p| p.iter().all(|b| *b == 0));
@@ -92,8 +95,8 @@ impl Body for AlarmReport {
             (zeros(r, padding)?, None)
         } else {
             let cell = match cell_form(r.peek(), raw_cell_size, &gps, cx.dialect) {
-                Some(form) => Some(Cell::decode(r, form)?),
-                None => None,
+                Some(form) if !is_blank => Some(Cell::decode(r, form)?),
+                _ => None,
             };
             (0, cell)
         };
@@ -103,7 +106,8 @@ impl Body for AlarmReport {
         } else {
             None
         };
-        let mileage = if has_status && r.remaining() == 4 {
+        let may_be_mileage = |raw: [u8; 4]| may_be_mileage(u32::from_be_bytes(raw), 1);
+        let mileage = if has_status && <[u8; 4]>::try_from(r.peek()).is_ok_and(may_be_mileage) {
             Some(mileage(r)?)
         } else {
             None
@@ -234,6 +238,21 @@ fn has_cell_size(rest: &[u8]) -> bool {
     }
 }
 
+/// Whether zeros stand where the status behind a cell of zeros should be.
+fn is_blank(rest: &[u8]) -> bool {
+    rest.get(..8 + Status::LEN)
+        .is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+}
+
+/// Whether a status ends the body behind so much padding. In the known lengths any will do that is not
+/// all zero, in others nothing may speak against it: the beginning of one is like one, too.
+fn is_status(rest: &[u8], padding: usize, gps: &Gps) -> bool {
+    let status = rest.get(padding..).unwrap_or_default();
+    let is_usual = matches!(padding, 0 | 45);
+    status.iter().any(|byte| *byte != 0)
+        && Status::doubts_at(status, gps, false).is_some_and(|doubts| is_usual || doubts == 0)
+}
+
 /// The form of the cell. `None`: there is none, for want of bytes or of a size.
 fn cell_form(rest: &[u8], raw_size: Option<u8>, gps: &Gps, dialect: Dialect) -> Option<CellForm> {
     let mcc = Cell::peek_mcc(rest);
@@ -248,6 +267,9 @@ fn cell_form(rest: &[u8], raw_size: Option<u8>, gps: &Gps, dialect: Dialect) -> 
         let doubts = Status::doubts_at(status, gps, false)?;
         Some(doubts + u32::from(!is_announced))
     };
+    // The size of Seeworld's cell, and of no other.
+    let is_announced = |form: CellForm| raw_size.is_some_and(|size| form.is_announced(mcc, size));
+    let is_seeworlds = is_announced(CellForm::L9c) && !is_announced(CellForm::L8);
     let manual = doubts(CellForm::L8);
     let seeworld = doubts(CellForm::L9c);
     match (manual, seeworld) {
@@ -263,11 +285,18 @@ fn cell_form(rest: &[u8], raw_size: Option<u8>, gps: &Gps, dialect: Dialect) -> 
                 CellForm::L8
             })
         }
+        // A byte is missing to what the size announces.
+        (Some(2..), None) if is_seeworlds => None,
         (Some(_), None) => Some(CellForm::L8),
         (None, Some(_)) => Some(CellForm::L9c),
         // A cell, and the status is cut short.
         (None, None) => {
-            (is_mcc(rest, 0) && rest.len() >= CellForm::L8.len(mcc)).then_some(CellForm::L8)
+            let form = if is_seeworlds {
+                CellForm::L9c
+            } else {
+                CellForm::L8
+            };
+            (is_mcc(rest, 0) && rest.len() >= form.len(mcc)).then_some(form)
         }
     }
 }
@@ -302,6 +331,33 @@ mod tests {
             (alarm.status.unwrap().raw_alarm, alarm.raw_cell_size),
             (1, Some(9))
         );
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_gives_no_alarm_and_no_other_cell() {
+        use crate::message::testing::cut_short;
+
+        let zeros = "00".repeat(45);
+        let card = "c300000100001201";
+        for (cell, behind, status_ends) in [
+            // Without a cell; Seeworld's, which is not half of that of the manual; a card, four bytes
+            // of which are no mileage.
+            (["00", &zeros], "", 69),
+            (["0a", "01cc 00 287d 066d9b03"], "", 33),
+            (["09", CELL], card, 32),
+        ] {
+            let parts = [GPS, cell[0], cell[1], "46 05 04 01 02", behind];
+            let whole = crate::message::testing::report(read_alarm(0x16, &parts));
+            for (len, _, report) in cut_short(Start::Short, 0x16, 18, &parts) {
+                let has_status = len >= status_ends;
+                assert_eq!(report.more.events.len(), usize::from(has_status), "{len}");
+                assert_eq!(report.io.ignition, has_status.then_some(true), "{len}");
+                assert_eq!(report.odometer, None, "{len}");
+                let cell = report.network.cell;
+                assert!(cell.is_none() || cell == whole.network.cell, "{len}");
+            }
+        }
     }
 
     #[test]

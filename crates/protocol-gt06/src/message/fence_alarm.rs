@@ -7,7 +7,7 @@
 //! | 19 | 8, 9 | cell | [`Cell`]: 0x27; 0xA3 and 0xA4 15 or 16 |
 //! | 27, 34 | 5 | status | [`Status`]; the high half of the language extends the alarm's code |
 //! | 32, 39 | 0 or 1 | fence | number of the fence, FF none; not in 0xA3 |
-//! | | 0 or 4 | mileage | metres |
+//! | | 0 or 4 | mileage | metres; behind a fence, or in 0xA3 |
 //!
 //! L 26, 27 (0x27), 2C (0xA3), 2D, 2E (0xA4). Jimi manuals. Sizes and numbers lie: the form of the
 //! cell is the one behind which stands what is most like a status, with a length of the manuals
@@ -22,7 +22,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::DecodeError;
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, Gps, Status, is_mcc, is_time, mileage};
+use crate::field::{Cell, CellForm, Gps, Status, is_gps, is_mcc, is_time, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -53,9 +53,11 @@ impl Body for FenceAlarm {
 
     fn accepts(cx: &Context<'_>) -> bool {
         // 0xA3 is another message without a position. One that is cut short behind its position is
-        // told by its time, but for the length that the other message has (L 18).
+        // told by its time; in the length that the other message has (L 18) by the length of the GPS
+        // block besides, where that has its language.
         let is_alarm = match cx.body.len() {
-            0..=17 | 19 => false,
+            0..=17 => false,
+            19 => is_gps(cx.body),
             18..=23 => is_time(cx.body, 0),
             _ => true,
         };
@@ -93,7 +95,9 @@ impl Body for FenceAlarm {
         } else {
             None
         };
-        let mileage = if has_status && r.remaining() == 4 {
+        // Behind a fence: four bytes without one are as well a fence and what is left of a mileage.
+        let has_mileage = raw_fence.is_some() || cx.number() == 0xa3;
+        let mileage = if has_status && has_mileage && r.remaining() == 4 {
             Some(mileage(r)?)
         } else {
             None
@@ -224,11 +228,9 @@ fn place(rest: &[u8], raw_size: Option<u8>, number: u8, gps: &Gps) -> Place {
     }
     match best {
         Some((place, _)) => place,
-        // A cell, and the status is cut short.
-        None => [CellForm::L15, CellForm::L8]
-            .into_iter()
-            .find(|form| is_mcc(rest, 0) && rest.len() >= form.len(mcc))
-            .map_or(Place::CutShort, Place::Cell),
+        // A cell, and the status is cut short. Another form's would be half of this one.
+        None if is_mcc(rest, 0) && rest.len() >= first.len(mcc) => Place::Cell(first),
+        None => Place::CutShort,
     }
 }
 
@@ -246,6 +248,33 @@ mod tests {
         match read_parts(Start::Short, number, parts) {
             Message::FenceAlarm(read) => read,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn half_a_cell_is_no_other_cell_and_half_a_mileage_is_none() {
+        use crate::message::testing::cut_short;
+
+        for (number, cell, cell_ends, behind) in [
+            (0x27, ["09", CELL], 27, "04 00000164"),
+            (0xa3, ["10", LTE], 34, "00000164"),
+            (0xa4, ["10", LTE], 34, "04 00000164"),
+            (0xa4, ["11", WIDE], 35, "04"),
+        ] {
+            let parts = [GPS, cell[0], cell[1], STATUS, behind];
+            for (len, message, report) in cut_short(Start::Short, number, 18, &parts) {
+                assert!(matches!(message, Message::FenceAlarm(_)), "{len}");
+                let id = report.network.cell.map(|cell| cell.cell_id);
+                assert_eq!(
+                    id,
+                    (len >= cell_ends).then_some(8_049),
+                    "{number:02x} {len}"
+                );
+                let events = report.more.events.len();
+                assert_eq!(events, usize::from(len >= cell_ends + 5), "{len}");
+                assert_eq!(report.odometer, None, "{number:02x} {len}");
+            }
         }
     }
 

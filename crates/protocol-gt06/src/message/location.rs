@@ -58,7 +58,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::field::{
     Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts,
-    is_known_alarm, is_mcc, mileage, terminal,
+    is_known_alarm, is_mcc, may_be_mileage, mileage, terminal,
 };
 use crate::frame::Head;
 use crate::parse::{Reader, Trace};
@@ -513,7 +513,7 @@ fn is_likely(rest: &[u8], number: u8, gps: &Gps, form: Option<CellForm>) -> bool
             _ => false,
         };
     let is_likely = match *rest {
-        [a, b, c, d] => is_mileage(u32::from_be_bytes([a, b, c, d]), 1),
+        [a, b, c, d] => may_be_mileage(u32::from_be_bytes([a, b, c, d]), 1),
         [terminal, a, b, signal, _] => doubts(terminal, [a, b], signal, gps) < 2,
         _ => true,
     };
@@ -529,7 +529,7 @@ fn is_likely_fuel(rest: &[u8], gps: &Gps) -> bool {
     let mileage = mileage.first_chunk().copied().map(u32::from_be_bytes);
     let more = [
         !is_known_alarm((*alarm).into()),
-        !mileage.is_some_and(|tens| is_mileage(tens, 10)),
+        !mileage.is_some_and(|tens| may_be_mileage(tens, 10)),
     ];
     let more: u32 = more.into_iter().map(u32::from).sum();
     doubts(*terminal, [*a, *b], *signal, gps) + more < 2
@@ -548,11 +548,6 @@ fn doubts(terminal: u8, volts: [u8; 2], signal: u8, gps: &Gps) -> u32 {
 
 /// Volts × 100 of a vehicle's supply.
 const VEHICLE: RangeInclusive<u16> = 500..=4_000;
-
-/// Whether a mileage in so many metres is one, or all ones, which say that there is none.
-const fn is_mileage(raw: u32, metres: u32) -> bool {
-    raw <= 1_000_000_000 / metres || raw == u32::MAX
-}
 
 /// Whether mileage, card of `n` places and what follows end with the rest.
 fn is_card(rest: &[u8], n: usize) -> bool {
