@@ -15,7 +15,8 @@
 //! | 1 | size of the extension | K |
 //! | K | extension | unknown |
 //!
-//! Seen on devices. A reply is wanted, in a frame of the same kind.
+//! Seen on devices. A reply is wanted, in a frame of the same kind. What is cut short behind the position
+//! is read up to the first block that is not whole, and kept as it is from there on.
 
 use alloc::vec::Vec;
 
@@ -43,7 +44,10 @@ pub struct Az735Report {
     pub cells: Vec<Neighbour>,
     /// The WiFi stations: address and signal.
     pub stations: Vec<([u8; 6], u8)>,
-    /// State; 0x33: the alarm.
+    /// How many of the blocks behind the position are there: cell, cells, stations, state, extension. A
+    /// body has all 5, unless it is cut short.
+    pub blocks: u8,
+    /// State; 0x33: the alarm. 0 where it is not there.
     pub state: u8,
     /// Unknown.
     pub extension: Bytes,
@@ -65,29 +69,45 @@ impl Body for Az735Report {
             0 => None,
             size => Some((size, Position::decode(r)?)),
         };
-        let cell = match r.u8("cell size")? {
-            0 => None,
-            size => Some((size, Cell::decode(r, CellForm::L8)?, r.u8("cell signal")?)),
+        let blocks = whole_blocks(r.peek());
+        let has = |block: u8| blocks >= block;
+        let cell = match has(1).then(|| r.u8("cell size")).transpose()? {
+            None | Some(0) => None,
+            Some(size) => Some((size, Cell::decode(r, CellForm::L8)?, r.u8("cell signal")?)),
         };
         let mut cells = Vec::new();
-        let size = r.u8("cells size")?;
-        r.sub("cells", size.into(), |r| {
-            while r.remaining() > 0 {
-                cells.push(Neighbour::decode(r, NeighbourForm::C6)?);
-            }
-            Ok(())
-        })?;
+        if has(2) {
+            let size = r.u8("cells size")?;
+            r.sub("cells", size.into(), |r| {
+                while r.remaining() > 0 {
+                    cells.push(Neighbour::decode(r, NeighbourForm::C6)?);
+                }
+                Ok(())
+            })?;
+        }
         let mut stations = Vec::new();
-        let size = r.u8("wifi size")?;
-        r.sub("wifi", size.into(), |r| {
-            while r.remaining() > 0 {
-                stations.push((crate::field::mac(r, "wifi address")?, r.u8("wifi signal")?));
-            }
-            Ok(())
-        })?;
-        let state = r.u8("state")?;
-        r.note(|| state_meaning(state).into());
-        let size = r.u8("extension size")?;
+        if has(3) {
+            let size = r.u8("wifi size")?;
+            r.sub("wifi", size.into(), |r| {
+                while r.remaining() > 0 {
+                    stations.push((crate::field::mac(r, "wifi address")?, r.u8("wifi signal")?));
+                }
+                Ok(())
+            })?;
+        }
+        let state = if has(4) {
+            let state = r.u8("state")?;
+            r.note(|| state_meaning(state).into());
+            state
+        } else {
+            0
+        };
+        let extension = if has(5) {
+            let size = r.u8("extension size")?;
+            r.bytes("extension", size.into())?
+        } else {
+            Bytes::new()
+        };
         Ok(Self {
             number: cx.number(),
             time,
@@ -95,8 +115,9 @@ impl Body for Az735Report {
             cell,
             cells,
             stations,
+            blocks,
             state,
-            extension: r.bytes("extension", size.into())?,
+            extension,
             tail: r.take_rest("unknown"),
         })
     }
@@ -108,22 +129,32 @@ impl Body for Az735Report {
         if let Some((_, position)) = self.position {
             position.encode(out);
         }
-        out.put_u8(self.cell.map_or(0, |(size, ..)| size));
+        if self.blocks >= 1 {
+            out.put_u8(self.cell.map_or(0, |(size, ..)| size));
+        }
         if let Some((_, cell, signal)) = self.cell {
             cell.encode(out);
             out.put_u8(signal);
         }
-        out.put_u8(size(self.cells.len() * NeighbourForm::C6.size()));
+        if self.blocks >= 2 {
+            out.put_u8(size(self.cells.len() * NeighbourForm::C6.size()));
+        }
         for cell in &self.cells {
             cell.encode(out);
         }
-        out.put_u8(size(self.stations.len() * 7));
+        if self.blocks >= 3 {
+            out.put_u8(size(self.stations.len() * 7));
+        }
         for (address, signal) in &self.stations {
             out.put_slice(address);
             out.put_u8(*signal);
         }
-        out.put_u8(self.state);
-        out.put_u8(size(self.extension.len()));
+        if self.blocks >= 4 {
+            out.put_u8(self.state);
+        }
+        if self.blocks >= 5 {
+            out.put_u8(size(self.extension.len()));
+        }
         out.put_slice(&self.extension);
         out.put_slice(&self.tail);
     }
@@ -157,7 +188,8 @@ impl Body for Az735Report {
         };
         let report = if let Some((_, position)) = self.position {
             let gps = Gps::new(self.time, &position);
-            let key = crate::normalize::Key::new(self.number).alarm(Some(self.state.into()));
+            let state = (self.blocks >= 4).then_some(self.state.into());
+            let key = crate::normalize::Key::new(self.number).alarm(state);
             cx.positioned(out, kind, &gps, key)
         } else {
             cx.timed(out, kind, self.time, &super::whole_key(self), 0)
@@ -212,6 +244,29 @@ impl Body for Az735Report {
     }
 }
 
+/// How many of the five blocks behind the position are whole.
+fn whole_blocks(mut rest: &[u8]) -> u8 {
+    let mut blocks = 0;
+    for block in 1..=5 {
+        let [size, behind @ ..] = rest else { break };
+        let len = match block {
+            // A cell and its signal, whatever its size says.
+            1 if *size == 0 => 0,
+            1 => CellForm::L8.len(Cell::peek_mcc(behind)) + 1,
+            // Entries that the size does not end behind are none.
+            2 if usize::from(*size) % NeighbourForm::C6.size() != 0 => break,
+            3 if *size % 7 != 0 => break,
+            4 => 0,
+            _ => usize::from(*size),
+        };
+        let Some(behind) = behind.get(len..) else {
+            break;
+        };
+        (blocks, rest) = (block, behind);
+    }
+    blocks
+}
+
 fn state_meaning(state: u8) -> &'static str {
     match state {
         0xa0 => "armed",
@@ -258,9 +313,33 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_ends_inside_an_entry_is_an_error() {
-        let body = crate::message::testing::body(&[TIME, "00 00", "07 287d 001f72 21 00"]);
-        assert!(crate::message::testing::read_body(Start::Long, 0x32, &body).is_err());
+    fn a_block_that_ends_inside_an_entry_is_raw_from_there_on() {
+        let read = read(
+            0x32,
+            &[TIME, POSITION, CELL, "07 287d 001f72 21 00", "00 a4 00"],
+        );
+        assert!(read.cell.is_some() && read.cells.is_empty());
+        assert_eq!((read.blocks, read.state, read.tail.len()), (1, 0, 11));
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_position_costs_no_fix_and_gives_no_alarm() {
+        use crate::message::testing::read_body;
+
+        let rest = ["06 287d 001f72 21", "07 aabbccddeeff 3c", "a4", "02 0046"];
+        let parts = [TIME, POSITION, CELL, rest[0], rest[1], rest[2], rest[3]];
+        let whole = crate::message::testing::body(&parts);
+        for len in 19..whole.len() {
+            let read = read_body(Start::Long, 0x33, &whole[..len]).unwrap();
+            crate::message::testing::round_trip(read.clone());
+            let report = crate::message::testing::report(read);
+            assert!(report.fix.is_some(), "{len}");
+            assert_eq!(report.more.events.len(), usize::from(len >= 45), "{len}");
+            let cells = usize::from(len >= 29) + usize::from(len >= 36);
+            assert_eq!(report.cells().count(), cells, "{len}");
+            assert_eq!(report.more.wifi.len(), usize::from(len >= 44), "{len}");
+        }
     }
 
     #[test]
