@@ -9,6 +9,10 @@
 //! The files are names in ASCII, separated by commas; they hold the local time of the recording,
 //! which shows that the time of the alarm is UTC.
 //!
+//! What is cut short behind the place is read as far as it is whole, and without the event names none. A
+//! JC400's is told from a JC100's with bytes behind it by its latitude, which begins with 00 to 09 and is
+//! no event but 01.
+//!
 //! Events: 01 SOS, 0E low voltage, 76 temperature, 80 vibration, 87 overspeed, 88 power cut, 90
 //! acceleration, 91 braking, 92 cornering, 93 collision; others (69) are recordings. Seen on
 //! devices.
@@ -30,11 +34,11 @@ pub struct CameraAlarm {
     pub time: DateTime,
     /// Where, by model.
     pub form: CameraAlarmForm,
-    /// What happened.
-    pub event: u8,
+    /// What happened; `None` where the body ends before.
+    pub event: Option<u8>,
     /// What belongs to the event, but on the JC100.
-    pub data: u16,
-    /// Names of the recordings, separated by commas.
+    pub data: Option<u16>,
+    /// Names of the recordings, separated by commas; without the data, bytes that no manual knows.
     pub files: Bytes,
 }
 
@@ -64,16 +68,33 @@ pub enum CameraAlarmForm {
         raw_longitude: u32,
         /// Course, hemispheres, validity.
         course_status: CourseStatus,
-        /// Kilometres per hour.
-        speed: u16,
+        /// Kilometres per hour; `None`, as what follows, where the body ends before.
+        speed: Option<u16>,
         /// Volts × 10.
-        voltage: u16,
+        voltage: Option<u16>,
     },
 }
 
 const MARK: [u8; 2] = [0xff, 0xff];
-/// The shortest body of a JC400: all but the files.
+/// The shortest body of a JC400: all but the files; and what of it is time and place.
 const LOCATED: usize = 19;
+const PLACE_ENDS: usize = 16;
+
+/// Whether a body is a JC400's.
+fn is_located(body: &[u8]) -> bool {
+    let is_place = || {
+        let place = body.get(6..PLACE_ENDS).and_then(<[u8]>::first_chunk);
+        place.is_some_and(|[a, b, c, d, e, f, g, h]: &[u8; 8]| {
+            let position = Position {
+                raw_latitude: u32::from_be_bytes([*a, *b, *c, *d]),
+                raw_longitude: u32::from_be_bytes([*e, *f, *g, *h]),
+                ..Position::default()
+            };
+            position.is_on_earth()
+        })
+    };
+    body.len() >= LOCATED || is_place()
+}
 
 impl CameraAlarm {
     /// The place, if the model says one.
@@ -157,10 +178,17 @@ impl Body for CameraAlarm {
             let raw_satellites = r.u8("satellites")?;
             r.note(|| format!("{} satellites", raw_satellites & 0x0f));
             let (raw_latitude, raw_longitude, course_status) = place(r)?;
-            let speed = r.u16("speed")?;
-            r.note(|| format!("{speed} km/h"));
-            let voltage = r.u16("voltage")?;
-            r.note(|| format!("{:.1} V", f32::from(voltage) / 10.0));
+            let mut whole = r.whole_fields();
+            let speed = whole.read(2, |r| {
+                let speed = r.u16("speed")?;
+                r.note(|| format!("{speed} km/h"));
+                Ok(speed)
+            })?;
+            let voltage = whole.read(2, |r| {
+                let voltage = r.u16("voltage")?;
+                r.note(|| format!("{:.1} V", f32::from(voltage) / 10.0));
+                Ok(voltage)
+            })?;
             let form = CameraAlarmForm::Marked {
                 version,
                 raw_satellites,
@@ -173,7 +201,7 @@ impl Body for CameraAlarm {
             (time, form)
         } else {
             let time = DateTime::decode(r)?;
-            let form = if cx.body.len() < LOCATED {
+            let form = if !is_located(cx.body) {
                 CameraAlarmForm::Plain
             } else {
                 let (raw_latitude, raw_longitude, course_status) = place(r)?;
@@ -185,12 +213,28 @@ impl Body for CameraAlarm {
             };
             (time, form)
         };
-        let event = r.u8("event")?;
-        r.note(|| event_name(event).into());
         let plain = matches!(form, CameraAlarmForm::Plain);
-        let data = if plain { 0 } else { r.u16("event data")? };
-        let files = r.take_rest(if plain { "unknown" } else { "files" });
-        if !files.is_empty() && !plain {
+        let mut whole = r.whole_fields();
+        // A speed or a voltage that is cut short is no event.
+        whole.only_if(!matches!(
+            form,
+            CameraAlarmForm::Marked { voltage: None, .. }
+        ));
+        let event = if plain {
+            Some(r.u8("event")?)
+        } else {
+            whole.read(1, |r| r.u8("event"))?
+        };
+        if let Some(event) = event {
+            r.note(|| event_name(event).into());
+        }
+        let data = if plain || event.is_none() {
+            None
+        } else {
+            r.whole_fields().read(2, |r| r.u16("event data"))?
+        };
+        let files = r.take_rest(if data.is_some() { "files" } else { "unknown" });
+        if !files.is_empty() && data.is_some() {
             r.note(|| crate::answer::ascii(&files));
         }
         Ok(Self {
@@ -230,15 +274,14 @@ impl Body for CameraAlarm {
                 out.put_u8(raw_satellites);
                 out.put_u32(raw_latitude);
                 out.put_u32(raw_longitude);
-                for word in [course_status.0, speed, voltage] {
+                out.put_u16(course_status.0);
+                for word in [speed, voltage].into_iter().flatten() {
                     out.put_u16(word);
                 }
             }
         }
-        out.put_u8(self.event);
-        if !matches!(self.form, CameraAlarmForm::Plain) {
-            out.put_u16(self.data);
-        }
+        out.extend(self.event);
+        out.extend(self.data.into_iter().flat_map(u16::to_be_bytes));
         out.put_slice(&self.files);
     }
 
@@ -251,11 +294,13 @@ impl Body for CameraAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
 
-        let key = crate::normalize::Key::new(0x95).alarm(Some(self.event.into()));
+        let key = crate::normalize::Key::new(0x95).alarm(self.event.map(u16::from));
         let report = match self.position() {
             Some(position) => {
                 let gps = crate::field::Gps::new(self.time, &position);
-                let more = [&self.data.to_be_bytes(), &self.files[..]].concat();
+                let data = self.data.map(u16::to_be_bytes);
+                let data = data.as_ref().map_or(&[][..], |data| data);
+                let more = [data, &self.files[..]].concat();
                 cx.positioned_with(out, Kind::Alarm, &gps, key, &more)
             }
             None => cx.timed(out, Kind::Alarm, self.time, &super::whole_key(self), 0),
@@ -268,50 +313,63 @@ impl Body for CameraAlarm {
                     raw_satellites,
                     ..
                 } => (
-                    Speed::from_kmh(speed.into()).ok(),
+                    speed.and_then(|speed| Speed::from_kmh(speed.into()).ok()),
                     Some(raw_satellites & 0x0f),
                 ),
                 _ => (None, None),
             };
         }
-        if let CameraAlarmForm::Marked { voltage, .. } = self.form {
+        if let CameraAlarmForm::Marked {
+            voltage: Some(voltage),
+            ..
+        } = self.form
+        {
             report.power.external = Voltage::from_volts(f32::from(voltage) / 10.0).ok();
         }
-        let kind = match self.event {
-            0x01 => EventKind::Sos,
-            0x0e => EventKind::LowExternalPower,
-            0x76 => EventKind::Temperature,
-            0x80 => EventKind::Vibration,
-            0x87 => EventKind::Overspeed,
-            0x88 => EventKind::PowerCut,
-            0x90 => EventKind::HarshAcceleration,
-            0x91 => EventKind::HarshBraking,
-            0x92 => EventKind::HarshCornering,
-            0x93 => EventKind::Collision,
-            _ => EventKind::Recording,
-        };
-        report
-            .more
-            .events
-            .push(Event::by_device(kind, Some(self.event.into())));
-        if kind == EventKind::PowerCut {
-            report.power.external_connected = Some(false);
+        if let Some(event) = self.event {
+            let kind = event_kind(event);
+            report
+                .more
+                .events
+                .push(Event::by_device(kind, Some(event.into())));
+            if kind == EventKind::PowerCut {
+                report.power.external_connected = Some(false);
+            }
         }
-        if matches!(self.form, CameraAlarmForm::Plain) {
+        let Some(data) = self.data else {
             cx.note_tail(report, &self.files);
-        } else {
-            if self.data != 0 {
-                let data = Signal::named("gt06.event_data").number(self.data.into(), None);
-                report.more.signals.push(data);
-            }
-            let files = crate::answer::ascii(&self.files);
-            if !files.is_empty() {
-                report
-                    .more
-                    .signals
-                    .push(Signal::named("gt06.files").text(files));
-            }
+            return;
+        };
+        if data != 0 {
+            let data = Signal::named("gt06.event_data").number(data.into(), None);
+            report.more.signals.push(data);
         }
+        let files = crate::answer::ascii(&self.files);
+        if !files.is_empty() {
+            report
+                .more
+                .signals
+                .push(Signal::named("gt06.files").text(files));
+        }
+    }
+}
+
+#[cfg(feature = "telemetry")]
+const fn event_kind(event: u8) -> telemetry::EventKind {
+    use telemetry::EventKind;
+
+    match event {
+        0x01 => EventKind::Sos,
+        0x0e => EventKind::LowExternalPower,
+        0x76 => EventKind::Temperature,
+        0x80 => EventKind::Vibration,
+        0x87 => EventKind::Overspeed,
+        0x88 => EventKind::PowerCut,
+        0x90 => EventKind::HarshAcceleration,
+        0x91 => EventKind::HarshBraking,
+        0x92 => EventKind::HarshCornering,
+        0x93 => EventKind::Collision,
+        _ => EventKind::Recording,
     }
 }
 
@@ -327,8 +385,8 @@ mod tests {
         CameraAlarm {
             time: TIME,
             form,
-            event: 0x91,
-            data: 0,
+            event: Some(0x91),
+            data: (form != CameraAlarmForm::Plain).then_some(0),
             files: Bytes::from_static(files),
         }
     }
@@ -348,8 +406,8 @@ mod tests {
                 raw_latitude: p.raw_latitude,
                 raw_longitude: p.raw_longitude,
                 course_status: p.course_status,
-                speed: 300,
-                voltage: 138,
+                speed: Some(300),
+                voltage: Some(138),
             },
         ]
     }
@@ -370,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn each_short_length_is_an_error() {
+    fn each_length_without_a_whole_place_is_an_error() {
         for len in 1..7 {
             assert!(
                 read_body(Start::Short, 0x95, &[9; 7][..len]).is_err(),
@@ -379,12 +437,43 @@ mod tests {
         }
         let mut body = BytesMut::new();
         alarm(forms()[2], b"").encode(&mut body);
-        for len in 2..body.len() {
+        for len in 2..20 {
             assert!(
                 read_body(Start::Short, 0x95, &body[..len]).is_err(),
                 "{len}"
             );
         }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn what_is_cut_short_behind_the_place_costs_no_fix_and_gives_no_event() {
+        use crate::message::testing::{report, signal};
+
+        for (form, place_ends, event_at) in [(forms()[1], 16, 16), (forms()[2], 20, 24)] {
+            let mut whole = BytesMut::new();
+            alarm(form, b"").encode(&mut whole);
+            for len in place_ends..whole.len() {
+                let read = read_body(Start::Short, 0x95, &whole[..len]).unwrap();
+                round_trip(read.clone());
+                let report = report(read);
+                assert!(report.fix.is_some(), "{len}");
+                let has_event = len > event_at;
+                assert_eq!(report.more.events.len(), usize::from(has_event), "{len}");
+                assert_eq!(report.power.external.is_some(), len >= 24, "{len}");
+                assert_eq!(signal(&report, "gt06.files"), None, "{len}");
+            }
+        }
+        // A JC100's event is no latitude.
+        let plain = report(read_body(Start::Short, 0x95, &alarm_bytes(&[9; 9])).unwrap());
+        assert_eq!((plain.fix, plain.more.events.len()), (None, 1));
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn alarm_bytes(behind: &'static [u8]) -> BytesMut {
+        let mut body = BytesMut::new();
+        alarm(CameraAlarmForm::Plain, behind).encode(&mut body);
+        body
     }
 
     #[cfg(feature = "telemetry")]
@@ -414,7 +503,7 @@ mod tests {
         );
         assert_eq!(r.power.external.unwrap().as_volts(), 13.8);
         let recording = report(CameraAlarm {
-            event: 0x69,
+            event: Some(0x69),
             ..alarm(plain, b"")
         });
         assert_eq!(recording.more.events[0].kind, EventKind::Recording);
