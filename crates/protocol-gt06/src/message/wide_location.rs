@@ -20,7 +20,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::DecodeError;
-use crate::field::{Cell, CellForm, Gps, Trailer, is_gps, mileage};
+use crate::field::{Cell, CellForm, Gps, Trailer, is_gps, may_be_cell, mileage};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -77,6 +77,9 @@ pub(super) fn form_31(body: &[u8]) -> Option<CellForm> {
     let rest = body.get(Gps::LEN..)?;
     if body.len() == LEN_31 {
         return Some(CellForm::L10);
+    }
+    if !may_be_cell(rest) {
+        return None;
     }
     let mcc = Cell::peek_mcc(rest);
     let has_trailer = |form: CellForm| {
@@ -252,6 +255,8 @@ mod tests {
             (CELL, "", None),
             ("02d4 03 c3c7 001f71", "", None),
             (CELL, "01 00", None),
+            // A byte too many before it: no country code.
+            ("00 02d4 0a c3c7 001f71", "01 00 01", None),
             // Behind either cell zeros are like a trailer.
             (CELL, "01 00 01 00000064", None),
         ] {
