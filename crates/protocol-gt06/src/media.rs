@@ -19,6 +19,7 @@ use core::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::Message;
+use crate::checksum::checksum;
 use crate::message::FileBlock;
 
 /// Which upload of a connection a block belongs to.
@@ -104,7 +105,8 @@ impl Default for Limits {
 pub enum Taken {
     /// It is kept; the file is not complete.
     Kept,
-    /// It, or all of it, was there already.
+    /// It, or all of it, was there already; or it repeats the block with which the file was
+    /// complete.
     Repeated,
     /// The file is complete, and no longer held.
     Complete(Bytes),
@@ -131,6 +133,36 @@ pub struct Assembler {
     uploads: Vec<Upload>,
     held: usize,
     abandoned: Vec<Abandoned>,
+    /// The blocks with which files were complete, the newest last.
+    last_blocks: Vec<LastBlock>,
+}
+
+/// The block that completed a file. Its acknowledgement may be lost, and it is sent again: it
+/// begins no new file, which would then be given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LastBlock {
+    id: UploadId,
+    place: Place,
+    len: usize,
+    checksum: u16,
+    came: i64,
+}
+
+impl LastBlock {
+    fn new(id: UploadId, place: Place, data: &[u8], now: i64) -> Self {
+        Self {
+            id,
+            place,
+            len: data.len(),
+            checksum: checksum(data),
+            came: now,
+        }
+    }
+
+    fn is_repeated_by(&self, block: &Self) -> bool {
+        let came = block.came;
+        Self { came, ..*self } == *block
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +190,7 @@ impl Assembler {
             uploads: Vec::new(),
             held: 0,
             abandoned: Vec::new(),
+            last_blocks: Vec::new(),
         }
     }
 
@@ -173,6 +206,11 @@ impl Assembler {
         self.uploads.len()
     }
 
+    /// Whether there is nothing to remember, so that an empty assembler would do the same.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.uploads.is_empty() && self.abandoned.is_empty() && self.last_blocks.is_empty()
+    }
+
     /// A file is announced. `false` if it is larger than the limits allow: its blocks will not be
     /// put together, and it counts as given up.
     pub fn open(&mut self, id: UploadId, total: u64, now: i64) -> bool {
@@ -183,6 +221,7 @@ impl Assembler {
             return false;
         }
         // Announced again: from the start.
+        self.last_blocks.retain(|last| last.id != id);
         if let Some(at) = self.uploads.iter().position(|u| u.id == id) {
             if self.uploads.get(at).is_some_and(|upload| upload.held > 0) {
                 self.abandon(at);
@@ -246,6 +285,15 @@ impl Assembler {
         }) {
             return Taken::Repeated;
         }
+        let block = LastBlock::new(id, place, data, now);
+        if self.find(id).is_none()
+            && self
+                .last_blocks
+                .iter()
+                .any(|last| last.is_repeated_by(&block))
+        {
+            return Taken::Repeated;
+        }
         while self.held + data.len() > self.limits.bytes {
             // The one that has waited longest makes room, but not for its own blocks.
             let Some(at) = self.oldest_but(id) else {
@@ -272,6 +320,10 @@ impl Assembler {
         match self.uploads.get(at).and_then(Upload::whole) {
             Some(whole) => {
                 self.remove(at);
+                self.last_blocks.retain(|last| last.id != id);
+                let excess = (self.last_blocks.len() + 1).saturating_sub(self.limits.files.max(1));
+                self.last_blocks.drain(..excess);
+                self.last_blocks.push(block);
                 Taken::Complete(whole)
             }
             None => Taken::Kept,
@@ -307,10 +359,13 @@ impl Assembler {
         {
             self.abandon(at);
         }
+        self.last_blocks
+            .retain(|last| now.saturating_sub(last.came) <= idle);
     }
 
     /// Gives up everything, as at the end of a connection.
     pub fn clear(&mut self) {
+        self.last_blocks.clear();
         while !self.uploads.is_empty() {
             self.abandon(0);
         }
@@ -694,6 +749,40 @@ mod tests {
             Taken::Refused,
             "parts of a file by offsets"
         );
+    }
+
+    #[test]
+    fn the_last_block_sent_again_begins_no_new_file() {
+        let whole = Taken::Complete(Bytes::from_static(b"abcd"));
+        let places = [Place::Offset(0), Place::Offset(2)];
+        for [first, last] in [places, [Place::Part(1), Place::Part(2)]] {
+            let mut a = small(4, 100, 8);
+            let mut push = |place, data: &[u8], now| a.push(PHOTO, place, Some(4), data, now);
+            assert_eq!(push(first, b"ab", 0), Taken::Kept);
+            assert_eq!(push(last, b"cd", 0), whole);
+            assert_eq!(push(last, b"cd", 1_000), Taken::Repeated);
+            // Another file by the same number, which devices that count from 1 again send.
+            assert_eq!(push(first, b"ef", 1_000), Taken::Kept);
+            let other = Taken::Complete(Bytes::from_static(b"efcd"));
+            assert_eq!(push(last, b"cd", 1_000), other);
+            assert_eq!((a.held(), a.uploads()), (0, 0));
+            assert!(!a.is_empty());
+            a.expire(2_001);
+            assert!(a.is_empty(), "no longer than an upload may stand still");
+        }
+    }
+
+    #[test]
+    fn of_as_many_files_as_may_be_held_the_last_blocks_are_remembered() {
+        let mut a = small(2, 100, 8);
+        for n in 0..50 {
+            let taken = a.push(other(n), Place::Offset(0), Some(1), b"x", 0);
+            assert!(matches!(taken, Taken::Complete(_)), "{n}");
+        }
+        assert_eq!(a.last_blocks.len(), 2);
+        assert!(a.open(other(49), 1, 0));
+        let taken = a.push(other(49), Place::Offset(0), None, b"x", 0);
+        assert!(matches!(taken, Taken::Complete(_)), "announced again");
     }
 
     #[test]

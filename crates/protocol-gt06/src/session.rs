@@ -311,7 +311,7 @@ impl Session {
             if !abandoned.is_empty() {
                 upload.get_or_insert_default().abandoned = abandoned;
             }
-            if uploads.uploads() == 0 {
+            if uploads.is_empty() {
                 self.uploads = None;
             }
         }

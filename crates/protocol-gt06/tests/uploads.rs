@@ -64,6 +64,25 @@ fn block(photo: u32, offset: usize, data: &[u8]) -> PhotoBlock {
     }
 }
 
+/// A part of a photo of six bytes.
+fn part(part: u16, data: &'static [u8]) -> PhotoPart {
+    PhotoPart {
+        serial_number: [1; 8],
+        unix: 1_700_000_000,
+        raw_latitude: 0,
+        raw_longitude: 0,
+        unknown: [0; 6],
+        cell: [0; 8],
+        media: 9,
+        total: 6,
+        kind: 0,
+        format: 0,
+        event: 0,
+        part,
+        data: Bytes::from_static(data),
+    }
+}
+
 fn login(digits: &str) -> Login {
     Login {
         id: TerminalId::from_digits(digits).unwrap(),
@@ -166,21 +185,6 @@ fn a_block_of_a_photo_nobody_announced_is_stored_and_no_more_is_asked_for() {
 
 #[test]
 fn parts_with_circumstances_are_acknowledged_and_put_together() {
-    let part = |part: u16, data: &'static [u8]| PhotoPart {
-        serial_number: [1; 8],
-        unix: 1_700_000_000,
-        raw_latitude: 0,
-        raw_longitude: 0,
-        unknown: [0; 6],
-        cell: [0; 8],
-        media: 9,
-        total: 6,
-        kind: 0,
-        format: 0,
-        event: 0,
-        part,
-        data: Bytes::from_static(data),
-    };
     let mut session = Session::new(AckPolicy::default());
     let (handled, reports) = hand(&mut session, part(0, b"abc"), NOW);
     assert_eq!(handled.reply.unwrap().class, ReplyClass::WhenDelivered);
@@ -189,6 +193,19 @@ fn parts_with_circumstances_are_acknowledged_and_put_together() {
     let ids = [&reports[0], &whole[0], &whole[1]].map(|report| report.id);
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     assert_eq!(whole[1].more.media.as_ref().unwrap().data, b"abcdef"[..]);
+}
+
+#[test]
+fn a_last_part_whose_acknowledgement_was_lost_is_no_upload_that_is_given_up() {
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, part(0, b"abc"), NOW);
+    let (handled, reports) = hand(&mut session, part(1, b"def"), NOW);
+    assert!(handled.upload.is_some());
+    let (handled, repeated) = hand(&mut session, part(1, b"def"), NOW + 30);
+    assert!(handled.reply.is_some(), "acknowledged again");
+    let ids = [&reports, &repeated].map(|reports| reports[0].id);
+    assert_eq!((ids[0], repeated.len()), (ids[1], 1), "the same fact");
+    assert_eq!(session.on_close(), [], "the file is whole");
 }
 
 #[test]
