@@ -229,7 +229,10 @@ impl Assembler {
                 self.remove(at);
             }
         }
-        self.upload(id, false, now).total = Some(total);
+        // Nothing is missing of an empty one.
+        if total > 0 {
+            self.upload(id, false, now).total = Some(total);
+        }
         true
     }
 
@@ -806,6 +809,7 @@ mod tests {
             a.push(PHOTO, Place::Offset(0), None, b"", 0),
             Taken::Repeated
         );
+        assert!(a.open(PHOTO, 0, 0));
         assert_eq!(a.uploads(), 0);
     }
 
