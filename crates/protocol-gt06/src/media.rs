@@ -173,7 +173,13 @@ struct Upload {
     blocks: BTreeMap<u64, Bytes>,
     held: usize,
     touched: i64,
+    /// Blocks in a row that brought nothing new.
+    in_vain: u8,
 }
+
+/// So many blocks in a row may bring nothing new; then no more are asked for. A device that
+/// answers each request with what is known already would never come to an end.
+const MAX_IN_VAIN: u8 = 8;
 
 impl Default for Assembler {
     fn default() -> Self {
@@ -247,6 +253,24 @@ impl Assembler {
         now: i64,
     ) -> Taken {
         self.expire(now);
+        let taken = self.take(id, place, total, data, now);
+        if let Some(upload) = self.uploads.iter_mut().find(|upload| upload.id == id) {
+            upload.in_vain = match taken {
+                Taken::Kept | Taken::Complete(_) => 0,
+                Taken::Repeated | Taken::Refused => upload.in_vain.saturating_add(1),
+            };
+        }
+        taken
+    }
+
+    fn take(
+        &mut self,
+        id: UploadId,
+        place: Place,
+        total: Option<u64>,
+        data: &[u8],
+        now: i64,
+    ) -> Taken {
         let (at, by_part) = match place {
             Place::Offset(at) => (at, false),
             Place::Part(part) => (u64::from(part), true),
@@ -334,10 +358,13 @@ impl Assembler {
     }
 
     /// The first bytes that are missing of a file whose size is known: where, and how many, at
-    /// most `len`. `None` where nothing is known or nothing is missing.
+    /// most `len`. `None` where nothing is known or nothing is missing, or where the last eight
+    /// blocks brought nothing new.
     #[must_use]
     pub fn missing(&self, id: UploadId, len: u16) -> Option<(u64, u16)> {
-        let upload = self.find(id).filter(|upload| !upload.by_part)?;
+        let upload = self
+            .find(id)
+            .filter(|upload| !upload.by_part && upload.in_vain < MAX_IN_VAIN)?;
         let front = upload.front();
         let total = upload.total?;
         let next = upload
@@ -410,6 +437,7 @@ impl Assembler {
                     blocks: BTreeMap::new(),
                     held: 0,
                     touched: now,
+                    in_vain: 0,
                 });
                 self.uploads.len() - 1
             }

@@ -146,6 +146,28 @@ fn a_lost_block_is_asked_for_again() {
 }
 
 #[test]
+fn a_device_that_answers_with_what_is_known_is_not_asked_for_ever() {
+    let known = block(7, 0, &[0; 1_024]);
+    let behind_the_end = block(7, 3_000, b"x");
+    for answer in [known.clone(), behind_the_end] {
+        let mut session = Session::new(AckPolicy::default());
+        hand(&mut session, info(7, 3_000), NOW);
+        let mut asked = |message: &PhotoBlock| {
+            let (handled, _) = hand(&mut session, message.clone(), NOW);
+            request(&handled)
+        };
+        assert_eq!(asked(&known), Some((7, 1_024, 1_024)));
+        for n in 1..8 {
+            assert_eq!(asked(&answer), Some((7, 1_024, 1_024)), "{n}");
+        }
+        assert_eq!(asked(&answer), None);
+        // It has come to its senses.
+        let next = block(7, 1_024, &[1; 1_024]);
+        assert_eq!(asked(&next), Some((7, 2_048, 952)));
+    }
+}
+
+#[test]
 fn an_upload_that_never_ends_is_given_up_and_said_so() {
     let mut session = Session::new(AckPolicy::default());
     hand(&mut session, info(7, 3_000), NOW);
