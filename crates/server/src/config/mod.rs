@@ -186,7 +186,7 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// Memory of all frames that wait to be stored, about, in MiB.
     pub max_in_flight_mib: usize,
-    /// Frames in a row that cannot be read.
+    /// Frames in a row that cannot be read, which a connection survives.
     pub max_bad_frames: u32,
     /// How long the end may take.
     pub drain_timeout: Duration,
