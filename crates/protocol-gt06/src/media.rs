@@ -175,7 +175,14 @@ struct Upload {
     touched: i64,
     /// Blocks in a row that brought nothing new.
     in_vain: u8,
+    /// From which byte on a block was asked for, and when.
+    asked: Option<(u64, i64)>,
 }
+
+/// The same block is not asked for again before so many milliseconds. A device that has waited
+/// for long repeats its block: two requests would then come for the next one, both be answered,
+/// and each block from there on come twice.
+const ASK_AGAIN_MS: i64 = 5_000;
 
 /// So many blocks in a row may bring nothing new; then no more are asked for. A device that
 /// answers each request with what is known already would never come to an end.
@@ -379,6 +386,21 @@ impl Assembler {
             .map(|gap| (front, gap))
     }
 
+    /// What is to be asked for now: the first bytes that are [`missing`](Self::missing), unless
+    /// they were asked for just before.
+    pub(crate) fn request(&mut self, id: UploadId, len: u16, now: i64) -> Option<(u64, u16)> {
+        let (at, len) = self.missing(id, len)?;
+        let upload = self.uploads.iter_mut().find(|upload| upload.id == id)?;
+        let lately = upload.asked.is_some_and(|(asked, when)| {
+            asked == at && (0..ASK_AGAIN_MS).contains(&now.saturating_sub(when))
+        });
+        if lately {
+            return None;
+        }
+        upload.asked = Some((at, now));
+        Some((at, len))
+    }
+
     /// Gives up what has seen no new block for too long.
     pub fn expire(&mut self, now: i64) {
         let idle = self.limits.idle_ms;
@@ -438,6 +460,7 @@ impl Assembler {
                     held: 0,
                     touched: now,
                     in_vain: 0,
+                    asked: None,
                 });
                 self.uploads.len() - 1
             }

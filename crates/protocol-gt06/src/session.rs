@@ -347,7 +347,7 @@ impl Session {
         let Message::PhotoBlock(photo) = message else {
             return None;
         };
-        let (offset, len) = uploads.missing(block.id, PhotoRequest::LONGEST)?;
+        let (offset, len) = uploads.request(block.id, PhotoRequest::LONGEST, now_ms)?;
         let offset = u32::try_from(offset).ok()?;
         let request = PhotoRequest {
             photo: photo.photo,

@@ -152,8 +152,10 @@ fn a_device_that_answers_with_what_is_known_is_not_asked_for_ever() {
     for answer in [known.clone(), behind_the_end] {
         let mut session = Session::new(AckPolicy::default());
         hand(&mut session, info(7, 3_000), NOW);
+        let mut now = NOW;
         let mut asked = |message: &PhotoBlock| {
-            let (handled, _) = hand(&mut session, message.clone(), NOW);
+            now += 5;
+            let (handled, _) = hand(&mut session, message.clone(), now);
             request(&handled)
         };
         assert_eq!(asked(&known), Some((7, 1_024, 1_024)));
@@ -165,6 +167,23 @@ fn a_device_that_answers_with_what_is_known_is_not_asked_for_ever() {
         let next = block(7, 1_024, &[1; 1_024]);
         assert_eq!(asked(&next), Some((7, 2_048, 952)));
     }
+}
+
+#[test]
+fn a_block_that_comes_twice_makes_not_all_that_follow_come_twice() {
+    let mut session = Session::new(AckPolicy::default());
+    hand(&mut session, info(7, 3_000), NOW);
+    let mut asked = |offset: usize, now| {
+        let (handled, _) = hand(&mut session, block(7, offset, &[0; 1_024]), now);
+        request(&handled)
+    };
+    let (second, third) = (Some((7, 1_024, 1_024)), Some((7, 2_048, 952)));
+    // The store stalls, and no request comes: the device repeats its block.
+    assert_eq!(asked(0, NOW), second);
+    assert_eq!(asked(0, NOW + 10), second, "or else it would wait for ever");
+    // Both come when the stall is over, and both are answered.
+    assert_eq!(asked(1_024, NOW + 20), third);
+    assert_eq!(asked(1_024, NOW + 20), None);
 }
 
 #[test]
