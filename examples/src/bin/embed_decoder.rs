@@ -31,6 +31,10 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let len = stream.read(&mut chunk)?;
         if len == 0 {
+            // Files that were not whole; their blocks were messages of their own.
+            for upload in session.on_close() {
+                println!("cut off: {}", upload.id);
+            }
             return Ok(());
         }
         buffer.extend_from_slice(&chunk[..len]);
@@ -47,8 +51,10 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
             let handled = session.on_frame(&frame, i64::try_from(now)?);
             if let Some(id) = handled.identify {
                 println!("login of {id}");
-                // Whose it is and what is known about it would be looked up here.
-                session.on_identified(None);
+                // What is known about the device would be looked up here, and kept where it changed.
+                if session.on_identified(None) {
+                    println!("learned: {:?}", session.profile());
+                }
             }
             match &handled.message {
                 Ok(Message::Location(location)) => println!("{location:?}"),
@@ -56,11 +62,12 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
                 Err(error) => println!("unreadable: {error}"),
             }
             if let Some(reply) = handled.reply {
-                // `WhenDelivered` means: only once what the frame said is stored.
-                debug_assert!(matches!(
-                    reply.class,
-                    ReplyClass::Now | ReplyClass::WhenDelivered
-                ));
+                match reply.class {
+                    ReplyClass::Now => {}
+                    // It means "I have your data". Here what is printed counts as stored; where it
+                    // is not, keep the reply until it is.
+                    ReplyClass::WhenDelivered => std::io::stdout().flush()?,
+                }
                 stream.write_all(&reply.bytes)?;
             }
         }
