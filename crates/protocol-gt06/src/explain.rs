@@ -9,6 +9,7 @@ use core::ops::Range;
 use crate::checksum::checksum;
 use crate::frame::{Checksum, Frame, Start};
 use crate::parse::Trace;
+use crate::text::hex;
 
 /// A field of a frame: where, what, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +32,7 @@ impl fmt::Display for Field {
         } else {
             format!("{}-{end}", self.range.start)
         };
-        let raw = self.raw.iter().fold(String::new(), |mut hex, byte| {
-            hex.push_str(&format!("{byte:02x}"));
-            hex
-        });
+        let raw = hex(&self.raw);
         write!(
             f,
             "{range:>9}  {:<22} {raw:<18} {}",
@@ -69,7 +67,7 @@ impl Trace for Recorder {
     }
 }
 
-/// A short field's number; text; nothing for the rest.
+/// A short field's number; nothing for the rest.
 fn default_meaning(raw: &[u8]) -> String {
     match raw.len() {
         0..=8 => raw

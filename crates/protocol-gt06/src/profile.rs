@@ -122,13 +122,6 @@ mod form {
         profile: &'a Profile,
     }
 
-    #[derive(Deserialize)]
-    struct Read {
-        version: u32,
-        #[serde(flatten)]
-        profile: Profile,
-    }
-
     /// A profile that cannot be read.
     #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
     #[non_exhaustive]
@@ -155,9 +148,8 @@ mod form {
             if version > VERSION {
                 return Err(ProfileError::Newer(version));
             }
-            let read: Read = serde_json::from_str(profile.as_str()).map_err(malformed)?;
-            let _ = read.version;
-            Ok(read.profile)
+            // A key that is not known, such as the version, is passed over.
+            serde_json::from_str(profile.as_str()).map_err(malformed)
         }
     }
 

@@ -41,11 +41,7 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
                 return Some(Size::More(4 + count_at + 1));
             };
             let len = count_at + 1 + 3 + usize::from(*cells) * 5;
-            match at_stop(src, AROUND + len) {
-                Some(Size::Exactly(len)) => Some(Size::Exactly(len)),
-                Some(Size::More(len)) => Some(Size::More(len)),
-                None => at_stop(src, AROUND + len + 1),
-            }
+            one_of(&[len, len + 1])
         }
         _ => None,
     }

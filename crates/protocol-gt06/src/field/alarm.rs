@@ -159,7 +159,6 @@ impl Alarm {
             (Dialect::Lynkworld, 0x19) => return E::HarshAcceleration,
             (Dialect::Seeworld, 0x28) => return E::HarshCornering,
             (Dialect::Seeworld, 0x29) => return E::Accident,
-            (Dialect::Trx16i, 0x0e) => return E::LowExternalPower,
             // "Fence", without enter or leave.
             (Dialect::Trx16i, 0x09) => return E::Unknown,
             _ => {}
