@@ -20,14 +20,15 @@ use bytes::{Bytes, BytesMut};
 
 use crate::Message;
 use crate::checksum::checksum;
-use crate::message::FileBlock;
+use crate::message::{FileBlock, PhotoPart};
 
 /// Which upload of a connection a block belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId {
     /// The message family, by the number of its blocks: two families may number alike.
     pub number: u8,
-    /// The device's own number for the file.
+    /// What tells the file from others of the family: the device's own number for it, and its kind
+    /// where that stands beside the number.
     pub file: u64,
 }
 
@@ -43,6 +44,7 @@ impl UploadId {
     /// What the reports of its blocks call it, in `media.id`.
     pub(crate) fn media_id(self) -> String {
         match self.number {
+            0x41 => alloc::format!("{}", PhotoPart::number_of(self)),
             0x8d => FileBlock::id_of(self),
             _ => alloc::format!("{}", self.file),
         }
@@ -51,9 +53,16 @@ impl UploadId {
     /// And in `media.type`.
     pub(crate) const fn media_type(self) -> &'static str {
         match self.number {
+            0x41 if !PhotoPart::is_image(self) => "file",
             0x8d => "audio",
             _ => "image",
         }
+    }
+
+    /// The file, without any of its bytes.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn media(self) -> telemetry::Media {
+        telemetry::Media::new(self.media_id(), self.media_type())
     }
 }
 
@@ -584,10 +593,7 @@ impl Message {
                 data: &block.data,
             }),
             Self::PhotoPart(part) => Some(Block {
-                id: UploadId {
-                    number: 0x41,
-                    file: part.media.into(),
-                },
+                id: part.upload(),
                 place: Place::Part(part.part),
                 total: Some(part.total.into()),
                 is_whole: part.is_whole(),
@@ -625,7 +631,7 @@ impl Message {
 impl Abandoned {
     /// The file, without any of its bytes: those are in the reports of its blocks.
     pub(crate) fn media(&self) -> telemetry::Media {
-        let mut media = telemetry::Media::new(self.id.media_id(), self.id.media_type());
+        let mut media = self.id.media();
         media.size = self.total;
         media
     }
@@ -897,6 +903,13 @@ mod tests {
         let recording = |file| UploadId { number: 0x8d, file };
         for (id, name) in [
             (PHOTO, "image 7"),
+            (
+                UploadId {
+                    number: 0x41,
+                    file: 5,
+                },
+                "image 5",
+            ),
             (recording(0), "audio monitoring"),
             (recording(0x0101_0000_0000_0009), "audio sos-0009"),
         ] {

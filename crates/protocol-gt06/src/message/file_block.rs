@@ -204,7 +204,7 @@ impl FileBlock {
     }
 
     fn media(&self) -> telemetry::Media {
-        let mut media = telemetry::Media::new(Self::id_of(self.upload()), "audio");
+        let mut media = self.upload().media();
         media.event = Some(self.kind.into());
         media
     }

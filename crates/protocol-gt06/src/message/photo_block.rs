@@ -77,7 +77,7 @@ impl Body for PhotoBlock {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, telemetry::Kind::Media, 0);
-        let mut media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
+        let mut media = crate::media::UploadId::photo(self.photo).media();
         media.offset = self.offset.into();
         media.data = self.data.clone();
         report.more.media = Some(media);
@@ -94,7 +94,7 @@ impl PhotoBlock {
         out: &mut crate::normalize::Reports,
     ) {
         let report = cx.untimed(out, telemetry::Kind::Media, 1);
-        let media = telemetry::Media::new(alloc::format!("{}", self.photo), "image");
+        let media = crate::media::UploadId::photo(self.photo).media();
         report.more.media = Some(crate::media::completed(media, whole));
     }
 }

@@ -108,7 +108,7 @@ impl Body for PhotoInfo {
     /// Key: number, time, camera, photo.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Kind, Media, Signal};
+        use telemetry::{Kind, Signal};
 
         let mut key = BytesMut::with_capacity(12);
         key.put_u8(0x35);
@@ -116,7 +116,7 @@ impl Body for PhotoInfo {
         key.put_u8(self.camera);
         key.put_u32(self.photo);
         let report = cx.timed(out, Kind::Media, self.time, &key, 0);
-        let mut media = Media::new(format!("{}", self.photo), "image");
+        let mut media = crate::media::UploadId::photo(self.photo).media();
         media.channel = Some(self.camera.into());
         media.event = Some(self.source.into());
         media.size = Some(self.size.into());

@@ -25,6 +25,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context};
 use crate::DecodeError;
 use crate::frame::Start;
+use crate::media::UploadId;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
@@ -60,6 +61,24 @@ pub struct PhotoPart {
 }
 
 impl PhotoPart {
+    /// Which file the part is of. An image and another file of one number are two.
+    pub(crate) fn upload(&self) -> UploadId {
+        UploadId {
+            number: 0x41,
+            file: u64::from(self.kind != 0) << 32 | u64::from(self.media),
+        }
+    }
+
+    /// The device's number for the file.
+    pub(crate) const fn number_of(upload: UploadId) -> u64 {
+        upload.file & 0xffff_ffff
+    }
+
+    /// Whether the file is an image.
+    pub(crate) const fn is_image(upload: UploadId) -> bool {
+        upload.file >> 32 == 0
+    }
+
     /// Whether the part is all of the file.
     pub(crate) fn is_whole(&self) -> bool {
         self.part <= 1 && usize::try_from(self.total).is_ok_and(|total| total == self.data.len())
@@ -173,8 +192,7 @@ impl PhotoPart {
     }
 
     fn media(&self) -> telemetry::Media {
-        let kind = if self.kind == 0 { "image" } else { "file" };
-        let mut media = telemetry::Media::new(alloc::format!("{}", self.media), kind);
+        let mut media = self.upload().media();
         media.format = (self.format == 0).then(|| telemetry::Name::new("jpeg"));
         media.event = Some(self.event.into());
         media
@@ -233,6 +251,24 @@ mod tests {
             .reply(Start::Long, 0x41, Some(9), crate::AckPolicy::default(), 0)
             .unwrap();
         assert_eq!(hex::encode(&reply.bytes[..7]), "79790005410009");
+    }
+
+    #[test]
+    fn the_upload_of_a_part_is_called_what_its_report_calls_it() {
+        for (kind, name) in [(0, "image 5"), (1, "file 5")] {
+            let part = PhotoPart {
+                kind,
+                ..part(0, 4, b"ab")
+            };
+            let upload = crate::Message::from(part.clone()).block().unwrap().id;
+            assert_eq!(alloc::format!("{upload}"), name);
+            #[cfg(feature = "telemetry")]
+            {
+                let report = crate::message::testing::report(part);
+                let media = report.more.media.as_ref().unwrap();
+                assert_eq!(alloc::format!("{} {}", media.kind, media.id), name);
+            }
+        }
     }
 
     #[cfg(feature = "telemetry")]
