@@ -91,6 +91,25 @@ pub struct AckPolicy {
 }
 
 impl Answer {
+    /// The answer to what no manual states one of: an acknowledgement once it is stored, under
+    /// `78 78`; nothing under `79 79`.
+    pub(crate) const fn undocumented(start: Start) -> Self {
+        match start {
+            Start::Short => Self::WhenDelivered,
+            Start::Long | Start::Wide => Self::Silent,
+        }
+    }
+
+    /// An acknowledgement under `78 78` once the message is stored, whatever its own start.
+    pub(crate) const fn short_when_delivered(number: u8) -> Self {
+        Self::Frame {
+            class: ReplyClass::WhenDelivered,
+            start: Start::Short,
+            number,
+            body: Bytes::new(),
+        }
+    }
+
     /// The reply, if any. `unix_now` is the time in seconds since 1970.
     #[must_use]
     pub fn reply(

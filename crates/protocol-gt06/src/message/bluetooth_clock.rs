@@ -100,13 +100,8 @@ impl Body for BluetoothClock {
         self.start
     }
 
-    /// As for other numbers of which no manual states an answer.
     fn answer(&self) -> Answer {
-        if self.start == Start::Short {
-            Answer::WhenDelivered
-        } else {
-            Answer::Silent
-        }
+        Answer::undocumented(self.start)
     }
 
     /// Key: number and body.

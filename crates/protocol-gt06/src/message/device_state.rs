@@ -26,7 +26,7 @@ use crate::DecodeError;
 use crate::field::Item;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
-use crate::reply::{Answer, ReplyClass};
+use crate::reply::Answer;
 
 /// The state of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,16 +49,9 @@ impl DeviceState {
     }
 }
 
-const WANTED: Answer = Answer::Frame {
-    class: ReplyClass::WhenDelivered,
-    start: Start::Short,
-    number: 0xf1,
-    body: Bytes::new(),
-};
-
 impl Body for DeviceState {
     const NAME: &'static str = "device_state";
-    const ANSWER: Answer = WANTED;
+    const ANSWER: Answer = Answer::short_when_delivered(0xf1);
 
     fn accepts(cx: &Context<'_>) -> bool {
         cx.is_long() && !cx.body.is_empty()
@@ -110,7 +103,7 @@ impl Body for DeviceState {
 
     fn answer(&self) -> Answer {
         if self.wants_reply() {
-            WANTED
+            Self::ANSWER
         } else {
             Answer::Silent
         }

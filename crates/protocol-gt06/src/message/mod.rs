@@ -378,12 +378,8 @@ impl Body for Unknown {
         self.start
     }
 
-    /// Unknown `78 78` frames are acknowledged, once they are stored; `79 79` ones are not.
     fn answer(&self) -> Answer {
-        match self.start {
-            Start::Short => Answer::WhenDelivered,
-            Start::Long | Start::Wide => Answer::Silent,
-        }
+        Answer::undocumented(self.start)
     }
 
     #[cfg(feature = "telemetry")]

@@ -44,7 +44,7 @@ use crate::DecodeError;
 use crate::field::{CourseStatus, Position, TerminalId};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
-use crate::reply::{Answer, ReplyClass};
+use crate::reply::Answer;
 
 /// A list of modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Modular {
 impl Body for Modular {
     const NAME: &'static str = "modular";
     // Harmless where it is not wanted; without one the device would send it for ever.
-    const ANSWER: Answer = WANTED;
+    const ANSWER: Answer = Answer::short_when_delivered(0x70);
 
     fn accepts(cx: &Context<'_>) -> bool {
         cx.is_long() && !cx.body.is_empty()
@@ -216,7 +216,7 @@ impl Body for Modular {
 
     fn answer(&self) -> Answer {
         if self.wants_reply() {
-            WANTED
+            Self::ANSWER
         } else {
             Answer::Silent
         }
@@ -231,13 +231,6 @@ impl Body for Modular {
         report::normalize(self, cx, out);
     }
 }
-
-const WANTED: Answer = Answer::Frame {
-    class: ReplyClass::WhenDelivered,
-    start: Start::Short,
-    number: 0x70,
-    body: Bytes::new(),
-};
 
 const fn module_name(id: u16) -> &'static str {
     match id {
@@ -411,8 +404,8 @@ const fn event_name(event: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Message;
     use crate::message::testing::{frame, read_body, round_trip};
+    use crate::{Message, ReplyClass};
 
     #[test]
     fn modules_of_any_length_read_back_and_a_torn_one_is_kept() {
