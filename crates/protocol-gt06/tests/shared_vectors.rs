@@ -1,5 +1,6 @@
 //! Runs further frames, where a folder of them lies beside the repository; without it the test
 //! passes and says so.
+#![cfg(feature = "telemetry")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::path::Path;

@@ -283,7 +283,6 @@ mod tests {
     use super::*;
     use crate::Message;
     use crate::message::testing::read_parts;
-    use alloc::string::ToString;
 
     const TIME: &str = "0f0c1d023305";
     const POSITION: &str = "0c c9 027ac818 0c465860 00 1400";
@@ -381,6 +380,8 @@ mod tests {
     #[cfg(feature = "telemetry")]
     #[test]
     fn without_a_position_it_is_cells_and_stations() {
+        use alloc::string::ToString;
+
         let stations = "0e aabbccddeeff 3c 000000000000 00";
         let parts = [TIME, "00", CELL, "06 287d 001f72 21", stations, "00 00"];
         let r = crate::message::testing::report(read(0x32, &parts));

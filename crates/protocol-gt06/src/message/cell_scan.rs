@@ -102,7 +102,6 @@ impl Body for CellScan {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::message::testing::{CELL, read_parts};
     use crate::{Message, Start};
 
@@ -141,9 +140,12 @@ mod tests {
         let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
         assert_eq!(report.kind, telemetry::Kind::Cells);
         assert!(report.more.events.is_empty());
-        let cells: Vec<_> = report.cells().copied().collect();
+        let cells: alloc::vec::Vec<_> = report.cells().copied().collect();
         assert_eq!(
-            cells.iter().map(|c| c.serving).collect::<Vec<_>>(),
+            cells
+                .iter()
+                .map(|c| c.serving)
+                .collect::<alloc::vec::Vec<_>>(),
             [true, false]
         );
         assert_eq!(

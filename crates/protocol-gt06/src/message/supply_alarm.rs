@@ -104,7 +104,6 @@ impl Body for SupplyAlarm {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::message::testing::{CELL, GPS, read_parts};
     use crate::{Message, Start};
 
@@ -133,7 +132,7 @@ mod tests {
     #[test]
     fn the_terminal_says_which_alarm() {
         let read = read_parts(Start::Short, 0x16, &[GPS, CELL, "62 04e4 04 00"]);
-        assert_eq!(read.answer(), Answer::WhenDelivered);
+        assert_eq!(read.answer(), crate::reply::Answer::WhenDelivered);
         let report = crate::message::testing::report(read);
         let kinds: alloc::vec::Vec<_> = report.more.events.iter().map(|event| event.kind).collect();
         assert_eq!(kinds, [telemetry::EventKind::Sos]);

@@ -98,8 +98,8 @@ impl Body for WifiList {
 
 #[cfg(test)]
 mod tests {
-    use crate::message::testing::{body, read_body, read_parts};
-    use crate::{Message, Start};
+    use crate::Start;
+    use crate::message::testing::{body, read_body};
 
     const TIME: &str = "0f0c1d023305";
 
@@ -113,7 +113,9 @@ mod tests {
     #[cfg(feature = "telemetry")]
     #[test]
     fn stations_have_no_strength() {
-        use crate::message::testing::{report, signal};
+        use crate::Message;
+        use crate::message::testing::{read_parts, report, signal};
+
         let parts = [
             TIME,
             "03 0000 02005e100001 0000 000000000000 0007 02005e100002",
