@@ -54,6 +54,7 @@ pub struct Question {
 
 /// Why an address is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Purpose {
     /// The device asked.
     Query,
@@ -72,6 +73,7 @@ impl Purpose {
 
 /// A language that devices can be set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Language {
     /// 1 on the wire.
     Chinese,

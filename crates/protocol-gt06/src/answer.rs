@@ -37,6 +37,7 @@ impl Outcome {
 
 /// A position in words.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct TextPosition {
     /// Degrees north.
     pub latitude: f64,

@@ -123,6 +123,7 @@ pub enum WhereWords {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "telemetry", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "telemetry", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Language {
     /// No word.
     #[default]

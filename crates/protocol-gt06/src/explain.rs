@@ -13,6 +13,7 @@ use crate::text::hex;
 
 /// A field of a frame: where, what, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field {
     /// Its bytes' places in the frame.
     pub range: Range<usize>,

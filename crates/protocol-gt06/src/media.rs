@@ -125,6 +125,7 @@ pub enum Taken {
 
 /// An upload that was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Abandoned {
     /// Which.
     pub id: UploadId,

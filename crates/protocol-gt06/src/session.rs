@@ -106,6 +106,7 @@ struct LoginFacts {
 
 /// What came of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Handled {
     /// What it says. A frame that cannot be read goes to quarantine, and is answered all the same.
     pub message: Result<Message, DecodeError>,
@@ -215,8 +216,10 @@ impl Session {
         self.id
     }
 
-    /// Interprets a frame. `unix_now` is the time in seconds since 1970, for devices that ask.
+    /// Interprets a frame. `unix_now` is the time of its arrival in seconds since 1970: devices are
+    /// told it that ask, their zone is found by it, and uploads are given up by it.
     #[inline]
+    #[must_use = "the device waits for the reply, and a login for `on_identified`"]
     pub fn on_frame(&mut self, frame: &Frame, unix_now: i64) -> Handled {
         let dialect = self.profile.dialect();
         let message = Message::decode(frame, dialect);

@@ -22,9 +22,13 @@ fn login(model: u16) -> Frame {
     )
 }
 
+fn hear(session: &mut Session, frame: &Frame) {
+    session.on_frame(frame, 0).message.unwrap();
+}
+
 fn learned(frame: &Frame) -> Option<Dialect> {
     let mut session = Session::new(AckPolicy::default());
-    session.on_frame(frame, 0).message.unwrap();
+    hear(&mut session, frame);
     session.profile().dialect
 }
 
@@ -55,12 +59,12 @@ fn an_r11_is_known_from_a_voltage_that_is_nothing_else_on() {
     let mut session = Session::new(AckPolicy::default());
     // 12.80 V, or a high battery and no signal.
     let beat = |body: &[u8]| sent(Start::Short, 0x13, body);
-    session.on_frame(&beat(&[0x06, 0x05, 0x00, 4, 0]), 0);
+    hear(&mut session, &beat(&[0x06, 0x05, 0x00, 4, 0]));
     assert_eq!(session.profile().dialect, None);
     // 12.58 V: no model's signal is 234.
-    session.on_frame(&beat(&[0x06, 0x04, 0xea, 4, 0]), 0);
+    hear(&mut session, &beat(&[0x06, 0x04, 0xea, 4, 0]));
     assert_eq!(session.profile().dialect, Some(Dialect::R11));
-    session.on_frame(&beat(&[0x06, 0x05, 0x00, 4, 0]), 0);
+    hear(&mut session, &beat(&[0x06, 0x05, 0x00, 4, 0]));
     assert_eq!(session.profile().dialect, Some(Dialect::R11));
     // Seeworld's is the reading of one frame.
     assert_eq!(learned(&beat(&[0x45, 6, 86, 11, 1])), None);
@@ -70,17 +74,17 @@ fn an_r11_is_known_from_a_voltage_that_is_nothing_else_on() {
 fn a_type_word_tells_the_family_where_somebody_says_so() {
     let models: Models = [(0x8033, Dialect::Jimi)].into_iter().collect();
     let mut session = Session::new(AckPolicy::default()).with_models(models);
-    session.on_frame(&login(0x8033), 0);
+    hear(&mut session, &login(0x8033));
     assert!(session.on_identified(None), "it is to be kept");
     assert_eq!(session.profile().dialect, Some(Dialect::Jimi));
     // Another device on the connection, of another type.
-    session.on_frame(&login(0x7000), 0);
+    hear(&mut session, &login(0x7000));
     session.on_identified(None);
     assert_eq!(session.profile().dialect, None);
     // What is set by hand counts more.
     let mut known = Profile::default();
     known.dialect = Some(Dialect::Seeworld);
-    session.on_frame(&login(0x8033), 0);
+    hear(&mut session, &login(0x8033));
     session.on_identified(Some(known));
     assert_eq!(session.profile().dialect, Some(Dialect::Seeworld));
     // Without a table no word tells anything.

@@ -18,6 +18,7 @@ use crate::parse::{Reader, Trace};
 
 /// The size of a list's entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NeighbourForm {
     /// 2G, with the low half of the cell's identity (Topin).
     C5,

@@ -45,6 +45,7 @@ pub struct AddressQuery {
 
 /// What an address is wanted of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Place {
     /// Where the device is.
     Gps(Gps),

@@ -44,6 +44,7 @@ pub struct CameraAlarm {
 
 /// What models say about the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CameraAlarmForm {
     /// JC100: nothing.
     Plain,

@@ -42,6 +42,7 @@ pub struct CommandReply {
 
 /// What differs between the two numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CommandReplyForm {
     /// 0x15.
     Short {

@@ -46,6 +46,7 @@ pub struct FileBlock {
 
 /// A file's check sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FileCheck {
     /// Two bytes.
     Crc(u16),

@@ -38,6 +38,7 @@ pub struct Heartbeat {
 
 /// What stands behind the terminal information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeartbeatForm {
     /// 0x13 in its usual lengths, and shorter ones of sloppy clones.
     Usual {

@@ -117,6 +117,7 @@ pub enum InformationContent {
 
 /// A card as readers send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Card {
     /// `RFID:` and its number, perhaps with a line end.
     Text(Bytes),
