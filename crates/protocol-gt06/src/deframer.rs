@@ -13,7 +13,8 @@ use crate::{Checksum, FrameError};
 /// - Every other return has consumed at least one byte; an error is never terminal.
 /// - What it finds does not depend on how the stream was cut into reads, pauses apart.
 /// - It leaves at most one frame's worth of undecided bytes in the buffer: 65 541 where a two-byte
-///   length announces them, else 260.
+///   length announces them, 3 077 where a count of WiFi stations and cells does (the relatives
+///   without serial and checksum), else 260.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -254,6 +255,24 @@ mod tests {
         assert_eq!((found.raw().len(), found.serial()), (16, None));
         let kept = Frame::parse(found.raw().clone(), Framing::Bare);
         assert_eq!(kept, Some(found));
+    }
+
+    #[test]
+    fn the_longest_frame_of_a_relative_is_waited_for() {
+        // A time, 255 stations, 255 cells and a byte of alarm.
+        let mut frame = std::vec![0x78, 0x78, 0xff, 0x69];
+        frame.resize(4 + 6 + 255 * 7, 0x55);
+        frame.push(0xff);
+        frame.resize(3_075, 0x55);
+        frame.extend_from_slice(b"\x0d\x0a");
+        let (mut deframer, mut stream) = (Deframer::new(), BytesMut::new());
+        deframer.set_framing(Framing::Bare);
+        for byte in &frame {
+            assert_eq!(deframer.next_frame(&mut stream), Ok(None));
+            stream.extend_from_slice(&[*byte]);
+        }
+        let found = deframer.next_frame(&mut stream).unwrap();
+        assert_eq!(found.expect("whole").raw(), &frame);
     }
 
     #[test]

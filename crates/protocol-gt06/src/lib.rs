@@ -4,9 +4,9 @@
 //!
 //! | layer | type | does |
 //! |---|---|---|
-//! | frames | [`Deframer`], [`frame`] | delimits: partial reads, garbage, lying lengths; the checksum is a verdict, not a gate |
-//! | messages | [`Message`], [`message`] | reads and writes bodies, losslessly |
-//! | conversation | [`Session`], [`reply`] | who logged in, what is answered and when, what is learned ([`Profile`]) |
+//! | frames | [`Deframer`], [`frame`], [`find`], `codec` (feature `codec`) | delimits: partial reads, garbage, lying lengths; the checksum is a verdict, not a gate |
+//! | messages | [`Message`], [`message`], [`field`] | reads and writes bodies, losslessly |
+//! | conversation | [`Session`], [`reply`], [`address`] | who logged in, what is answered and when, what is learned ([`Profile`]) |
 //! | reports | [`normalize`] (feature `telemetry`) | units, zones, validity, identity |
 //! | commands | [`command`], [`answer`] | what is said to a device, and what its answer in words means |
 //! | files | [`media`] | photos and recordings put together from their blocks, with bounds |

@@ -3,7 +3,7 @@
 //! | message | answer | when |
 //! |---|---|---|
 //! | 0x01 login, 0x13, 0x23, 0x36 heartbeat | acknowledgement | at once |
-//! | 0x16, 0x19, 0x26, 0x27, 0x32, 0x39, 0xA3, 0xA4, 0xA5 alarm | acknowledgement, unless its language is 0 | when it is stored |
+//! | 0x16, 0x19, 0x26, 0x27, 0x32, 0x39, 0xA3, 0xA4, 0xA5, 0xA9 alarm; 0x17 and 0xA2 with one | acknowledgement, unless its language is 0 | when it is stored |
 //! | AZ735's 0x32, 0x33 | acknowledgement under `79 79` | when it is stored |
 //! | 0x17, 0x1A, 0x2A, 0xA7 question for an address | the address, or "NA", see [`address`](crate::address) | at once |
 //! | 0x70, 0xF1 | acknowledgement under `78 78`, where the device wants one | when it is stored |
@@ -14,8 +14,9 @@
 //! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] says so | when it is stored |
 //! | without serial and checksum: 01, 13, 30 | 01, the body, the time | at once |
 //! | without serial and checksum: 10, 11, 17, 69 | the time as sent | when it is stored |
-//! | unknown number under `78 78` | acknowledgement | when it is stored |
-//! | unknown number under `79 79` | nothing | |
+//! | 0x65, 0x66, 0x8C, 0xB2 and unknown numbers under `78 78` | acknowledgement | when it is stored |
+//! | the same under `79 79` | nothing | |
+//! | 0x15, 0x21, 0x8B, 0x8D, 0x94, 0xF2, 0xFD | nothing | |
 //! | a server's own messages, echoed | nothing | |
 //!
 //! An acknowledgement repeats number and serial: `78 78 05 NN SS SS crc 0D 0A`. To a message that

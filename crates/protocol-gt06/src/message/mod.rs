@@ -516,6 +516,9 @@ impl Message {
     /// Writes the message as [`Message::encode`] does, under a start: messages that usually come
     /// under `78 78` come under `79 79` too. The start is the frame's, as is the serial; a frame is
     /// written as it was under [`Frame::start`] with [`Frame::serial`].
+    ///
+    /// A body that is too long for the length field, which no frame has that was read under that
+    /// start, is cut to what fits (see [`frame::encode`]).
     pub fn encode_under(&self, start: Start, serial: u16, out: &mut BytesMut) {
         if let Some(announced) = each!(self, body => body.bare()) {
             let mut body = BytesMut::new();
