@@ -12,6 +12,7 @@
 //! | files | [`media`] | photos and recordings put together from their blocks, with bounds |
 //! | explanation | [`Message::explain`] | every byte of a frame with name and meaning |
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
