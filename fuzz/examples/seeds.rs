@@ -152,6 +152,12 @@ fn id() -> Vec<u8> {
         .into()
 }
 
+fn other_id() -> Vec<u8> {
+    let mut id = id();
+    id.reverse();
+    id
+}
+
 fn items() -> Vec<u8> {
     let item = |id, data: &'static [u8]| Item {
         id,
@@ -895,8 +901,9 @@ fn long_frames() -> Vec<(String, Vec<u8>)> {
     streams
 }
 
-/// As `gt06_session` reads it: all of these, then a command, a lost connection and a login.
-fn session_input(setup: &Setup, login: &Frame, frames: &[Frame]) -> Vec<u8> {
+/// As `gt06_session` reads it: all of these, then a command, another device's login while a file
+/// is not whole, a connection that is lost while one is not, and a login.
+fn session_input(setup: &Setup, [login, other]: [&Frame; 2], frames: &[Frame]) -> Vec<u8> {
     let sent = |frame| Step::Frame {
         form: Form::of(frame),
         fault: Fault::None,
@@ -921,10 +928,12 @@ fn session_input(setup: &Setup, login: &Frame, frames: &[Frame]) -> Vec<u8> {
         damaged(Fault::Length),
         damaged(Fault::End),
         Step::Pause,
-        Step::Reconnect,
-        sent(login),
-        Step::Bytes(b"\x78\x78"),
     ]);
+    let begun = || frames.iter().take(2).map(sent);
+    steps.extend(begun());
+    steps.push(sent(other));
+    steps.extend(begun());
+    steps.extend([Step::Reconnect, sent(login), Step::Bytes(b"\x78\x78")]);
     let written = session::write(setup, &steps);
     let (_, read) = session::read(&written).expect("a setup");
     assert!(read.eq(steps));
@@ -986,8 +995,10 @@ fn main() -> io::Result<()> {
     let messages = Writer::new("gt06_message")?;
     let streams = Writer::new("gt06_deframe")?;
     let sessions = Writer::new("gt06_session")?;
-    let login = framed(&seed("Login", Short, 0x01, &[&id(), &[0x70, 0, 0x32, 1]]));
-    let bare_login = framed(&bare("TopinLogin", 0x01, 0x0d, &[&id(), &[5]]));
+    let of_checked = |id: &[u8]| framed(&seed("Login", Short, 0x01, &[id, &[0x70, 0, 0x32, 1]]));
+    let of_bare = |id: &[u8]| framed(&bare("TopinLogin", 0x01, 0x0d, &[id, &[5]]));
+    let logins = [of_checked(&id()), of_checked(&other_id())];
+    let bare_logins = [of_bare(&id()), of_bare(&other_id())];
     let command = command::encode(9, "STATUS#", Language::None, 1).expect("a command");
     for (at, (group, seeds)) in groups.iter().enumerate() {
         let is_bare = *group == "relatives";
@@ -1009,18 +1020,19 @@ fn main() -> io::Result<()> {
         streams.write(group, &stream_input(framing, at % 2 == 0, &stream))?;
 
         let flags = Setup::LOCATIONS | Setup::RESOLVER | Setup::CARDS;
-        let (login, known) = if is_bare {
-            (&bare_login, flags | Setup::BARE)
+        let (logins, known) = if is_bare {
+            (&bare_logins, flags | Setup::BARE)
         } else {
-            (&login, flags | Setup::LANGUAGE | Setup::ZONES)
+            (&logins, flags | Setup::LANGUAGE | Setup::ZONES)
         };
         let dialect = u8::try_from(at).expect("few groups");
         let sides = [
             ("", Setup::new(flags, None)),
             ("-known", Setup::new(known, Some(dialect))),
+            ("-tight", Setup::new(flags, None).tight()),
         ];
         for (side, setup) in &sides {
-            let input = session_input(setup, login, &frames);
+            let input = session_input(setup, logins.each_ref(), &frames);
             sessions.write(&format!("{group}{side}"), &input)?;
         }
     }

@@ -14,10 +14,11 @@ use milepost_fuzz::session::{self, Setup, Step};
 use protocol_gt06::address::Resolver;
 use protocol_gt06::answer::Reading;
 use protocol_gt06::field::TerminalId;
+use protocol_gt06::media::{Abandoned, Limits};
 use protocol_gt06::normalize::{self, Speaker};
 use protocol_gt06::{
-    AckPolicy, CardJudge, Checksum, DecodeError, Deframer, Direction, Frame, FrameError, Message,
-    Profile, Reply, ReplyClass, Session, Upload,
+    AckPolicy, CardJudge, Checksum, DecodeError, Deframer, Dialect, Direction, Frame, FrameError,
+    Message, Profile, Reply, ReplyClass, Session, Upload,
 };
 use telemetry::{Origin, Report, Timestamp};
 
@@ -29,6 +30,8 @@ enum Outcome {
     Unreadable(DecodeError),
     Report(Box<Report>),
     Told(Bytes),
+    /// The end of a connection cuts these off.
+    CutOff(Vec<Abandoned>),
     /// All that had arrived was looked at.
     Waiting,
 }
@@ -78,7 +81,14 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         }
     }
 
+    fn close(&mut self) {
+        let cut_off = self.session.on_close();
+        assert_eq!(self.session.on_close(), [], "told once");
+        self.outcomes.push(Outcome::CutOff(cut_off));
+    }
+
     fn reconnect(&mut self) {
+        self.close();
         self.session = session(self.setup);
         self.known = Profile::default();
         self.speaker = Speaker::new(None, None);
@@ -284,6 +294,13 @@ fn session(setup: Setup) -> Session {
         locations: setup.has(Setup::LOCATIONS),
     };
     let mut session = Session::new(policy);
+    if setup.is_tight() {
+        let mut limits = Limits::default();
+        (limits.files, limits.bytes, limits.blocks) = (2, 16, 2);
+        session = session
+            .with_media_limits(limits)
+            .with_models([(0x7000, Dialect::Jimi)].into_iter().collect());
+    }
     if setup.has(Setup::RESOLVER) {
         session = session.with_resolver(Resolver::new(|question| {
             let street = if question.cell.is_some() {
@@ -392,6 +409,7 @@ fn converse(
         let before = listener.buffer.len();
         listener.pause();
         if listener.buffer.len() == before {
+            listener.close();
             return listener.outcomes;
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | first | flags, see [`Setup`] |
 //! | second | the dialect that is known of the device: 0 none |
-//! | third | how what arrives is cut |
+//! | third | how what arrives is cut; bit 7: little room for files, and a type word is known |
 //! | then, 00 to 3F | that many bytes arrive |
 //! | 40 to 7F | a frame: bits 0 and 1 its form, 2 and 3 its [`Fault`]; number; what it announces if it is a relative's; size of the body; body |
 //! | 80 to 8F | a pause |
@@ -50,6 +50,20 @@ impl Setup {
             dialect,
             cuts: 0x5a,
         }
+    }
+
+    /// With little room for files, and a type word that is known.
+    #[must_use]
+    pub const fn tight(self) -> Self {
+        Self {
+            cuts: self.cuts | 0x80,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub const fn is_tight(&self) -> bool {
+        self.cuts & 0x80 != 0
     }
 
     /// Whether a flag is set.
