@@ -29,7 +29,7 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
         lens.iter().find_map(|len| at_stop(src, AROUND + len))
     };
     match number {
-        0x01 => one_of(&[8, 9, 10]),
+        0x01 if is_id(body) => one_of(&[8, 9, 10]),
         0x08 | 0x14 | 0x15 | 0x30 | 0x92..=0x94 | 0x99 if announced <= 1 => sized(0)?,
         0x13 => one_of(&[4, 5, 6, 7]),
         0x08 | 0x09 | 0x10 | 0x11 => one_of(&[18, 20, 21]),
@@ -45,6 +45,14 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
         }
         _ => None,
     }
+}
+
+/// Whether a login begins with a terminal's id, as far as it is there: two digits a byte. Noise that
+/// looks like a login would make another device of the sender.
+fn is_id(body: &[u8]) -> bool {
+    body.iter()
+        .take(8)
+        .all(|pair| pair >> 4 <= 9 && pair & 0x0f <= 9)
 }
 
 /// A frame of `len` bytes if stop bytes end it.
@@ -68,7 +76,7 @@ pub(crate) fn fits(frame: &[u8]) -> bool {
     let is_checked_length = announced == body.len() + 1;
     match number {
         // With a serial and a checksum a login has 12, 14 or 16 bytes here.
-        0x01 => matches!(body.len(), 8..=10),
+        0x01 => matches!(body.len(), 8..=10) && is_id(body),
         0x08 if body.is_empty() => true,
         // A single cell (0x11, L 13) is as long as a position of theirs.
         0x08 | 0x09 | 0x10 | 0x11 => matches!(body.len(), 18 | 21) && !is_checked_length,
@@ -120,5 +128,18 @@ mod tests {
             let found = deframer.next_frame(&mut stream).unwrap();
             assert_eq!(found.expect("whole").raw()[..], frame, "{cut}");
         }
+    }
+
+    #[test]
+    fn noise_that_is_as_long_as_a_login_names_no_device() {
+        let mut login = [
+            0x78, 0x78, 0x0d, 0x01, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23, 0x45, 0x01, 0x0d,
+            0x0a,
+        ];
+        assert!(fits(&login));
+        assert_eq!(find(&login), Some(Size::Exactly(15)));
+        login[9] = 0x0b;
+        assert!(!fits(&login));
+        assert_eq!(find(&login), None);
     }
 }

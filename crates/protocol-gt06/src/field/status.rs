@@ -59,7 +59,17 @@ impl Status {
     /// repeats it otherwise), unless it says that it wants no reply.
     #[must_use]
     pub const fn answer(&self) -> Answer {
-        match self.raw_language & 0x0f {
+        Self::answer_in(self.raw_language)
+    }
+
+    /// The same where the high half of the language extends the alarm's code.
+    #[must_use]
+    pub const fn answer_extended(&self) -> Answer {
+        Self::answer_in(self.raw_language & 0x0f)
+    }
+
+    const fn answer_in(language: u8) -> Answer {
+        match language {
             0 => Answer::Silent,
             _ => Answer::WhenDelivered,
         }
@@ -120,7 +130,7 @@ impl Status {
     /// When bytes are missing.
     pub fn decode_extended<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let high = r.peek().get(4).map_or(0, |language| language >> 4);
-        Self::decode_with(r, high)
+        Self::decode_with(r, high, 0x0f)
     }
 
     /// Reads the block.
@@ -128,11 +138,15 @@ impl Status {
     /// # Errors
     /// When bytes are missing.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
-        Self::decode_with(r, 0)
+        Self::decode_with(r, 0, 0xff)
     }
 
-    /// Reads the block, whose alarm has these bits above its eight.
-    fn decode_with<T: Trace>(r: &mut Reader<'_, T>, high: u8) -> Result<Self, DecodeError> {
+    /// Reads the block, whose alarm has these bits above its eight, and its language these.
+    fn decode_with<T: Trace>(
+        r: &mut Reader<'_, T>,
+        high: u8,
+        language_bits: u8,
+    ) -> Result<Self, DecodeError> {
         let terminal = TerminalInfo(r.u8("terminal information")?);
         r.note(|| terminal.describe());
         let raw_battery = battery(r)?;
@@ -140,7 +154,7 @@ impl Status {
         let raw_alarm = r.u8("alarm")?;
         r.note(|| describe_alarm(high, raw_alarm));
         let raw_language = r.u8("language")?;
-        r.note(|| crate::text::reply_language(raw_language & 0x0f));
+        r.note(|| crate::text::reply_language(raw_language & language_bits));
         Ok(Self {
             terminal,
             raw_battery,

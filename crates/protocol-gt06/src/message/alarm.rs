@@ -154,12 +154,7 @@ impl Body for AlarmReport {
     /// Acknowledged once it is stored (the device repeats it otherwise), unless it says that it
     /// wants no reply.
     fn answer(&self) -> Answer {
-        match self.status {
-            Some(Status {
-                raw_language: 0, ..
-            }) => Answer::Silent,
-            _ => Self::ANSWER,
-        }
+        self.status.map_or(Self::ANSWER, |status| status.answer())
     }
 
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {

@@ -101,6 +101,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_the_language_0_wants_no_reply() {
+        for (status, answer) in [
+            ("20 03 04 01 00", Answer::Silent),
+            ("20 03 04 01 02", Answer::WhenDelivered),
+            // Bits above the language extend an alarm in other numbers, and here say nothing.
+            ("20 03 04 01 10", Answer::WhenDelivered),
+        ] {
+            let alarm = Message::from(read(0x19, &[CELL, status]));
+            assert_eq!(alarm.answer(), answer, "{status}");
+        }
+    }
+
     #[cfg(feature = "telemetry")]
     #[test]
     fn it_has_no_time_but_its_arrival() {

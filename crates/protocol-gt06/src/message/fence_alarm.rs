@@ -133,7 +133,8 @@ impl Body for FenceAlarm {
     }
 
     fn answer(&self) -> Answer {
-        self.status.map_or(Self::ANSWER, |status| status.answer())
+        self.status
+            .map_or(Self::ANSWER, |status| status.answer_extended())
     }
 
     fn question(&self) -> Option<Question> {

@@ -86,7 +86,8 @@ impl Body for RadioAlarm {
     }
 
     fn answer(&self) -> Answer {
-        self.status.map_or(Self::ANSWER, |status| status.answer())
+        self.status
+            .map_or(Self::ANSWER, |status| status.answer_extended())
     }
 
     /// Key: number, time, position, alarm.
