@@ -29,6 +29,8 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
         lens.iter().find_map(|len| at_stop(src, AROUND + len))
     };
     match number {
+        // The next byte may be none of an id.
+        0x01 if body.len() < 8 && is_id(body) => Some(Size::More(src.len() + 1)),
         0x01 if is_id(body) => one_of(&[8, 9, 10]),
         0x08 | 0x14 | 0x15 | 0x30 | 0x92..=0x94 | 0x99 if announced <= 1 => sized(0)?,
         0x13 => one_of(&[4, 5, 6, 7]),
@@ -138,8 +140,15 @@ mod tests {
         ];
         assert!(fits(&login));
         assert_eq!(find(&login), Some(Size::Exactly(15)));
+        for cut in 4..12 {
+            assert_eq!(find(&login[..cut]), Some(Size::More(cut + 1)), "{cut}");
+        }
+        assert_eq!(find(&login[..12]), Some(Size::More(14)));
         login[9] = 0x0b;
         assert!(!fits(&login));
         assert_eq!(find(&login), None);
+        // Known with the byte that is none of an id, however few came before.
+        assert_eq!(find(&login[..9]), Some(Size::More(10)));
+        assert_eq!(find(&login[..10]), None);
     }
 }
