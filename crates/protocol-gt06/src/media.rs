@@ -271,7 +271,7 @@ impl Assembler {
     ) -> Taken {
         self.expire(now);
         let taken = self.take(id, place, total, data, now);
-        if let Some(upload) = self.uploads.iter_mut().find(|upload| upload.id == id) {
+        if let Some(upload) = self.find_mut(id) {
             upload.in_vain = match taken {
                 Taken::Kept | Taken::Complete(_) => 0,
                 Taken::Repeated | Taken::Refused => upload.in_vain.saturating_add(1),
@@ -300,13 +300,8 @@ impl Assembler {
             at.saturating_add(size)
         };
         let limit = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
-        if end
-            > total
-                .unwrap_or(u64::MAX)
-                .max(if by_part { u64::MAX } else { 0 })
-            || end > limit
-            || !by_part && total.is_some_and(|total| total > limit)
-        {
+        let is_beyond = !by_part && total.is_some_and(|total| end > total || total > limit);
+        if is_beyond || end > limit {
             // Told once: with the block that the file begins with.
             if total.is_some_and(|total| total > limit) && at == 0 {
                 self.tell(Abandoned { id, held: 0, total });
@@ -329,13 +324,9 @@ impl Assembler {
         }) {
             return Taken::Repeated;
         }
-        let block = LastBlock::new(id, place, data, now);
-        if self.find(id).is_none()
-            && self
-                .last_blocks
-                .iter()
-                .any(|last| last.is_repeated_by(&block))
-        {
+        let block = || LastBlock::new(id, place, data, now);
+        let is_repeated = |last: &LastBlock| last.id == id && last.is_repeated_by(&block());
+        if self.find(id).is_none() && self.last_blocks.iter().any(is_repeated) {
             return Taken::Repeated;
         }
         while self.held + data.len() > self.limits.bytes {
@@ -367,7 +358,7 @@ impl Assembler {
                 self.last_blocks.retain(|last| last.id != id);
                 let excess = (self.last_blocks.len() + 1).saturating_sub(self.limits.files.max(1));
                 self.last_blocks.drain(..excess);
-                self.last_blocks.push(block);
+                self.last_blocks.push(block());
                 Taken::Complete(whole)
             }
             None => Taken::Kept,
@@ -400,7 +391,7 @@ impl Assembler {
     /// they were asked for just before.
     pub(crate) fn request(&mut self, id: UploadId, len: u16, now: i64) -> Option<(u64, u16)> {
         let (at, len) = self.missing(id, len)?;
-        let upload = self.uploads.iter_mut().find(|upload| upload.id == id)?;
+        let upload = self.find_mut(id)?;
         let lately = upload.asked.is_some_and(|(asked, when)| {
             asked == at && (0..ASK_AGAIN_MS).contains(&now.saturating_sub(when))
         });
@@ -440,6 +431,10 @@ impl Assembler {
 
     fn find(&self, id: UploadId) -> Option<&Upload> {
         self.uploads.iter().find(|upload| upload.id == id)
+    }
+
+    fn find_mut(&mut self, id: UploadId) -> Option<&mut Upload> {
+        self.uploads.iter_mut().find(|upload| upload.id == id)
     }
 
     fn oldest_but(&self, id: UploadId) -> Option<usize> {

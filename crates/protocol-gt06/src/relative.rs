@@ -3,6 +3,8 @@
 //! `78 78 LEN NUM body 0D 0A`. LEN is the size of the body, a count of WiFi stations, 0 or 1, so
 //! the size follows from the contents.
 
+use crate::field::is_digits;
+
 /// What is known about the size of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
@@ -52,9 +54,7 @@ pub(crate) fn find(src: &[u8]) -> Option<Size> {
 /// Whether a login begins with a terminal's id, as far as it is there: two digits a byte. Noise that
 /// looks like a login would make another device of the sender.
 fn is_id(body: &[u8]) -> bool {
-    body.iter()
-        .take(8)
-        .all(|pair| pair >> 4 <= 9 && pair & 0x0f <= 9)
+    is_digits(body.get(..8).unwrap_or(body))
 }
 
 /// A frame of `len` bytes if stop bytes end it.

@@ -30,6 +30,19 @@ const CARD: &str = "c300000100001201";
 const PHONE: &str = "313233343536 000000000000000000000000000000";
 const SEVEN: &str = "287d 001f71 50  287d 001f72 5a  287d 001f73 5b  287d 001f74 5c  287d 001f75 5d  \
     287d 001f76 5e  287d 001f77 5f";
+/// AZ735's blocks, of its position and of its alarm.
+const AZ735: &[&str] = &[
+    TIME,
+    "0c",
+    PLACE,
+    "09",
+    L8,
+    "50",
+    "0c 287d001f7150 287d001f725a",
+    "07 02005e100001 32",
+    "a4",
+    "01 05",
+];
 
 /// A whole message, and where its position ends. `other`: lengths in which a frame is another one's, and
 /// why that is not told from it.
@@ -318,42 +331,8 @@ const CASES: &[Case] = &[
     case("a3", Short, 0xa3, 18, &[GPS, "10", L15, STATUS]),
     case("a4", Short, 0xa4, 18, &[GPS, "10", L15, STATUS, "04"]),
     // Positions in other places.
-    case(
-        "32 AZ735",
-        Long,
-        0x32,
-        19,
-        &[
-            TIME,
-            "0c",
-            PLACE,
-            "09",
-            L8,
-            "50",
-            "0c 287d001f7150 287d001f725a",
-            "07 02005e100001 32",
-            "a4",
-            "01 05",
-        ],
-    ),
-    case(
-        "33 AZ735",
-        Long,
-        0x33,
-        19,
-        &[
-            TIME,
-            "0c",
-            PLACE,
-            "09",
-            L8,
-            "50",
-            "0c 287d001f7150 287d001f725a",
-            "07 02005e100001 32",
-            "a4",
-            "01 05",
-        ],
-    ),
+    case("32 AZ735", Long, 0x32, 19, AZ735),
+    case("33 AZ735", Long, 0x33, 19, AZ735),
     case(
         "70",
         Long,

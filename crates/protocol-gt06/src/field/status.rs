@@ -59,13 +59,22 @@ impl Status {
     /// repeats it otherwise), unless it says that it wants no reply.
     #[must_use]
     pub const fn answer(&self) -> Answer {
-        Self::answer_in(self.raw_language)
+        Self::answer_in(self.language(false))
     }
 
     /// The same where the high half of the language extends the alarm's code.
     #[must_use]
     pub const fn answer_extended(&self) -> Answer {
-        Self::answer_in(self.raw_language & 0x0f)
+        Self::answer_in(self.language(true))
+    }
+
+    /// The language; without its high half where that extends the alarm's code.
+    const fn language(&self, extended: bool) -> u8 {
+        if extended {
+            self.raw_language & 0x0f
+        } else {
+            self.raw_language
+        }
     }
 
     const fn answer_in(language: u8) -> Answer {
@@ -109,17 +118,17 @@ impl Status {
 
     /// The same of a block that was read.
     pub(crate) fn doubts(&self, gps: &Gps, extended: bool) -> u32 {
-        let (code, language) = if extended {
-            (self.extended_code(), self.raw_language & 0x0f)
+        let code = if extended {
+            self.extended_code()
         } else {
-            (self.raw_alarm.into(), self.raw_language)
+            self.raw_alarm.into()
         };
         let doubts = [
             self.terminal.is_tracking() != gps.position().course_status.is_positioned(),
             self.raw_battery > 100,
             self.raw_signal > 100,
             !is_known_alarm(code),
-            language > 2,
+            self.language(extended) > 2,
         ];
         doubts.into_iter().map(u32::from).sum()
     }
