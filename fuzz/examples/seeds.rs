@@ -14,12 +14,12 @@ use bytes::{BufMut, BytesMut};
 use milepost_fuzz::frames::{Fault, Form};
 use milepost_fuzz::session::{self, Setup, Step};
 use milepost_fuzz::{message, stream};
-use protocol_gt06::command::{self, Language};
-use protocol_gt06::field::{
+use milepost_protocol_gt06::command::{self, Language};
+use milepost_protocol_gt06::field::{
     Cell, CellForm, CourseStatus, DateTime, Gps, Item, Items, Neighbour, NeighbourForm, Plmn,
     Position, RadioCell, Station, Status, TerminalId, TerminalInfo, Trailer,
 };
-use protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
 
 /// The table of messages: each must have a seed.
 const MESSAGES: &str = include_str!("../../crates/protocol-gt06/src/message/mod.rs");

@@ -7,7 +7,7 @@
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use milepost_fuzz::stream::Input;
-use protocol_gt06::{Checksum, Deframer, Frame, FrameError, Framing};
+use milepost_protocol_gt06::{Checksum, Deframer, Frame, FrameError, Framing};
 
 /// What was found in a stream.
 #[derive(Debug, PartialEq)]

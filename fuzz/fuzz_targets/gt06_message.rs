@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use milepost_fuzz::frames::Form;
 use milepost_fuzz::message::Input;
-use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Profile, Start};
-use telemetry::{DeviceId, Origin, Report, Timestamp};
+use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Profile, Start};
+use milepost_telemetry::{DeviceId, Origin, Report, Timestamp};
 
 const NOW: i64 = 1_763_622_000;
 

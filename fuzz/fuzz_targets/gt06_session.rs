@@ -11,16 +11,16 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use milepost_fuzz::frames::Form;
 use milepost_fuzz::session::{self, Setup, Step};
-use protocol_gt06::address::Resolver;
-use protocol_gt06::answer::Reading;
-use protocol_gt06::field::TerminalId;
-use protocol_gt06::media::{Abandoned, Limits};
-use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{
+use milepost_protocol_gt06::address::Resolver;
+use milepost_protocol_gt06::answer::Reading;
+use milepost_protocol_gt06::field::TerminalId;
+use milepost_protocol_gt06::media::{Abandoned, Limits};
+use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::{
     AckPolicy, CardJudge, Checksum, DecodeError, Deframer, Dialect, Direction, Frame, FrameError,
     Message, Profile, Reply, ReplyClass, Session, Upload,
 };
-use telemetry::{Origin, Report, Timestamp};
+use milepost_telemetry::{Origin, Report, Timestamp};
 
 /// What comes of a conversation.
 #[derive(Debug, PartialEq)]
@@ -45,7 +45,7 @@ struct Listener<S> {
     /// By what is known before it, a frame is read.
     known: Profile,
     /// What the registry keeps.
-    kept: Vec<(TerminalId, telemetry::Profile)>,
+    kept: Vec<(TerminalId, milepost_telemetry::Profile)>,
     speaker: Speaker,
     /// Has been sent by the device, but not arrived.
     on_the_way: Vec<u8>,
@@ -206,7 +206,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
             return;
         }
         self.known = self.session.profile().clone();
-        let kept = telemetry::Profile::from(&self.known);
+        let kept = milepost_telemetry::Profile::from(&self.known);
         assert_eq!(Profile::try_from(&kept).as_ref(), Ok(&self.known));
         if let Some(id) = self.session.id() {
             self.kept.retain(|(other, _)| *other != id);

@@ -1,7 +1,7 @@
 //! Frames as devices write them, right and wrong.
 
 use bytes::{Bytes, BytesMut};
-use protocol_gt06::{Frame, Framing, Start, checksum, frame};
+use milepost_protocol_gt06::{Frame, Framing, Start, checksum, frame};
 
 /// How a frame is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! `78 78` with two bytes of length); 2 the dialect is in the profile; 3 and 4 zones are known;
 //! 5 the last byte is the length that a frame without checksum announces.
 
-use protocol_gt06::{Deframer, Dialect, Frame, Start};
+use milepost_protocol_gt06::{Deframer, Dialect, Frame, Start};
 
 use crate::frames::Form;
 

@@ -16,8 +16,8 @@
 //! | E0 to EF | what frames begin or end with, or half of it |
 //! | F0 to FF | sixteen times the low four bits and sixteen bytes arrive |
 
-use protocol_gt06::command::Language;
-use protocol_gt06::{Dialect, Profile, Start};
+use milepost_protocol_gt06::command::Language;
+use milepost_protocol_gt06::{Dialect, Profile, Start};
 
 use crate::frames::{Fault, Form};
 

@@ -4,7 +4,7 @@
 //! the bytes; 5 `AA` and a number stand for sixteen times that many bytes, so that short inputs
 //! reach the bounds of long frames.
 
-use protocol_gt06::{Framing, Start};
+use milepost_protocol_gt06::{Framing, Start};
 
 use crate::frames::Form;
 

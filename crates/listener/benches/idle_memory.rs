@@ -1,7 +1,7 @@
 //! What an idle, logged-in TCP connection costs: the growth of the server's resident memory from
 //! 1,000 to 10,000 connections, per connection, beside bare tokio tasks that hold a socket.
 //!
-//! `cargo bench -p listener --bench idle_memory`. Linux only (`/proc`). The server is a process
+//! `cargo bench -p milepost-listener --bench idle_memory`. Linux only (`/proc`). The server is a process
 //! of its own, so that the client's sockets are not counted. Needs 10,100 file descriptors
 //! (`ulimit -n`); ask for fewer connections with `IDLE_CONNECTIONS=5000`.
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
@@ -13,8 +13,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
-use telemetry::{Envelope, Tenant};
+use milepost_listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
+use milepost_telemetry::{Envelope, Tenant};
 use tokio_util::sync::CancellationToken;
 
 const FIRST: usize = 1_000;

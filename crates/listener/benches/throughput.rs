@@ -1,7 +1,7 @@
 //! Frames per second over loopback, one write per frame: full GT06 decoding and a `Deliver` that
 //! does nothing, beside a bare tokio read loop under the same load.
 //!
-//! `cargo bench -p listener --bench throughput`. Linux only (`/proc`). The server is a process of
+//! `cargo bench -p milepost-listener --bench throughput`. Linux only (`/proc`). The server is a process of
 //! its own, so that its processor time can be told from the client's: on a small machine the
 //! client's writes cost more than the server's reads. With 1,000 connections the client waits
 //! after each round of one frame per connection until the server has handled them, so each read
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
-use telemetry::{Envelope, Tenant};
+use milepost_listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
+use milepost_telemetry::{Envelope, Tenant};
 use tokio_util::sync::CancellationToken;
 
 /// Frames between two signs of the server's progress.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use telemetry::Timestamp;
+use milepost_telemetry::Timestamp;
 
 /// The clock that frames are stamped with. Deadlines use tokio's own.
 ///

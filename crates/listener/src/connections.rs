@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
-use telemetry::{DeviceKey, Name, Timestamp};
+use milepost_telemetry::{DeviceKey, Name, Timestamp};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::{Command, CommandRefused};
@@ -36,7 +36,7 @@ const MAX_WAITING: usize = 16;
 const ARRIVALS: usize = 1_024;
 
 /// Numbers connections: unique in a run of the process, whatever server they belong to, since an
-/// [`Origin`](telemetry::Origin) is.
+/// [`Origin`](milepost_telemetry::Origin) is.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// When a newer connection of a device is believed to be the device.
@@ -131,7 +131,7 @@ pub struct Connected {
     /// The device.
     pub device: DeviceKey,
     /// The connection's number in this run of the process, as in
-    /// [`Origin::connection`](telemetry::Origin).
+    /// [`Origin::connection`](milepost_telemetry::Origin).
     pub connection: u64,
     /// The protocol that it speaks.
     pub protocol: Name,

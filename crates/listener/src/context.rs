@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use telemetry::{DeviceId, DeviceKey, Name, Origin, Profile, Report, Timestamp};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Origin, Profile, Report, Timestamp};
 
 /// The surroundings of one call into a session, and the place where it leaves its wishes. The
 /// framework carries them out after the call returns.

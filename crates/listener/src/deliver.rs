@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use telemetry::Envelope;
+use milepost_telemetry::Envelope;
 
 /// Takes envelopes over.
 ///
@@ -11,8 +11,8 @@ use telemetry::Envelope;
 /// returns such a future will do:
 ///
 /// ```
-/// use listener::{Deliver, NotDelivered};
-/// use telemetry::Envelope;
+/// use milepost_listener::{Deliver, NotDelivered};
+/// use milepost_telemetry::Envelope;
 ///
 /// fn to_nowhere() -> impl Deliver {
 ///     |_: Envelope| async { Ok::<(), NotDelivered>(()) }

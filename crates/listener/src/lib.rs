@@ -16,7 +16,7 @@
 //! - **Each frame ends in exactly one envelope**: reports, filtered with a reason, or quarantined
 //!   with its bytes. A session that forgets a frame, panics on it, or reports for a device that
 //!   it did not name, does not change that. Envelopes are handed over in the order of the frames
-//!   and numbered ([`Origin`](telemetry::Origin)).
+//!   and numbered ([`Origin`](milepost_telemetry::Origin)).
 //! - **One bad frame costs one frame.** Foreign bytes and unreadable frames are counted, named
 //!   and survived; only many in a row cost the connection, and no connection costs another.
 //! - **Back-pressure reaches the device.** Frames in flight are bounded per connection, in number
@@ -74,8 +74,8 @@
 //! ```no_run
 //! # #[cfg(feature = "gt06")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
-//! use telemetry::{Envelope, Tenant};
+//! use milepost_listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
+//! use milepost_telemetry::{Envelope, Tenant};
 //! use tokio_util::sync::CancellationToken;
 //!
 //! let store = |envelope: Envelope| async move {

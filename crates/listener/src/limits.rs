@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A server takes a count of zero as one, and a time beyond a year as a year.
 ///
 /// ```
-/// let mut limits = listener::Limits::default();
+/// let mut limits = milepost_listener::Limits::default();
 /// limits.connections = 50_000;
 /// limits.idle = std::time::Duration::from_secs(600);
 /// ```

@@ -23,7 +23,7 @@
 //! nothing about a frame; the frame is kept in quarantine.
 
 use metrics::{Counter, Gauge, counter, gauge};
-use telemetry::Name;
+use milepost_telemetry::Name;
 
 use crate::{CloseReason, NotDelivered};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
-use telemetry::{DeviceKey, Name, Profile, Quarantine};
+use milepost_telemetry::{DeviceKey, Name, Profile, Quarantine};
 
 use crate::{CloseReason, Command, CommandRefused, Context};
 
@@ -115,7 +115,7 @@ pub struct Identified {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed<'a> {
-    /// Its number, as in [`Origin::connection`](telemetry::Origin).
+    /// Its number, as in [`Origin::connection`](milepost_telemetry::Origin).
     pub connection: u64,
     /// Who was on the other end, on a network.
     pub peer: Option<SocketAddr>,

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
 
 use crate::Identified;
 

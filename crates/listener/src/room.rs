@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use telemetry::Envelope;
+use milepost_telemetry::Envelope;
 
 /// What following a frame takes, beside its envelope: its future, its places in lists.
 const ASIDE: usize = 768;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use telemetry::{Name, Timestamp};
+use milepost_telemetry::{Name, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
     }
 
     /// The number of this run of the process, as the store counts them: it goes into the
-    /// [`Origin`](telemetry::Origin) of each frame.
+    /// [`Origin`](milepost_telemetry::Origin) of each frame.
     #[must_use]
     pub const fn epoch(mut self, epoch: u64) -> Self {
         self.epoch = epoch;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use common::{LineSession, Picky};
-use listener::test_util::{Device, Dialer, Shelf, network};
-use listener::{Closed, Context, Drained, Identified, Limits, Protocol, Server, Session, Skipped};
-use telemetry::{Name, Quarantine};
+use milepost_listener::test_util::{Device, Dialer, Shelf, network};
+use milepost_listener::{
+    Closed, Context, Drained, Identified, Limits, Protocol, Server, Session, Skipped,
+};
+use milepost_telemetry::{Name, Quarantine};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use common::{Lines, Picky, Rig, summaries};
-use listener::{Accept, AcceptAll, Connections, Limits, NotDelivered, Server};
-use telemetry::{Envelope, Tenant};
+use milepost_listener::{Accept, AcceptAll, Connections, Limits, NotDelivered, Server};
+use milepost_telemetry::{Envelope, Tenant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

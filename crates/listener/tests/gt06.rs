@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use listener::protocols::Gt06;
-use listener::test_util::{Device, Shelf, network};
-use listener::{
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use milepost_listener::protocols::Gt06;
+use milepost_listener::test_util::{Device, Shelf, network};
+use milepost_listener::{
     Claim, Command, Connections, Identified, Limits, NotSent, Registry, Resolution, Server,
 };
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use protocol_gt06::address::{Language, Purpose, Question, Resolver};
-use protocol_gt06::message::{FileBlock, FileCheck};
-use protocol_gt06::{AckPolicy, Message};
-use telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
+use milepost_protocol_gt06::address::{Language, Purpose, Question, Resolver};
+use milepost_protocol_gt06::message::{FileBlock, FileCheck};
+use milepost_protocol_gt06::{AckPolicy, Message};
+use milepost_telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 /// The login of the manual: 752533678900242, eight hours east.
@@ -72,7 +72,7 @@ fn frame(number: u8, body: &str, serial: u16) -> Vec<u8> {
     let mut checked = vec![u8::try_from(body.len() + 5).unwrap(), number];
     checked.extend(&body);
     checked.extend(serial.to_be_bytes());
-    let crc = protocol_gt06::checksum(&checked);
+    let crc = milepost_protocol_gt06::checksum(&checked);
     [&[0x78, 0x78], &*checked, &crc.to_be_bytes(), b"\r\n"].concat()
 }
 
@@ -145,7 +145,8 @@ async fn a_profile_of_a_newer_version_is_not_overwritten() {
 #[tokio::test(start_paused = true)]
 async fn who_knows_addresses_is_asked_by_every_connection() {
     let resolver = Resolver::new(|_| Some("Harbour Road 1".to_owned()));
-    let session = protocol_gt06::Session::new(AckPolicy::default()).with_resolver(resolver);
+    let session =
+        milepost_protocol_gt06::Session::new(AckPolicy::default()).with_resolver(resolver);
     let (mut device, _) = connect_to(session.into(), &Memory::default());
     device.send(bytes(LOGIN)).await;
     device.expect(bytes(LOGIN_ANSWER)).await;

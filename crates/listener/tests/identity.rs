@@ -12,9 +12,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{Lines, Picky, Rig, key, summaries, summary};
-use listener::test_util::{Incoming, Shelf, network};
-use listener::{Accept, AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
-use telemetry::{Envelope, Profile, Tenant};
+use milepost_listener::test_util::{Incoming, Shelf, network};
+use milepost_listener::{Accept, AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
+use milepost_telemetry::{Envelope, Profile, Tenant};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_util::sync::CancellationToken;
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::Rig;
-use listener::NotDelivered;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use milepost_listener::NotDelivered;
 
 /// Everything that is not zero: `name{label,…}` without the prefix and the protocol.
 fn counted(snapshotter: &Snapshotter) -> Counts {

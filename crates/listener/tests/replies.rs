@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Rig, summaries};
-use listener::NotDelivered;
+use milepost_listener::NotDelivered;
 
 const A_WHILE: Duration = Duration::from_secs(5);
 

@@ -6,9 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::{Picky, Rig};
-use listener::test_util::Device;
-use listener::{AcceptAll, Limits, Room};
-use telemetry::Tenant;
+use milepost_listener::test_util::Device;
+use milepost_listener::{AcceptAll, Limits, Room};
+use milepost_telemetry::Tenant;
 
 const A_WHILE: Duration = Duration::from_secs(5);
 /// Room for some frames of the toy protocol.

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::Lines;
-use listener::test_util::Shelf;
-use listener::{AcceptAll, Limits, ServeError, Server};
-use telemetry::Tenant;
+use milepost_listener::test_util::Shelf;
+use milepost_listener::{AcceptAll, Limits, ServeError, Server};
+use milepost_telemetry::Tenant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,7 @@ async fn a_port_in_use_is_said_with_its_address() {
 #[tokio::test]
 async fn every_address_means_those_of_ipv4_too() {
     let any = SocketAddr::from(([0_u16; 8], 0));
-    let Ok(listening) = listener::listen(any, 16) else {
+    let Ok(listening) = milepost_listener::listen(any, 16) else {
         // A machine without IPv6.
         return;
     };

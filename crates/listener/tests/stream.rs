@@ -6,9 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::{MAX_LINE, Picky, Rig, summaries, summary};
-use listener::test_util::{Device, Shelf};
+use milepost_listener::test_util::{Device, Shelf};
+use milepost_telemetry::Origin;
 use proptest::prelude::*;
-use telemetry::Origin;
 use tokio::time::Instant;
 
 /// Not by a deadline: those are minutes away.

@@ -1,7 +1,7 @@
 //! Durable rows per second of the embedded store through the whole pipeline, beside a bare
 //! rusqlite loop that writes the same rows with the same schema, indexes, settings and batch size.
 //!
-//! `cargo bench -p pipeline --bench sqlite` runs 100,000 and 1,000,000 rows; numbers as arguments
+//! `cargo bench -p milepost-pipeline --bench sqlite` runs 100,000 and 1,000,000 rows; numbers as arguments
 //! choose other sizes (`-- 10000000` needs 12 GB of disk and some minutes). `ROUNDS=n` repeats and
 //! prints medians, `DEVICES=n` spreads the rows over so many devices, `TMPDIR` chooses the disk.
 //!
@@ -15,14 +15,14 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipeline::sink::sqlite::{Store, StoreOptions};
-use pipeline::{Options, Outcome, Pipeline};
-use rusqlite::{Connection, params};
-use telemetry::{
+use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
+use milepost_pipeline::{Options, Outcome, Pipeline};
+use milepost_telemetry::{
     Cell, Content, Coordinates, Course, Decoder, DeviceId, DeviceKey, Envelope, Fix, FixSource,
     IdentitySeed, IgnitionSource, Kind, Origin, Radio, RawTime, Report, ReportId, Speed, Tenant,
     TimeSource, Timestamp, Zone,
 };
+use rusqlite::{Connection, params};
 
 const BATCH: u64 = 5_000;
 /// Rows that are made at once, outside of the measured time.

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use telemetry::Envelope;
+use milepost_telemetry::Envelope;
 
 use crate::ack::Ack;
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
-use telemetry::Envelope;
+use milepost_telemetry::Envelope;
 use tokio::sync::oneshot;
 
 use crate::ack::{Ack, Outcome};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use telemetry::DeviceKey;
+use milepost_telemetry::DeviceKey;
 
 use crate::latest::Latest;
 use crate::sink::{Loaded, Slot};
@@ -71,7 +71,7 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::{DeviceId, Tenant};
+    use milepost_telemetry::{DeviceId, Tenant};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The last known state of a device.
 
+use milepost_telemetry::{Event, EventKind, Fix, Io, Power, Report, TimeSource, Timestamp};
 use serde::{Deserialize, Serialize};
-use telemetry::{Event, EventKind, Fix, Io, Power, Report, TimeSource, Timestamp};
 
 /// What is last known of a device: each part with the time at which it held.
 ///
@@ -168,7 +168,7 @@ pub(crate) const fn has_device_time(report: &Report) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::{
+    use milepost_telemetry::{
         Decoder, IdentitySeed, IgnitionSource, Kind, Level, Percent, ReportId, Voltage,
     };
 

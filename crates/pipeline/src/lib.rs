@@ -35,9 +35,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use pipeline::sink::sqlite::{Store, StoreOptions};
-//! use pipeline::{Options, Outcome, Pipeline};
-//! # use telemetry::{Content, Envelope, Name, Origin, Timestamp};
+//! use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
+//! use milepost_pipeline::{Options, Outcome, Pipeline};
+//! # use milepost_telemetry::{Content, Envelope, Name, Origin, Timestamp};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {

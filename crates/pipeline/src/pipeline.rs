@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use telemetry::Envelope;
+use milepost_telemetry::Envelope;
 use tokio::sync::oneshot;
 
 use crate::ack::Outcome;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use telemetry::{Content as Said, DeviceKey, Envelope, Quarantine};
+use milepost_telemetry::{Content as Said, DeviceKey, Envelope, Quarantine};
 
 use crate::SinkError;
 use crate::ack::Outcome;

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use pipeline::sink::sqlite::{Store, StoreOptions};
-use pipeline::{Backoff, Handle, Health, Options, Outcome, Pipeline};
+use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
+use milepost_pipeline::{Backoff, Handle, Health, Options, Outcome, Pipeline};
+use milepost_telemetry::{Content, ReportId};
 use support::{at, frame, key, position};
-use telemetry::{Content, ReportId};
 
 /// Where the child is to store; the test that it runs does nothing without.
 const FOLDER: &str = "MILEPOST_TEST_FOLDER";

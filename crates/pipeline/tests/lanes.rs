@@ -11,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use pipeline::sink::Content as Stored;
-use pipeline::sink::{Batch, Loaded, Sink, Slot, Written};
-use pipeline::{Backoff, Health, Options, Outcome, Pipeline, SinkError};
+use milepost_pipeline::sink::Content as Stored;
+use milepost_pipeline::sink::{Batch, Loaded, Sink, Slot, Written};
+use milepost_pipeline::{Backoff, Health, Options, Outcome, Pipeline, SinkError};
+use milepost_telemetry::{Content, DeviceKey};
 use support::{frame, key, located, position};
-use telemetry::{Content, DeviceKey};
 
 /// What the test and the sink share.
 #[derive(Default)]

@@ -7,8 +7,8 @@ mod support;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use pipeline::sink::sqlite::{Store, StoreError, StoreOptions};
-use pipeline::{Options, Pipeline};
+use milepost_pipeline::sink::sqlite::{Store, StoreError, StoreOptions};
+use milepost_pipeline::{Options, Pipeline};
 use support::{filtered, key, located, open, unreadable};
 
 fn refusal(folder: &tempfile::TempDir) -> StoreError {

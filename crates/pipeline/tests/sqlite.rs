@@ -6,10 +6,10 @@ mod support;
 
 use std::time::Duration;
 
-use pipeline::sink::sqlite::{CommandState, NotQueued, Page, Span, Store, StoreOptions};
-use pipeline::{Backoff, Health, Options, Outcome, Pipeline};
+use milepost_pipeline::sink::sqlite::{CommandState, NotQueued, Page, Span, Store, StoreOptions};
+use milepost_pipeline::{Backoff, Health, Options, Outcome, Pipeline};
+use milepost_telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId, Signal};
 use support::{at, filtered, frame, key, located, open, position, unreadable};
-use telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId, Signal};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -100,7 +100,7 @@ async fn what_comes_back_is_what_went_in() {
 }
 
 /// Until the store's health is as wanted.
-async fn until(handle: &pipeline::Handle, wanted: impl Fn(&Health) -> bool) {
+async fn until(handle: &milepost_pipeline::Handle, wanted: impl Fn(&Health) -> bool) {
     let reached = async {
         while !wanted(&handle.health()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -156,7 +156,7 @@ async fn what_is_given_up_at_an_end_in_a_stall_was_received_all_the_same() {
     }
     drop(store);
 
-    let sums = |audit: pipeline::sink::sqlite::Audit| {
+    let sums = |audit: milepost_pipeline::sink::sqlite::Audit| {
         assert!(audit.ok, "{audit:?}");
         let epoch = audit.epochs.first().unwrap().clone();
         (epoch.received, epoch.stored, epoch.abandoned, epoch.clean)
@@ -580,7 +580,12 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
 }
 
 /// A device's answer: with a flag, and with what its decoder made of the words.
-fn answer(from: &DeviceKey, n: u64, flag: u32, outcome: Option<&str>) -> telemetry::Envelope {
+fn answer(
+    from: &DeviceKey,
+    n: u64,
+    flag: u32,
+    outcome: Option<&str>,
+) -> milepost_telemetry::Envelope {
     let mut report = position(from, i64::try_from(n).unwrap(), 100);
     report.kind = Kind::CommandReply;
     report.fix = None;

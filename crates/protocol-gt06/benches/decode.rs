@@ -10,8 +10,8 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use protocol_gt06::Start;
-use protocol_gt06::frame::encode;
+use milepost_protocol_gt06::Start;
+use milepost_protocol_gt06::frame::encode;
 use support::{Bare, Desk, FRAMES, bare, decode_stream, locations, to_message, with_garbage};
 
 /// A thousand locations, each of another time and place.

@@ -1,4 +1,4 @@
-//! Decoding beside the bare floor, as ratios: `cargo bench -p protocol-gt06 --bench ratio`.
+//! Decoding beside the bare floor, as ratios: `cargo bench -p milepost-protocol-gt06 --bench ratio`.
 //!
 //! All take turns, a thousand frames each, so that a machine that is slow for a while is slow for
 //! all of them. What is printed are medians; the ratio is the median of the rounds' ratios.

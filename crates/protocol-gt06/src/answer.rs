@@ -88,7 +88,7 @@ impl<'a> Reading<'a> {
     /// Reads a text; padding in front and behind does not matter.
     ///
     /// ```
-    /// use protocol_gt06::answer::{Reading, Outcome};
+    /// use milepost_protocol_gt06::answer::{Reading, Outcome};
     ///
     /// assert_eq!(Reading::read("DYD=Success!").outcome, Some(Outcome::Success));
     /// let where_ = Reading::read("Current position!Lat:N23.111682,Lon:E114.409217,Course:0.00,\
@@ -389,16 +389,17 @@ pub(crate) fn utf16(bytes: &[u8]) -> String {
 impl Reading<'_> {
     /// Notes in a report what the text says, but for the position's time, whose zone the caller
     /// knows.
-    pub fn normalize(&self, report: &mut telemetry::Report) {
-        use telemetry::{Coordinates, Course, Fix, FixSource, IgnitionSource, Speed, Voltage};
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
+        use milepost_telemetry::{
+            Coordinates, Course, Fix, FixSource, IgnitionSource, Speed, Voltage,
+        };
         if let Some(outcome) = self.outcome {
-            report
-                .more
-                .signals
-                .push(telemetry::Signal::named("gt06.command_outcome").text(outcome.name()));
+            report.more.signals.push(
+                milepost_telemetry::Signal::named("gt06.command_outcome").text(outcome.name()),
+            );
         }
         if let Some(verb) = self.verb {
-            let verb = telemetry::Signal::named("gt06.command_verb").text(verb);
+            let verb = milepost_telemetry::Signal::named("gt06.command_verb").text(verb);
             report.more.signals.push(verb);
         }
         if let Some(position) = &self.position
@@ -426,7 +427,7 @@ impl Reading<'_> {
         }
         report.io.armed = self.armed.or(report.io.armed);
         if let Some(build) = self.firmware_build {
-            let build = telemetry::Signal::named("gt06.firmware_build").text(build);
+            let build = milepost_telemetry::Signal::named("gt06.firmware_build").text(build);
             report.more.signals.push(build);
         }
         if self

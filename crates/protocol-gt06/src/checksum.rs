@@ -24,7 +24,7 @@ const INITIAL: u16 = 0xffff;
 /// The checksum of the bytes from the length field to the serial number.
 ///
 /// ```
-/// assert_eq!(protocol_gt06::checksum(b"123456789"), 0x906e);
+/// assert_eq!(milepost_protocol_gt06::checksum(b"123456789"), 0x906e);
 /// ```
 #[inline]
 #[must_use]

@@ -6,7 +6,7 @@
 //! [`Session::command`](crate::Session::command) does so by what is known about the device.
 //!
 //! ```
-//! use protocol_gt06::command::{self, Command, Language, RelayWords};
+//! use milepost_protocol_gt06::command::{self, Command, Language, RelayWords};
 //!
 //! let cut = Command::CutRelay(RelayWords::Relay);
 //! assert_eq!(cut.text()?, "RELAY,1#");

@@ -18,7 +18,7 @@ use crate::{Checksum, FrameError};
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use protocol_gt06::{Checksum, Deframer};
+/// use milepost_protocol_gt06::{Checksum, Deframer};
 ///
 /// let mut stream = BytesMut::from(&b"noise\x78\x78\x05\x01\x00\x01\xd9\xdc\x0d\x0a"[..]);
 /// let mut deframer = Deframer::new();
@@ -27,7 +27,7 @@ use crate::{Checksum, FrameError};
 /// assert_eq!((frame.number(), frame.serial()), (0x01, Some(1)));
 /// assert_eq!(frame.checksum(), Checksum::Valid);
 /// assert_eq!(deframer.next_frame(&mut stream), Ok(None));
-/// # Ok::<(), protocol_gt06::FrameError>(())
+/// # Ok::<(), milepost_protocol_gt06::FrameError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Deframer {

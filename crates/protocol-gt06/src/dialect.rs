@@ -77,7 +77,7 @@ impl Dialect {
 /// those that are put in.
 ///
 /// ```
-/// use protocol_gt06::{AckPolicy, Dialect, Models, Session};
+/// use milepost_protocol_gt06::{AckPolicy, Dialect, Models, Session};
 ///
 /// let models: Models = [(0x8033, Dialect::Jimi)].into_iter().collect();
 /// assert_eq!(models.dialect(0x8033), Some(Dialect::Jimi));

@@ -29,7 +29,7 @@ impl fmt::Display for LooksLike {
 /// A whole frame whose body cannot be read: which field, and at which byte of the frame.
 ///
 /// ```
-/// use protocol_gt06::{DecodeError, DecodeErrorKind};
+/// use milepost_protocol_gt06::{DecodeError, DecodeErrorKind};
 ///
 /// let e = DecodeError::new(0x22, "location", "latitude", 11, DecodeErrorKind::Malformed);
 /// assert_eq!(e.to_string(), "0x22 location: malformed in field latitude at byte 11");

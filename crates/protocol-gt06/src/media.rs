@@ -61,8 +61,8 @@ impl UploadId {
 
     /// The file, without any of its bytes.
     #[cfg(feature = "telemetry")]
-    pub(crate) fn media(self) -> telemetry::Media {
-        telemetry::Media::new(self.media_id(), self.media_type())
+    pub(crate) fn media(self) -> milepost_telemetry::Media {
+        milepost_telemetry::Media::new(self.media_id(), self.media_type())
     }
 }
 
@@ -626,7 +626,7 @@ impl Message {
 #[cfg(feature = "telemetry")]
 impl Abandoned {
     /// The file, without any of its bytes: those are in the reports of its blocks.
-    pub(crate) fn media(&self) -> telemetry::Media {
+    pub(crate) fn media(&self) -> milepost_telemetry::Media {
         let mut media = self.id.media();
         media.size = self.total;
         media
@@ -635,7 +635,10 @@ impl Abandoned {
 
 /// A file with all its bytes.
 #[cfg(feature = "telemetry")]
-pub(crate) fn completed(mut media: telemetry::Media, whole: &Bytes) -> telemetry::Media {
+pub(crate) fn completed(
+    mut media: milepost_telemetry::Media,
+    whole: &Bytes,
+) -> milepost_telemetry::Media {
     media.size = u64::try_from(whole.len()).ok();
     media.complete = true;
     media.data = whole.clone();

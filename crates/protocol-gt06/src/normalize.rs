@@ -26,7 +26,7 @@
 
 use alloc::vec::Vec;
 
-use telemetry::{
+use milepost_telemetry::{
     Coordinates, Course, Decoder, DeviceId, Fix, FixSource, IdentitySeed, Kind, Name, Origin,
     RawTime, Report, ReportId, Signal, Speed, Tenant, TimeSource, Timestamp, Zone,
 };
@@ -311,7 +311,7 @@ impl<'a> Context<'a> {
         if let Some(on) = position.course_status.ignition() {
             report
                 .io
-                .note_ignition(on, telemetry::IgnitionSource::CourseBits);
+                .note_ignition(on, milepost_telemetry::IgnitionSource::CourseBits);
         }
         // What takes longest is waited for last.
         let key = key.position(position);
@@ -403,9 +403,9 @@ impl<'a> Context<'a> {
         report.device = self.speaker.device;
         report.sequence = self.head.serial().map(u32::from);
         report.checksum = match self.head.checksum() {
-            Checksum::Valid => telemetry::Checksum::Valid,
-            Checksum::Mismatch => telemetry::Checksum::Mismatch,
-            Checksum::Absent => telemetry::Checksum::Absent,
+            Checksum::Valid => milepost_telemetry::Checksum::Valid,
+            Checksum::Mismatch => milepost_telemetry::Checksum::Mismatch,
+            Checksum::Absent => milepost_telemetry::Checksum::Absent,
         };
         report
     }

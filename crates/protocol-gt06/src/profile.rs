@@ -6,7 +6,7 @@ use crate::{AckPolicy, Dialect, Framing};
 /// What is known about one device. Decoding is a function of a frame and this.
 ///
 /// With feature `telemetry` it is written to, and read from, a
-/// [`telemetry::Profile`](::telemetry::Profile): JSON with a version in it.
+/// [`milepost_telemetry::Profile`](::milepost_telemetry::Profile): JSON with a version in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "telemetry", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "telemetry", serde(default))]
@@ -134,10 +134,10 @@ mod form {
         Malformed(alloc::string::String),
     }
 
-    impl TryFrom<&telemetry::Profile> for Profile {
+    impl TryFrom<&milepost_telemetry::Profile> for Profile {
         type Error = ProfileError;
 
-        fn try_from(profile: &telemetry::Profile) -> Result<Self, ProfileError> {
+        fn try_from(profile: &milepost_telemetry::Profile) -> Result<Self, ProfileError> {
             #[derive(Deserialize)]
             struct Version {
                 version: u32,
@@ -153,7 +153,7 @@ mod form {
         }
     }
 
-    impl From<&Profile> for telemetry::Profile {
+    impl From<&Profile> for milepost_telemetry::Profile {
         fn from(profile: &Profile) -> Self {
             let written = Written {
                 version: VERSION,
@@ -196,23 +196,23 @@ mod tests {
             },
             ..Profile::default()
         };
-        let written = telemetry::Profile::from(&profile);
+        let written = milepost_telemetry::Profile::from(&profile);
         assert_eq!(
             written.as_str(),
             r#"{"version":1,"dialect":"jimi","model":28672,"zones":{"login":480}}"#
         );
         assert_eq!(Profile::try_from(&written), Ok(profile));
-        let empty = telemetry::Profile::from(&Profile::default());
+        let empty = milepost_telemetry::Profile::from(&Profile::default());
         assert_eq!(empty.as_str(), r#"{"version":1}"#);
     }
 
     #[test]
     fn a_newer_profile_is_refused_and_a_newer_key_is_passed_over() {
-        let newer = telemetry::Profile::new(r#"{"version":2,"zones":"all new"}"#);
+        let newer = milepost_telemetry::Profile::new(r#"{"version":2,"zones":"all new"}"#);
         assert_eq!(Profile::try_from(&newer), Err(ProfileError::Newer(2)));
-        let extra = telemetry::Profile::new(r#"{"version":1,"later":true}"#);
+        let extra = milepost_telemetry::Profile::new(r#"{"version":1,"later":true}"#);
         assert_eq!(Profile::try_from(&extra), Ok(Profile::default()));
-        let junk = telemetry::Profile::new("junk");
+        let junk = milepost_telemetry::Profile::new("junk");
         assert!(Profile::try_from(&junk).is_err());
     }
 }

@@ -164,7 +164,7 @@ impl Answer {
 /// The acknowledgement of a message.
 ///
 /// ```
-/// use protocol_gt06::{Start, reply::acknowledgement};
+/// use milepost_protocol_gt06::{Start, reply::acknowledgement};
 /// assert_eq!(
 ///     acknowledgement(Start::Short, 0x01, 1)[..],
 ///     [0x78, 0x78, 0x05, 0x01, 0x00, 0x01, 0xd9, 0xdc, 0x0d, 0x0a]

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use protocol_gt06::{AckPolicy, ReplyClass, Session};
+/// use milepost_protocol_gt06::{AckPolicy, ReplyClass, Session};
 ///
 /// let mut session = Session::new(AckPolicy::default());
 /// let mut stream = BytesMut::new();
@@ -37,7 +37,7 @@ use crate::{
 /// let reply = handled.reply.expect("logins are answered");
 /// assert_eq!(reply.class, ReplyClass::Now);
 /// assert_eq!(reply.bytes[..6], [0x78, 0x78, 0x05, 0x01, 0x00, 0x05]);
-/// # Ok::<(), protocol_gt06::FrameError>(())
+/// # Ok::<(), milepost_protocol_gt06::FrameError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Session {

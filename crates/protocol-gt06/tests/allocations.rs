@@ -4,9 +4,9 @@
 
 use allocation_counter::measure;
 use bytes::{BufMut, BytesMut};
-use protocol_gt06::normalize::{self, Context, Speaker};
-use protocol_gt06::{Deframer, Message, Profile, Start, frame};
-use telemetry::{Origin, Tenant, Timestamp};
+use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::{Deframer, Message, Profile, Start, frame};
+use milepost_telemetry::{Origin, Tenant, Timestamp};
 
 const GPS: &[u8] = &[
     0x0f, 0x0c, 0x1d, 0x02, 0x33, 0x05, 0xc9, 0x02, 0x7a, 0xc8, 0x18, 0x0c, 0x46, 0x58, 0x60, 0x00,

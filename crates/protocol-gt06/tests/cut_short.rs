@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bytes::BytesMut;
-use protocol_gt06::normalize::{Context, Speaker};
-use protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
+use milepost_protocol_gt06::normalize::{Context, Speaker};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
+use milepost_telemetry::{DeviceId, Origin, Timestamp};
 use serde_json::Value;
-use telemetry::{DeviceId, Origin, Timestamp};
 
 /// The table that the dispatch is made from: `name: 0xNN | 0xMM => Type,`.
 const DISPATCH: &str = include_str!("../src/message/mod.rs");

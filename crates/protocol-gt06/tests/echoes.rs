@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
-use protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Session, Start, frame};
+use milepost_protocol_gt06::{
+    AckPolicy, Direction, Frame, Framing, Message, Session, Start, frame,
+};
 
 #[test]
 fn what_any_message_is_answered_is_a_servers_when_it_comes_back() {

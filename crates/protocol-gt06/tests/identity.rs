@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::{BufMut, BytesMut};
-use protocol_gt06::normalize::{self, Context, Speaker};
-use protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
-use telemetry::{Origin, ReportId, Timestamp};
+use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
+use milepost_telemetry::{Origin, ReportId, Timestamp};
 
 const TIME: &str = "0f0c1d023305";
 const PLACE: &str = "c9 027ac818 0c465860 00 1400";

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
-use protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
 
 const CELL: &str = "01cc00287d001f71";
 

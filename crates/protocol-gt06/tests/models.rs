@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
-use protocol_gt06::{AckPolicy, Dialect, Frame, Framing, Models, Profile, Session, Start, frame};
+use milepost_protocol_gt06::{
+    AckPolicy, Dialect, Frame, Framing, Models, Profile, Session, Start, frame,
+};
 
 fn sent(start: Start, number: u8, body: &[u8]) -> Frame {
     let mut out = BytesMut::new();

@@ -6,11 +6,11 @@
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use protocol_gt06::message::LocationRest;
-use protocol_gt06::normalize::{Context, Speaker};
-use protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile};
+use milepost_protocol_gt06::message::LocationRest;
+use milepost_protocol_gt06::normalize::{Context, Speaker};
+use milepost_protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile};
+use milepost_telemetry::{Origin, Timestamp};
 use serde_json::Value;
-use telemetry::{Origin, Timestamp};
 
 struct Row {
     n: u64,
@@ -73,7 +73,7 @@ fn every_row_gives_a_message_and_every_byte_is_explained() {
             match message {
                 Ok(message) => {
                     if frame.head().length() == usize::from(frame.head().announced())
-                        && frame.checksum() == protocol_gt06::Checksum::Valid
+                        && frame.checksum() == milepost_protocol_gt06::Checksum::Valid
                     {
                         let again = message.to_bytes_under(frame.start(), frame.serial().unwrap());
                         assert_eq!(again, frame.raw(), "row {}", row.n);
@@ -147,8 +147,10 @@ fn values_are_those_that_are_known() {
             }
             Message::Heartbeat(h) => {
                 check("terminal", terminal(h.terminal));
-                if let protocol_gt06::message::HeartbeatForm::Usual {
-                    battery, signal, ..
+                if let milepost_protocol_gt06::message::HeartbeatForm::Usual {
+                    battery,
+                    signal,
+                    ..
                 } = h.form
                 {
                     check("voltage", battery.into());
@@ -203,7 +205,7 @@ fn values_are_those_that_are_known() {
     println!("{compared} values compared");
 }
 
-fn terminal(ti: protocol_gt06::field::TerminalInfo) -> Value {
+fn terminal(ti: milepost_protocol_gt06::field::TerminalInfo) -> Value {
     serde_json::json!({
         "armed": ti.is_armed(),
         "acc": ti.ignition(),

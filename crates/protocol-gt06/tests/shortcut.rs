@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
 use proptest::prelude::*;
-use protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
 
 proptest! {
     #[test]

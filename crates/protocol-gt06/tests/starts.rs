@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
-use protocol_gt06::{
+use milepost_protocol_gt06::{
     AckPolicy, Direction, Frame, Framing, Handled, Message, Session, Start, frame, reply,
 };
 

@@ -3,14 +3,14 @@
 #![allow(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use bytes::{Bytes, BytesMut};
-use proptest::prelude::*;
-use protocol_gt06::field::{
+use milepost_protocol_gt06::field::{
     Cell, CellForm, DateTime, Gps, Position, Status, TerminalId, TerminalInfo, Trailer,
 };
-use protocol_gt06::message::{
+use milepost_protocol_gt06::message::{
     AlarmReport, Heartbeat, Location, Login, TimeRequest, Unknown, ZoneWord,
 };
-use protocol_gt06::{Checksum, Deframer, Frame, FrameError, Message, Start};
+use milepost_protocol_gt06::{Checksum, Deframer, Frame, FrameError, Message, Start};
+use proptest::prelude::*;
 
 const CELL: Cell = Cell {
     form: CellForm::L8,
@@ -240,7 +240,7 @@ fn a_lying_length_is_seen_through_by_the_checksum() {
     let mut lying = conversation()[1].to_vec();
     lying[2] = 8;
     let end = lying.len() - 4;
-    let sum = protocol_gt06::checksum(&lying[2..end]).to_be_bytes();
+    let sum = milepost_protocol_gt06::checksum(&lying[2..end]).to_be_bytes();
     lying[end..end + 2].copy_from_slice(&sum);
     let good = conversation()[2].clone();
     for chunk in 1..40 {
@@ -303,7 +303,7 @@ fn the_address_reply_of_an_old_manual_is_one_frame() {
     let text = b"\x00\x2b\x00\x00\x00\x01ALARMSMS&&\x00O\x00K&&000000000000000000000##";
     let raw = {
         let mut out = BytesMut::new();
-        protocol_gt06::frame::encode(Start::Wide, 0x97, 1, &mut out, |out| {
+        milepost_protocol_gt06::frame::encode(Start::Wide, 0x97, 1, &mut out, |out| {
             out.extend_from_slice(text)
         });
         out.freeze()
@@ -312,9 +312,12 @@ fn the_address_reply_of_an_old_manual_is_one_frame() {
     for chunk in 1..raw.len() {
         assert_eq!(read(&raw, chunk).frames, std::slice::from_ref(&raw));
     }
-    let frame = Frame::parse(raw.clone(), protocol_gt06::Framing::Checked).unwrap();
-    let message = Message::decode(&frame, protocol_gt06::Dialect::default()).unwrap();
-    assert_eq!(message.direction(), protocol_gt06::Direction::Server);
+    let frame = Frame::parse(raw.clone(), milepost_protocol_gt06::Framing::Checked).unwrap();
+    let message = Message::decode(&frame, milepost_protocol_gt06::Dialect::default()).unwrap();
+    assert_eq!(
+        message.direction(),
+        milepost_protocol_gt06::Direction::Server
+    );
     assert_eq!(message.to_bytes(1), raw);
 }
 

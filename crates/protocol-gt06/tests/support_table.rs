@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::BytesMut;
-use protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Start, frame};
 
 const README: &str = include_str!("../README.md");
 /// The table that the dispatch is made from: `name: 0xNN | 0xMM => Type,`.
@@ -147,8 +147,8 @@ fn a_number_is_listed_as_unknown_exactly_if_no_frame_of_it_is_read() {
 fn the_alarm_codes_are_those_of_the_decoder() {
     use std::collections::BTreeMap;
 
-    use protocol_gt06::field::Alarm;
-    use telemetry::EventKind;
+    use milepost_protocol_gt06::field::Alarm;
+    use milepost_telemetry::EventKind;
 
     let kind = |code, dialect| Alarm::from_code(code, dialect).unwrap().event_kind();
     let name = |kind: EventKind| {

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::{Bytes, BytesMut};
-use protocol_gt06::reply::acknowledgement;
-use protocol_gt06::{AckPolicy, Frame, Framing, Message, Reply, ReplyClass, Session, Start, frame};
+use milepost_protocol_gt06::reply::acknowledgement;
+use milepost_protocol_gt06::{
+    AckPolicy, Frame, Framing, Message, Reply, ReplyClass, Session, Start, frame,
+};
 
 const NUMBERS: [u8; 9] = [0x08, 0x14, 0x1f, 0x20, 0x42, 0x43, 0x84, 0x90, 0xb0];
 const BODY: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];

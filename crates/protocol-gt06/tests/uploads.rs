@@ -4,18 +4,18 @@
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use protocol_gt06::command::CommandError;
-use protocol_gt06::field::{DateTime, TerminalId};
-use protocol_gt06::media::Limits;
-use protocol_gt06::message::{
+use milepost_protocol_gt06::command::CommandError;
+use milepost_protocol_gt06::field::{DateTime, TerminalId};
+use milepost_protocol_gt06::media::Limits;
+use milepost_protocol_gt06::message::{
     ExternalData, FileBlock, FileCheck, Heartbeat, Login, PhotoBlock, PhotoInfo, PhotoPart,
 };
-use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{
+use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::{
     AckPolicy, CardJudge, Dialect, Frame, Framing, Handled, Message, Profile, ReplyClass, Session,
     Start,
 };
-use telemetry::{Kind, Origin, Report, Timestamp};
+use milepost_telemetry::{Kind, Origin, Report, Timestamp};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -191,7 +191,7 @@ fn an_upload_that_never_ends_is_given_up_and_said_so() {
     let mut session = Session::new(AckPolicy::default());
     hand(&mut session, info(7, 3_000), NOW);
     hand(&mut session, block(7, 0, &[0; 1_024]), NOW + 1);
-    let beat = Heartbeat::new(protocol_gt06::field::TerminalInfo(0), 6, 4);
+    let beat = Heartbeat::new(milepost_protocol_gt06::field::TerminalInfo(0), 6, 4);
     let (handled, _) = hand(&mut session, beat.clone(), NOW + 600);
     assert_eq!(
         handled.upload, None,
@@ -304,7 +304,7 @@ fn commands_count_their_own_serials_and_speak_the_devices_language() {
     );
 
     let mut profile = Profile::default();
-    profile.command_language = Some(protocol_gt06::command::Language::English);
+    profile.command_language = Some(milepost_protocol_gt06::command::Language::English);
     session.on_identified(Some(profile));
     let Message::Command(command) = Message::decode(
         &frame_of(session.command(4, "STATUS#").unwrap()),

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::{BufMut, BytesMut};
-use protocol_gt06::normalize::{self, Context, Speaker};
-use protocol_gt06::{AckPolicy, Profile, Session, Start, frame};
-use telemetry::{Origin, Report, Timestamp, Zone};
+use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::{AckPolicy, Profile, Session, Start, frame};
+use milepost_telemetry::{Origin, Report, Timestamp, Zone};
 
 const NOW: i64 = 1_763_622_000;
 /// The login of a device that names the zone +8:00.
@@ -121,8 +121,8 @@ fn a_zone_set_by_hand_is_stronger_than_one_that_was_found() {
 fn times_in_the_words_of_an_answer_follow_the_rule_of_unspecified_zones() {
     let text = "Lat:N23.1,Lon:E114.4,DateTime:2026-01-02 11:04:05";
     let answer = || {
-        let reply = protocol_gt06::message::CommandReply::new(1, text);
-        BytesMut::from(&protocol_gt06::Message::from(reply).to_bytes(1)[..])
+        let reply = milepost_protocol_gt06::message::CommandReply::new(1, text);
+        BytesMut::from(&milepost_protocol_gt06::Message::from(reply).to_bytes(1)[..])
     };
     let utc = Timestamp::from_unix(1_767_323_045);
     let mut device = Device::log_in();

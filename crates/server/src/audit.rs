@@ -8,9 +8,9 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use pipeline::sink::sqlite::{Audit, Page, Reader, Span, Store};
+use milepost_pipeline::sink::sqlite::{Audit, Page, Reader, Span, Store};
+use milepost_telemetry::{DeviceKey, Tenant};
 use serde::Serialize;
-use telemetry::{DeviceKey, Tenant};
 
 use crate::config::{self, FILE_ENV, Loaded, Sources};
 use crate::failure::Failure;
@@ -210,7 +210,7 @@ impl fmt::Display for Finding {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::sink::sqlite::EpochAudit;
+    use milepost_pipeline::sink::sqlite::EpochAudit;
 
     use super::*;
 

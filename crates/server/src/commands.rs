@@ -14,9 +14,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use listener::{Clock as _, Connections, NotSent, SystemClock};
-use pipeline::sink::sqlite::{Command, CommandState, Store, StoreError};
-use telemetry::{DeviceKey, Timestamp};
+use milepost_listener::{Clock as _, Connections, NotSent, SystemClock};
+use milepost_pipeline::sink::sqlite::{Command, CommandState, Store, StoreError};
+use milepost_telemetry::{DeviceKey, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -341,7 +341,7 @@ async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey)
         }
     };
     let id = command.id;
-    let order = listener::Command {
+    let order = milepost_listener::Command {
         flag: id,
         text: command.text.into(),
     };

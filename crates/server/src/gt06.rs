@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use protocol_gt06::{AckPolicy, Profile, Session};
-use telemetry::DeviceId;
+use milepost_protocol_gt06::{AckPolicy, Profile, Session};
+use milepost_telemetry::DeviceId;
 
 use crate::config::{AcknowledgeLocations, Config, Device};
 
@@ -50,8 +50,8 @@ impl Configured {
     pub(crate) fn over(
         &self,
         device: DeviceId,
-        learned: Option<telemetry::Profile>,
-    ) -> Option<telemetry::Profile> {
+        learned: Option<milepost_telemetry::Profile>,
+    ) -> Option<milepost_telemetry::Profile> {
         let configured = self.0.get(&device);
         let mut profile = match &learned {
             None if configured.is_none() => return None,
@@ -83,8 +83,8 @@ impl Configured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol_gt06::Dialect;
-    use protocol_gt06::command::Language;
+    use milepost_protocol_gt06::Dialect;
+    use milepost_protocol_gt06::command::Language;
 
     fn configured(device: Device) -> Configured {
         Configured(HashMap::from([(device.id, device)]))
@@ -95,7 +95,7 @@ mod tests {
         let id = DeviceId::new("1").unwrap();
         let mut learned = Profile::default();
         learned.model = Some(7);
-        let learned = telemetry::Profile::from(&learned);
+        let learned = milepost_telemetry::Profile::from(&learned);
 
         let mut device = Device::new(id);
         device.zone = Some(60);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_profile_of_a_newer_version_is_handed_on_as_it_is() {
         let id = DeviceId::new("1").unwrap();
-        let newer = telemetry::Profile::new(r#"{"version":99}"#);
+        let newer = milepost_telemetry::Profile::new(r#"{"version":99}"#);
         let mut device = Device::new(id);
         device.zone = Some(60);
         assert_eq!(

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
-use pipeline::sink::sqlite::{Store, StoreError};
-use telemetry::{DeviceId, DeviceKey, Profile, Tenant};
+use milepost_listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
+use milepost_pipeline::sink::sqlite::{Store, StoreError};
+use milepost_telemetry::{DeviceId, DeviceKey, Profile, Tenant};
 
 use crate::config::{Devices, UnknownDevice};
 use crate::gt06::Configured;
@@ -168,8 +168,8 @@ mod tests {
     use std::io;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use pipeline::sink::sqlite::StoreOptions;
-    use telemetry::Timestamp;
+    use milepost_pipeline::sink::sqlite::StoreOptions;
+    use milepost_telemetry::Timestamp;
 
     use super::*;
     use crate::config::Config;
@@ -188,7 +188,7 @@ mod tests {
 
     fn claim(id: &str) -> Claim {
         Claim {
-            protocol: telemetry::Name::new("gt06"),
+            protocol: milepost_telemetry::Name::new("gt06"),
             id: DeviceId::new(id).unwrap(),
             peer: None,
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use listener::{Clock as _, SystemClock};
-use pipeline::sink::sqlite::{Forgotten, Store, StoreError};
-use telemetry::Timestamp;
+use milepost_listener::{Clock as _, SystemClock};
+use milepost_pipeline::sink::sqlite::{Forgotten, Store, StoreError};
+use milepost_telemetry::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 

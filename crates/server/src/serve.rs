@@ -10,12 +10,12 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use listener::protocols::Gt06;
-use listener::{Connections, Deliver, Limits, NotDelivered, Room};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
-use pipeline::{Handle, Outcome, Pipeline};
-use telemetry::Envelope;
+use milepost_listener::protocols::Gt06;
+use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Room};
+use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
+use milepost_pipeline::{Handle, Outcome, Pipeline};
+use milepost_telemetry::Envelope;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,7 @@ impl Server {
         let (store, sink, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(sink, &pipeline::Options::default())?;
+        let pipeline = Pipeline::start(sink, &milepost_pipeline::Options::default())?;
         Ok(Self {
             http,
             gt06,
@@ -139,7 +139,7 @@ impl Server {
 
         let mut listeners = JoinSet::new();
         for socket in gt06 {
-            let server = listener::Server::new(
+            let server = milepost_listener::Server::new(
                 Gt06::from(gt06::session(&config)),
                 registry.clone(),
                 ToPipeline(pipeline.handle()),
@@ -224,7 +224,7 @@ impl Server {
 
 /// Listens on an address, or says who is in the way.
 fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<TcpListener, Failure> {
-    listener::listen(address, Limits::default().backlog).map_err(|error| {
+    milepost_listener::listen(address, Limits::default().backlog).map_err(|error| {
         let remedy = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
                 "another program listens there (`ss -ltnp` names it): end it, or choose another \

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::Path;
 
 use milepost::config::{self, AcknowledgeLocations, Config, KEYS, Loaded, Sources};
-use protocol_gt06::Dialect;
-use protocol_gt06::command::Language;
+use milepost_protocol_gt06::Dialect;
+use milepost_protocol_gt06::command::Language;
 
 const EXAMPLE: &str = include_str!("../../../milepost.example.toml");
 

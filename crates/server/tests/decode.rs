@@ -322,7 +322,7 @@ fn a_capture_without_a_login_gives_the_files_in_it() {
         checked.extend_from_slice(data);
         checked.extend_from_slice(&[0, 9, 0, 1]);
         checked[1] = u8::try_from(checked.len()).unwrap();
-        let crc = protocol_gt06::checksum(&checked).to_be_bytes();
+        let crc = milepost_protocol_gt06::checksum(&checked).to_be_bytes();
         hex::encode([b"yy", &checked[..], &crc, b"\r\n"].concat())
     };
     let lines = [block(0, b"abc"), block(3, b"def")].join("\n");

@@ -44,11 +44,11 @@ impl<const N: usize> Inline<N> {
 /// needs no heap.
 ///
 /// ```
-/// let id: telemetry::DeviceId = "752533678900242".parse()?;
+/// let id: milepost_telemetry::DeviceId = "752533678900242".parse()?;
 /// assert_eq!(id.as_str(), "752533678900242");
 /// assert!(id.is_imei());
-/// assert!("".parse::<telemetry::DeviceId>().is_err());
-/// # Ok::<(), telemetry::Malformed>(())
+/// assert!("".parse::<milepost_telemetry::DeviceId>().is_err());
+/// # Ok::<(), milepost_telemetry::Malformed>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(Inline<{ Self::MAX_LEN }>);
@@ -106,10 +106,10 @@ impl DeviceId {
 /// references of one place in memory.
 ///
 /// ```
-/// let tenant: telemetry::Tenant = "acme".parse()?;
+/// let tenant: milepost_telemetry::Tenant = "acme".parse()?;
 /// assert_eq!(tenant.as_str(), "acme");
-/// assert!("two words".parse::<telemetry::Tenant>().is_err());
-/// # Ok::<(), telemetry::Malformed>(())
+/// assert!("two words".parse::<milepost_telemetry::Tenant>().is_err());
+/// # Ok::<(), milepost_telemetry::Malformed>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant(Inline<{ Self::MAX_LEN }>);

@@ -7,10 +7,10 @@ use crate::OutOfRange;
 /// That is finer than any tracker's own step, and makes equal positions equal values.
 ///
 /// ```
-/// let p = telemetry::Coordinates::from_degrees(23.111755, 114.40923)?;
+/// let p = milepost_telemetry::Coordinates::from_degrees(23.111755, 114.40923)?;
 /// assert_eq!(p.latitude(), 23.111755);
-/// assert!(telemetry::Coordinates::from_degrees(91.0, 0.0).is_err());
-/// # Ok::<(), telemetry::OutOfRange>(())
+/// assert!(milepost_telemetry::Coordinates::from_degrees(91.0, 0.0).is_err());
+/// # Ok::<(), milepost_telemetry::OutOfRange>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Coordinates {

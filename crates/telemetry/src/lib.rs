@@ -5,7 +5,7 @@
 //! clock and knows no protocol.
 //!
 //! ```
-//! use telemetry::{
+//! use milepost_telemetry::{
 //!     Coordinates, Decoder, Fix, FixSource, IdentitySeed, Kind, Report, ReportId, Speed,
 //!     TimeSource, Timestamp, Zone,
 //! };

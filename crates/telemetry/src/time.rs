@@ -14,7 +14,7 @@ use crate::Malformed;
 /// Written as RFC 3339 in UTC; the fraction appears when there is one.
 ///
 /// ```
-/// use telemetry::Timestamp;
+/// use milepost_telemetry::Timestamp;
 /// let t = Timestamp::from_civil(2015, 12, 29, 2, 51, 5).expect("a date that exists");
 /// assert_eq!(t.to_string(), "2015-12-29T02:51:05Z");
 /// assert_eq!(Timestamp::from_civil(2015, 2, 29, 0, 0, 0), None);

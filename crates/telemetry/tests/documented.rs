@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use milepost_telemetry::{EventKind, Report};
 use serde_json::{Map, Value, json};
-use telemetry::{EventKind, Report};
 
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/integrating.md");

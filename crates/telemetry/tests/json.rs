@@ -1,7 +1,7 @@
 //! The JSON form is public: a change to it shows here.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use telemetry::*;
+use milepost_telemetry::*;
 
 const DECODER: Decoder = Decoder::new("gt06", "gt06/0.1.0");
 

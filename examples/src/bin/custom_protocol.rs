@@ -13,11 +13,11 @@
 //! Run it: it serves on a free port, plays a device against itself, and prints what arrived.
 
 use bytes::{Bytes, BytesMut};
-use listener::{
+use milepost_listener::{
     Claim, Context, Identified, NotDelivered, Protocol, Registry, Resolution, Server, Session,
     Skipped,
 };
-use telemetry::{
+use milepost_telemetry::{
     Content, Coordinates, Decoder, DeviceKey, Envelope, Fix, FixSource, IdentitySeed, Kind, Name,
     Profile, Quarantine, RawTime, Report, ReportId, Speed, Tenant, TimeSource, Zone,
 };

@@ -3,9 +3,9 @@
 //! `cargo run -p milepost-examples --bin decode_hex -- 78781101075253367890024270003201000512790d0a`
 
 use bytes::BytesMut;
-use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{Deframer, Message, Profile};
-use telemetry::{Origin, Timestamp};
+use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::{Deframer, Message, Profile};
+use milepost_telemetry::{Origin, Timestamp};
 
 const EXAMPLE: &str =
     "787822220f0c1d023305c9027ac8180c46586000140001cc00287d001f71000001000820860d0a";

@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use protocol_gt06::{AckPolicy, Message, ReplyClass, Session};
+use milepost_protocol_gt06::{AckPolicy, Message, ReplyClass, Session};
 
 const LOGIN: &str = "78781101075253367890024270003201000512790d0a";
 const LOCATION: &str =

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use listener::protocols::Gt06;
-use listener::{AcceptAll, NotDelivered, Server};
-use pipeline::sink::sqlite::{Page, Span, Store, StoreOptions};
-use pipeline::{Options, Outcome, Pipeline};
-use telemetry::{DeviceKey, Envelope, Tenant};
+use milepost_listener::protocols::Gt06;
+use milepost_listener::{AcceptAll, NotDelivered, Server};
+use milepost_pipeline::sink::sqlite::{Page, Span, Store, StoreOptions};
+use milepost_pipeline::{Options, Outcome, Pipeline};
+use milepost_telemetry::{DeviceKey, Envelope, Tenant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 

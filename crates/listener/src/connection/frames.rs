@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use telemetry::{Content, Envelope, Name, Origin, Profile, Quarantine, Report, Timestamp};
+use milepost_telemetry::{Content, Envelope, Name, Origin, Profile, Quarantine, Report, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 

@@ -1,15 +1,15 @@
-//! GT06 / Concox / Jimi: [`protocol_gt06::Session`] on this crate's traits.
+//! GT06 / Concox / Jimi: [`milepost_protocol_gt06::Session`] on this crate's traits.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
-use protocol_gt06::media::Abandoned;
-use protocol_gt06::normalize::{self, DECODER, Speaker};
-use protocol_gt06::{
+use milepost_protocol_gt06::media::Abandoned;
+use milepost_protocol_gt06::normalize::{self, DECODER, Speaker};
+use milepost_protocol_gt06::{
     AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Upload,
 };
-use telemetry::{DeviceKey, Name, Quarantine};
+use milepost_telemetry::{DeviceKey, Name, Quarantine};
 
 use crate::{
     Closed, Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped,
@@ -18,20 +18,20 @@ use crate::{
 /// The GT06 family of protocols.
 #[derive(Debug, Clone, Default)]
 pub struct Gt06 {
-    prototype: protocol_gt06::Session,
+    prototype: milepost_protocol_gt06::Session,
 }
 
 impl Gt06 {
     /// With a policy of one's own about what is acknowledged beyond the manuals.
     pub fn new(acknowledge: AckPolicy) -> Self {
-        protocol_gt06::Session::new(acknowledge).into()
+        milepost_protocol_gt06::Session::new(acknowledge).into()
     }
 }
 
 /// With all that a session can be given: who knows addresses, who judges cards, limits for files.
 /// Each connection gets a copy.
-impl From<protocol_gt06::Session> for Gt06 {
-    fn from(prototype: protocol_gt06::Session) -> Self {
+impl From<milepost_protocol_gt06::Session> for Gt06 {
+    fn from(prototype: milepost_protocol_gt06::Session) -> Self {
         Self { prototype }
     }
 }
@@ -57,7 +57,7 @@ impl Protocol for Gt06 {
 /// One GT06 connection.
 #[derive(Debug)]
 pub struct Gt06Session {
-    session: protocol_gt06::Session,
+    session: milepost_protocol_gt06::Session,
     /// What was known before the frame at hand, by which it is read.
     known: Profile,
     speaker: Speaker,

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use listener::test_util::{Dialer, Shelf, network};
-use listener::{
+use milepost_listener::test_util::{Dialer, Shelf, network};
+use milepost_listener::{
     AcceptAll, Claim, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
     Protocol, Registry, Resolution, Room, Server, Session, Skipped,
 };
-use telemetry::{
+use milepost_telemetry::{
     Content, Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report,
     ReportId, Tenant, Timestamp,
 };

@@ -6,7 +6,7 @@ pub mod sqlite;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use telemetry::{DeviceKey, Name, Origin, Quarantine, Report, Timestamp};
+use milepost_telemetry::{DeviceKey, Name, Origin, Quarantine, Report, Timestamp};
 
 use crate::SinkError;
 use crate::latest::Latest;

@@ -1,6 +1,6 @@
 //! Repeats of what is known to be durable go no further.
 
-use telemetry::{Report, ReportId};
+use milepost_telemetry::{Report, ReportId};
 
 use super::{Flow, Stage};
 
@@ -48,7 +48,7 @@ impl Stage for Dedup {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::{Decoder, Kind, Timestamp};
+    use milepost_telemetry::{Decoder, Kind, Timestamp};
 
     use super::*;
 

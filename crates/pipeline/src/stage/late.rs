@@ -1,6 +1,6 @@
 //! Late is not wrong: a report from the buffer is marked, and never moves the last position back.
 
-use telemetry::{Report, Timestamp};
+use milepost_telemetry::{Report, Timestamp};
 
 use super::{Flow, Stage};
 use crate::latest::has_device_time;
@@ -56,7 +56,7 @@ impl Stage for Late {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::{
+    use milepost_telemetry::{
         Coordinates, Decoder, Fix, FixSource, Kind, Report, ReportId, TimeSource, Zone,
     };
 

@@ -9,7 +9,7 @@
 mod dedup;
 mod late;
 
-use telemetry::{Name, Report};
+use milepost_telemetry::{Name, Report};
 
 /// What a stage decides about a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use bytes::Bytes;
-use pipeline::sink::sqlite::{Store, StoreOptions};
-use telemetry::{
+use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
+use milepost_telemetry::{
     Content, Coordinates, Decoder, DeviceId, DeviceKey, Envelope, Fix, FixSource, IdentitySeed,
     Kind, Name, Origin, Quarantine, Report, ReportId, Speed, Tenant, TimeSource, Timestamp, Zone,
 };

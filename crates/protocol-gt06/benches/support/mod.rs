@@ -5,12 +5,12 @@ use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use crc::{CRC_16_IBM_SDLC, Crc, Table};
-use protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
-use protocol_gt06::find::{Found, find};
-use protocol_gt06::message::{Location, LocationRest};
-use protocol_gt06::normalize::{Context, Reports, Speaker};
-use protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
-use telemetry::{DeviceId, Origin, Tenant, Timestamp};
+use milepost_protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
+use milepost_protocol_gt06::find::{Found, find};
+use milepost_protocol_gt06::message::{Location, LocationRest};
+use milepost_protocol_gt06::normalize::{Context, Reports, Speaker};
+use milepost_protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
+use milepost_telemetry::{DeviceId, Origin, Tenant, Timestamp};
 
 /// How many frames a set has: more than the processor could learn by heart.
 pub(crate) const FRAMES: u16 = 1_000;

@@ -150,8 +150,8 @@ const UNKNOWN: &str = "unknown";
 impl Alarm {
     /// What it is in the schema's terms.
     #[must_use]
-    pub const fn event_kind(&self) -> telemetry::EventKind {
-        use telemetry::EventKind as E;
+    pub const fn event_kind(&self) -> milepost_telemetry::EventKind {
+        use milepost_telemetry::EventKind as E;
         // Where makers differ, the dialect decides.
         match (self.dialect, self.meaning) {
             (Dialect::Jimi, 0x28) => return E::PowerOff,
@@ -221,8 +221,8 @@ impl Alarm {
     }
 
     /// Notes the event in a report, and what it implies.
-    pub fn normalize(&self, report: &mut telemetry::Report) {
-        use telemetry::{Event, EventKind, IgnitionSource};
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
+        use milepost_telemetry::{Event, EventKind, IgnitionSource};
         let kind = self.event_kind();
         report
             .more
@@ -231,7 +231,7 @@ impl Alarm {
         // The bits are no code: 6 is none of an overspeed.
         let bits = self.meaning >> BITS_AT;
         if self.code.is_none() && bits != 0 {
-            let state = telemetry::Signal::named("gt06.alarm_state");
+            let state = milepost_telemetry::Signal::named("gt06.alarm_state");
             report.more.signals.push(state.number(bits.into(), None));
         }
         match kind {
@@ -247,9 +247,9 @@ impl Alarm {
 mod tests {
     use crate::message::testing::{CELL, GPS, read_parts, report, signal};
     use crate::{Message, Start};
-    use telemetry::EventKind;
+    use milepost_telemetry::EventKind;
 
-    fn alarm_of(number: u8, parts: &[&str]) -> telemetry::Report {
+    fn alarm_of(number: u8, parts: &[&str]) -> milepost_telemetry::Report {
         let read = read_parts(Start::Short, number, parts);
         assert!(!matches!(read, Message::Unknown(_)), "{read:?}");
         report(read)
@@ -261,7 +261,7 @@ mod tests {
     }
 
     /// All messages that hold the alarm bits, but heartbeats.
-    fn with_bits(bits: u8) -> [(&'static str, telemetry::Report); 8] {
+    fn with_bits(bits: u8) -> [(&'static str, milepost_telemetry::Report); 8] {
         let ti = &terminal(bits);
         let head = "01 0123456789012345 0f0c1d023309";
         let status = "0984 28 4c 00 02 000005 000171";

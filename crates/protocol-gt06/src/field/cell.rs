@@ -180,12 +180,12 @@ impl Cell {
     #[cfg(feature = "telemetry")]
     #[inline]
     #[must_use]
-    pub fn normalize(&self, serving: bool) -> Option<telemetry::Cell> {
-        self.is_some().then_some(telemetry::Cell {
+    pub fn normalize(&self, serving: bool) -> Option<milepost_telemetry::Cell> {
+        self.is_some().then_some(milepost_telemetry::Cell {
             radio: match self.form {
-                CellForm::L8 => telemetry::Radio::Gsm,
-                CellForm::L9c | CellForm::L10 => telemetry::Radio::Unknown,
-                CellForm::L15 => telemetry::Radio::Lte,
+                CellForm::L8 => milepost_telemetry::Radio::Gsm,
+                CellForm::L9c | CellForm::L10 => milepost_telemetry::Radio::Unknown,
+                CellForm::L15 => milepost_telemetry::Radio::Lte,
             },
             serving,
             mcc: self.mcc(),

@@ -22,7 +22,7 @@ impl DateTime {
     /// The fields of an instant in UTC, in seconds since 1970. `None` outside 2000 to 2099.
     ///
     /// ```
-    /// use protocol_gt06::field::DateTime;
+    /// use milepost_protocol_gt06::field::DateTime;
     /// let t = DateTime::from_unix(1_451_357_465).expect("in this century");
     /// assert_eq!(t.to_string(), "2015-12-29 02:51:05");
     /// assert_eq!(t.to_unix(), Some(1_451_357_465));

@@ -42,7 +42,7 @@ impl Position {
     /// about 6 cm. `None` if it is not on Earth.
     ///
     /// ```
-    /// use protocol_gt06::field::Position;
+    /// use milepost_protocol_gt06::field::Position;
     /// let p = Position::from_degrees(-33.86, 151.21, 40, 90, 9).expect("on Earth");
     /// assert!(!p.course_status.is_north());
     /// assert_eq!(p.course_status.raw_course(), 90);

@@ -131,8 +131,8 @@ impl Items {
 
     /// Notes in a report what the items say.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(&self, report: &mut telemetry::Report) {
-        use telemetry::{Percent, Signal};
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
+        use milepost_telemetry::{Percent, Signal};
 
         for Item { id, data } in &self.0 {
             match (id, data.as_ref()) {
@@ -188,8 +188,8 @@ fn describe(id: u16, data: &[u8]) -> String {
 /// Names live for ever, and devices could invent 65 536 of them. Ids from the ranges that makers
 /// use get names of their own; the others share one and stand in the text.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_raw_item(report: &mut telemetry::Report, id: u16, data: &[u8]) {
-    use telemetry::{Name, Signal, SignalId};
+pub(crate) fn note_raw_item(report: &mut milepost_telemetry::Report, id: u16, data: &[u8]) {
+    use milepost_telemetry::{Name, Signal, SignalId};
 
     let named = is_used(id)
         .then(|| Name::intern(&format!("gt06.item.{id:04x}")).ok())

@@ -117,13 +117,18 @@ impl Neighbour {
     /// The cell in the report's terms; `None` for an empty slot or without a network.
     #[cfg(feature = "telemetry")]
     #[must_use]
-    pub fn normalize(&self, raw_mcc: u16, mnc: u16, serving: bool) -> Option<telemetry::Cell> {
+    pub fn normalize(
+        &self,
+        raw_mcc: u16,
+        mnc: u16,
+        serving: bool,
+    ) -> Option<milepost_telemetry::Cell> {
         let mcc = raw_mcc & !super::Cell::WIDE_MNC;
-        (self.is_some() && super::Cell::is_network(raw_mcc)).then_some(telemetry::Cell {
+        (self.is_some() && super::Cell::is_network(raw_mcc)).then_some(milepost_telemetry::Cell {
             radio: match self.form {
-                NeighbourForm::C5 | NeighbourForm::C6 => telemetry::Radio::Gsm,
-                NeighbourForm::C7 => telemetry::Radio::Unknown,
-                NeighbourForm::C13 => telemetry::Radio::Lte,
+                NeighbourForm::C5 | NeighbourForm::C6 => milepost_telemetry::Radio::Gsm,
+                NeighbourForm::C7 => milepost_telemetry::Radio::Unknown,
+                NeighbourForm::C13 => milepost_telemetry::Radio::Lte,
             },
             serving,
             mcc,

@@ -52,7 +52,7 @@ impl Plmn {
     /// Notes the cells of this network in a report; the first of a list is the serving one, and
     /// empty slots are none.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(self, cells: &[super::Neighbour], report: &mut telemetry::Report) {
+    pub fn normalize(self, cells: &[super::Neighbour], report: &mut milepost_telemetry::Report) {
         for (i, cell) in cells.iter().enumerate() {
             if let Some(cell) = cell.normalize(self.raw_mcc, self.mnc, i == 0) {
                 report.push_cell(cell);

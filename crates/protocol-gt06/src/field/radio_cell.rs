@@ -101,7 +101,7 @@ impl RadioCell {
 
     /// Notes the cell in a report.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(&self, report: &mut telemetry::Report) {
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         if let Some(mut cell) = self.cell.normalize(true) {
             cell.signal_dbm = self.signal_dbm();
             report.push_cell(cell);

@@ -150,7 +150,7 @@ pub(crate) const fn may_be_mileage(raw: u32, metres: u32) -> bool {
 /// Notes the volts × 100 of the supply. All ones fill a place that has no value, here and below:
 /// they are shown as sent.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_supply(report: &mut telemetry::Report, centivolts: u16) {
+pub(crate) fn note_supply(report: &mut milepost_telemetry::Report, centivolts: u16) {
     match centivolts {
         u16::MAX => note_filler(report, "gt06.supply_raw", centivolts.into()),
         _ => report.power.external = volts(centivolts),
@@ -159,7 +159,7 @@ pub(crate) fn note_supply(report: &mut telemetry::Report, centivolts: u16) {
 
 /// Notes the volts × 100 of the device's own battery.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_battery_voltage(report: &mut telemetry::Report, centivolts: u16) {
+pub(crate) fn note_battery_voltage(report: &mut milepost_telemetry::Report, centivolts: u16) {
     match centivolts {
         u16::MAX => note_filler(report, "gt06.battery_voltage_raw", centivolts.into()),
         _ => report.power.battery = volts(centivolts),
@@ -168,7 +168,7 @@ pub(crate) fn note_battery_voltage(report: &mut telemetry::Report, centivolts: u
 
 /// Notes the volts × 10 of the device's own battery.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_battery_decivolts(report: &mut telemetry::Report, decivolts: u8) {
+pub(crate) fn note_battery_decivolts(report: &mut milepost_telemetry::Report, decivolts: u8) {
     match decivolts {
         u8::MAX => note_filler(report, "gt06.battery_voltage_raw", decivolts.into()),
         _ => report.power.battery = volts(u16::from(decivolts) * 10),
@@ -178,7 +178,7 @@ pub(crate) fn note_battery_decivolts(report: &mut telemetry::Report, decivolts: 
 /// Notes a mileage in metres.
 #[cfg(feature = "telemetry")]
 #[inline]
-pub(crate) fn note_mileage(report: &mut telemetry::Report, metres: u32) {
+pub(crate) fn note_mileage(report: &mut milepost_telemetry::Report, metres: u32) {
     match metres {
         u32::MAX => note_filler(report, "gt06.mileage_raw", metres),
         _ => report.odometer = Some(metres.into()),
@@ -188,16 +188,16 @@ pub(crate) fn note_mileage(report: &mut telemetry::Report, metres: u32) {
 /// Shows a value of all ones, which is none.
 #[cfg(feature = "telemetry")]
 #[cold]
-pub(crate) fn note_filler(report: &mut telemetry::Report, name: &'static str, raw: u32) {
+pub(crate) fn note_filler(report: &mut milepost_telemetry::Report, name: &'static str, raw: u32) {
     report
         .more
         .signals
-        .push(telemetry::Signal::named(name).number(raw.into(), None));
+        .push(milepost_telemetry::Signal::named(name).number(raw.into(), None));
 }
 
 #[cfg(feature = "telemetry")]
-fn volts(centivolts: u16) -> Option<telemetry::Voltage> {
-    telemetry::Voltage::from_volts(f32::from(centivolts) / 100.0).ok()
+fn volts(centivolts: u16) -> Option<milepost_telemetry::Voltage> {
+    milepost_telemetry::Voltage::from_volts(f32::from(centivolts) / 100.0).ok()
 }
 
 #[cfg(all(test, feature = "telemetry"))]

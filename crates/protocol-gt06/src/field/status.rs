@@ -186,13 +186,13 @@ impl Status {
 
     /// Notes in a report what the block says, the alarm included.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(&self, report: &mut telemetry::Report, dialect: Dialect) {
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
         self.normalize_with(report, self.alarm(dialect), dialect);
     }
 
     /// The same where the high half of the language extends the alarm's code.
     #[cfg(feature = "telemetry")]
-    pub fn normalize_extended(&self, report: &mut telemetry::Report, dialect: Dialect) {
+    pub fn normalize_extended(&self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
         let alarm = Alarm::from_status(self.extended_code(), self.terminal, dialect);
         self.normalize_with(report, alarm, dialect);
     }
@@ -200,15 +200,16 @@ impl Status {
     #[cfg(feature = "telemetry")]
     fn normalize_with(
         &self,
-        report: &mut telemetry::Report,
+        report: &mut milepost_telemetry::Report,
         alarm: Option<Alarm>,
         dialect: Dialect,
     ) {
         self.terminal.normalize(report);
         if dialect == Dialect::Seeworld {
             // Percent, both.
-            report.power.battery_charge = telemetry::Percent::new(self.raw_battery.into()).ok();
-            report.network.signal = telemetry::Percent::new(self.raw_signal.into()).ok();
+            report.power.battery_charge =
+                milepost_telemetry::Percent::new(self.raw_battery.into()).ok();
+            report.network.signal = milepost_telemetry::Percent::new(self.raw_signal.into()).ok();
         } else {
             note_battery(report, self.raw_battery);
             note_signal(report, self.raw_signal);
@@ -261,26 +262,28 @@ pub(crate) fn signal<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError>
 
 /// Notes VOL1 by the rule: up to 6 a level, up to 100 percent, above raw.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_battery(report: &mut telemetry::Report, raw: u8) {
+pub(crate) fn note_battery(report: &mut milepost_telemetry::Report, raw: u8) {
     match raw {
-        0..=6 => report.power.battery_level = telemetry::Level::from_step(raw),
-        7..=100 => report.power.battery_charge = telemetry::Percent::new(raw.into()).ok(),
+        0..=6 => report.power.battery_level = milepost_telemetry::Level::from_step(raw),
+        7..=100 => report.power.battery_charge = milepost_telemetry::Percent::new(raw.into()).ok(),
         _ => report
             .more
             .signals
-            .push(telemetry::Signal::named("gt06.battery_raw").number(raw.into(), None)),
+            .push(milepost_telemetry::Signal::named("gt06.battery_raw").number(raw.into(), None)),
     }
 }
 
 /// Notes GSM1: up to 4 a level; above, the model's own unit, kept raw.
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_signal(report: &mut telemetry::Report, raw: u8) {
+pub(crate) fn note_signal(report: &mut milepost_telemetry::Report, raw: u8) {
     match raw {
         // A step of a scale of four is a share of full scale.
-        0..=4 => report.network.signal = telemetry::Percent::new(f32::from(raw) * 25.0).ok(),
+        0..=4 => {
+            report.network.signal = milepost_telemetry::Percent::new(f32::from(raw) * 25.0).ok()
+        }
         _ => report
             .more
             .signals
-            .push(telemetry::Signal::named("gt06.gsm_signal").number(raw.into(), None)),
+            .push(milepost_telemetry::Signal::named("gt06.gsm_signal").number(raw.into(), None)),
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 /// The id that a terminal logs in with, as sent: 16 digits, normally a 0 and an IMEI.
 ///
 /// ```
-/// use protocol_gt06::field::TerminalId;
+/// use milepost_protocol_gt06::field::TerminalId;
 /// let id = TerminalId([0x07, 0x52, 0x53, 0x36, 0x78, 0x90, 0x02, 0x42]);
 /// assert_eq!(id.to_string(), "752533678900242");
 /// assert_eq!(id.digits(), "0752533678900242");
@@ -45,10 +45,10 @@ impl TerminalId {
     /// The id in the schema's terms.
     #[cfg(feature = "telemetry")]
     #[must_use]
-    pub fn device_id(self) -> Option<telemetry::DeviceId> {
+    pub fn device_id(self) -> Option<milepost_telemetry::DeviceId> {
         let (text, skip) = self.ascii();
         let text = core::str::from_utf8(text.get(skip..)?).ok()?;
-        telemetry::DeviceId::new(text).ok()
+        milepost_telemetry::DeviceId::new(text).ok()
     }
 }
 

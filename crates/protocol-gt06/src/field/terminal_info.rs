@@ -88,18 +88,18 @@ impl TerminalInfo {
     /// Notes in a report what the switches say.
     #[cfg(feature = "telemetry")]
     #[inline]
-    pub fn normalize(self, report: &mut telemetry::Report) {
+    pub fn normalize(self, report: &mut milepost_telemetry::Report) {
         report.io.armed = Some(self.is_armed());
         report
             .io
-            .note_ignition(self.ignition(), telemetry::IgnitionSource::Status);
+            .note_ignition(self.ignition(), milepost_telemetry::IgnitionSource::Status);
         report.power.charging = Some(self.is_charging());
         report.power.external_connected = Some(self.is_charging());
         if self.is_cut() {
             report
                 .more
                 .signals
-                .push(telemetry::Signal::named("gt06.fuel_cut").bool(true));
+                .push(milepost_telemetry::Signal::named("gt06.fuel_cut").bool(true));
         }
     }
 }

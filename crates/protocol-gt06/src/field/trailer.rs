@@ -113,11 +113,11 @@ impl Trailer {
     /// Notes in a report what the block says.
     #[cfg(feature = "telemetry")]
     #[inline]
-    pub fn normalize(&self, report: &mut telemetry::Report) {
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         if let Some(on) = self.ignition() {
             report
                 .io
-                .note_ignition(on, telemetry::IgnitionSource::Field);
+                .note_ignition(on, milepost_telemetry::IgnitionSource::Field);
         }
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
@@ -130,22 +130,22 @@ impl Trailer {
 
     #[cfg(feature = "telemetry")]
     #[inline(never)]
-    fn note_upload_mode(self, report: &mut telemetry::Report) {
+    fn note_upload_mode(self, report: &mut milepost_telemetry::Report) {
         if let Some(fix) = &mut report.fix {
             match self.upload_mode {
                 0x0a | 0x0d => {
                     // The time is the clock's, the position is older.
-                    fix.source = telemetry::FixSource::LastKnown;
+                    fix.source = milepost_telemetry::FixSource::LastKnown;
                     fix.time = None;
-                    if report.time_source == telemetry::TimeSource::Fix {
-                        report.time_source = telemetry::TimeSource::Device;
+                    if report.time_source == milepost_telemetry::TimeSource::Fix {
+                        report.time_source = milepost_telemetry::TimeSource::Device;
                     }
                 }
-                0x0b => fix.source = telemetry::FixSource::Wifi,
+                0x0b => fix.source = milepost_telemetry::FixSource::Wifi,
                 _ => {}
             }
         }
-        let signal = telemetry::Signal::named("gt06.upload_mode");
+        let signal = milepost_telemetry::Signal::named("gt06.upload_mode");
         report
             .more
             .signals

@@ -77,10 +77,10 @@ impl Station {
 
     /// Notes the station in a report; an empty slot is none.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(&self, report: &mut telemetry::Report) {
+    pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         if self.is_some() {
-            report.more.wifi.push(telemetry::WifiStation {
-                mac: telemetry::MacAddress(self.mac),
+            report.more.wifi.push(milepost_telemetry::WifiStation {
+                mac: milepost_telemetry::MacAddress(self.mac),
                 signal_dbm: dbm(self.raw_signal),
                 ssid: self
                     .ssid

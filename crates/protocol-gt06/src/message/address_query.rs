@@ -130,7 +130,7 @@ impl Body for AddressQuery {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Kind, Signal};
+        use milepost_telemetry::{Kind, Signal};
 
         let phone = self.phone.as_ref().map_or(&[][..], |phone| phone);
         let report = match self.place {
@@ -315,7 +315,7 @@ mod tests {
     fn position_and_number_reach_the_report() {
         use crate::message::testing::{report, signal};
         let by_position = report(ask(0x2a, GPS, "0002"));
-        assert_eq!(by_position.kind, telemetry::Kind::AddressRequest);
+        assert_eq!(by_position.kind, milepost_telemetry::Kind::AddressRequest);
         assert!(by_position.fix.unwrap().valid);
         let by_cell = report(ask(0x17, CELL, "0001"));
         assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
@@ -329,7 +329,7 @@ mod tests {
         for number in [0x1a, 0x2a] {
             for (len, message, report) in cut_short(Start::Short, number, 18, &[GPS, PHONE, "0001"])
             {
-                assert_eq!(report.kind, telemetry::Kind::AddressRequest);
+                assert_eq!(report.kind, milepost_telemetry::Kind::AddressRequest);
                 let has_phone = len >= 39;
                 assert_eq!(message.question().is_some(), has_phone, "{len}");
                 let phone = signal(&report, "gt06.phone");

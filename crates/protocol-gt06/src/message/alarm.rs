@@ -192,7 +192,7 @@ impl Body for AlarmReport {
         let card = self.card.map(u64::to_be_bytes);
         let report = cx.positioned_with(
             out,
-            telemetry::Kind::Alarm,
+            milepost_telemetry::Kind::Alarm,
             &self.gps,
             key,
             card.as_ref().map_or(&[], |card| card),
@@ -462,7 +462,7 @@ mod tests {
             let answer = Message::from(alarm.clone()).answer();
             assert_eq!(answer, Answer::WhenDelivered);
             let report = report(alarm);
-            assert_eq!(report.kind, telemetry::Kind::Alarm);
+            assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
             assert!(report.fix.is_some() && report.more.events.is_empty());
             assert_eq!(signal(&report, "gt06.tail").is_some(), len > 0 && len != 9);
         }
@@ -486,7 +486,7 @@ mod tests {
         ));
         assert_eq!(report.io.ignition, Some(true));
         assert_eq!(report.odometer, Some(100.into()));
-        assert_eq!(report.zone, Some(telemetry::Zone::Utc));
+        assert_eq!(report.zone, Some(milepost_telemetry::Zone::Utc));
     }
 
     #[test]
@@ -514,7 +514,7 @@ mod tests {
     #[test]
     fn a_message_that_tells_its_family_is_read_by_its_rules() {
         use crate::message::testing::{report, reports_as};
-        use telemetry::EventKind;
+        use milepost_telemetry::EventKind;
 
         let seeworld = [GPS, "09", "01cc 00 287d 00001f71", "41 3e 06 29 02"];
         let r = report(read_alarm(0x16, &seeworld));
@@ -545,6 +545,6 @@ mod tests {
         assert_eq!(report.more.events.len(), 1);
         let raw = signal(&report, "gt06.position_out_of_range");
         assert_eq!(raw.as_deref(), Some("09c4b0200c465860"));
-        assert_eq!(report.time_source, telemetry::TimeSource::Device);
+        assert_eq!(report.time_source, milepost_telemetry::TimeSource::Device);
     }
 }

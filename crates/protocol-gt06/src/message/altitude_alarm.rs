@@ -144,13 +144,13 @@ impl Body for AltitudeAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key =
             crate::normalize::Key::new(0x32).alarm(self.status.map(|status| status.alarm_key()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
             status.normalize(report, cx.dialect());
         }
         if let (Some(fix), Some(metres)) = (&mut report.fix, self.altitude) {
-            fix.altitude = telemetry::Altitude::from_metres(metres.into()).ok();
+            fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();
         }
         cx.note_tail(report, &self.tail);
     }
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn it_is_an_alarm_with_height() {
         let report = crate::message::testing::report(read(&[GPS, CELL, "46 05 04 01 02", "02af"]));
-        assert_eq!(report.kind, telemetry::Kind::Alarm);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
         assert_eq!(
             report.more.events.first().unwrap().kind,
-            telemetry::EventKind::Sos
+            milepost_telemetry::EventKind::Sos
         );
         assert_eq!(report.fix.unwrap().altitude.unwrap().as_metres(), 687.0);
         assert_eq!(report.network.cell.unwrap().mnc, 10);
@@ -217,13 +217,13 @@ mod tests {
                 if len == 18 {
                     // Nothing tells what it was.
                     assert_eq!(message.name(), "supply_location");
-                    assert_eq!(report.kind, telemetry::Kind::Location);
+                    assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                     continue;
                 }
                 let Message::AltitudeAlarm(read) = message else {
                     panic!("{len}: {message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Alarm);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
                 assert_eq!(read.cell.is_some(), len >= 29, "{len}");
                 assert_eq!(report.more.events.len(), usize::from(len >= 34), "{len}");
                 assert_eq!(report.fix.unwrap().altitude, None);

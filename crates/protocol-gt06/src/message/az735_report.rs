@@ -170,7 +170,7 @@ impl Body for Az735Report {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Gps, dbm};
-        use telemetry::{Event, EventKind, Kind, MacAddress, Signal, WifiStation};
+        use milepost_telemetry::{Event, EventKind, Kind, MacAddress, Signal, WifiStation};
 
         let event = match (self.number, self.state) {
             (0x33, 0xa0) => Some(EventKind::Armed),
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn states_of_alarms_are_events_and_those_of_positions_are_not() {
         use crate::message::testing::{report, signal};
-        use telemetry::{EventKind, Kind};
+        use milepost_telemetry::{EventKind, Kind};
         for (state, kind) in [
             ("a0", EventKind::Armed),
             ("a1", EventKind::Disarmed),
@@ -385,7 +385,7 @@ mod tests {
         let stations = "0e aabbccddeeff 3c 000000000000 00";
         let parts = [TIME, "00", CELL, "06 287d 001f72 21", stations, "00 00"];
         let r = crate::message::testing::report(read(0x32, &parts));
-        assert_eq!(r.kind, telemetry::Kind::Cells);
+        assert_eq!(r.kind, milepost_telemetry::Kind::Cells);
         assert_eq!(r.cells().count(), 2);
         assert!(r.cells().all(|cell| cell.signal_dbm.is_none()));
         assert_eq!(r.more.wifi.len(), 1, "an address of zeros is no station");

@@ -180,11 +180,11 @@ impl Body for BatteryPack {
     /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Event, EventKind, Signal};
+        use milepost_telemetry::{Event, EventKind, Signal};
 
         let report = cx.timed_unix(
             out,
-            telemetry::Kind::Status,
+            milepost_telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
             &super::whole_key(self),
@@ -276,9 +276,9 @@ fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Result<[u8; 16]
 
 /// A value that is not there.
 #[cfg(feature = "telemetry")]
-fn absent(name: &'static str) -> telemetry::Signal {
-    let mut signal = telemetry::Signal::named(name);
-    signal.state = Some(telemetry::SignalState::NotAvailable);
+fn absent(name: &'static str) -> milepost_telemetry::Signal {
+    let mut signal = milepost_telemetry::Signal::named(name);
+    signal.state = Some(milepost_telemetry::SignalState::NotAvailable);
     signal
 }
 
@@ -388,7 +388,8 @@ mod tests {
             ..pack()
         });
         let absent = filled.more.signals.iter().filter(|signal| {
-            signal.state == Some(telemetry::SignalState::NotAvailable) && signal.value.is_none()
+            signal.state == Some(milepost_telemetry::SignalState::NotAvailable)
+                && signal.value.is_none()
         });
         assert_eq!(absent.count(), 4 + 14);
         assert!(crate::message::testing::signal(&filled, "gt06.pack_absolute_charge").is_some());

@@ -107,10 +107,10 @@ impl Body for BluetoothClock {
     /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{MacAddress, Signal};
+        use milepost_telemetry::{MacAddress, Signal};
 
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Status, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Status, self.time, &key, 0);
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         report.more.signals.extend([
             Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),

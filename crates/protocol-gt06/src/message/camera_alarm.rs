@@ -293,7 +293,7 @@ impl Body for CameraAlarm {
     /// Key: number, time, position, event with its data and files.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
+        use milepost_telemetry::{Event, EventKind, Kind, Signal, Speed, Voltage};
 
         let key = crate::normalize::Key::new(0x95).alarm(self.event.map(u16::from));
         let report = match self.position() {
@@ -356,8 +356,8 @@ impl Body for CameraAlarm {
 }
 
 #[cfg(feature = "telemetry")]
-const fn event_kind(event: u8) -> telemetry::EventKind {
-    use telemetry::EventKind;
+const fn event_kind(event: u8) -> milepost_telemetry::EventKind {
+    use milepost_telemetry::EventKind;
 
     match event {
         0x01 => EventKind::Sos,
@@ -481,7 +481,7 @@ mod tests {
     #[test]
     fn the_event_the_place_and_the_files_are_reported() {
         use crate::message::testing::{report, signal};
-        use telemetry::EventKind;
+        use milepost_telemetry::EventKind;
 
         let [plain, located, marked] = forms();
         let r = report(alarm(plain, b""));

@@ -138,7 +138,13 @@ impl Body for CardLocation {
         let key = crate::normalize::Key::new(0x36)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
         let card = self.card.as_ref().map_or(&[][..], |card| card);
-        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, card);
+        let report = cx.positioned_with(
+            out,
+            milepost_telemetry::Kind::Location,
+            &self.gps,
+            key,
+            card,
+        );
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(trailer) = self.trailer {
             trailer.normalize(report);
@@ -226,7 +232,7 @@ mod tests {
                 let Message::CardLocation(read) = message else {
                     panic!("{len}: {message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Location);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                 assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
                 let ends = [3, 7, 9, 10, 13].map(|size| cell_ends + size);
                 let [trailer, mileage, supply, battery, time] = ends.map(|end| len >= end);

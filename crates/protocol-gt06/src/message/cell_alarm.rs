@@ -65,7 +65,7 @@ impl Body for CellAlarm {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // No time is in it, so where the frame arrived is its identity.
-        let report = cx.untimed(out, telemetry::Kind::Alarm, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Alarm, 0);
         report.network.cell = self.cell.normalize(true);
         self.status.normalize(report, cx.dialect());
         cx.note_tail(report, &self.tail);
@@ -120,11 +120,14 @@ mod tests {
         let report = crate::message::testing::report(read(0x19, &[CELL, "20 03 04 00 02"]));
         assert_eq!(
             (report.kind, report.device_time),
-            (telemetry::Kind::Alarm, None)
+            (milepost_telemetry::Kind::Alarm, None)
         );
         // The code says nothing, the terminal's bits do.
         let event = report.more.events.first().unwrap();
-        assert_eq!((event.kind, event.code), (telemetry::EventKind::Sos, None));
+        assert_eq!(
+            (event.kind, event.code),
+            (milepost_telemetry::EventKind::Sos, None)
+        );
         assert!(report.fix.is_none() && report.network.cell.is_some());
     }
 }

@@ -100,7 +100,7 @@ impl Body for CellList {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         self.network.normalize(&self.cells, report);
         cx.note_tail(report, &self.tail);
     }
@@ -164,8 +164,8 @@ mod tests {
         let empty = "00".repeat(5 * 6);
         let list = read(0x28, &[TIME, "01cc 00", TWO, &empty, "ff 0002"]);
         let sent = report(list);
-        assert_eq!(sent.kind, telemetry::Kind::Cells);
-        assert_eq!(sent.zone, Some(telemetry::Zone::Utc));
+        assert_eq!(sent.kind, milepost_telemetry::Kind::Cells);
+        assert_eq!(sent.zone, Some(milepost_telemetry::Zone::Utc));
         let cells: Vec<_> = sent
             .cells()
             .map(|cell| {
@@ -189,6 +189,9 @@ mod tests {
         let mut profile = crate::Profile::default();
         profile.zones.login = Some(480);
         let local = reports_as(&profile, read(0x18, &[TIME, "01cc 00", TWO, &empty]));
-        assert_eq!(local.first().unwrap().zone, Some(telemetry::Zone::Login));
+        assert_eq!(
+            local.first().unwrap().zone,
+            Some(milepost_telemetry::Zone::Login)
+        );
     }
 }

@@ -66,7 +66,7 @@ impl Body for CellOnly {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         report.network.cell = self.cell.normalize(true);
         cx.note_tail(report, &self.tail);
     }
@@ -96,7 +96,7 @@ mod tests {
     fn a_zero_time_is_no_time() {
         let read = read_parts(Start::Short, 0x11, &["000000000000", CELL]);
         let report = crate::message::testing::report(read);
-        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
         assert_eq!(
             (report.device_time, report.time),
             (None, report.received_at)

@@ -92,7 +92,7 @@ impl Body for CellScan {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         self.network().normalize(&self.cells[..], report);
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);
@@ -138,7 +138,7 @@ mod tests {
             "0000",
         ];
         let report = crate::message::testing::report(read_parts(Start::Short, 0x19, &parts));
-        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
         assert!(report.more.events.is_empty());
         let cells: alloc::vec::Vec<_> = report.cells().copied().collect();
         assert_eq!(

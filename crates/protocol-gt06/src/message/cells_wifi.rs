@@ -98,7 +98,7 @@ impl Body for CellsWifi {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         self.network.normalize(&self.cells, report);
         for station in &self.stations {
             station.normalize(report);
@@ -206,7 +206,7 @@ mod tests {
         let stations = "03 02005e100001 32 000000000000 00 02005e100002 46";
         let report =
             crate::message::testing::report(read(0xa2, &[TIME, "01cc 00", &cells, "ff", stations]));
-        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
         assert_eq!(report.cells().count(), 7);
         let heard: Vec<_> = report
             .more
@@ -221,6 +221,6 @@ mod tests {
                 ("02:00:5e:10:00:02".into(), Some(-70))
             ]
         );
-        assert_eq!(report.zone, Some(telemetry::Zone::Utc));
+        assert_eq!(report.zone, Some(milepost_telemetry::Zone::Utc));
     }
 }

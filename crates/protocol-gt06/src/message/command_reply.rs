@@ -194,7 +194,7 @@ impl Body for CommandReply {
     /// Key: where the frame arrived. The flag is no key, since old models repeat 0 for ever.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::CommandReply, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::CommandReply, 0);
         report.more.reply_to = Some(self.flag);
         let text = self.to_text();
         note_answer(cx, report, &text);
@@ -207,14 +207,18 @@ impl Body for CommandReply {
 
 /// Notes what an answer's text says.
 #[cfg(feature = "telemetry")]
-fn note_answer(cx: &crate::normalize::Context<'_>, report: &mut telemetry::Report, text: &str) {
+fn note_answer(
+    cx: &crate::normalize::Context<'_>,
+    report: &mut milepost_telemetry::Report,
+    text: &str,
+) {
     let answer = crate::answer::Reading::read(text);
     answer.normalize(report);
     if let Some(time) = answer.position.and_then(|position| position.time) {
         report.raw_time = Some(crate::normalize::raw_time(time));
         if let (Some((utc, zone)), Some(fix)) = (cx.utc(time), &mut report.fix) {
             fix.time = Some(utc);
-            report.set_device_time(utc, telemetry::TimeSource::Fix, zone);
+            report.set_device_time(utc, milepost_telemetry::TimeSource::Fix, zone);
         }
     }
 }

@@ -119,7 +119,7 @@ impl Body for CountedCells {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         self.network.normalize(&self.cells, report);
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);

@@ -112,11 +112,11 @@ impl Body for DeviceState {
     /// Key: number and body.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{IgnitionSource, Signal};
+        use milepost_telemetry::{IgnitionSource, Signal};
 
         let report = cx.timed_unix(
             out,
-            telemetry::Kind::Status,
+            milepost_telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
             &super::whole_key(self),
@@ -258,7 +258,10 @@ mod tests {
             item(7, &[0]),
             item(0x0b, &[0xff, 0xce]),
         ]));
-        assert_eq!(r.time, telemetry::Timestamp::from_unix(1_700_000_000));
+        assert_eq!(
+            r.time,
+            milepost_telemetry::Timestamp::from_unix(1_700_000_000)
+        );
         assert_eq!((r.io.armed, r.io.ignition), (Some(true), Some(true)));
         assert_eq!(r.power.external.unwrap().as_volts(), 12.59);
         assert_eq!(r.power.charging, Some(false));

@@ -135,9 +135,9 @@ impl Body for ExternalData {
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Event, EventKind, Signal};
+        use milepost_telemetry::{Event, EventKind, Signal};
 
-        let report = cx.untimed(out, telemetry::Kind::Status, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Status, 0);
         let module = Signal::named("gt06.external_module").number(self.module.into(), None);
         report.more.signals.push(module);
         if let Some(card) = self.card_number() {
@@ -228,6 +228,9 @@ mod tests {
             r.more.identity.clone().unwrap().driver.as_deref(),
             Some("1B")
         );
-        assert_eq!(r.more.events[0].kind, telemetry::EventKind::CardSwiped);
+        assert_eq!(
+            r.more.events[0].kind,
+            milepost_telemetry::EventKind::CardSwiped
+        );
     }
 }

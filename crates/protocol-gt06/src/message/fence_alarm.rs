@@ -151,12 +151,13 @@ impl Body for FenceAlarm {
     /// Key: number, time, position, alarm, fence.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::Signal;
+        use milepost_telemetry::Signal;
 
         let key = crate::normalize::Key::new(self.number)
             .alarm(self.status.map(|status| status.extended_key()));
         let fence = self.raw_fence.as_slice();
-        let report = cx.positioned_with(out, telemetry::Kind::Alarm, &self.gps, key, fence);
+        let report =
+            cx.positioned_with(out, milepost_telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
             status.normalize_extended(report, cx.dialect());
@@ -375,7 +376,7 @@ mod tests {
                 let has_cell = read.cell.is_some();
                 assert_eq!(has_cell, len >= rest.len() - 4, "{read:?}");
                 let report = report(read);
-                assert_eq!(report.kind, telemetry::Kind::Alarm);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
                 assert!(report.fix.is_some() && report.more.events.is_empty());
                 let has_tail = signal(&report, "gt06.tail").is_some();
                 let is_whole = len < 2 || len == rest.len() - 4;
@@ -411,12 +412,15 @@ mod tests {
         let fenced = report(read(0xa4, &[GPS, "10", LTE, "46 05 04 04 02", "07"]));
         assert_eq!(
             fenced.more.events.first().unwrap().kind,
-            telemetry::EventKind::GeofenceEnter
+            milepost_telemetry::EventKind::GeofenceEnter
         );
         assert_eq!(signal(&fenced, "gt06.fence").unwrap(), "7");
-        assert_eq!(fenced.zone, Some(telemetry::Zone::Utc));
+        assert_eq!(fenced.zone, Some(milepost_telemetry::Zone::Utc));
         let other = report(read(0xa4, &[GPS, "10", LTE, STATUS, "ff"]));
         assert_eq!(signal(&other, "gt06.fence"), None);
-        assert_eq!(other.network.cell.unwrap().radio, telemetry::Radio::Lte);
+        assert_eq!(
+            other.network.cell.unwrap().radio,
+            milepost_telemetry::Radio::Lte
+        );
     }
 }

@@ -184,14 +184,14 @@ impl FileBlock {
         out: &'r mut crate::normalize::Reports,
         offset: u32,
         index: u32,
-    ) -> &'r mut telemetry::Report {
+    ) -> &'r mut milepost_telemetry::Report {
         let mut key = BytesMut::with_capacity(12);
         key.put_slice(&[0x8d, self.kind]);
         key.put_slice(&self.mark);
         key.put_u32(offset);
         let report = match self.time() {
-            Some(time) => cx.timed(out, telemetry::Kind::Media, time, &key, index),
-            None => cx.untimed(out, telemetry::Kind::Media, index),
+            Some(time) => cx.timed(out, milepost_telemetry::Kind::Media, time, &key, index),
+            None => cx.untimed(out, milepost_telemetry::Kind::Media, index),
         };
         let check = match &self.check {
             FileCheck::Crc(crc) => format!("crc {crc:04x}"),
@@ -200,11 +200,11 @@ impl FileBlock {
         report
             .more
             .signals
-            .push(telemetry::Signal::named("gt06.file_check").text(check));
+            .push(milepost_telemetry::Signal::named("gt06.file_check").text(check));
         report
     }
 
-    fn media(&self) -> telemetry::Media {
+    fn media(&self) -> milepost_telemetry::Media {
         let mut media = self.upload().media();
         media.event = Some(self.kind.into());
         media

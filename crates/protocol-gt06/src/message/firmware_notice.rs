@@ -95,7 +95,7 @@ impl Body for FirmwareNotice {
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Status, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Status, 0);
         let text = self.to_text();
         crate::answer::Reading::read(&text).normalize(report);
         report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());

@@ -119,7 +119,7 @@ impl Body for GpsCells {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x1e);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         if let Some(more) = &self.more {
             more.network.normalize(&more.cells, report);
         }

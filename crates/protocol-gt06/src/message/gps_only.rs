@@ -60,7 +60,7 @@ impl Body for GpsOnly {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x10);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         cx.note_tail(report, &self.tail);
     }
 }
@@ -90,7 +90,7 @@ mod tests {
         let report = crate::message::testing::report(read);
         let fix = report.fix.as_ref().unwrap();
         assert_eq!(fix.coordinates.latitude(), 23.1116933);
-        assert_eq!(report.zone, Some(telemetry::Zone::Assumed));
+        assert_eq!(report.zone, Some(milepost_telemetry::Zone::Assumed));
         assert_eq!(
             crate::message::testing::signal(&report, "gt06.tail").unwrap(),
             "aabbcc"

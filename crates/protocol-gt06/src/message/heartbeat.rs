@@ -223,14 +223,14 @@ impl Body for Heartbeat {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
         self.form.normalize(report, cx.dialect_or(self.told()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
         if self.terminal.alarm_bits() != 0 {
             report.more.signals.push(
-                telemetry::Signal::named("gt06.alarm_state")
+                milepost_telemetry::Signal::named("gt06.alarm_state")
                     .number(self.terminal.alarm_bits().into(), None),
             );
         }
@@ -240,9 +240,9 @@ impl Body for Heartbeat {
 
 #[cfg(feature = "telemetry")]
 impl HeartbeatForm {
-    fn normalize(self, report: &mut telemetry::Report, dialect: Dialect) {
+    fn normalize(self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
         use crate::field::{note_battery, note_battery_voltage, note_signal, note_supply};
-        use telemetry::{Percent, Signal, Voltage};
+        use milepost_telemetry::{Percent, Signal, Voltage};
 
         match self {
             Self::Usual {
@@ -485,7 +485,7 @@ mod tests {
         use crate::Profile;
         use crate::message::testing::{report, reports_as, signal};
 
-        fn as_of(dialect: Dialect, body: &[u8]) -> telemetry::Report {
+        fn as_of(dialect: Dialect, body: &[u8]) -> milepost_telemetry::Report {
             let profile = Profile {
                 dialect: Some(dialect),
                 ..Profile::default()
@@ -493,8 +493,11 @@ mod tests {
             reports_as(&profile, beat(0x13, body)).remove(0)
         }
 
-        fn external(report: &telemetry::Report) -> Option<f32> {
-            report.power.external.map(telemetry::Voltage::as_volts)
+        fn external(report: &milepost_telemetry::Report) -> Option<f32> {
+            report
+                .power
+                .external
+                .map(milepost_telemetry::Voltage::as_volts)
         }
 
         #[test]
@@ -557,7 +560,7 @@ mod tests {
     #[test]
     fn an_alarm_s_code_is_an_event_and_alarm_bits_are_a_state() {
         use crate::message::testing::{read_parts, report, signal};
-        use telemetry::EventKind;
+        use milepost_telemetry::EventKind;
 
         // OBD6 and Space10X.
         let obd6 = [
@@ -568,7 +571,7 @@ mod tests {
         ];
         for parts in [&obd6[..], &space10x[..]] {
             let r = report(read_parts(Start::Short, 0x13, parts));
-            assert_eq!(r.kind, telemetry::Kind::Heartbeat);
+            assert_eq!(r.kind, milepost_telemetry::Kind::Heartbeat);
             let events: alloc::vec::Vec<_> =
                 r.more.events.iter().map(|e| (e.kind, e.code)).collect();
             assert_eq!(events, [(EventKind::Overspeed, Some(6))]);

@@ -107,7 +107,7 @@ impl Body for ItemHeartbeat {
     /// Key: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
         crate::field::note_battery(report, self.battery);
         crate::field::note_signal(report, self.signal);
@@ -191,6 +191,6 @@ mod tests {
         let r = crate::message::testing::report(heartbeat(vec![volts(&[0x12, 0xce])]));
         assert_eq!(r.power.external.unwrap().as_volts(), 48.14);
         assert_eq!(r.power.charging, Some(true));
-        assert_eq!(r.kind, telemetry::Kind::Heartbeat);
+        assert_eq!(r.kind, milepost_telemetry::Kind::Heartbeat);
     }
 }

@@ -90,7 +90,7 @@ impl Body for ItemLocation {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x37)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(trailer) = self.trailer {
             trailer.normalize(report);
@@ -186,7 +186,7 @@ mod tests {
                     let Message::ItemLocation(read) = message else {
                         panic!("{message:?}")
                     };
-                    assert_eq!(report.kind, telemetry::Kind::Location);
+                    assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                     // A wide network code makes the cell nine bytes: of eight none is read.
                     assert_eq!(report.network.cell.is_some(), len >= cell_ends, "{len}");
                     assert_eq!(read.trailer.is_some(), len >= cell_ends + 3, "{len}");

@@ -71,7 +71,13 @@ impl Body for KeyLocation {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x61);
         let driver = self.key.as_ref().map_or(&[][..], |key| key);
-        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, driver);
+        let report = cx.positioned_with(
+            out,
+            milepost_telemetry::Kind::Location,
+            &self.gps,
+            key,
+            driver,
+        );
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         report.identity_mut().imei = Some(self.id.to_string().into());
         report.identity_mut().driver = super::card_number(driver);

@@ -340,8 +340,8 @@ impl Location {
         cx: &crate::normalize::Context<'_>,
         out: &'r mut crate::normalize::Reports,
         key: crate::normalize::Key,
-    ) -> &'r mut telemetry::Report {
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+    ) -> &'r mut milepost_telemetry::Report {
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         report
     }
@@ -651,7 +651,7 @@ impl LocationRest {
     #[inline]
     fn normalize(
         &self,
-        report: &mut telemetry::Report,
+        report: &mut milepost_telemetry::Report,
         cx: &crate::normalize::Context<'_>,
         gps: &Gps,
         key: crate::normalize::Key,
@@ -670,7 +670,7 @@ impl LocationRest {
     #[cfg(feature = "telemetry")]
     fn tell_apart(
         &self,
-        report: &mut telemetry::Report,
+        report: &mut milepost_telemetry::Report,
         cx: &crate::normalize::Context<'_>,
         gps: &Gps,
         key: crate::normalize::Key,
@@ -697,9 +697,9 @@ impl LocationRest {
 
     #[cfg(feature = "telemetry")]
     #[inline(never)]
-    fn normalize_rare(&self, report: &mut telemetry::Report, known: Option<Dialect>) {
+    fn normalize_rare(&self, report: &mut milepost_telemetry::Report, known: Option<Dialect>) {
         use crate::field::{Alarm, note_signal};
-        use telemetry::{IgnitionSource, Odometer, Signal};
+        use milepost_telemetry::{IgnitionSource, Odometer, Signal};
 
         let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
         let dialect = known.unwrap_or_default();
@@ -708,7 +708,7 @@ impl LocationRest {
                 report
                     .io
                     .note_ignition(word & 0x8000 != 0, IgnitionSource::Field);
-                report.io.inputs = telemetry::Switches::from_bits(
+                report.io.inputs = milepost_telemetry::Switches::from_bits(
                     u32::from(word >> 14 & 1) << 1 | u32::from(word >> 15),
                     2,
                 );
@@ -782,10 +782,13 @@ impl LocationRest {
                     }
                 } else if digit(*alarm) != 0 {
                     // GT06E, a flag: what kind of alarm is not said.
-                    report.more.events.push(telemetry::Event::by_device(
-                        telemetry::EventKind::Unknown,
-                        Some(digit(*alarm).into()),
-                    ));
+                    report
+                        .more
+                        .events
+                        .push(milepost_telemetry::Event::by_device(
+                            milepost_telemetry::EventKind::Unknown,
+                            Some(digit(*alarm).into()),
+                        ));
                 }
                 report
                     .more
@@ -1001,16 +1004,25 @@ mod tests {
         // GT06E with an empty card: digits, both 0. 0x30 would be a harsh braking.
         let quiet = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "30 30"]));
         assert!(quiet.more.events.is_empty() && quiet.more.identity.is_none());
-        let event = |report: &telemetry::Report| {
+        let event = |report: &milepost_telemetry::Report| {
             let event = report.more.events.first().unwrap();
             (event.kind, event.code)
         };
         let flag = report(read(0x12, &[GPS, CELL, "00000064 4b", &blank, "31 30"]));
-        assert_eq!(event(&flag), (telemetry::EventKind::Unknown, Some(1)));
+        assert_eq!(
+            event(&flag),
+            (milepost_telemetry::EventKind::Unknown, Some(1))
+        );
         let fast = report(read(0x12, &[GPS, CELL, "00000064 03 313233 06 01 0005"]));
-        assert_eq!(event(&fast), (telemetry::EventKind::Overspeed, Some(6)));
+        assert_eq!(
+            event(&fast),
+            (milepost_telemetry::EventKind::Overspeed, Some(6))
+        );
         let wetrust = report(read(0x12, &[GPS, CELL, "00000064 03 313233 01 01 0005"]));
-        assert_eq!(event(&wetrust), (telemetry::EventKind::Sos, Some(1)));
+        assert_eq!(
+            event(&wetrust),
+            (milepost_telemetry::EventKind::Sos, Some(1))
+        );
         assert_eq!(
             wetrust.more.identity.as_ref().unwrap().driver.as_deref(),
             Some("123")

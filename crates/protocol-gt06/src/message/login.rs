@@ -40,7 +40,7 @@ impl ZoneWord {
     /// From minutes east of Greenwich, in English.
     ///
     /// ```
-    /// use protocol_gt06::message::ZoneWord;
+    /// use milepost_protocol_gt06::message::ZoneWord;
     /// assert_eq!(ZoneWord::from_minutes(480).0, 0x3202);
     /// assert_eq!(ZoneWord(0x4dd8).minutes(), Some(-(12 * 60 + 45)));
     /// ```
@@ -125,7 +125,7 @@ impl Body for Login {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Login, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Login, 0);
         if let Some(model) = self.model {
             report.identity_mut().model = Some(format!("{model:04x}").into());
         }

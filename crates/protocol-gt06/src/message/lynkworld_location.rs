@@ -207,7 +207,7 @@ impl Body for LynkworldLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, alarm_key, note_battery, note_signal, note_supply};
-        use telemetry::{Kind, Signal};
+        use milepost_telemetry::{Kind, Signal};
 
         let key = crate::normalize::Key::new(0xa2).alarm(
             self.status
@@ -348,15 +348,15 @@ mod tests {
                 let ends = [0, 8, 12, 16, 24].map(|size| status_at + size);
                 let [cell, status, mileage, time, card] = ends.map(|end| len >= end);
                 let (answer, kind) = if status {
-                    (Answer::WhenDelivered, telemetry::Kind::Alarm)
+                    (Answer::WhenDelivered, milepost_telemetry::Kind::Alarm)
                 } else {
-                    (Answer::ByPolicy, telemetry::Kind::Location)
+                    (Answer::ByPolicy, milepost_telemetry::Kind::Location)
                 };
                 assert_eq!((message.answer(), report.kind), (answer, kind), "{len}");
                 let events = report.more.events.iter();
                 let events: alloc::vec::Vec<_> = events.map(|event| event.kind).collect();
                 let expected: &[_] = if status {
-                    &[telemetry::EventKind::HarshAcceleration]
+                    &[milepost_telemetry::EventKind::HarshAcceleration]
                 } else {
                     &[]
                 };
@@ -409,8 +409,8 @@ mod tests {
         use crate::message::testing::{report, signal};
         let report = report(read("19 01"));
         let event = report.more.events.first().unwrap();
-        assert_eq!(event.kind, telemetry::EventKind::HarshAcceleration);
-        assert_eq!(report.kind, telemetry::Kind::Alarm);
+        assert_eq!(event.kind, milepost_telemetry::EventKind::HarshAcceleration);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
         assert_eq!(
             report.more.vehicle.as_ref().unwrap().engine_hours_s,
             Some(3_600.0)

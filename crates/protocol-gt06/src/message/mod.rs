@@ -384,7 +384,7 @@ impl Body for Unknown {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Unknown, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Unknown, 0);
         report.more.raw = Some(self.body.as_ref().into());
     }
 }

@@ -130,7 +130,7 @@ impl Body for ObdText {
     /// Key: number, time, position, ignition, text.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{IgnitionSource, Kind};
+        use milepost_telemetry::{IgnitionSource, Kind};
 
         let kind = if self.number == 0x65 {
             Kind::Diagnostics
@@ -209,7 +209,7 @@ const VIN: u8 = 0x74;
 /// The parameters of 0x8C. Where a vehicle has one value of a kind it is that of the source that
 /// stands first and can be read; where sources differ, all are shown with their source.
 #[cfg(feature = "telemetry")]
-fn note_parameters(text: &ObdText, report: &mut telemetry::Report) {
+fn note_parameters(text: &ObdText, report: &mut milepost_telemetry::Report) {
     let mut said: [(Option<&str>, bool); 256] = [(None, false); 256];
     for (parameter, _, value) in text.pairs().filter_map(parameter) {
         if value.is_empty() || (parameter != VIN && u32::from_str_radix(value, 16).is_err()) {
@@ -229,13 +229,13 @@ fn note_parameters(text: &ObdText, report: &mut telemetry::Report) {
 
 #[cfg(feature = "telemetry")]
 fn note_parameter(
-    report: &mut telemetry::Report,
+    report: &mut milepost_telemetry::Report,
     parameter: u8,
     source: u8,
     value: &str,
     differ: bool,
 ) {
-    use telemetry::{Name, Signal, SignalId, SignalState};
+    use milepost_telemetry::{Name, Signal, SignalId, SignalState};
 
     let raw = match parameter {
         VIN => None,
@@ -316,8 +316,8 @@ fn fill(place: &mut Option<f64>, value: Option<f64>) {
 
 /// `mmpp=…` of 0x66: mode and PID; the value as sent, in no unit.
 #[cfg(feature = "telemetry")]
-fn note_pid(report: &mut telemetry::Report, key: &str, value: &str) {
-    use telemetry::{Signal, SignalId, SignalState};
+fn note_pid(report: &mut milepost_telemetry::Report, key: &str, value: &str) {
+    use milepost_telemetry::{Signal, SignalId, SignalState};
 
     let Some((mode, pid)) = key.split_at_checked(2) else {
         return;
@@ -417,7 +417,7 @@ mod tests {
     fn an_empty_or_unreadable_value_of_one_source_leaves_that_of_another() {
         use crate::message::testing::report;
         use alloc::string::ToString;
-        use telemetry::{SignalState, Value};
+        use milepost_telemetry::{SignalState, Value};
 
         let shown = |text| {
             let r = report(obd(0x8c, text));
@@ -469,7 +469,7 @@ mod tests {
         let r = report(obd(0x66, b"210c=0fa0,210d="));
         assert_eq!(signal(&r, "pid.21.0c").unwrap(), "4000");
         let r = report(obd(0x65, b"P0143"));
-        assert_eq!(r.kind, telemetry::Kind::Diagnostics);
+        assert_eq!(r.kind, milepost_telemetry::Kind::Diagnostics);
         assert_eq!(r.more.text.as_deref(), Some("P0143"));
     }
 }

@@ -133,7 +133,7 @@ impl Body for PeripheralState {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.timed_unix(
             out,
-            telemetry::Kind::Status,
+            milepost_telemetry::Kind::Status,
             self.unix,
             self.unix != 0,
             &super::whole_key(self),
@@ -188,8 +188,8 @@ fn describe(id: u16, data: &[u8]) -> String {
 
 #[cfg(feature = "telemetry")]
 impl PeripheralItem {
-    fn normalize(&self, report: &mut telemetry::Report, index: u8) {
-        use telemetry::{MacAddress, Signal};
+    fn normalize(&self, report: &mut milepost_telemetry::Report, index: u8) {
+        use milepost_telemetry::{MacAddress, Signal};
 
         let mut push = |mut signal: Signal| {
             signal.source = Some(index);

@@ -76,7 +76,7 @@ impl Body for PhotoBlock {
     /// Key: where the frame arrived, since a block has no time.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Media, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Media, 0);
         let mut media = crate::media::UploadId::photo(self.photo).media();
         media.offset = self.offset.into();
         media.data = self.data.clone();
@@ -93,7 +93,7 @@ impl PhotoBlock {
         whole: &Bytes,
         out: &mut crate::normalize::Reports,
     ) {
-        let report = cx.untimed(out, telemetry::Kind::Media, 1);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Media, 1);
         let media = crate::media::UploadId::photo(self.photo).media();
         report.more.media = Some(crate::media::completed(media, whole));
     }

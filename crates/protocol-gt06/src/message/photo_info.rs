@@ -108,7 +108,7 @@ impl Body for PhotoInfo {
     /// Key: number, time, camera, photo.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Kind, Signal};
+        use milepost_telemetry::{Kind, Signal};
 
         let mut key = BytesMut::with_capacity(12);
         key.put_u8(0x35);

@@ -139,7 +139,7 @@ impl Body for PhotoPart {
     /// Key: number, time, media, part.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::Signal;
+        use milepost_telemetry::Signal;
 
         let report = self.report(cx, out, u32::from(self.part), 0);
         let mut media = self.media();
@@ -175,7 +175,7 @@ impl PhotoPart {
         out: &'r mut crate::normalize::Reports,
         part: u32,
         index: u32,
-    ) -> &'r mut telemetry::Report {
+    ) -> &'r mut milepost_telemetry::Report {
         let mut key = BytesMut::with_capacity(13);
         key.put_u8(0x41);
         key.put_u32(self.unix);
@@ -183,7 +183,7 @@ impl PhotoPart {
         key.put_u32(part);
         cx.timed_unix(
             out,
-            telemetry::Kind::Media,
+            milepost_telemetry::Kind::Media,
             self.unix,
             self.unix != 0,
             &key,
@@ -191,9 +191,9 @@ impl PhotoPart {
         )
     }
 
-    fn media(&self) -> telemetry::Media {
+    fn media(&self) -> milepost_telemetry::Media {
         let mut media = self.upload().media();
-        media.format = (self.format == 0).then(|| telemetry::Name::new("jpeg"));
+        media.format = (self.format == 0).then(|| milepost_telemetry::Name::new("jpeg"));
         media.event = Some(self.event.into());
         media
     }

@@ -95,7 +95,7 @@ impl Body for RadioAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key =
             crate::normalize::Key::new(0x39).alarm(self.status.map(|status| status.extended_key()));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
         if let Some(cell) = &self.cell {
             cell.normalize(report);
         }
@@ -145,12 +145,12 @@ mod tests {
         let event = report.more.events.first().unwrap();
         assert_eq!(
             (event.kind, event.code),
-            (telemetry::EventKind::Jamming, Some(0x107))
+            (milepost_telemetry::EventKind::Jamming, Some(0x107))
         );
         let report = crate::message::testing::report(read("46 06 04 07 02"));
         assert_eq!(
             report.more.events.first().unwrap().kind,
-            telemetry::EventKind::Unknown
+            milepost_telemetry::EventKind::Unknown
         );
     }
 
@@ -167,7 +167,7 @@ mod tests {
                 let Message::RadioAlarm(read) = message else {
                     panic!("{message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Alarm);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
                 assert_eq!(report.network.cell.is_some(), len >= cell_ends, "{len}");
                 let has_status = len >= cell_ends + 5;
                 assert_eq!(read.status.is_some(), has_status, "{len}");

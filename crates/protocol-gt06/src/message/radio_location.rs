@@ -104,7 +104,7 @@ impl Body for RadioLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x38).upload_mode(self.upload_mode);
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         crate::field::Trailer {
             // No ignition is said: a byte that means neither on nor off.
             raw_ignition: u8::MAX,
@@ -165,7 +165,7 @@ mod tests {
         let cell = report.network.cell.unwrap();
         assert_eq!(
             (cell.radio, cell.signal_dbm),
-            (telemetry::Radio::Lte, Some(-80))
+            (milepost_telemetry::Radio::Lte, Some(-80))
         );
     }
 
@@ -182,7 +182,7 @@ mod tests {
                 let Message::RadioLocation(read) = message else {
                     panic!("{message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Location);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                 assert_eq!(read.upload_mode, (len > 18).then_some(4));
                 let live = report.fix.as_ref().and_then(|fix| fix.live);
                 assert_eq!(live, (len > 19).then_some(false), "{len}");

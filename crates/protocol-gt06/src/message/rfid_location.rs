@@ -138,7 +138,7 @@ impl Body for RfidLocation {
     /// Key: number, time, position, alarm or card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Kind, Signal};
+        use milepost_telemetry::{Kind, Signal};
 
         let key = crate::normalize::Key::new(0x17);
         let report = match self.rest {
@@ -318,17 +318,17 @@ mod tests {
     fn card_or_alarm_reach_the_report() {
         use crate::message::testing::{report, signal};
         let card = report(read(&[GPS, CELL, "c3000001 00001201 01"]));
-        assert_eq!(card.kind, telemetry::Kind::Location);
+        assert_eq!(card.kind, milepost_telemetry::Kind::Location);
         assert_eq!(
             card.more.identity.as_ref().unwrap().driver.as_deref(),
             Some("c300000100001201")
         );
         assert_eq!(signal(&card, "gt06.card_valid_raw").unwrap(), "1");
         let alarm = report(read(&[GPS, CELL, STATUS]));
-        assert_eq!(alarm.kind, telemetry::Kind::Alarm);
+        assert_eq!(alarm.kind, milepost_telemetry::Kind::Alarm);
         assert_eq!(
             alarm.more.events.first().unwrap().kind,
-            telemetry::EventKind::LowExternalPower
+            milepost_telemetry::EventKind::LowExternalPower
         );
         assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");
         assert_eq!(alarm.odometer, None, "its unit is not known");

@@ -140,10 +140,10 @@ impl Body for SeeworldStatus {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Percent, Signal, Voltage};
+        use milepost_telemetry::{Percent, Signal, Voltage};
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
-        let report = cx.untimed(out, telemetry::Kind::Status, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Status, 0);
         if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
             alarm.normalize(report);
         }
@@ -203,7 +203,7 @@ mod tests {
         let read = read_parts(Start::Short, 0xa3, &["46 0001 06 64 06 01"]);
         let report = crate::message::testing::report(read);
         assert!(report.more.events.is_empty());
-        assert_eq!(report.kind, telemetry::Kind::Status);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Status);
         assert_eq!(report.power.external.unwrap().as_volts(), 6.0);
         assert_eq!(report.network.signal.unwrap().value(), 100.0);
     }

@@ -44,7 +44,7 @@ impl Body for ServingCell {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // No time is in it, so where the frame arrived is its identity.
-        let report = cx.untimed(out, telemetry::Kind::Cells, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Cells, 0);
         report.network.cell = self.cell.normalize(true);
         cx.note_tail(report, &self.tail);
     }

@@ -315,7 +315,7 @@ impl Body for StatusLocation {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, note_signal};
-        use telemetry::Signal;
+        use milepost_telemetry::Signal;
 
         // The same position is sent again with a new device time: that is a new fact, so both
         // times are in the key.
@@ -324,7 +324,7 @@ impl Body for StatusLocation {
         let key = crate::normalize::Key::new(self.number).alarm(alarm);
         let report = cx.positioned_at(
             out,
-            telemetry::Kind::Location,
+            milepost_telemetry::Kind::Location,
             &self.gps,
             self.device_time,
             key,

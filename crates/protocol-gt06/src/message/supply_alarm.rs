@@ -90,7 +90,7 @@ impl Body for SupplyAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let alarm = crate::field::alarm_key(0, self.terminal);
         let key = crate::normalize::Key::new(0x16).alarm(Some(alarm));
-        let report = cx.positioned(out, telemetry::Kind::Alarm, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.normalize(true);
         self.terminal.normalize(report);
         crate::field::note_supply(report, self.supply);
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(read.answer(), crate::reply::Answer::WhenDelivered);
         let report = crate::message::testing::report(read);
         let kinds: alloc::vec::Vec<_> = report.more.events.iter().map(|event| event.kind).collect();
-        assert_eq!(kinds, [telemetry::EventKind::Sos]);
+        assert_eq!(kinds, [milepost_telemetry::EventKind::Sos]);
         assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
     }
 }

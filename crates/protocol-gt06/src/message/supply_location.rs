@@ -162,11 +162,11 @@ impl Body for SupplyLocation {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Radio, Signal};
+        use milepost_telemetry::{Radio, Signal};
 
         let key = crate::normalize::Key::new(0x32)
             .upload_mode(self.trailer.map(|trailer| trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         let generation = self.radio_word.map(|word| word >> 12);
         if let Some(cell) = &mut report.network.cell {
@@ -246,10 +246,13 @@ mod tests {
         let read = read(&[GPS, "02d4 06 c4af 0aaf7801", MORE, "422d"]);
         assert_eq!(Message::from(read.clone()).answer(), Answer::ByPolicy);
         let report = crate::message::testing::report(read);
-        assert_eq!(report.kind, telemetry::Kind::Location);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Location);
         assert!(report.more.events.is_empty());
         assert_eq!(report.power.external.unwrap().as_volts(), 13.9);
-        assert_eq!(report.network.cell.unwrap().radio, telemetry::Radio::Lte);
+        assert_eq!(
+            report.network.cell.unwrap().radio,
+            milepost_telemetry::Radio::Lte
+        );
         assert_eq!(report.io.ignition, Some(true));
     }
 
@@ -279,7 +282,7 @@ mod tests {
                 let Message::SupplyLocation(read) = message else {
                     panic!("{len}: {message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Location);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                 assert!(report.more.events.is_empty());
                 let cell = read.cell.map(|cell| cell.form);
                 assert_eq!(cell, is_told.then_some(CellForm::L9c), "{len}");

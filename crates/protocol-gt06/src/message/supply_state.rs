@@ -110,12 +110,18 @@ impl Body for SupplyState {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(0x24);
         let ignition = self.raw_ignition.as_slice();
-        let report = cx.positioned_with(out, telemetry::Kind::Location, &self.gps, key, ignition);
+        let report = cx.positioned_with(
+            out,
+            milepost_telemetry::Kind::Location,
+            &self.gps,
+            key,
+            ignition,
+        );
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(ignition @ 0..=1) = self.raw_ignition {
             report
                 .io
-                .note_ignition(ignition == 1, telemetry::IgnitionSource::Field);
+                .note_ignition(ignition == 1, milepost_telemetry::IgnitionSource::Field);
         }
         if let Some(centivolts) = self.supply {
             crate::field::note_supply(report, centivolts);
@@ -157,9 +163,10 @@ mod tests {
         use crate::message::testing::{report, signal};
         let read = read_parts(Start::Short, 0x24, &[GPS, CELL, "01 04ce 019a", UNKNOWN]);
         let report = report(read);
-        assert_eq!(report.kind, telemetry::Kind::Location);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Location);
         assert_eq!(report.io.ignition, Some(true));
-        let volts = |v: Option<telemetry::Voltage>| v.map(|v| (v.as_volts() * 100.0).round());
+        let volts =
+            |v: Option<milepost_telemetry::Voltage>| v.map(|v| (v.as_volts() * 100.0).round());
         assert_eq!(volts(report.power.external), Some(1_230.0));
         assert_eq!(volts(report.power.battery), Some(410.0));
         assert_eq!(signal(&report, "gt06.tail").unwrap(), UNKNOWN);
@@ -182,7 +189,7 @@ mod tests {
                 let Message::SupplyState(read) = message else {
                     panic!("{len}: {message:?}")
                 };
-                assert_eq!(report.kind, telemetry::Kind::Location);
+                assert_eq!(report.kind, milepost_telemetry::Kind::Location);
                 assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
                 let on = (len > cell_ends).then_some(true);
                 assert_eq!(report.io.ignition, on, "{len}");

@@ -84,7 +84,7 @@ fn assert_explained(message: &Message, frame: &Frame, dialect: Dialect) {
 
 /// The reports of a message.
 #[cfg(feature = "telemetry")]
-pub(crate) fn reports(message: impl Into<Message>) -> std::vec::Vec<telemetry::Report> {
+pub(crate) fn reports(message: impl Into<Message>) -> std::vec::Vec<milepost_telemetry::Report> {
     reports_as(&crate::Profile::default(), message)
 }
 
@@ -93,9 +93,9 @@ pub(crate) fn reports(message: impl Into<Message>) -> std::vec::Vec<telemetry::R
 pub(crate) fn reports_as(
     profile: &crate::Profile,
     message: impl Into<Message>,
-) -> std::vec::Vec<telemetry::Report> {
+) -> std::vec::Vec<milepost_telemetry::Report> {
     use crate::normalize::{Context, Speaker};
-    use telemetry::{DeviceId, Origin, Timestamp};
+    use milepost_telemetry::{DeviceId, Origin, Timestamp};
 
     let message = message.into();
     let frame = Frame::parse(message.to_bytes(1), profile.framing()).unwrap();
@@ -115,7 +115,7 @@ pub(crate) fn reports_as(
 
 /// The one report of a message.
 #[cfg(feature = "telemetry")]
-pub(crate) fn report(message: impl Into<Message>) -> telemetry::Report {
+pub(crate) fn report(message: impl Into<Message>) -> milepost_telemetry::Report {
     let mut reports = reports(message);
     assert_eq!(reports.len(), 1, "{reports:?}");
     reports.remove(0)
@@ -123,7 +123,7 @@ pub(crate) fn report(message: impl Into<Message>) -> telemetry::Report {
 
 /// The one report of a frame of the relatives without serial and checksum.
 #[cfg(feature = "telemetry")]
-pub(crate) fn bare_report(message: impl Into<Message>) -> telemetry::Report {
+pub(crate) fn bare_report(message: impl Into<Message>) -> milepost_telemetry::Report {
     let profile = crate::Profile {
         dialect: Some(Dialect::Topin),
         bare_frames: true,
@@ -134,9 +134,9 @@ pub(crate) fn bare_report(message: impl Into<Message>) -> telemetry::Report {
 
 /// A report's signal, as text.
 #[cfg(feature = "telemetry")]
-pub(crate) fn signal(report: &telemetry::Report, id: &str) -> Option<std::string::String> {
+pub(crate) fn signal(report: &milepost_telemetry::Report, id: &str) -> Option<std::string::String> {
+    use milepost_telemetry::Value;
     use std::string::ToString;
-    use telemetry::Value;
 
     let signal = report
         .more
@@ -186,7 +186,7 @@ pub(crate) fn cut_short(
     number: u8,
     from: usize,
     parts: &[&str],
-) -> std::vec::Vec<(usize, Message, telemetry::Report)> {
+) -> std::vec::Vec<(usize, Message, milepost_telemetry::Report)> {
     let body = body(parts);
     (from..body.len())
         .map(|len| {
@@ -207,7 +207,7 @@ pub(crate) fn cut_short(
             assert!((longitude - 114.409_298).abs() < 1e-5, "{len}: {longitude}");
             let time = fix
                 .and_then(|fix| fix.time)
-                .map(telemetry::Timestamp::as_unix);
+                .map(milepost_telemetry::Timestamp::as_unix);
             assert_eq!(time, Some(1_451_357_465), "{len}");
             (len, message, report)
         })

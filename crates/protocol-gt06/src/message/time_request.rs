@@ -40,6 +40,6 @@ impl Body for TimeRequest {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        cx.untimed(out, telemetry::Kind::TimeRequest, 0);
+        cx.untimed(out, milepost_telemetry::Kind::TimeRequest, 0);
     }
 }

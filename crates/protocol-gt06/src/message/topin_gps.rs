@@ -108,18 +108,18 @@ impl Body for TopinGps {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // Live and from the buffer it is the same fact, but for the number that says so.
         let key = crate::normalize::Key::new(0x10).alarm(self.raw_alarm.map(Into::into));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
             fix.altitude = self
                 .altitude
-                .and_then(|metres| telemetry::Altitude::from_metres(metres.into()).ok());
+                .and_then(|metres| milepost_telemetry::Altitude::from_metres(metres.into()).ok());
         }
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
                 .more
                 .signals
-                .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
+                .push(milepost_telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
     }
 }
@@ -177,7 +177,7 @@ mod tests {
             assert_eq!((fix.live, metres), (live, Some(897.0)), "{number}");
             assert_eq!(
                 (report.sequence, report.checksum),
-                (None, telemetry::Checksum::Absent)
+                (None, milepost_telemetry::Checksum::Absent)
             );
             assert_eq!(signal(&report, "gt06.alarm_raw").unwrap(), "2");
         }

@@ -75,7 +75,7 @@ impl Body for TopinLogin {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let report = cx.untimed(out, telemetry::Kind::Login, 0);
+        let report = cx.untimed(out, milepost_telemetry::Kind::Login, 0);
         if let Some(version) = self.version {
             report.identity_mut().firmware = Some(version.to_string().into());
         }

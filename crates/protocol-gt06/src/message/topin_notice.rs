@@ -70,7 +70,7 @@ impl Body for TopinNotice {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Event, EventKind, Kind, Signal};
+        use milepost_telemetry::{Event, EventKind, Kind, Signal};
 
         let (kind, event) = match self.number {
             0x08 => (Kind::Heartbeat, None),
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn each_number_says_what_it_means() {
         use crate::message::testing::{bare_report, signal};
-        use telemetry::{EventKind, Kind};
+        use milepost_telemetry::{EventKind, Kind};
         for (number, kind, event) in [
             ("08", Kind::Heartbeat, None),
             ("14", Kind::Status, Some(EventKind::Sleep)),

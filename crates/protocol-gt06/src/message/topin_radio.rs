@@ -128,7 +128,7 @@ impl Body for TopinRadio {
         self.encode(&mut key);
         let report = cx.timed(
             out,
-            telemetry::Kind::Cells,
+            milepost_telemetry::Kind::Cells,
             bcd_time(self.raw_time),
             &key,
             0,
@@ -141,7 +141,7 @@ impl Body for TopinRadio {
             report
                 .more
                 .signals
-                .push(telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
+                .push(milepost_telemetry::Signal::named("gt06.alarm_raw").number(raw.into(), None));
         }
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn time_stations_and_cells_reach_the_report() {
         let report = crate::message::testing::bare_report(read("02 69", &[TIME, STATIONS, CELLS]));
-        assert_eq!(report.kind, telemetry::Kind::Cells);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
         assert_eq!(
             report.device_time.map(|time| time.as_unix()),
             Some(1_460_517_529)

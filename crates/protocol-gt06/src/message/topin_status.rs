@@ -92,10 +92,10 @@ impl Body for TopinStatus {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use alloc::string::ToString;
-        use telemetry::Signal;
+        use milepost_telemetry::Signal;
 
-        let report = cx.untimed(out, telemetry::Kind::Heartbeat, 0);
-        report.power.battery_charge = telemetry::Percent::new(self.battery.into()).ok();
+        let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
+        report.power.battery_charge = milepost_telemetry::Percent::new(self.battery.into()).ok();
         report.identity_mut().firmware = Some(self.version.to_string().into());
         for (name, raw) in [
             ("gt06.zone_raw", Some(self.raw_zone)),
@@ -154,7 +154,7 @@ mod tests {
         let report = bare_report(read("55230803 40"));
         assert_eq!(
             report.power.battery_charge,
-            telemetry::Percent::new(85.0).ok()
+            milepost_telemetry::Percent::new(85.0).ok()
         );
         assert_eq!(signal(&report, "gt06.upload_interval_raw").unwrap(), "3");
         assert_eq!(signal(&report, "gt06.gsm_signal").unwrap(), "64");

@@ -152,7 +152,7 @@ impl Body for WideLocation {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = crate::normalize::Key::new(self.number)
             .upload_mode(self.more.map(|more| more.trailer.upload_mode));
-        let report = cx.positioned(out, telemetry::Kind::Location, &self.gps, key);
+        let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(more) = self.more {
             more.trailer.normalize(report);
@@ -160,7 +160,7 @@ impl Body for WideLocation {
                 crate::field::note_mileage(report, metres);
             }
             if let (Some(fix), Some(metres)) = (&mut report.fix, more.altitude) {
-                fix.altitude = telemetry::Altitude::from_metres(metres.into()).ok();
+                fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();
             }
         }
         cx.note_tail(report, &self.tail);

@@ -127,7 +127,7 @@ impl Body for WifiAlarm {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Alarm, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Alarm, self.time, &key, 0);
         self.network.normalize(&self.cells, report);
         for station in &self.stations {
             station.normalize(report);
@@ -187,11 +187,11 @@ mod tests {
     fn twelve_bits_of_alarm_cells_and_stations_reach_the_report() {
         let alarm = read(&[TIME, "01cc 00", "00 01 287d 001f71 50", STATIONS, "07 12"]);
         let report = crate::message::testing::report(alarm);
-        assert_eq!(report.kind, telemetry::Kind::Alarm);
+        assert_eq!(report.kind, milepost_telemetry::Kind::Alarm);
         let event = report.more.events.first().unwrap();
         assert_eq!(
             (event.kind, event.code),
-            (telemetry::EventKind::Jamming, Some(0x107))
+            (milepost_telemetry::EventKind::Jamming, Some(0x107))
         );
         assert_eq!((report.cells().count(), report.more.wifi.len()), (1, 2));
     }

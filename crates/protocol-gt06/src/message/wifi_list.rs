@@ -73,10 +73,10 @@ impl Body for WifiList {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{MacAddress, WifiStation};
+        use milepost_telemetry::{MacAddress, WifiStation};
 
         let key = super::whole_key(self);
-        let report = cx.timed(out, telemetry::Kind::Cells, self.time, &key, 0);
+        let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         for station in self.stations.iter().filter(|station| station.mac != [0; 6]) {
             report.more.wifi.push(WifiStation {
                 mac: MacAddress(station.mac),

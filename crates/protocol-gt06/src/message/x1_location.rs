@@ -186,7 +186,7 @@ impl Body for X1Location {
     /// Key: number, time, position, alarm bits, driver, inputs and outputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use telemetry::{Kind, Signal, Switches};
+        use milepost_telemetry::{Kind, Signal, Switches};
 
         /// The names of the analogue inputs; N is no more than 15.
         const NAMES: [&str; 15] = [

@@ -61,7 +61,7 @@ pub fn is_loopback_only(address: SocketAddr) -> bool {
 
 pub(super) fn log_level(directives: &str) -> Result<(), String> {
     const REMEDY: &str = "must be error, warn, info, debug, trace or off, or directives such as \
-                          \"info,listener=debug\"";
+                          \"info,milepost_listener=debug\"";
     let single = !directives.contains(['=', ',', '[']);
     let known = ["error", "warn", "info", "debug", "trace", "off"];
     // A lone word that is no level would be taken as the name of a module, and silence the rest.

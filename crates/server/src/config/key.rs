@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use protocol_gt06::Dialect;
-use protocol_gt06::command::Language;
-use protocol_gt06::field::TerminalId;
-use telemetry::{DeviceId, Tenant};
+use milepost_protocol_gt06::Dialect;
+use milepost_protocol_gt06::command::Language;
+use milepost_protocol_gt06::field::TerminalId;
+use milepost_telemetry::{DeviceId, Tenant};
 
 use super::{AcknowledgeLocations, Config, Device, LogFormat, Secret, UnknownDevice, Value, check};
 

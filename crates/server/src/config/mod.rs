@@ -20,9 +20,9 @@ pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
 pub(crate) use key::{DEVICE_KEYS, MAX_EXPIRES_S, NO_ZONE, minutes_east};
 pub use key::{KEYS, Key, KeyOfDevice};
-use protocol_gt06::Dialect;
-use protocol_gt06::command::Language;
-use telemetry::{DeviceId, Tenant};
+use milepost_protocol_gt06::Dialect;
+use milepost_protocol_gt06::command::Language;
+use milepost_telemetry::{DeviceId, Tenant};
 pub use value::Value;
 
 /// Everything that can be configured. [`Default`] is what runs when nothing is said.
@@ -56,7 +56,7 @@ pub struct Store {
 /// What is written to standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// A level, or directives such as `info,listener=debug`.
+    /// A level, or directives such as `info,milepost_listener=debug`.
     pub level: String,
     /// For people or for machines.
     pub format: LogFormat,

@@ -3,9 +3,9 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use protocol_gt06::normalize::{self, Speaker};
-use protocol_gt06::{AckPolicy, Direction, Frame, Message, Profile, Session, Upload};
-use telemetry::{Checksum, Origin};
+use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::{AckPolicy, Direction, Frame, Message, Profile, Session, Upload};
+use milepost_telemetry::{Checksum, Origin};
 
 use super::{Explanation, Fault, FrameInfo, Output, Setting, from_hex};
 
@@ -96,9 +96,9 @@ impl Connection {
             frame: Some(FrameInfo {
                 kind: format!("{:#04x}", frame.number()),
                 checksum: match frame.checksum() {
-                    protocol_gt06::Checksum::Valid => Checksum::Valid,
-                    protocol_gt06::Checksum::Mismatch => Checksum::Mismatch,
-                    protocol_gt06::Checksum::Absent => Checksum::Absent,
+                    milepost_protocol_gt06::Checksum::Valid => Checksum::Valid,
+                    milepost_protocol_gt06::Checksum::Mismatch => Checksum::Mismatch,
+                    milepost_protocol_gt06::Checksum::Absent => Checksum::Absent,
                 },
                 direction: handled.direction.name(),
             }),
@@ -133,7 +133,7 @@ fn reports(
     upload: Option<&Upload>,
     cx: &normalize::Context<'_>,
     raw: Option<&Bytes>,
-) -> Vec<telemetry::Report> {
+) -> Vec<milepost_telemetry::Report> {
     let mut reports = Vec::new();
     normalize::normalize(message, cx, &mut reports);
     if let Some(upload) = upload {
@@ -151,9 +151,9 @@ fn explain(frame: &Frame, known: &Profile, direction: Direction) -> Explanation 
     let (message, fields) = Message::explain(frame, known.dialect());
     let name = message.as_ref().map_or("unreadable", Message::name);
     let checksum = match frame.checksum() {
-        protocol_gt06::Checksum::Valid => "checksum right",
-        protocol_gt06::Checksum::Mismatch => "checksum wrong",
-        protocol_gt06::Checksum::Absent => "no checksum",
+        milepost_protocol_gt06::Checksum::Valid => "checksum right",
+        milepost_protocol_gt06::Checksum::Mismatch => "checksum wrong",
+        milepost_protocol_gt06::Checksum::Absent => "no checksum",
     };
     let from = match direction {
         Direction::Device => "from a device",

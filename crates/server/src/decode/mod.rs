@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use protocol_gt06::{Dialect, Profile};
+use milepost_protocol_gt06::{Dialect, Profile};
+use milepost_telemetry::{Report, Tenant, Timestamp};
 use serde::Serialize;
-use telemetry::{Report, Tenant, Timestamp};
 
 use crate::config::{NO_ZONE, minutes_east};
 use crate::failure::Failure;
@@ -80,7 +80,7 @@ struct Output {
 #[derive(Debug, Serialize)]
 struct FrameInfo {
     kind: String,
-    checksum: telemetry::Checksum,
+    checksum: milepost_telemetry::Checksum,
     direction: &'static str,
 }
 

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use pipeline::Latest;
-use pipeline::sink::sqlite::{Cursor, Device as Known};
+use milepost_pipeline::Latest;
+use milepost_pipeline::sink::sqlite::{Cursor, Device as Known};
+use milepost_telemetry::{DeviceId, DeviceKey};
 use serde::Serialize;
-use telemetry::{DeviceId, DeviceKey};
 
 use super::parameters::Parameters;
 use super::problem::Problem;

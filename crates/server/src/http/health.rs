@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use pipeline::Health;
+use milepost_pipeline::Health;
 use serde_json::{Value, json};
 
 use super::Shared;

@@ -10,9 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use pipeline::sink::sqlite::{Cursor, Page, Paged, Span};
+use milepost_pipeline::sink::sqlite::{Cursor, Page, Paged, Span};
+use milepost_telemetry::{DeviceKey, Report};
 use serde::Serialize;
-use telemetry::{DeviceKey, Report};
 use tokio::sync::mpsc;
 
 use super::Shared;

@@ -25,11 +25,11 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use listener::Connections;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pipeline::Handle;
-use pipeline::sink::sqlite::{Reader, Store, StoreError};
-use telemetry::Tenant;
+use milepost_listener::Connections;
+use milepost_pipeline::Handle;
+use milepost_pipeline::sink::sqlite::{Reader, Store, StoreError};
+use milepost_telemetry::Tenant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use accept::serve;

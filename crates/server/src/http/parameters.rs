@@ -4,8 +4,8 @@
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use pipeline::sink::sqlite::Page;
-use telemetry::Timestamp;
+use milepost_pipeline::sink::sqlite::Page;
+use milepost_telemetry::Timestamp;
 
 use super::problem::Problem;
 

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use pipeline::sink::sqlite::{Cursor, QuarantinedFrame};
+use milepost_pipeline::sink::sqlite::{Cursor, QuarantinedFrame};
+use milepost_telemetry::Timestamp;
 use serde::Serialize;
-use telemetry::Timestamp;
 
 use super::parameters::Parameters;
 use super::problem::Problem;

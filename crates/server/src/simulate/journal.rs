@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use telemetry::{DeviceId, ReportId, Timestamp};
+use milepost_telemetry::{DeviceId, ReportId, Timestamp};
 
 use super::ledger::{Entry, What, Writer};
 use super::stats::{Kind, Stats, Wrong};

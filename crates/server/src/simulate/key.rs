@@ -1,9 +1,9 @@
 //! The id that a frame's report has in the store, worked out without the store.
 
 use bytes::Bytes;
-use protocol_gt06::normalize::{Context, Speaker, normalize};
-use protocol_gt06::{Dialect, Frame, Framing, Message, Profile};
-use telemetry::{DeviceId, Origin, ReportId, Tenant, Timestamp};
+use milepost_protocol_gt06::normalize::{Context, Speaker, normalize};
+use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile};
+use milepost_telemetry::{DeviceId, Origin, ReportId, Tenant, Timestamp};
 
 /// Works out ids for one device.
 #[derive(Debug)]

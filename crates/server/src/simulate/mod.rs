@@ -30,9 +30,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
+use milepost_telemetry::Timestamp;
 pub use options::Options;
 pub use stats::{Kind, KindSummary, Quantiles, Summary, Wrong, WrongSummary};
-use telemetry::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;

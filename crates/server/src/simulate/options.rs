@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use telemetry::{DeviceId, Tenant};
+use milepost_telemetry::{DeviceId, Tenant};
 
 use crate::failure::Failure;
 

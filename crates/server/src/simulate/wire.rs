@@ -4,9 +4,9 @@
 //! encoder and decoder share would otherwise pass every simulation.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use protocol_gt06::frame::encode;
-use protocol_gt06::{Checksum, Frame, Framing, Start};
-use telemetry::{DeviceId, Timestamp};
+use milepost_protocol_gt06::frame::encode;
+use milepost_protocol_gt06::{Checksum, Frame, Framing, Start};
+use milepost_telemetry::{DeviceId, Timestamp};
 
 use super::vehicle::Observation;
 

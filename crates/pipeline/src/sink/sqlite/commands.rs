@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use milepost_telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
-use telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
 use tokio::sync::broadcast;
 
 use super::encode::DeviceRow;

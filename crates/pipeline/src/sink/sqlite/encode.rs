@@ -1,6 +1,6 @@
 //! Batches as rows: done in the shard's thread, so that the writer only writes.
 
-use telemetry::{Kind, Report, Value};
+use milepost_telemetry::{Kind, Report, Value};
 
 use super::commands::Answer;
 use crate::SinkError;
@@ -17,8 +17,8 @@ pub struct Rows {
 #[derive(Debug)]
 pub(super) struct DeviceRow {
     pub(super) id: i64,
-    pub(super) tenant: telemetry::Tenant,
-    pub(super) device: telemetry::DeviceId,
+    pub(super) tenant: milepost_telemetry::Tenant,
+    pub(super) device: milepost_telemetry::DeviceId,
     pub(super) latest: String,
     pub(super) state: Vec<u8>,
     /// Whether it is to be written.

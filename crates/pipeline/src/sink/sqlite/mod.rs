@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use milepost_telemetry::{DeviceKey, Profile, Timestamp};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use telemetry::{DeviceKey, Profile, Timestamp};
 use tokio::sync::{Semaphore, broadcast};
 
 pub use audit::{Audit, EpochAudit};

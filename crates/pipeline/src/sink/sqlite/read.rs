@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use milepost_telemetry::{DeviceId, DeviceKey, Profile, Report, ReportId, Tenant, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
-use telemetry::{DeviceId, DeviceKey, Profile, Report, ReportId, Tenant, Timestamp};
 
 use super::{Store, StoreError};
 use crate::latest::Latest;

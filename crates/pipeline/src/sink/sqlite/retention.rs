@@ -4,9 +4,9 @@
 //! neither keeps a report for ever nor loses it early. Rows stand in the order in which they
 //! arrived, so the oldest are found at one end, without an index of their own.
 
+use milepost_telemetry::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Row, Transaction};
-use telemetry::Timestamp;
 
 use super::write::bucket;
 use super::{Store, StoreError};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use milepost_telemetry::{DeviceKey, Profile};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use telemetry::{DeviceKey, Profile};
 use tokio::sync::broadcast;
 
 use super::commands::{self, CommandState};
@@ -327,7 +327,7 @@ fn quarantine(
     tx: &Transaction<'_>,
     row: &FrameRow,
     device: Option<&DeviceRow>,
-    why: &telemetry::Quarantine,
+    why: &milepost_telemetry::Quarantine,
 ) -> Result<(), rusqlite::Error> {
     let frame = &row.frame;
     tx.prepare_cached(
@@ -345,7 +345,7 @@ fn quarantine(
         device.map(|device| device.tenant.as_str()),
         device.map(|device| device.device.as_str()),
         frame.raw.as_ref(),
-        why.field.map(telemetry::Name::as_str),
+        why.field.map(milepost_telemetry::Name::as_str),
         why.offset,
         why.message,
     ])?;

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use telemetry::{Event, EventKind, Kind, Report, Signal, SignalState};
+use milepost_telemetry::{Event, EventKind, Kind, Report, Signal, SignalState};
 
 use super::{Card, Information, InformationContent, SatelliteReport, state_name};
 use crate::normalize::{Context, note_bytes};
@@ -113,7 +113,7 @@ pub(super) fn normalize(
         ]),
         C::BluetoothMac(mac) => report.more.signals.push(
             Signal::named("gt06.bluetooth_address")
-                .text(alloc::format!("{}", telemetry::MacAddress(*mac))),
+                .text(alloc::format!("{}", milepost_telemetry::MacAddress(*mac))),
         ),
         // A key is a secret: that it was sent is said, what it is stays in the raw frame.
         C::BluetoothKey(_) => report

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
-use telemetry::{
+use milepost_telemetry::{
     Altitude, Cell, Dop, Event, EventKind, FixSource, Kind, MacAddress, Percent, Radio, Report,
     Signal, TimeSource, Timestamp, WifiStation,
 };
@@ -130,7 +130,7 @@ fn positioned<'r>(
     if let Some(on) = from.position.course_status.ignition() {
         report
             .io
-            .note_ignition(on, telemetry::IgnitionSource::CourseBits);
+            .note_ignition(on, milepost_telemetry::IgnitionSource::CourseBits);
     }
     report
 }

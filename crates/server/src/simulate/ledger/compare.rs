@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use milepost_telemetry::{DeviceId, ReportId};
 use serde::Serialize;
-use telemetry::{DeviceId, ReportId};
 
 use super::{Entry, What};
 
@@ -176,7 +176,7 @@ fn body(raw: &[u8]) -> Option<Box<[u8]>> {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::Timestamp;
+    use milepost_telemetry::Timestamp;
 
     use super::super::Kind;
     use super::*;

@@ -19,8 +19,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 pub use compare::{Comparison, Example, LedgerAudit};
+use milepost_telemetry::{DeviceId, ReportId, Timestamp};
 use serde::{Deserialize, Serialize};
-use telemetry::{DeviceId, ReportId, Timestamp};
 
 use super::stats::Kind;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use telemetry::ReportId;
+use milepost_telemetry::ReportId;
 
 use super::super::stats::Kind;
 use super::super::wire::{self, AlarmCode, Condition, Position};

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use telemetry::DeviceId;
+use milepost_telemetry::DeviceId;
 
 use self::fact::Fact;
 use super::journal::Journal;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BufMut;
-use protocol_gt06::Frame;
+use milepost_protocol_gt06::Frame;
 
 use super::super::command;
 use super::super::stats::{Kind, Wrong};

@@ -1,8 +1,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
-use protocol_gt06::frame::encode;
-use protocol_gt06::{Frame, Framing, Start};
-use telemetry::{Tenant, Timestamp};
+use milepost_protocol_gt06::frame::encode;
+use milepost_protocol_gt06::{Frame, Framing, Start};
+use milepost_telemetry::{Tenant, Timestamp};
 
 use super::super::road::Roads;
 use super::super::stats::Wrong;
