@@ -370,6 +370,7 @@ impl Session {
         if self.paused && !starts_again {
             return false;
         }
+        self.unconfirmed |= self.paused;
         self.paused = false;
         true
     }
