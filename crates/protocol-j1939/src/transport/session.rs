@@ -315,6 +315,7 @@ impl Session {
             if number == 1 {
                 // Everything again: nothing of before may remain.
                 self.forget(0, u32::MAX);
+                self.unconfirmed = true;
                 self.highest = 1;
                 self.highest_at = stamp;
             } else {
@@ -370,7 +371,6 @@ impl Session {
         if self.paused && !starts_again {
             return false;
         }
-        self.unconfirmed |= self.paused;
         self.paused = false;
         true
     }
