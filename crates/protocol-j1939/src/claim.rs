@@ -202,7 +202,7 @@ impl Claim {
 }
 
 fn device(line: &[u8]) -> Option<&str> {
-    let line = core::str::from_utf8(line).ok()?.trim();
+    let line = core::str::from_utf8(line).ok()?.trim_start();
     let device = line.strip_prefix("ID ").unwrap_or(line).trim();
     let is_id = !device.is_empty()
         && device.len() <= MAX_FIRST_LINE

@@ -95,7 +95,7 @@ fn the_last_value_of_each_source_is_kept_and_the_preferred_one_fills_the_groups(
     let vehicle = report.more.vehicle.as_ref().unwrap();
     assert_eq!(vehicle.wheel_speed_kmh, Some(51.0));
     assert_eq!(vehicle.engine_hours_s, Some(7200.0));
-    assert_eq!(vehicle.fuel.unwrap().get(), 40.0);
+    assert_eq!(vehicle.fuel, milepost_telemetry::Percent::new(40.0).ok());
     assert_eq!(report.odometer.unwrap().as_metres(), 1_000_500.0);
     assert_eq!(report.time_source, TimeSource::Device);
     let frames = report.more.signals.last().unwrap();
@@ -198,7 +198,7 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
     }
     let merged = merger.flush(at(SECOND)).unwrap();
     assert_eq!((merged.failures, merged.dropped), (0, 0));
-    let text = std::string::String::from_utf8(merged.raw.clone()).unwrap();
+    let text = String::from_utf8(merged.raw.clone()).unwrap();
     assert!(text.starts_with("(1700000000.00"), "{text}");
     // The older frame of a group is not there.
     assert_eq!(text.matches("0CF00400").count() + text.matches("18F00400").count(), 1);
