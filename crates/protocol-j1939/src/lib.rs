@@ -20,6 +20,8 @@ extern crate std;
 mod can;
 pub mod carrier;
 pub mod claim;
+#[cfg(feature = "dbc")]
+pub mod dbc;
 pub mod decoder;
 pub mod diagnostics;
 pub mod encode;
@@ -33,6 +35,8 @@ pub mod network;
 pub mod normalize;
 pub mod obd;
 pub mod signal;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 pub mod text;
 pub mod transport;
 
