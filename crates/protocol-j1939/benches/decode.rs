@@ -61,7 +61,10 @@ fn signals(c: &mut Criterion) {
             decoder.push(black_box(&frame), CanTime(0));
             let mut sum = 0.0;
             while let Some(Output::Message(message)) = decoder.poll() {
-                sum += message.signals().filter_map(|s| s.reading.value()).sum::<f64>();
+                sum += message
+                    .signals()
+                    .filter_map(|s| s.reading.value())
+                    .sum::<f64>();
             }
             sum
         });

@@ -78,7 +78,9 @@ fn contains(network: IpAddr, prefix: u8, peer: IpAddr) -> bool {
 #[non_exhaustive]
 pub enum ClaimError {
     /// The first line is longer than [`MAX_FIRST_LINE`].
-    #[error("the first line is longer than {MAX_FIRST_LINE} bytes; expected a device id, or `ID ` and a device id")]
+    #[error(
+        "the first line is longer than {MAX_FIRST_LINE} bytes; expected a device id, or `ID ` and a device id"
+    )]
     LineTooLong,
     /// The first line is empty or has bytes that no id has.
     #[error("the first line is not a device id")]
@@ -222,7 +224,12 @@ mod tests {
 
     #[test]
     fn a_first_line_is_the_id_alone_or_after_a_word() {
-        for text in ["truck-7\n", "ID truck-7\n", "ID truck-7\r\n", "truck-7 \r\n"] {
+        for text in [
+            "truck-7\n",
+            "ID truck-7\n",
+            "ID truck-7\r\n",
+            "truck-7 \r\n",
+        ] {
             let stream = [text.as_bytes(), b"(1.0) can0 18FEF100#00\n"].concat();
             let expected = ClaimState::Device("truck-7".into());
             assert_eq!(line(&stream), (expected, text.len()), "{text:?}");
@@ -291,6 +298,10 @@ mod tests {
         assert_eq!(rule("10.9.9.9"), ClaimRule::Known("fleet".into()));
         assert_eq!(rule("2001:db8::1"), ClaimRule::Known("six".into()));
         assert_eq!(rule("192.0.2.1"), ClaimRule::Vin);
-        assert!(ClaimRules::new(None).for_peer("192.0.2.1".parse().unwrap()).is_none());
+        assert!(
+            ClaimRules::new(None)
+                .for_peer("192.0.2.1".parse().unwrap())
+                .is_none()
+        );
     }
 }

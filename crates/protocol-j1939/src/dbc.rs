@@ -133,7 +133,10 @@ impl Dbc {
             let (Ok(start), Ok(bits @ 1..=64)) =
                 (u16::try_from(signal.start_bit), u8::try_from(signal.size))
             else {
-                warn(format!("{} bits from {}: left out", signal.size, signal.start_bit));
+                warn(format!(
+                    "{} bits from {}: left out",
+                    signal.size, signal.start_bit
+                ));
                 continue;
             };
             if !signal.factor.is_finite() || signal.factor == 0.0 || !signal.offset.is_finite() {
@@ -209,24 +212,27 @@ fn differences(row: &Spn, own: &Spn) -> Vec<String> {
     let mut all = Vec::new();
     let is_same = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1e-3);
     if !is_same(row.scale, own.scale) {
-        all.push(format!("scale {} instead of {} of the table", own.scale, row.scale));
+        all.push(format!(
+            "scale {} instead of {} of the table",
+            own.scale, row.scale
+        ));
     }
     if !is_same(row.offset, own.offset) {
-        all.push(format!("offset {} instead of {} of the table", own.offset, row.offset));
+        all.push(format!(
+            "offset {} instead of {} of the table",
+            own.offset, row.offset
+        ));
     }
     if row.bits != own.bits {
-        all.push(format!("{} bits instead of {} of the table", own.bits, row.bits));
+        all.push(format!(
+            "{} bits instead of {} of the table",
+            own.bits, row.bits
+        ));
     }
     all
 }
 
-fn coding(
-    signal: &Signal,
-    bits: u8,
-    pgn: Option<Pgn>,
-    signed: bool,
-    row: Option<&Spn>,
-) -> Coding {
+fn coding(signal: &Signal, bits: u8, pgn: Option<Pgn>, signed: bool, row: Option<&Spn>) -> Coding {
     let Some(pgn) = pgn else {
         return Coding::Plain;
     };
@@ -336,7 +342,9 @@ mod tests {
         let Some(Output::Message(message)) = decoder.poll() else {
             panic!()
         };
-        let named = message.signals().map(|s| (s.spn.name.to_string(), s.reading));
+        let named = message
+            .signals()
+            .map(|s| (s.spn.name.to_string(), s.reading));
         named.collect()
     }
 
@@ -383,11 +391,15 @@ mod tests {
     #[test]
     fn destinations_are_no_filter_and_pages_are_kept() {
         // TSC1 to 00 from 00 in the file, to 41 from 11 on the bus.
-        let tsc1 = text("BO_ 2348810240 X: 8 EV\n SG_ Torque : 24|8@1+ (1,-125) [-125|125] \"%\" EVCC\n");
+        let tsc1 =
+            text("BO_ 2348810240 X: 8 EV\n SG_ Torque : 24|8@1+ (1,-125) [-125|125] \"%\" EVCC\n");
         let dbc = Dbc::parse(&tsc1).unwrap();
         assert!(dbc.group(Pgn::new(0).unwrap()).is_some());
         let all = decode(dbc, CanId::Extended(0x0C00_290B), "FCFFFA7DFFFFFFFF");
-        assert!(all.iter().any(|(_, reading)| *reading == Reading::Value(0.0)));
+        assert!(
+            all.iter()
+                .any(|(_, reading)| *reading == Reading::Value(0.0))
+        );
         // 09F11923: data page 1; FEF1 of page 0 is another group.
         let marine = text("BO_ 2314279203 Y: 8 EV\n SG_ Rate : 0|16@1+ (1,0) [0|0] \"\" EVCC\n");
         let dbc = Dbc::parse(&marine).unwrap();
@@ -415,6 +427,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_dbc_is_refused() {
-        assert!(matches!(Dbc::parse("BO_ nonsense"), Err(DbcError::Syntax(_))));
+        assert!(matches!(
+            Dbc::parse("BO_ nonsense"),
+            Err(DbcError::Syntax(_))
+        ));
     }
 }

@@ -159,9 +159,7 @@ impl Message {
     /// that carry counters and distances have signals too.
     pub fn signals(&self) -> impl Iterator<Item = Sample> {
         let payload = Payload::new(&self.data);
-        self.definitions
-            .iter()
-            .map(move |spn| spn.sample(&payload))
+        self.definitions.iter().map(move |spn| spn.sample(&payload))
     }
 
     /// The definitions of its signals.
@@ -228,9 +226,7 @@ impl Decoder {
         if frame.is_remote() {
             return;
         }
-        let stamp = frame
-            .time()
-            .map_or(Stamp::estimated(now), Stamp::exact);
+        let stamp = frame.time().map_or(Stamp::estimated(now), Stamp::exact);
         let role = obd::role(frame.id());
         match (J1939Id::new(frame.id()), role) {
             (_, Some(role)) => self.segment(frame, role, stamp),
@@ -338,8 +334,7 @@ impl Decoder {
             // A tester that keeps its session alive (service 3E) interrupts nothing.
             let is_request = matches!(frame.data(), [1..=7, service, ..] if *service != 0x3E);
             if is_request {
-                self.iso_tp
-                    .interrupt(response, |event| fail(output, event));
+                self.iso_tp.interrupt(response, |event| fail(output, event));
             }
         }
         let mut complete = None;

@@ -160,10 +160,7 @@ impl J1939Id {
         let (pgn, destination) = if format < 240 {
             (pages << 16 | (format as u32) << 8, specific)
         } else {
-            (
-                pages << 16 | (format as u32) << 8 | specific as u32,
-                GLOBAL,
-            )
+            (pages << 16 | (format as u32) << 8 | specific as u32, GLOBAL)
         };
         Self {
             priority: top >> 2 & 7,

@@ -26,6 +26,7 @@ pub mod decoder;
 pub mod diagnostics;
 pub mod encode;
 mod error;
+pub mod explain;
 mod id;
 #[cfg(feature = "telemetry")]
 pub mod merge;

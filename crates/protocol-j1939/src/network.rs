@@ -24,7 +24,12 @@ impl Request {
     /// If there are fewer than three bytes.
     pub fn decode(data: &[u8]) -> Result<Self, DecodeError> {
         let bytes = data.first_chunk::<3>().ok_or_else(|| {
-            DecodeError::truncated(Pgn::REQUEST, "requested_pgn", 0, 3usize.saturating_sub(data.len()))
+            DecodeError::truncated(
+                Pgn::REQUEST,
+                "requested_pgn",
+                0,
+                3usize.saturating_sub(data.len()),
+            )
         })?;
         Ok(Self {
             pgn: Pgn::from_le_bytes(*bytes),
@@ -129,9 +134,9 @@ impl CommandedAddress {
     /// If the message does not have nine bytes.
     pub fn decode(data: &[u8]) -> Result<Self, DecodeError> {
         let missing = 9usize.saturating_sub(data.len());
-        let (name, rest) = data.split_first_chunk::<8>().ok_or_else(|| {
-            DecodeError::truncated(Pgn::COMMANDED_ADDRESS, "name", 0, missing)
-        })?;
+        let (name, rest) = data
+            .split_first_chunk::<8>()
+            .ok_or_else(|| DecodeError::truncated(Pgn::COMMANDED_ADDRESS, "name", 0, missing))?;
         let &[address] = rest else {
             return Err(DecodeError::new(
                 Pgn::COMMANDED_ADDRESS,

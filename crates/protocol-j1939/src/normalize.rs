@@ -20,10 +20,8 @@ use crate::text;
 use crate::transport::Stamp;
 
 /// The decoder's names.
-pub const DECODER: telemetry::Decoder = telemetry::Decoder::new(
-    "j1939",
-    concat!("j1939/", env!("CARGO_PKG_VERSION")),
-);
+pub const DECODER: telemetry::Decoder =
+    telemetry::Decoder::new("j1939", concat!("j1939/", env!("CARGO_PKG_VERSION")));
 
 /// Identity of the reporting device and place of the frame, for the reports of one frame.
 #[derive(Debug, Clone, Copy)]
@@ -408,7 +406,11 @@ pub fn signals(message: &Message) -> Vec<Signal> {
         Content::Diagnostic(Diagnostic::Ratios(ratios)) => {
             for (spn, name, value) in [
                 (3048, "ignition_cycle_counter", ratios.ignition_cycles),
-                (3049, "obd_monitoring_conditions_encountered", ratios.obd_conditions),
+                (
+                    3049,
+                    "obd_monitoring_conditions_encountered",
+                    ratios.obd_conditions,
+                ),
             ] {
                 let mut signal = Signal::new(SignalId::Spn(spn), name);
                 signal.source = Some(source);

@@ -129,8 +129,16 @@ impl Truck {
     fn values(&self, pgn: u32, source: u8) -> Vec<(u32, f64)> {
         let (speed, braking) = self.motion();
         let gear = whole((speed / 8.0).clamp(0.0, 12.0));
-        let rpm = if speed > 0.0 { 900.0 + (speed % 8.0) * 100.0 } else { 600.0 };
-        let load = if braking { 5.0 } else { whole(20.0 + speed / 2.0) };
+        let rpm = if speed > 0.0 {
+            900.0 + (speed % 8.0) * 100.0
+        } else {
+            600.0
+        };
+        let load = if braking {
+            5.0
+        } else {
+            whole(20.0 + speed / 2.0)
+        };
         let brake = f64::from(u8::from(braking));
         match (pgn, source) {
             (61444, _) => Vec::from([(899, 1.0), (512, load), (513, load), (190, rpm)]),
@@ -139,9 +147,13 @@ impl Truck {
             (61445, _) => Vec::from([(524, gear), (523, gear)]),
             // The brakes know only their own switches: everything else is not available.
             (65265, BRAKES) => Vec::from([(70, 0.0)]),
-            (65265, _) => {
-                Vec::from([(84, speed), (595, 0.0), (597, brake), (598, 0.0), (976, 0.0)])
-            }
+            (65265, _) => Vec::from([
+                (84, speed),
+                (595, 0.0),
+                (597, brake),
+                (598, 0.0),
+                (976, 0.0),
+            ]),
             (61441, _) => Vec::from([(563, 0.0), (521, brake * 20.0)]),
             (65266, _) => Vec::from([(183, 3.0 + speed * 0.3)]),
             (65262, _) => Vec::from([(110, 85.0), (175, 95.0)]),
@@ -157,7 +169,10 @@ impl Truck {
     }
 
     fn stamp(&self, millis: u64) -> Option<CanTime> {
-        let micros = self.start.as_micros().saturating_add(millis.saturating_mul(1000));
+        let micros = self
+            .start
+            .as_micros()
+            .saturating_add(millis.saturating_mul(1000));
         Some(CanTime(micros))
     }
 

@@ -103,8 +103,15 @@ fn text(bytes: &[u8]) -> Option<String> {
     }
     let fill = |byte: &u8| *byte == 0xFF || *byte == 0;
     let start = bytes.iter().position(|b| !fill(b)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|b| !fill(b)).map_or(start, |at| at + 1);
-    Some(latin(bytes.get(start..end).unwrap_or(&[])).trim().to_owned())
+    let end = bytes
+        .iter()
+        .rposition(|b| !fill(b))
+        .map_or(start, |at| at + 1);
+    Some(
+        latin(bytes.get(start..end).unwrap_or(&[]))
+            .trim()
+            .to_owned(),
+    )
 }
 
 /// Latin-1 without control characters.

@@ -100,10 +100,7 @@ fn a_capture_of_a_truck_on_the_road_has_its_messages() {
         return;
     };
     assert_eq!((all.frames, all.malformed), (19_957, 0));
-    assert_eq!(
-        counts(&all.messages),
-        [(65226, 32), (65249, 6), (65251, 6)]
-    );
+    assert_eq!(counts(&all.messages), [(65226, 32), (65249, 6), (65251, 6)]);
     assert_eq!(failures(&all), []);
 }
 

@@ -43,7 +43,9 @@ fn frames(row: &Value) -> Vec<CanFrame> {
     all.filter(|frame| frame["data"].is_string())
         .map(|frame| {
             let data = hex::decode(frame["data"].as_str().unwrap()).unwrap();
-            let time = frame["t"].as_f64().map(|t| CanTime((t * 1e6).round() as u64));
+            let time = frame["t"]
+                .as_f64()
+                .map(|t| CanTime((t * 1e6).round() as u64));
             CanFrame::new(can_id(frame["id"].as_str().unwrap()), &data)
                 .unwrap()
                 .with_time(time)
@@ -161,12 +163,20 @@ impl Findings {
                     self.known.push((n, number));
                     continue;
                 }
-                self.check(row, false, || format!("spn {number} is not in the table: {one}"));
+                self.check(row, false, || {
+                    format!("spn {number} is not in the table: {one}")
+                });
                 continue;
             };
             let json = normalize::signal(&sample, 0).map_or(json!({}), |s| json!(s));
             let found = json.get("state").and_then(Value::as_str).map_or_else(
-                || if json.get("value").is_some() { "valid" } else { "absent" },
+                || {
+                    if json.get("value").is_some() {
+                        "valid"
+                    } else {
+                        "absent"
+                    }
+                },
                 |state| state,
             );
             let values_agree = match (one["value"].as_f64(), json["value"].as_f64()) {
@@ -182,7 +192,9 @@ impl Findings {
                 self.known.push((n, number));
                 continue;
             }
-            self.check(row, is_right, || format!("spn {number}: {one} but {json} raw {}", sample.raw));
+            self.check(row, is_right, || {
+                format!("spn {number}: {one} but {json} raw {}", sample.raw)
+            });
         }
     }
 
@@ -211,9 +223,13 @@ impl Findings {
         }
         let dtcs = expected["dtcs"].as_array().unwrap();
         let list = found["dtcs"].as_array().unwrap();
-        self.check(row, dtcs.len() == list.len(), || format!("{dtcs:?} but {list:?}"));
+        self.check(row, dtcs.len() == list.len(), || {
+            format!("{dtcs:?} but {list:?}")
+        });
         for (a, b) in dtcs.iter().zip(list) {
-            let is_right = ["spn", "fmi", "oc", "cm"].iter().all(|key| a[*key] == b[*key]);
+            let is_right = ["spn", "fmi", "oc", "cm"]
+                .iter()
+                .all(|key| a[*key] == b[*key]);
             self.check(row, is_right, || format!("{a} but {b}"));
         }
     }
@@ -238,7 +254,9 @@ impl Findings {
                 }
                 Head::Can(id) => a["id"] == id.to_string().as_str(),
             };
-            self.check(row, head && a["data"] == data.as_str(), || format!("{a} but {b:?}"));
+            self.check(row, head && a["data"] == data.as_str(), || {
+                format!("{a} but {b:?}")
+            });
             if let Some(signals) = a.get("signals") {
                 self.signals(row, b, signals);
             }
@@ -303,7 +321,9 @@ fn the_collected_frames_agree() {
                 }
                 if let Some(vin) = expected["vin"].as_str() {
                     let report = reported(messages(&output)[0]);
-                    f.check(&row, report["identity"]["vin"] == vin, || report.to_string());
+                    f.check(&row, report["identity"]["vin"] == vin, || {
+                        report.to_string()
+                    });
                 }
             }
         }
@@ -342,7 +362,9 @@ fn check_name(f: &mut Findings, row: &Value, message: &Message, e: &Value) {
         ("arbitrary_address_capable", "arbitrary_address"),
     ] {
         let expected = e.get(key).or(e.get(other)).unwrap();
-        f.check(row, claim[key] == *expected, || format!("{key}: {expected} but {claim}"));
+        f.check(row, claim[key] == *expected, || {
+            format!("{key}: {expected} but {claim}")
+        });
     }
 }
 
@@ -350,9 +372,15 @@ fn check_text(f: &mut Findings, row: &Value, message: &Message) {
     let report = reported(message);
     for (spn, text) in row["expect"]["text"].as_object().unwrap() {
         let id = format!("spn.{spn}");
-        let signal = report["signals"].as_array().unwrap().iter().find(|s| s["id"] == id.as_str());
+        let signal = report["signals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|s| s["id"] == id.as_str());
         let value = signal.map(|s| s["value"].clone());
-        f.check(row, value.as_ref() == Some(text), || format!("{id}: {text} but {report}"));
+        f.check(row, value.as_ref() == Some(text), || {
+            format!("{id}: {text} but {report}")
+        });
     }
 }
 
@@ -390,7 +418,9 @@ fn check_obd(f: &mut Findings, row: &Value, output: &[Output]) {
     }
     if let Some(negative) = e.get("negative") {
         let refused = &report["diagnostics"]["refused"];
-        f.check(row, refused == negative, || format!("{negative} but {refused}"));
+        f.check(row, refused == negative, || {
+            format!("{negative} but {refused}")
+        });
     }
 }
 
@@ -400,7 +430,10 @@ fn the_field_cases_agree() {
     for row in rows("field/j1939.jsonl") {
         let kind = row["kind"].as_str().unwrap();
         // Text forms are the carriers' business; a DBC has a test of its own.
-        if matches!(kind, "candump-text" | "slcan" | "obd-elm-multiline" | "dbc-signed") {
+        if matches!(
+            kind,
+            "candump-text" | "slcan" | "obd-elm-multiline" | "dbc-signed"
+        ) {
             continue;
         }
         let e = &row["expect"];
@@ -449,12 +482,17 @@ fn the_field_cases_agree() {
             "isotp-extra-cf" => {
                 let list = e["delivered"].as_array().unwrap();
                 let found: Vec<_> = all.iter().map(|m| normalize::hex(&m.data)).collect();
-                let expected: Vec<_> = list.iter().map(|d| d["payload"].as_str().unwrap()).collect();
+                let expected: Vec<_> = list
+                    .iter()
+                    .map(|d| d["payload"].as_str().unwrap())
+                    .collect();
                 f.check(&row, found == expected, || format!("{found:?}"));
             }
             "obd-vin" => {
                 let report = reported(all[0]);
-                f.check(&row, report["identity"]["vin"] == e["vin"], || report.to_string());
+                f.check(&row, report["identity"]["vin"] == e["vin"], || {
+                    report.to_string()
+                });
             }
             "obd-supported" => check_obd(&mut f, &row, &output),
             "dm20" | "dm24" | "dm30" | "dm19" | "dm21" | "dm34" => {
@@ -472,9 +510,12 @@ fn check_dm(f: &mut Findings, row: &Value, message: &Message) {
     let all = &report["diagnostics"];
     let value = |id: &str| {
         let signals = report["signals"].as_array().unwrap().iter();
-        signals.clone().find(|s| s["id"] == id).map_or(json!(null), |s| {
-            s["value"].as_f64().map_or(json!(3), |v| json!(v as u64))
-        })
+        signals
+            .clone()
+            .find(|s| s["id"] == id)
+            .map_or(json!(null), |s| {
+                s["value"].as_f64().map_or(json!(3), |v| json!(v as u64))
+            })
     };
     match row["kind"].as_str().unwrap() {
         "dm21" => {

@@ -67,7 +67,10 @@ mod tests {
         assert_eq!(tracker.update(0, [5, 6]).raised, [5, 6]);
         assert!(tracker.update(0, [6, 5]).is_empty());
         let changes = tracker.update(0, [6, 7]);
-        assert_eq!((changes.raised, changes.cleared), (Vec::from([7]), Vec::from([5])));
+        assert_eq!(
+            (changes.raised, changes.cleared),
+            (Vec::from([7]), Vec::from([5]))
+        );
         // Another unit has its own list.
         assert_eq!(tracker.update(1, [6]).raised, [6]);
         assert_eq!(tracker.update(0, []).cleared, [6, 7]);

@@ -254,7 +254,14 @@ impl Merger {
         }
         let interval = self.opened.as_micros();
         let is_over = now.as_micros() >= interval.saturating_add(self.options.interval_micros);
-        Some(self.merge(now, if is_over { Cause::Interval } else { Cause::Urgent }))
+        Some(self.merge(
+            now,
+            if is_over {
+                Cause::Interval
+            } else {
+                Cause::Urgent
+            },
+        ))
     }
 
     /// The last report, at the end of the connection; `None` if no frame is held.
@@ -326,7 +333,10 @@ impl Merger {
     }
 
     fn other_signals(&mut self, message: &Message) {
-        if matches!(message.content, Content::Request(_) | Content::Acknowledge(_)) {
+        if matches!(
+            message.content,
+            Content::Request(_) | Content::Acknowledge(_)
+        ) {
             return;
         }
         for signal in normalize::signals(message) {
@@ -354,8 +364,16 @@ impl Merger {
         let changes = self.tracker.update(unit, numbers);
         self.urgent |= !changes.is_empty();
         for (kind, incident, numbers) in [
-            (EventKind::TroubleCodeRaised, Incident::Begin, changes.raised),
-            (EventKind::TroubleCodeCleared, Incident::End, changes.cleared),
+            (
+                EventKind::TroubleCodeRaised,
+                Incident::Begin,
+                changes.raised,
+            ),
+            (
+                EventKind::TroubleCodeCleared,
+                Incident::End,
+                changes.cleared,
+            ),
         ] {
             for number in numbers {
                 let mut event = Event::by_device(kind, Some(number));

@@ -110,7 +110,11 @@ fn each_axle_keeps_its_weight() {
         let _ = push(&mut merger, &frame, 0);
     }
     let report = merger.flush(at(1)).unwrap().report(&context(), false);
-    let weights = report.more.signals.iter().filter(|s| s.id == SignalId::Spn(582));
+    let weights = report
+        .more
+        .signals
+        .iter()
+        .filter(|s| s.id == SignalId::Spn(582));
     assert_eq!(weights.count(), 2);
 }
 
@@ -134,7 +138,14 @@ fn a_trouble_code_is_reported_at_once_and_once() {
     let report = merged.report(&context(), false);
     assert_eq!(report.more.events[0].kind, EventKind::TroubleCodeRaised);
     assert_eq!(report.more.events[0].code, Some(100 << 5 | 1));
-    let dtcs = report.more.diagnostics.as_ref().unwrap().dtcs.as_ref().unwrap();
+    let dtcs = report
+        .more
+        .diagnostics
+        .as_ref()
+        .unwrap()
+        .dtcs
+        .as_ref()
+        .unwrap();
     assert_eq!(dtcs[0].source, Some(0));
     // Repeated every second: no further event.
     for n in 1..5 {
@@ -144,13 +155,19 @@ fn a_trouble_code_is_reported_at_once_and_once() {
     for frame in encode::broadcast(0, Pgn::DM1, &dm1(&[(100, 1), (110, 0)])).unwrap() {
         let _ = push(&mut merger, &frame, 6 * SECOND);
     }
-    let report = merger.take(at(6 * SECOND)).unwrap().report(&context(), false);
+    let report = merger
+        .take(at(6 * SECOND))
+        .unwrap()
+        .report(&context(), false);
     assert_eq!(report.more.events.len(), 1);
     let none = encode::single(J1939Id::from_raw(0x18FE_CA00), &dm1(&[])).unwrap();
     // Reports that leave at once keep a distance of one second.
     assert!(!push(&mut merger, &none, 6 * SECOND + 10).due);
     assert_eq!(merger.wake_at(), Some(at(7 * SECOND)));
-    let report = merger.take(at(7 * SECOND)).unwrap().report(&context(), false);
+    let report = merger
+        .take(at(7 * SECOND))
+        .unwrap()
+        .report(&context(), false);
     let kinds: Vec<_> = report.more.events.iter().map(|e| e.kind).collect();
     assert_eq!(kinds, [EventKind::TroubleCodeCleared; 2]);
 }
@@ -162,7 +179,11 @@ fn a_switch_is_reported_at_once_when_it_changes() {
     assert!(!push(&mut merger, &single(65265, 0, &[(70, 1.0)]), 10).due);
     assert!(push(&mut merger, &single(65265, 0, &[(70, 0.0)]), 20).due);
     let report = merger.take(at(20)).unwrap().report(&context(), false);
-    let brake = report.more.signals.iter().find(|s| s.id == SignalId::Spn(70));
+    let brake = report
+        .more
+        .signals
+        .iter()
+        .find(|s| s.id == SignalId::Spn(70));
     assert_eq!(brake.unwrap().value, Some(Value::Number(0.0)));
 }
 
@@ -172,10 +193,19 @@ fn a_value_that_is_lost_is_said_once() {
     let lost = single(61444, 0, &[(899, 0.0)]);
     let _ = push(&mut merger, &single(61444, 0, &[(190, 800.0)]), 0);
     merger.flush(at(1)).unwrap();
-    let speed = |merged: &Merged| merged.signals.iter().find(|s| s.id == SignalId::Spn(190)).cloned();
+    let speed = |merged: &Merged| {
+        merged
+            .signals
+            .iter()
+            .find(|s| s.id == SignalId::Spn(190))
+            .cloned()
+    };
     let _ = push(&mut merger, &lost, 2);
     let signal = speed(&merger.flush(at(3)).unwrap()).unwrap();
-    assert_eq!(signal.state, Some(milepost_telemetry::SignalState::NotAvailable));
+    assert_eq!(
+        signal.state,
+        Some(milepost_telemetry::SignalState::NotAvailable)
+    );
     let _ = push(&mut merger, &lost, 4);
     assert!(speed(&merger.flush(at(5)).unwrap()).is_none());
 }
@@ -191,7 +221,9 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
     frames.extend(encode::broadcast(0, Pgn::VI, b"1M8GDM9AXKP042788*").unwrap());
     frames.extend(encode::addressed(0, 0xF9, Pgn::CI, b"MAKE*MODEL*1*2*").unwrap());
     frames.extend(encode::extended(0, 0xF9, Pgn::CI, &[b'x'; 2000]).unwrap());
-    frames.extend(encode::iso_tp(CanId::Standard(0x7E8), b"\x49\x02\x011HGBH41JXMN109186", 0).unwrap());
+    frames.extend(
+        encode::iso_tp(CanId::Standard(0x7E8), b"\x49\x02\x011HGBH41JXMN109186", 0).unwrap(),
+    );
     frames.extend(encode::broadcast(0, Pgn::DM1, &[4, 255, 100, 0, 1, 1, 110, 0, 2, 1]).unwrap());
     for (frame, n) in frames.iter().zip(0..) {
         let _ = push(&mut merger, frame, n);
@@ -201,7 +233,10 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
     let text = String::from_utf8(merged.raw.clone()).unwrap();
     assert!(text.starts_with("(1700000000.00"), "{text}");
     // The older frame of a group is not there.
-    assert_eq!(text.matches("0CF00400").count() + text.matches("18F00400").count(), 1);
+    assert_eq!(
+        text.matches("0CF00400").count() + text.matches("18F00400").count(),
+        1
+    );
     let mut again = Merger::new(Options::default(), at(0));
     for line in text.lines() {
         let (time, frame) = line[1..].split_once(") can0 ").unwrap();
@@ -269,5 +304,8 @@ fn a_vin_is_found_on_the_bus() {
         found |= push(&mut merger, &frame, 0).vin;
     }
     assert!(found);
-    assert_eq!(merger.vin().map(ToString::to_string).as_deref(), Some("1M8GDM9AXKP042788"));
+    assert_eq!(
+        merger.vin().map(ToString::to_string).as_deref(),
+        Some("1M8GDM9AXKP042788")
+    );
 }

@@ -90,7 +90,8 @@ impl Window {
             Data::Short(frame) => {
                 let is_known = self.last.contains_key(&(key, is_extended));
                 if is_known || self.last.len() < options.groups {
-                    self.last.insert((key, is_extended), (*frame, message.stamp));
+                    self.last
+                        .insert((key, is_extended), (*frame, message.stamp));
                 } else {
                     self.dropped += 1;
                 }

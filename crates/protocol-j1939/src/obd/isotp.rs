@@ -81,7 +81,10 @@ impl fmt::Display for IsoTpError {
         match self {
             Self::Length { len } => write!(f, "segmented message refused: length {len}"),
             Self::TooLong { len } => {
-                write!(f, "segmented message refused: {len} bytes are above the limit")
+                write!(
+                    f,
+                    "segmented message refused: {len} bytes are above the limit"
+                )
             }
             Self::WrongNumber { expected, got } => write!(
                 f,
@@ -400,13 +403,25 @@ mod tests {
         ] {
             let events = run(&mut IsoTp::default(), &[(ECU, data.clone())]);
             assert!(
-                matches!(events[..], [IsoTpEvent::Failure { error: IsoTpError::Length { .. }, .. }]),
+                matches!(
+                    events[..],
+                    [IsoTpEvent::Failure {
+                        error: IsoTpError::Length { .. },
+                        ..
+                    }]
+                ),
                 "{data:x?}"
             );
         }
         let long = vec![0x10, 0x00, 0x7F, 0xFF, 0xFF, 0xFF, 1, 2];
         let events = run(&mut IsoTp::default(), &[(ECU, long)]);
-        assert!(matches!(events[..], [IsoTpEvent::Failure { error: IsoTpError::TooLong { .. }, .. }]));
+        assert!(matches!(
+            events[..],
+            [IsoTpEvent::Failure {
+                error: IsoTpError::TooLong { .. },
+                ..
+            }]
+        ));
     }
 
     #[test]

@@ -211,7 +211,9 @@ impl ObdMessage {
                 service: first,
                 pids: rest.to_vec(),
             }),
-            _ if is_request => Ok(Self::refusal(first, rest).unwrap_or(Self::Other { service: first })),
+            _ if is_request => {
+                Ok(Self::refusal(first, rest).unwrap_or(Self::Other { service: first }))
+            }
             0x41 => Ok(values(rest, false)),
             0x42 => Ok(values(rest, true)),
             0x43 | 0x47 | 0x4A => codes(first & 0x0F, rest),
@@ -339,7 +341,9 @@ fn info(rest: &[u8]) -> Result<ObdMessage, DecodeError> {
         0x04 => VehicleInfo::CalibrationIds(items.chunks(16).map(clean).collect()),
         0x06 => {
             let (numbers, _) = items.as_chunks::<4>();
-            VehicleInfo::CalibrationNumbers(numbers.iter().map(|n| u32::from_be_bytes(*n)).collect())
+            VehicleInfo::CalibrationNumbers(
+                numbers.iter().map(|n| u32::from_be_bytes(*n)).collect(),
+            )
         }
         0x0A => VehicleInfo::EcuName(clean(items)),
         _ => VehicleInfo::Other(items.to_vec()),

@@ -101,7 +101,9 @@ pub fn label(spn: u32, code: u8) -> Option<&'static str> {
         3700 => &["not_active", "active", "needed"],
         3701 => &["not_needed", "low", "moderate", "high"],
         5245 => &["off", "solid", "", "", "blink"],
-        5246 => &["none", "level_1", "level_2", "level_3", "level_4", "level_5"],
+        5246 => &[
+            "none", "level_1", "level_2", "level_3", "level_4", "level_5",
+        ],
         1821 => &["at_least_one_open", "closing", "all_closed"],
         977 => &[
             "off",
@@ -216,7 +218,10 @@ impl TellTale {
 pub fn tell_tales(data: &[u8]) -> impl Iterator<Item = TellTale> {
     let block = data.first().map(|first| first & 0x0F);
     let base = block.filter(|block| *block < 4).map(|block| block * 15);
-    let states = data.iter().flat_map(|byte| [byte & 7, byte >> 4 & 7]).skip(1);
+    let states = data
+        .iter()
+        .flat_map(|byte| [byte & 7, byte >> 4 & 7])
+        .skip(1);
     base.into_iter().flat_map(move |base| {
         states
             .clone()

@@ -169,7 +169,10 @@ impl fmt::Display for Failure {
             destination,
             reason,
         } = self;
-        write!(f, "multi-packet message {pgn} from {source} to {destination} ")?;
+        write!(
+            f,
+            "multi-packet message {pgn} from {source} to {destination} "
+        )?;
         match reason {
             Reason::Refused { size, packets } => {
                 write!(f, "refused: {size} bytes in {packets} packets")

@@ -214,7 +214,11 @@ fn memory_is_bounded_when_sessions_are_opened_and_never_finished() {
 }
 
 /// Two or three messages of the same sender, one after the other.
-fn conversation(lens: &[usize], addressed: bool, same_start: bool) -> (Vec<Vec<u8>>, Vec<CanFrame>) {
+fn conversation(
+    lens: &[usize],
+    addressed: bool,
+    same_start: bool,
+) -> (Vec<Vec<u8>>, Vec<CanFrame>) {
     let mut sent = Vec::new();
     let mut frames = Vec::new();
     for (len, n) in lens.iter().zip(1u8..) {
