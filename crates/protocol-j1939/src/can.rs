@@ -219,7 +219,7 @@ fn checked(id: CanId) -> Result<CanId, CanFrameError> {
         CanId::Standard(raw) => CanId::standard(raw),
         CanId::Extended(raw) => CanId::extended(raw),
     }
-    .ok_or(CanFrameError::IdOutOfRange { id: id.raw() })
+    .ok_or_else(|| CanFrameError::IdOutOfRange { id: id.raw() })
 }
 
 impl PartialEq for CanFrame {

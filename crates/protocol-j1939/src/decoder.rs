@@ -226,7 +226,9 @@ impl Decoder {
         if frame.is_remote() {
             return;
         }
-        let stamp = frame.time().map_or(Stamp::estimated(now), Stamp::exact);
+        let stamp = frame
+            .time()
+            .map_or_else(|| Stamp::estimated(now), Stamp::exact);
         let role = obd::role(frame.id());
         match (J1939Id::new(frame.id()), role) {
             (_, Some(role)) => self.segment(frame, role, stamp),

@@ -57,7 +57,7 @@ pub fn payload(pgn: Pgn, values: &[(u32, f64)]) -> Result<[u8; 8], EncodeError> 
         let spn = group
             .and_then(|group| group.signals.iter().find(|spn| spn.number == number))
             .filter(|spn| spn.start + u16::from(spn.bits) <= 64)
-            .ok_or(EncodeError::UnknownSignal {
+            .ok_or_else(|| EncodeError::UnknownSignal {
                 pgn: pgn.raw(),
                 spn: number,
             })?;

@@ -396,6 +396,7 @@ mod tests {
     use crate::decoder::{Decoder, Output};
     use crate::encode;
     use proptest::prelude::*;
+    use std::vec;
 
     fn messages(frames: &[CanFrame]) -> Vec<Message> {
         let mut decoder = Decoder::default();
@@ -460,7 +461,7 @@ mod tests {
             let mut frames = encode::broadcast(0, pgn, &data).unwrap_or_default();
             frames.extend(encode::single(id, &data[..data.len().min(8)]));
             let mut obd = data;
-            obd.insert(0, 0x40 | service % 16);
+            obd.insert(0, 0x40 | (service % 16));
             frames.extend(encode::iso_tp(CanId::Standard(0x7E8), &obd, 0).unwrap());
             for message in messages(&frames) {
                 assert_covers(&message);

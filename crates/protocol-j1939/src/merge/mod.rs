@@ -198,7 +198,9 @@ impl Merger {
             // Intervals count from the first frame, not through silence.
             self.opened = now;
         }
-        let stamp = frame.time().map_or(Stamp::estimated(now), Stamp::exact);
+        let stamp = frame
+            .time()
+            .map_or_else(|| Stamp::estimated(now), Stamp::exact);
         self.window.frame(frame, stamp, &self.options);
         self.decoder.push(frame, now);
         while let Some(output) = self.decoder.poll() {

@@ -220,7 +220,7 @@ pub fn find(number: u8) -> Option<&'static Pid> {
 /// Whether a parameter is the bit map of supported ones: 00, 20, 40 and so on.
 #[must_use]
 pub const fn is_supported_map(number: u8) -> bool {
-    number % 0x20 == 0
+    number.is_multiple_of(0x20)
 }
 
 /// The parameters that the bit map of `base` (00, 20, …) lists: its first bit stands for
