@@ -334,8 +334,10 @@ mod tests {
     }
 
     fn decode(dbc: Dbc, id: CanId, data: &str) -> Vec<(String, Reading)> {
-        let mut options = Options::default();
-        options.definitions = Some(dbc.into());
+        let options = Options {
+            definitions: Some(dbc.into()),
+            ..Options::default()
+        };
         let mut decoder = Decoder::new(options);
         let frame = CanFrame::new(id, &hex::decode(data).unwrap()).unwrap();
         decoder.push(&frame, CanTime(0));

@@ -44,6 +44,14 @@ fn push(merger: &mut Merger, frame: &CanFrame, micros: u64) -> Pushed {
     merger.push(&frame.with_time(Some(at(micros))), at(micros))
 }
 
+fn feed(merger: &mut Merger, frame: &CanFrame, micros: u64) {
+    let _pushed = push(merger, frame, micros);
+}
+
+fn feed_at(merger: &mut Merger, frame: &CanFrame, time: CanTime) {
+    let _pushed = merger.push(frame, time);
+}
+
 #[test]
 fn two_thousand_frames_a_second_are_one_report_per_interval() {
     let mut merger = merger();
@@ -68,14 +76,14 @@ fn two_thousand_frames_a_second_are_one_report_per_interval() {
 #[test]
 fn the_last_value_of_each_source_is_kept_and_the_preferred_one_fills_the_groups() {
     let mut merger = merger();
-    let _ = push(&mut merger, &single(65265, 33, &[(84, 10.0)]), 0);
-    let _ = push(&mut merger, &single(65265, 0, &[(84, 50.0)]), 1);
-    let _ = push(&mut merger, &single(65265, 0, &[(84, 51.0)]), 2);
-    let _ = push(&mut merger, &single(65265, 11, &[(70, 0.0)]), 3);
-    let _ = push(&mut merger, &single(65248, 0, &[(245, 1000.0)]), 4);
-    let _ = push(&mut merger, &single(65217, 23, &[(917, 1000.5)]), 5);
-    let _ = push(&mut merger, &single(65253, 0, &[(247, 2.0)]), 6);
-    let _ = push(&mut merger, &single(65276, 23, &[(96, 40.0)]), 7);
+    feed(&mut merger, &single(65265, 33, &[(84, 10.0)]), 0);
+    feed(&mut merger, &single(65265, 0, &[(84, 50.0)]), 1);
+    feed(&mut merger, &single(65265, 0, &[(84, 51.0)]), 2);
+    feed(&mut merger, &single(65265, 11, &[(70, 0.0)]), 3);
+    feed(&mut merger, &single(65248, 0, &[(245, 1000.0)]), 4);
+    feed(&mut merger, &single(65217, 23, &[(917, 1000.5)]), 5);
+    feed(&mut merger, &single(65253, 0, &[(247, 2.0)]), 6);
+    feed(&mut merger, &single(65276, 23, &[(96, 40.0)]), 7);
     let merged = merger.flush(at(10)).unwrap();
     let report = merged.report(&context(), false);
     let speeds: Vec<_> = report
@@ -107,7 +115,7 @@ fn each_axle_keeps_its_weight() {
     let mut merger = merger();
     for (axle, weight) in [(0.0, 7000.0), (16.0, 11_000.0)] {
         let frame = single(65258, 47, &[(928, axle), (582, weight)]);
-        let _ = push(&mut merger, &frame, 0);
+        feed(&mut merger, &frame, 0);
     }
     let report = merger.flush(at(1)).unwrap().report(&context(), false);
     let weights = report
@@ -153,7 +161,7 @@ fn a_trouble_code_is_reported_at_once_and_once() {
     }
     // Two codes by BAM, then none.
     for frame in encode::broadcast(0, Pgn::DM1, &dm1(&[(100, 1), (110, 0)])).unwrap() {
-        let _ = push(&mut merger, &frame, 6 * SECOND);
+        feed(&mut merger, &frame, 6 * SECOND);
     }
     let report = merger
         .take(at(6 * SECOND))
@@ -191,7 +199,7 @@ fn a_switch_is_reported_at_once_when_it_changes() {
 fn a_value_that_is_lost_is_said_once() {
     let mut merger = merger();
     let lost = single(61444, 0, &[(899, 0.0)]);
-    let _ = push(&mut merger, &single(61444, 0, &[(190, 800.0)]), 0);
+    feed(&mut merger, &single(61444, 0, &[(190, 800.0)]), 0);
     merger.flush(at(1)).unwrap();
     let speed = |merged: &Merged| {
         merged
@@ -200,13 +208,13 @@ fn a_value_that_is_lost_is_said_once() {
             .find(|s| s.id == SignalId::Spn(190))
             .cloned()
     };
-    let _ = push(&mut merger, &lost, 2);
+    feed(&mut merger, &lost, 2);
     let signal = speed(&merger.flush(at(3)).unwrap()).unwrap();
     assert_eq!(
         signal.state,
         Some(milepost_telemetry::SignalState::NotAvailable)
     );
-    let _ = push(&mut merger, &lost, 4);
+    feed(&mut merger, &lost, 4);
     assert!(speed(&merger.flush(at(5)).unwrap()).is_none());
 }
 
@@ -226,7 +234,7 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
     );
     frames.extend(encode::broadcast(0, Pgn::DM1, &[4, 255, 100, 0, 1, 1, 110, 0, 2, 1]).unwrap());
     for (frame, n) in frames.iter().zip(0..) {
-        let _ = push(&mut merger, frame, n);
+        feed(&mut merger, frame, n);
     }
     let merged = merger.flush(at(SECOND)).unwrap();
     assert_eq!((merged.failures, merged.dropped), (0, 0));
@@ -249,7 +257,7 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
             _ => CanId::Extended(raw),
         };
         let frame = CanFrame::new(id, &hex::decode(data).unwrap()).unwrap();
-        let _ = again.push(&frame.with_time(Some(time)), time);
+        feed_at(&mut again, &frame.with_time(Some(time)), time);
     }
     let second = again.flush(at(SECOND)).unwrap();
     assert_eq!(second.failures, 0);
@@ -260,12 +268,14 @@ fn raw_is_decoded_to_the_same_signals_and_codes() {
 
 #[test]
 fn every_frame_is_kept_when_asked_for_within_the_bound() {
-    let mut options = Options::default();
-    options.keep_frames = true;
-    options.raw_bytes = 56 * 10;
+    let options = Options {
+        keep_frames: true,
+        raw_bytes: 56 * 10,
+        ..Options::default()
+    };
     let mut merger = Merger::new(options, at(0));
     for n in 0..20 {
-        let _ = push(&mut merger, &single(61444, 0, &[(190, 700.0)]), n);
+        feed(&mut merger, &single(61444, 0, &[(190, 700.0)]), n);
     }
     let merged = merger.flush(at(30)).unwrap();
     let lines = merged.raw.split(|b| *b == b'\n').filter(|l| !l.is_empty());
@@ -275,9 +285,11 @@ fn every_frame_is_kept_when_asked_for_within_the_bound() {
 
 #[test]
 fn memory_is_bounded_under_frames_of_every_source() {
-    let mut options = Options::default();
-    options.signals = 100;
-    options.groups = 50;
+    let options = Options {
+        signals: 100,
+        groups: 50,
+        ..Options::default()
+    };
     let mut merger = Merger::new(options, at(0));
     for source in 0..=253 {
         for pgn in [61444u32, 65265, 65262] {
@@ -287,7 +299,7 @@ fn memory_is_bounded_under_frames_of_every_source() {
                 source,
                 destination: 255,
             };
-            let _ = push(&mut merger, &encode::single(id, &[0; 8]).unwrap(), 0);
+            feed(&mut merger, &encode::single(id, &[0; 8]).unwrap(), 0);
         }
     }
     let merged = merger.flush(at(1)).unwrap();

@@ -16,19 +16,19 @@ fn drain(r: &mut Reassembler) -> Vec<Event> {
 }
 
 fn messages(events: &[Event]) -> Vec<&Message> {
-    let only = |event| match event {
-        &Event::Message(ref message) => Some(message),
-        _ => None,
-    };
-    events.iter().filter_map(only).collect()
+    let all = events.iter().filter_map(|event| match event {
+        Event::Message(message) => Some(message),
+        Event::Failure(_) => None,
+    });
+    all.collect()
 }
 
 fn reasons(events: &[Event]) -> Vec<Reason> {
-    let only = |event| match event {
-        &Event::Failure(ref failure) => Some(failure.reason),
-        _ => None,
-    };
-    events.iter().filter_map(only).collect()
+    let all = events.iter().filter_map(|event| match event {
+        Event::Failure(failure) => Some(failure.reason),
+        Event::Message(_) => None,
+    });
+    all.collect()
 }
 
 fn ms(millis: u64) -> Stamp {
