@@ -207,9 +207,7 @@ fn end(input: &[u8]) -> Parsed<'_, ()> {
 
 /// One digit of flags and up to 64 bytes (CAN FD), or the fields of CAN XL.
 fn fd(input: &[u8]) -> Parsed<'_, RecordKind> {
-    let digits = run(input, |byte| {
-        is_digit(byte) || matches!(byte, b'#' | b':')
-    });
+    let digits = run(input, |byte| is_digit(byte) || matches!(byte, b'#' | b':'));
     let rest = input.get(digits..).unwrap_or_default();
     if digits == 0 {
         return fault(input, "flags");
@@ -350,7 +348,9 @@ mod tests {
     fn the_number_of_digits_is_the_width_of_the_identifier() {
         assert_eq!(frame("can0 001#").unwrap().id(), CanId::Standard(1));
         assert_eq!(frame("can0 00000001#").unwrap().id(), CanId::Extended(1));
+        assert!(frame("can0 123#1122 R").is_some());
         assert!(frame("can0 0001#").is_none());
+        assert!(frame("can0 18FEF1000#").is_none());
         assert!(frame("can0 800#").is_none());
         assert!(frame("can0 80000001#").is_none());
     }
@@ -358,10 +358,7 @@ mod tests {
     #[test]
     fn long_and_error_frames_are_passed_over() {
         for (line, kind) in [
-            (
-                "can0 123##1112233445566778899AABBCCDDEEFF",
-                RecordKind::Fd,
-            ),
+            ("can0 123##1112233445566778899AABBCCDDEEFF", RecordKind::Fd),
             ("can0  123  [08]  11 22 33 44 55 66 77 88", RecordKind::Fd),
             ("can0  123  [12]  11", RecordKind::Fd),
             ("can0 20000004#0004000000000000", RecordKind::ErrorFrame),

@@ -100,7 +100,11 @@ impl Tcp {
             }
             Some(at) => at,
             None => (0..bytes.len())
-                .find(|at| bytes.get(*at..).is_some_and(|end| GREETING.starts_with(end)))
+                .find(|at| {
+                    bytes
+                        .get(*at..)
+                        .is_some_and(|end| GREETING.starts_with(end))
+                })
                 .unwrap_or(bytes.len()),
         };
         if len == 0 {

@@ -39,6 +39,16 @@ const MOST_DIGITS: usize = 24;
 pub(super) struct Elm327 {
     lines: Lines,
     segments: Option<Segments>,
+    /// Of the frames since the last prompt: an adapter listens to identifiers of one width.
+    width: Option<Width>,
+}
+
+/// Width of the identifiers. Without spaces it decides whether a line is whole: 3 + 2n digits are
+/// odd, 8 + 2n even, and a line that lost a digit would pass for one of the other width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Standard,
+    Extended,
 }
 
 /// A payload of several lines.
@@ -67,8 +77,7 @@ impl Deframe for Elm327 {
         let blanks = run(bytes, |b| matches!(b, b'\r' | b'\n' | b'>' | b' ' | 0));
         if blanks > 0 && !self.lines.is_discarding() {
             if bytes.iter().take(blanks).any(|byte| *byte == b'>') {
-                // The answer is over.
-                self.segments = None;
+                self.end_of_answer();
             }
             return Scan::notice(blanks);
         }
@@ -76,7 +85,7 @@ impl Deframe for Elm327 {
             Line::Text { text, len } => (text, len),
             Line::Other(scan) => return scan,
         };
-        let content = match line(trim_end(text)) {
+        let content = match line(trim_end(text), self.width) {
             Ok((_, content)) => content,
             Err(error) => {
                 let reason = reason(error, trim_end(text).len());
@@ -85,16 +94,28 @@ impl Deframe for Elm327 {
         };
         let kind = self.kind(content);
         if bytes.get(len.saturating_sub(1)) == Some(&b'>') {
-            self.segments = None;
+            self.end_of_answer();
         }
         Scan::Record { len, kind }
     }
 }
 
 impl Elm327 {
+    /// Another command may have changed the protocol.
+    fn end_of_answer(&mut self) {
+        self.segments = None;
+        self.width = None;
+    }
+
     fn kind(&mut self, content: Content) -> RecordKind {
         match content {
-            Content::Frame(frame) => RecordKind::Frame(frame),
+            Content::Frame(frame) => {
+                self.width = Some(match frame.id() {
+                    CanId::Standard(_) => Width::Standard,
+                    CanId::Extended(_) => Width::Extended,
+                });
+                RecordKind::Frame(frame)
+            }
             Content::Payload(data) => {
                 RecordKind::Payload(bytes::Bytes::copy_from_slice(data.as_slice()))
             }
@@ -132,7 +153,7 @@ impl Elm327 {
     }
 }
 
-fn line(input: &[u8]) -> Parsed<'_, Content> {
+fn line(input: &[u8], width: Option<Width>) -> Parsed<'_, Content> {
     let input = skip_blanks(input);
     let digits = run(input, is_digit);
     match (digits, input.get(digits..)) {
@@ -145,36 +166,45 @@ fn line(input: &[u8]) -> Parsed<'_, Content> {
             Some(len) if len > 0 => Ok((&[], Content::Length(len))),
             _ => fault(input, "length"),
         },
-        (4.., Some([])) => packed(input),
+        (4.., Some([])) => packed(input, width),
+        // The one answer whose first word could be data.
+        _ if input == b"FB ERROR" => Ok((&[], Content::Notice)),
         (1..=3, Some([b' ', ..])) => spaced(input, digits),
-        // `CAN ERROR` and `BUFFER FULL` begin with digits, too.
-        _ if is_notice(input) => Ok((&[], Content::Notice)),
+        _ if is_notice(input, digits) => Ok((&[], Content::Notice)),
         _ => fault(input, "line"),
     }
 }
 
-/// Words: what an adapter says, or the echo of an `AT` command.
-fn is_notice(input: &[u8]) -> bool {
+/// Words: what an adapter says, or the echo of an `AT` command. Lines of four and more digits are
+/// damaged data.
+fn is_notice(input: &[u8], digits: usize) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphabetic() && !is_digit(*byte);
+    let is_printable = input.iter().all(|byte| (b' '..=b'~').contains(byte));
     input == b"?"
-        || input.iter().all(|byte| (b' '..=b'~').contains(byte))
-            && !input.contains(&b'<')
-            && input.iter().filter(|byte| byte.is_ascii_alphabetic()).count() >= 2
-            && !input.iter().all(|byte| is_digit(*byte) || *byte == b' ')
+        || digits < 4 && is_printable && !input.contains(&b'<') && input.iter().any(is_word)
 }
 
 /// A line of digits without spaces.
-fn packed(input: &[u8]) -> Parsed<'_, Content> {
+fn packed(input: &[u8], width: Option<Width>) -> Parsed<'_, Content> {
     let len = input.len();
     if len > MOST_DIGITS {
         return fault(input, "data");
     }
+    let may_be_extended = input.first().is_some_and(|first| b"01".contains(first));
     if len % 2 == 1 {
+        // Unless the first digit rules it out, this may be what is left of 29 bits.
+        if width == Some(Width::Extended) || width.is_none() && may_be_extended {
+            return fault(input, "id");
+        }
         let (digits, data) = input.split_at_checked(3).unwrap_or_default();
         return framed(input, digits, data, false);
     }
     match input.first_chunk::<2>().and_then(|[h, l]| pair(*h, *l)) {
         // An identifier's first byte.
         Some(..=0x1F) if len >= 8 => {
+            if width == Some(Width::Standard) {
+                return fault(input, "id");
+            }
             let (digits, data) = input.split_at_checked(8).unwrap_or_default();
             framed(input, digits, data, false)
         }
@@ -257,12 +287,17 @@ fn with_data(id: CanId, input: &[u8], is_spaced: bool) -> Parsed<'_, Content> {
             _ => context("data", pairs).parse(at)?,
         }
     } else {
-        context("data", |input: &'_ [u8]| packed_data(input, input.len() / 2)).parse(input)?
+        context("data", packed_pairs).parse(input)?
     };
     match data.frame(id, None) {
         Some(frame) => Ok((&[], Content::Frame(frame))),
         None => fault(input, "data"),
     }
+}
+
+/// All of the line, in pairs.
+fn packed_pairs(input: &[u8]) -> Parsed<'_, Data> {
+    packed_data(input, input.len() / 2)
 }
 
 /// J1939 monitoring: priority, data page to PDU specific in five digits, source.
@@ -391,6 +426,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_lost_a_digit_does_not_pass_for_the_other_width() {
+        assert_eq!(kinds(b"18DAF1100\r"), ["bad"], "nothing is known");
+        assert_eq!(
+            kinds(b"7E80641\r1230641\r12306410\r"),
+            ["7E8#0641", "123#0641", "bad"]
+        );
+        assert_eq!(
+            kinds(b"18DAF11003\r18DAF1100\r\r>7E80641\r"),
+            ["18DAF110#03", "bad", "7E8#0641"]
+        );
+    }
+
+    #[test]
     fn monitored_groups_are_put_together() {
         assert_eq!(
             kinds(b"6 0FEF1 00 F3 00 3C CF\r3 0EAFF F9 CA FE 00\r"),
@@ -406,7 +454,9 @@ mod tests {
             ["417A00013C00000000"]
         );
         assert_eq!(
-            kinds(b"014\r0: 49 02 01 31 44 34\r1: 47 50 30 30 52 35 35\r2: 42 31 32 33 34 35 36\r>"),
+            kinds(
+                b"014\r0: 49 02 01 31 44 34\r1: 47 50 30 30 52 35 35\r2: 42 31 32 33 34 35 36\r>"
+            ),
             ["4902013144344750303052353542313233343536"]
         );
     }
@@ -421,22 +471,43 @@ mod tests {
     #[test]
     fn payloads_without_headers_are_told_from_echoes() {
         assert_eq!(kinds(b"010D\r410D32\r\r>"), ["410D32"]);
-        assert_eq!(kinds(b"01 0D\r41 0D 32\r\r>7F 01 12\r"), ["410D32", "7F0112"]);
+        assert_eq!(
+            kinds(b"01 0D\r41 0D 32\r\r>7F 01 12\r"),
+            ["410D32", "7F0112"]
+        );
     }
 
     #[test]
     fn words_are_notices_and_damage_is_passed_over() {
         for notice in [
-            "OK", "NO DATA", "SEARCHING...", "STOPPED", "CAN ERROR", "BUFFER FULL", "?",
-            "ELM327 v1.5", "ATH1", "UNABLE TO CONNECT", "12.6V", "BUS INIT: OK",
+            "OK",
+            "NO DATA",
+            "SEARCHING...",
+            "STOPPED",
+            "CAN ERROR",
+            "BUFFER FULL",
+            "?",
+            "ELM327 v1.5",
+            "ATH1",
+            "UNABLE TO CONNECT",
+            "12.6V",
+            "FB ERROR",
+            "BUS INIT: OK",
         ] {
             let line = std::format!("{notice}\r");
             let scan = Elm327::default().scan(line.as_bytes());
             assert_eq!(scan, Scan::notice(line.len()), "{notice}");
         }
         for bad in [
-            "7E8 06 41 00 BE <DATA ERROR", "7E8 06 41 <RX ERROR", "7E8 06 41 0", "18DAF1100",
-            "48 6B 09 41 00 BE 3E B8 11 FA", "800 01", "41 0D 3", "7E8 3 01 02",
+            "7E8 06 41 00 BE <DATA ERROR",
+            "7E8 06 41 <RX ERROR",
+            "7E8 06 41 0",
+            "18DAF1100",
+            "48 6B 09 41 00 BE 3E B8 11 FA",
+            "800 01",
+            "41 0D 3",
+            "7E8 3 01 02",
+            "7E80641G0",
         ] {
             let line = std::format!("{bad}\r");
             assert_eq!(kinds(line.as_bytes()), ["bad"], "{bad}");

@@ -22,7 +22,7 @@ impl TryFrom<CanId> for Id {
             CanId::Standard(raw) => StandardId::new(raw).map(Self::Standard),
             CanId::Extended(raw) => ExtendedId::new(raw).map(Self::Extended),
         }
-        .ok_or(id.raw())
+        .ok_or_else(|| id.raw())
     }
 }
 

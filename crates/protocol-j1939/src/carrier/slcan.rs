@@ -237,7 +237,10 @@ mod tests {
             Scan::Record { kind, .. } => Some(kind),
             _ => None,
         };
-        assert_eq!(kind(b"d1239112233445566778899AABBCC\r"), Some(RecordKind::Fd));
+        assert_eq!(
+            kind(b"d1239112233445566778899AABBCC\r"),
+            Some(RecordKind::Fd)
+        );
         for notice in [&b"\x07"[..], b"z\r", b"Z\r", b"V1013\r", b"\r", b"\n\r"] {
             assert_eq!(kind(notice), Some(RecordKind::Notice), "{notice:?}");
         }

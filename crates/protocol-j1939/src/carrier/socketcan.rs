@@ -99,7 +99,11 @@ impl Id {
 
     /// The identifier of a frame with its flags.
     pub(super) fn flagged(frame: &CanFrame) -> u32 {
-        let extended = if frame.id().is_extended() { EXTENDED } else { 0 };
+        let extended = if frame.id().is_extended() {
+            EXTENDED
+        } else {
+            0
+        };
         let remote = if frame.is_remote() { REMOTE } else { 0 };
         frame.id().raw() | extended | remote
     }
@@ -115,7 +119,10 @@ pub(super) fn kind(id: u32, len: u8, is_fd: bool, data: &[u8]) -> Option<RecordK
     match Id::of(id)? {
         Id::Error => Some(RecordKind::ErrorFrame),
         _ if is_fd => Some(RecordKind::Fd),
-        Id::Can { id, is_remote: true } => CanFrame::remote(id, len).ok().map(RecordKind::Frame),
+        Id::Can {
+            id,
+            is_remote: true,
+        } => CanFrame::remote(id, len).ok().map(RecordKind::Frame),
         Id::Can { id, .. } => {
             let data = data.get(..usize::from(len))?;
             CanFrame::new(id, data).ok().map(RecordKind::Frame)

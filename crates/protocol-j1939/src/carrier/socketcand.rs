@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    fn text(token: &str) -> Option<std::string::String> {
+    fn text(token: &str) -> Option<String> {
         match Socketcand::new("can0").scan(token.as_bytes()) {
             Scan::Record {
                 kind: RecordKind::Frame(frame),
@@ -222,10 +222,7 @@ mod tests {
             text("< frame 18FEF100 1543509533.000838 F3 00 3C CF >"),
             joined
         );
-        assert_eq!(
-            text("< frame 7 23.424242  >").as_deref(),
-            Some("007#")
-        );
+        assert_eq!(text("< frame 7 23.424242  >").as_deref(), Some("007#"));
         assert_eq!(
             text("< frame CF00400 23.424242 11 >").as_deref(),
             Some("0CF00400#11"),

@@ -72,6 +72,7 @@ pub(super) fn reason(error: nom::Err<Fault>, len: usize) -> Reason {
 }
 
 /// The value of each byte as a hexadecimal digit; 16 or more if it is none.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static HEX: [u8; 256] = {
     let mut table = [0xFF; 256];
     let mut digit = 0;
@@ -169,18 +170,18 @@ pub(super) fn id_of(digits: &[u8]) -> Option<Id> {
 
 #[inline]
 pub(super) fn id(input: &[u8]) -> Parsed<'_, Id> {
-    // Three or eight digits, and then no digit: the longer form is the usual one.
-    let len = match input.get(8) {
-        Some(b'#' | b' ') => 8,
+    // Three or eight digits, and then no digit.
+    let len = match input.get(3) {
+        Some(byte) if is_digit(*byte) => 8,
         _ => 3,
     };
-    let Some((digits, rest)) = input.split_at_checked(len) else {
-        return fault(input, "id");
-    };
-    match id_of(digits) {
-        Some(id) => Ok((rest, id)),
-        None => fault(input, "id"),
+    if let Some((digits, rest)) = input.split_at_checked(len)
+        && let Some(id) = id_of(digits)
+        && !rest.first().is_some_and(|byte| is_digit(*byte))
+    {
+        return Ok((rest, id));
     }
+    fault(input, "id")
 }
 
 /// Data bytes of a classic frame.

@@ -81,7 +81,11 @@ fn frame(record: &[u8; LEN], strict: bool) -> Option<CanFrame> {
 
 /// Appends a record.
 pub(super) fn encode(frame: &CanFrame, out: &mut impl bytes::BufMut) {
-    let extended = if frame.id().is_extended() { EXTENDED } else { 0 };
+    let extended = if frame.id().is_extended() {
+        EXTENDED
+    } else {
+        0
+    };
     let remote = if frame.is_remote() { REMOTE } else { 0 };
     out.put_u8(extended | remote | frame.dlc());
     out.put_u32(frame.id().raw());
