@@ -19,5 +19,12 @@ extern crate std;
 
 mod can;
 pub mod carrier;
+mod error;
+mod id;
+pub mod name;
+pub mod network;
+pub mod signal;
 
 pub use can::{CanFrame, CanFrameError, CanId, CanTime};
+pub use error::{DecodeError, DecodeErrorKind};
+pub use id::{GLOBAL, J1939Id, NULL_ADDRESS, Pgn};

@@ -155,6 +155,11 @@ kinds! {
     LineCut,
     /// A fault that the device found in itself.
     Fault,
+    /// A control unit reports a trouble code that it did not report before. The event's code is
+    /// the SPN times 32 plus the FMI, or the two bytes of an OBD-II code.
+    TroubleCodeRaised,
+    /// A control unit no longer reports a trouble code.
+    TroubleCodeCleared,
     /// A code that no table knows.
     Unknown,
 }

@@ -41,6 +41,7 @@
 //! - **The JSON form is public**: additive, snapshot-tested, versioned by [`SCHEMA_VERSION`].
 
 mod device;
+mod diagnostics;
 mod envelope;
 mod error;
 mod event;
@@ -60,6 +61,10 @@ mod time;
 mod vehicle;
 
 pub use device::{DeviceId, DeviceKey, Tenant};
+pub use diagnostics::{
+    AddressClaim, Calibration, Diagnostics, Dtc, FreezeFrame, LampFlash, LampFlashes, LampState,
+    Lamps, MonitorRatio, Refusal, SupportedSpn, TestResult,
+};
 pub use envelope::{Content, Envelope, Quarantine};
 pub use error::{Malformed, OutOfRange};
 pub use event::{Event, EventKind, Incident, RaisedBy};
