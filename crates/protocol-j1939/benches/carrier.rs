@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use memchr::memchr;
-use milepost_protocol_j1939::carrier::{Carrier, Encoder, Form};
+use milepost_protocol_j1939::carrier::{Carrier, Encoder, Form, RecordKind};
 use milepost_protocol_j1939::{CanFrame, CanId, CanTime};
 
 const FRAMES: usize = 1_000;
@@ -43,6 +43,18 @@ fn decode(form: Form, stream: &mut BytesMut) -> usize {
     let (mut carrier, mut frames) = (Carrier::new(form), 0);
     while let Some(record) = carrier.next_frame(stream).unwrap() {
         if let Some(frame) = record.frame() {
+            black_box(&frame);
+            frames += 1;
+        }
+    }
+    frames
+}
+
+/// Without keeping the bytes of records.
+fn decode_bare(form: Form, stream: &mut BytesMut) -> usize {
+    let (mut carrier, mut frames) = (Carrier::new(form), 0);
+    while let Some(kind) = carrier.next_kind(stream).unwrap() {
+        if let RecordKind::Frame(frame) = kind {
             black_box(&frame);
             frames += 1;
         }
@@ -100,10 +112,11 @@ fn forms(criterion: &mut Criterion) {
         bencher.iter(|| floor(black_box(&text)));
     });
     group.finish();
-    ratio(&text);
+    ratio("with bytes kept", &text, decode);
+    ratio("without", &text, decode_bare);
 }
 
-fn ratio(text: &BytesMut) {
+fn ratio(what: &str, text: &BytesMut, decode: fn(Form, &mut BytesMut) -> usize) {
     let rounds: Vec<[f64; 2]> = (0..3_000)
         .map(|_| {
             let mut ours = text.clone();
@@ -123,7 +136,7 @@ fn ratio(text: &BytesMut) {
     };
     let rate = |seconds: f64| text.len() as f64 / seconds / 1e6;
     println!(
-        "carrier/ratio: candump {:.0} MB/s, floor {:.0} MB/s, ours is {:.0} % of the floor; {:.1} ns a line",
+        "carrier/ratio {what}: candump {:.0} MB/s, floor {:.0} MB/s, ours is {:.0} % of the floor; {:.1} ns a line",
         rate(median(|r| r[0])),
         rate(median(|r| r[1])),
         median(|r| r[1] / r[0]) * 100.0,

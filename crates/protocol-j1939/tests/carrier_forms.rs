@@ -28,6 +28,31 @@ fn the_same_frames_in_each_form_are_the_same_in_every_chunk_size() {
     }
 }
 
+#[test]
+fn the_records_are_the_same_without_their_bytes() {
+    for form in Form::ALL {
+        let frames = carried(form, &truck(20));
+        let mut stream = greeted(form, &written(form, &frames));
+        stream.extend_from_slice(b"\xff\xff no record \xff\r\n>");
+        let mut kept = (Carrier::new(form), BytesMut::from(&stream[..]));
+        let mut bare = (Carrier::new(form), BytesMut::from(&stream[..]));
+        loop {
+            let record = kept.0.next_frame(&mut kept.1);
+            let kind = bare.0.next_kind(&mut bare.1);
+            assert_eq!(
+                record.as_ref().map(|r| r.as_ref().map(|r| &r.kind)),
+                kind.as_ref().map(Option::as_ref),
+                "{form}"
+            );
+            assert_eq!(kept.1, bare.1);
+            if record == Ok(None) {
+                break;
+            }
+        }
+        assert_eq!(kept.0.counts(), bare.0.counts());
+    }
+}
+
 /// The frame that the public descriptions of the forms show.
 #[test]
 fn each_form_is_written_as_it_is_described() {

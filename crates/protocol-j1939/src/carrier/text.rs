@@ -319,7 +319,7 @@ pub(super) fn seconds(input: &[u8]) -> Parsed<'_, CanTime> {
         return fault(input, "time");
     };
     let (rest, micros) = match fraction.split_first_chunk::<6>() {
-        Some((six, rest)) if six.iter().all(u8::is_ascii_digit) => (rest, six_digits(six)),
+        Some((six, rest)) if are_decimal(six) => (rest, six_digits(six)),
         _ => {
             let (rest, digits) = take_while(|byte: u8| byte.is_ascii_digit())(fraction)?;
             let missing = u32::try_from(6usize.saturating_sub(digits.len())).unwrap_or(0);
@@ -335,9 +335,7 @@ pub(super) fn seconds(input: &[u8]) -> Parsed<'_, CanTime> {
 #[inline]
 fn decimal(input: &[u8], most: usize) -> Parsed<'_, u64> {
     let (mut rest, mut value) = match input.split_first_chunk::<8>() {
-        Some((digits, rest)) if digits.iter().all(u8::is_ascii_digit) => {
-            (rest, eight_digits(digits))
-        }
+        Some((digits, rest)) if are_decimal(digits) => (rest, eight_digits(digits)),
         _ => (input, 0),
     };
     while let Some((byte @ b'0'..=b'9', after)) = rest.split_first() {
@@ -348,6 +346,13 @@ fn decimal(input: &[u8], most: usize) -> Parsed<'_, u64> {
         return Ok((rest, value));
     }
     fault(input, "time")
+}
+
+/// Without a branch for each digit.
+#[inline]
+fn are_decimal<const N: usize>(digits: &[u8; N]) -> bool {
+    let are = |are: bool, byte: &u8| are & byte.is_ascii_digit();
+    digits.iter().fold(true, are)
 }
 
 #[inline]
