@@ -277,6 +277,7 @@ fn with_data(id: CanId, input: &[u8], is_spaced: bool) -> Parsed<'_, Content> {
         let at = skip_blanks(input);
         match at {
             // The data length, as `ATD1` shows it.
+            [b'0'] => (&[][..], Data::default()),
             [len, b' ', rest @ ..] if is_digit(*len) => {
                 let (_, data) = context("data", pairs).parse(rest)?;
                 if digit(*len).map(usize::from) != Some(data.len()) {
@@ -380,7 +381,7 @@ pub(super) fn encode(frame: &CanFrame, out: &mut impl bytes::BufMut) -> bool {
     }
     if frame.data().is_empty() {
         // Three digits alone would be the length of a payload in segments.
-        line.push(' ');
+        line.push_str(" 0");
     }
     line.push('\r');
     out.put_slice(line.as_bytes());
@@ -423,6 +424,7 @@ mod tests {
             kinds(b"18 DA F1 10 03 41 0D 32\r18DAF11003410D32\r\n"),
             ["18DAF110#03410D32"; 2]
         );
+        assert_eq!(kinds(b"7E8 0\r18 DA F1 10\r"), ["7E8#", "18DAF110#"]);
     }
 
     #[test]
