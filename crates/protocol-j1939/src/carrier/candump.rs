@@ -105,15 +105,10 @@ impl Deframe for Candump {
         };
         match parse(text) {
             Ok(Line { kind, .. }) => Scan::Record { len, kind },
-            Err(_) if trim_end(text).is_empty() => Scan::notice(blank_lines(bytes).max(len)),
+            Err(_) if trim_end(text).is_empty() => Scan::notice(len),
             Err(reason) => Scan::Skip { len, reason },
         }
     }
-}
-
-/// The length of the run of line ends at the front.
-fn blank_lines(bytes: &[u8]) -> usize {
-    run(bytes, |byte| matches!(byte, b'\r' | b'\n'))
 }
 
 #[inline]
