@@ -19,11 +19,16 @@ extern crate std;
 
 mod can;
 pub mod carrier;
+pub mod diagnostics;
+pub mod encode;
 mod error;
 mod id;
 pub mod name;
 pub mod network;
+pub mod obd;
 pub mod signal;
+pub mod text;
+pub mod transport;
 
 pub use can::{CanFrame, CanFrameError, CanId, CanTime};
 pub use error::{DecodeError, DecodeErrorKind};
