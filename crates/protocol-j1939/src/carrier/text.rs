@@ -318,9 +318,13 @@ pub(super) fn seconds(input: &[u8]) -> Parsed<'_, CanTime> {
     let Some((b'.', fraction)) = rest.split_first() else {
         return fault(input, "time");
     };
-    let (rest, micros) = match fraction.split_first_chunk::<6>() {
-        Some((six, rest)) if are_decimal(six) => (rest, six_digits(six)),
-        _ => {
+    let six = fraction.split_first_chunk::<6>().and_then(|(six, rest)| {
+        let [a, b, c, d, e, f] = *six;
+        Some((rest, eight_decimal([b'0', b'0', a, b, c, d, e, f])?))
+    });
+    let (rest, micros) = match six {
+        Some((rest, micros)) => (rest, micros),
+        None => {
             let (rest, digits) = take_while(|byte: u8| byte.is_ascii_digit())(fraction)?;
             let missing = u32::try_from(6usize.saturating_sub(digits.len())).unwrap_or(0);
             (rest, value(digits) * 10u64.pow(missing))
@@ -334,10 +338,10 @@ pub(super) fn seconds(input: &[u8]) -> Parsed<'_, CanTime> {
 
 #[inline]
 fn decimal(input: &[u8], most: usize) -> Parsed<'_, u64> {
-    let (mut rest, mut value) = match input.split_first_chunk::<8>() {
-        Some((digits, rest)) if are_decimal(digits) => (rest, eight_digits(digits)),
-        _ => (input, 0),
-    };
+    let (mut rest, mut value) = input
+        .split_first_chunk::<8>()
+        .and_then(|(digits, rest)| Some((rest, eight_decimal(*digits)?)))
+        .unwrap_or((input, 0));
     while let Some((byte @ b'0'..=b'9', after)) = rest.split_first() {
         value = value.wrapping_mul(10).wrapping_add(decimal_digit(*byte));
         rest = after;
@@ -348,38 +352,25 @@ fn decimal(input: &[u8], most: usize) -> Parsed<'_, u64> {
     fault(input, "time")
 }
 
-/// Without a branch for each digit.
-#[inline]
-fn are_decimal<const N: usize>(digits: &[u8; N]) -> bool {
-    let are = |are: bool, byte: &u8| are & byte.is_ascii_digit();
-    digits.iter().fold(true, are)
-}
-
 #[inline]
 fn decimal_digit(byte: u8) -> u64 {
     u64::from(byte & 0x0F)
 }
 
-/// Products that do not wait for each other, unlike a loop of times ten.
+/// The number that eight decimal digits are: pairs, then fours, then all, in a 64-bit word.
 #[inline]
-fn weighted<const N: usize>(digits: &[u8; N], weights: [u64; N]) -> u64 {
-    let digits = digits.iter().zip(weights);
-    digits
-        .map(|(digit, weight)| decimal_digit(*digit) * weight)
-        .sum()
-}
-
-#[inline]
-fn six_digits(digits: &[u8; 6]) -> u64 {
-    weighted(digits, [100_000, 10_000, 1_000, 100, 10, 1])
-}
-
-#[inline]
-fn eight_digits(digits: &[u8; 8]) -> u64 {
-    weighted(
-        digits,
-        [10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1],
-    )
+fn eight_decimal(digits: [u8; 8]) -> Option<u64> {
+    // The first digit is in the low byte.
+    let text = u64::from_le_bytes(digits);
+    let has_high = text & each(0xF0) != each(0x30);
+    // Bytes `:` to `?` reach 40 with 6 added. No sum leaves its byte unless one has high bits.
+    if has_high || text.wrapping_add(each(6)) & each(0xF0) != each(0x30) {
+        return None;
+    }
+    let ones = text & each(0x0F);
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF)
 }
 
 /// The value of decimal digits, at most twelve of them.
@@ -417,6 +408,21 @@ mod tests {
         assert_eq!(pair(b'/', b'0'), None);
         assert_eq!(number(b"18fef100"), Some(0x18FE_F100));
         assert_eq!(number(b"123456789"), None);
+    }
+
+    #[test]
+    fn eight_decimal_digits_at_once_are_what_they_are_one_by_one() {
+        assert_eq!(eight_decimal(*b"99999999"), Some(99_999_999));
+        for byte in 0..=255u8 {
+            for at in 0..8 {
+                let mut digits = *b"19573642";
+                digits[at] = byte;
+                let text = core::str::from_utf8(&digits).ok();
+                let expected = text.filter(|text| !text.starts_with('+'));
+                let expected = expected.and_then(|text| text.parse().ok());
+                assert_eq!(eight_decimal(digits), expected, "{byte:#04x} at {at}");
+            }
+        }
     }
 
     #[test]
