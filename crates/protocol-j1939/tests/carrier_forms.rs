@@ -125,6 +125,24 @@ fn one_record_is_not_enough_to_detect_a_form() {
 }
 
 #[test]
+fn two_lines_of_text_are_not_enough_to_detect_a_form() {
+    for form in [Form::Candump, Form::Slcan, Form::Socketcand, Form::Elm327] {
+        for (count, is_enough) in [(2, false), (3, true)] {
+            let stream = written(form, &carried(form, &truck(count)));
+            let (mut carrier, mut buffer) =
+                (Carrier::new(Setting::Detect), BytesMut::from(&stream[..]));
+            // Whether a step is complete or a pause asks for the judgement.
+            let mut found = carrier.next_frame(&mut buffer);
+            if found == Ok(None) {
+                carrier.on_pause();
+                found = carrier.next_frame(&mut buffer);
+            }
+            assert_eq!(found.unwrap().is_some(), is_enough, "{form}, {count}");
+        }
+    }
+}
+
+#[test]
 fn a_pause_lets_few_records_detect_a_form() {
     let frames = truck(4);
     let stream = written(Form::ThirteenByte, &frames);
