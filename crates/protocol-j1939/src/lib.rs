@@ -19,12 +19,18 @@ extern crate std;
 
 mod can;
 pub mod carrier;
+pub mod claim;
+pub mod decoder;
 pub mod diagnostics;
 pub mod encode;
 mod error;
 mod id;
+#[cfg(feature = "telemetry")]
+pub mod merge;
 pub mod name;
 pub mod network;
+#[cfg(feature = "telemetry")]
+pub mod normalize;
 pub mod obd;
 pub mod signal;
 pub mod text;

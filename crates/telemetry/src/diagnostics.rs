@@ -122,6 +122,9 @@ pub struct Dtc {
     /// The four bytes as sent, hexadecimal, where the conversion method is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Box<str>>,
+    /// The address of the control unit, where the message's codes come from several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<u8>,
 }
 
 impl Dtc {
@@ -134,6 +137,7 @@ impl Dtc {
             cm: Some(cm),
             code: None,
             raw: None,
+            source: None,
         }
     }
 
@@ -146,6 +150,7 @@ impl Dtc {
             cm: None,
             code: Some(code.into()),
             raw: None,
+            source: None,
         }
     }
 }

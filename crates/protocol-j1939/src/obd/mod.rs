@@ -420,7 +420,7 @@ mod tests {
         };
         let pids: Vec<_> = values.iter().map(|value| value.pid).collect();
         assert_eq!(pids, [0x0C, 0x05, 0x0D]);
-        assert_eq!(rest, []);
+        assert!(rest.is_empty());
         // A parameter of unknown length ends it.
         let ObdMessage::Values { values, rest, .. } = response("410C1AF8EE0102055F") else {
             panic!()

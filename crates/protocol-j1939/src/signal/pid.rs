@@ -152,7 +152,7 @@ static PIDS: &[Pid] = &[
     pid(0x2D, 1, one!("egr_error", 1, TRIM, -100.0, "%")),
     pid(0x2E, 1, one!("commanded_evaporative_purge", 1, PERCENT, 0.0, "%")),
     pid(0x2F, 1, one!("fuel_level", 1, PERCENT, 0.0, "%")),
-    pid(0x30, 1, one!("warm_ups_since_codes_cleared", 1, 1.0, 0.0, "")),
+    pid(0x30, 1, one!("warm_ups_since_codes_cleared", 1, 1.0, 0.0, "count")),
     pid(0x31, 2, one!("distance_since_codes_cleared", 2, 1.0, 0.0, "km")),
     pid(0x32, 2, &[]),
     pid(0x33, 1, one!("barometric_pressure", 1, 1.0, 0.0, "kPa")),

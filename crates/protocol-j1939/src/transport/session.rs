@@ -171,20 +171,16 @@ impl Session {
         if count == 0 {
             return true;
         }
-        // 255 states no limit.
-        let count = if count == 255 {
-            (self.packets + 1).saturating_sub(next)
-        } else {
-            count
-        };
-        let last = next.saturating_add(count).saturating_sub(1);
-        if next == 0 || next > self.packets || last > self.packets {
+        if next == 0 || next > self.packets {
             self.doomed = true;
             return true;
         }
         if self.paused && self.highest > 0 && next != 1 {
             return false;
         }
+        // Some receivers always state the same number, however few packets are left.
+        let last = next.saturating_add(count - 1).min(self.packets);
+        let count = last + 1 - next;
         // Receivers go forward. One that starts again receives another message.
         if next < self.asked_highest {
             return false;
