@@ -161,20 +161,17 @@ impl Fleet {
         report
             .io
             .note_ignition(!n.is_multiple_of(7), IgnitionSource::Field);
-        Envelope {
-            origin: Origin {
-                epoch: 1,
-                connection: who + 1,
-                frame: turn + 2,
-            },
-            received_at: received,
-            peer: None,
-            protocol: decoder.protocol(),
-            device: Some(*key),
-            profile: None,
-            raw: Bytes::copy_from_slice(&raw),
-            content: Content::Reports(vec![report]),
-        }
+        let origin = Origin {
+            epoch: 1,
+            connection: who + 1,
+            frame: turn + 2,
+        };
+        let raw = Bytes::copy_from_slice(&raw);
+        let content = Content::Reports(vec![report]);
+        let mut envelope = Envelope::new(origin, received, decoder.protocol(), raw, content);
+        envelope.device = Some(*key);
+        envelope.accepted = true;
+        envelope
     }
 }
 

@@ -45,16 +45,11 @@
 //! let store = Store::open(&folder, StoreOptions::default())?;
 //! let epoch = store.begin_epoch()?;
 //! let pipeline = Pipeline::start(store.sink(epoch)?, &Options::default())?;
-//! # let envelope = Envelope {
-//! #     origin: Origin { epoch, connection: 1, frame: 1 },
-//! #     received_at: Timestamp::UNIX_EPOCH,
-//! #     peer: None,
-//! #     protocol: Name::new("gt06"),
-//! #     device: None,
-//! #     profile: None,
-//! #     raw: Default::default(),
-//! #     content: Content::Filtered(Name::new("echo")),
-//! # };
+//! # let origin = Origin { epoch, connection: 1, frame: 1 };
+//! # let filtered = Content::Filtered(Name::new("echo"));
+//! # let protocol = Name::new("gt06");
+//! # let raw = Default::default();
+//! # let envelope = Envelope::new(origin, Timestamp::UNIX_EPOCH, protocol, raw, filtered);
 //!
 //! let outcome = pipeline.handle().submit(envelope).await;
 //! assert_eq!(outcome, Outcome::Filtered);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use milepost_pipeline::sink::sqlite::{CommandState, NotQueued, Page, Span, Store, StoreOptions};
 use milepost_pipeline::{Backoff, Health, Options, Outcome, Pipeline};
-use milepost_telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId, Signal};
+use milepost_telemetry::{
+    CommandAnswer, CommandOutcome, Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId,
+};
 use support::{at, filtered, frame, key, located, open, position, unreadable};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -514,10 +516,10 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
         let mut report = position(from, i64::try_from(n).unwrap(), 100);
         report.kind = Kind::CommandReply;
         report.fix = None;
-        report.more.reply_to = Some(command.id);
-        report.more.text = Some("Cut off: Success".into());
-        let outcome = Signal::named("test.command_outcome").text("success");
-        report.more.signals.push(outcome);
+        let mut answer = CommandAnswer::new("Cut off: Success");
+        answer.flag = Some(command.id);
+        answer.outcome = Some(CommandOutcome::Success);
+        report.more.answer = Some(answer);
         frame(Some(from), n, Content::Reports(vec![report]))
     };
     // Another device cannot answer for this one.
@@ -589,12 +591,14 @@ fn answer(
     let mut report = position(from, i64::try_from(n).unwrap(), 100);
     report.kind = Kind::CommandReply;
     report.fix = None;
-    report.more.reply_to = Some(flag);
-    report.more.text = Some(format!("answer {n}").into());
-    if let Some(outcome) = outcome {
-        let signal = Signal::named("test.command_outcome").text(outcome);
-        report.more.signals.push(signal);
-    }
+    let mut answer = CommandAnswer::new(format!("answer {n}"));
+    answer.flag = (flag != 0).then_some(flag);
+    answer.outcome = outcome.map(|name| {
+        use CommandOutcome::{Deferred, Refused, Success};
+        let known = [Success, Refused, Deferred];
+        known.into_iter().find(|o| o.as_str() == name).unwrap()
+    });
+    report.more.answer = Some(answer);
     frame(Some(from), n, Content::Reports(vec![report]))
 }
 
@@ -650,8 +654,7 @@ async fn an_answer_without_a_flag_settles_no_command_that_it_may_not_be_for() {
         n += 1;
         let mut envelope = answer(&device, n, 0, outcome);
         if let (Some(verb), Content::Reports(reports)) = (verb, &mut envelope.content) {
-            let signal = Signal::named("test.command_verb").text(verb);
-            reports[0].more.signals.push(signal);
+            reports[0].more.answer.as_mut().unwrap().verb = Some(verb.into());
         }
         pipeline.handle().submit(envelope).await;
     };

@@ -251,16 +251,12 @@ where
         for reply in &wishes.replies {
             self.outbox.reply(reply, &self.shared.metrics);
         }
-        let envelope = Envelope {
-            origin: facts.origin,
-            received_at: facts.received_at,
-            peer: self.entry.link().peer,
-            protocol: self.shared.name,
-            device: self.who.as_ref().map(|who| who.key),
-            profile: facts.profile,
-            raw: facts.raw,
-            content,
-        };
+        let (origin, arrived) = (facts.origin, facts.received_at);
+        let mut envelope = Envelope::new(origin, arrived, self.shared.name, facts.raw, content);
+        envelope.peer = self.entry.link().peer;
+        envelope.device = self.who.as_ref().map(|who| who.key);
+        envelope.accepted = self.who.as_ref().is_some_and(|who| !who.set_aside);
+        envelope.profile = facts.profile;
         let bytes = envelope.raw.len();
         let place = self.shared.room.take(&envelope);
         let delivery = self.shared.deliver.deliver(envelope);

@@ -44,20 +44,17 @@ pub(crate) fn position(device: &DeviceKey, time: i64, received: i64) -> Report {
 
 /// A frame with content; `frame` is its number on connection 1 of epoch 1.
 pub(crate) fn frame(device: Option<&DeviceKey>, frame: u64, content: Content) -> Envelope {
-    Envelope {
-        origin: Origin {
-            epoch: 1,
-            connection: 1,
-            frame,
-        },
-        received_at: at(0),
-        peer: Some("192.0.2.7:5023".parse().unwrap()),
-        protocol: Name::new("gt06"),
-        device: device.cloned(),
-        profile: None,
-        raw: Bytes::copy_from_slice(&frame.to_be_bytes()),
-        content,
-    }
+    let origin = Origin {
+        epoch: 1,
+        connection: 1,
+        frame,
+    };
+    let raw = Bytes::copy_from_slice(&frame.to_be_bytes());
+    let mut envelope = Envelope::new(origin, at(0), Name::new("gt06"), raw, content);
+    envelope.peer = Some("192.0.2.7:5023".parse().unwrap());
+    envelope.device = device.copied();
+    envelope.accepted = device.is_some();
+    envelope
 }
 
 pub(crate) fn located(device: &DeviceKey, number: u64, time: i64) -> Envelope {

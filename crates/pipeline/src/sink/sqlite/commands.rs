@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use milepost_telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
+use milepost_telemetry::{CommandAnswer, CommandOutcome, DeviceId, DeviceKey, Tenant, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -114,25 +114,9 @@ pub enum NotQueued {
     Store(#[from] StoreError),
 }
 
-/// What an answer says, as it is matched with its command.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The number of the command, as the device repeats it; 0 where it does not.
-    pub(super) flag: u32,
-    pub(super) text: Box<str>,
-    pub(super) outcome: Option<Box<str>>,
-    /// The command's name, where the answer's words begin with it. Decoders name the signal
-    /// `<protocol>.command_verb`.
-    pub(super) verb: Option<Box<str>>,
-}
-
-/// A device that names no command by its number.
-const NO_FLAG: u32 = 0;
 /// How long before a command another one was sent whose late answer may be taken for its, in
 /// milliseconds.
 const MIXED_UP: i64 = 10 * 60_000;
-/// The outcomes that decide a state. Decoders name the signal `<protocol>.command_outcome`.
-const REFUSED: &str = "refused";
 
 const COLUMNS: &str = "id, tenant, device, text, state, queued_at, expires_at, sent_at,
     settled_at, answer, outcome, reason";
@@ -422,23 +406,22 @@ pub(super) fn number_from(tx: &Transaction<'_>, at: Timestamp) -> Result<(), rus
 /// A device has answered: in the transaction of the report that says so. Which command that
 /// settles, if any, and how.
 ///
-/// The flag says which; where it is 0, see [`meant`]. A command that has run out of time is answered all the same; one whose answer
+/// The flag says which; without one, see [`meant`]. A command that has run out of time is answered all the same; one whose answer
 /// said "later" takes another. Any other repetition changes nothing.
 pub(super) fn answer(
     tx: &Transaction<'_>,
     device: &DeviceRow,
-    answer: &Answer,
+    answer: &CommandAnswer,
     at: Timestamp,
 ) -> Result<Option<(u32, CommandState)>, rusqlite::Error> {
     let whose = [device.tenant.as_str(), device.device.as_str()];
-    let id = if answer.flag == NO_FLAG {
-        meant(tx, whose, answer)?
-    } else {
-        Some(answer.flag)
+    let id = match answer.flag {
+        Some(flag) => Some(flag),
+        None => meant(tx, whose, answer)?,
     };
     let Some(id) = id else { return Ok(None) };
-    let state = match answer.outcome.as_deref() {
-        Some(REFUSED) => CommandState::Refused,
+    let state = match answer.outcome {
+        Some(CommandOutcome::Refused) => CommandState::Refused,
         _ => CommandState::Answered,
     };
     let changed = tx
@@ -454,7 +437,7 @@ pub(super) fn answer(
             state.as_str(),
             at.as_millis(),
             answer.text,
-            answer.outcome,
+            answer.outcome.map(CommandOutcome::as_str),
         ])?;
     Ok((changed > 0).then_some((id, state)))
 }
@@ -468,7 +451,7 @@ pub(super) fn answer(
 fn meant(
     tx: &Transaction<'_>,
     [tenant, device]: [&str; 2],
-    answer: &Answer,
+    answer: &CommandAnswer,
 ) -> Result<Option<u32>, rusqlite::Error> {
     let mut found = tx.prepare_cached(
         "SELECT id, text, state = 'sent', sent_at FROM command

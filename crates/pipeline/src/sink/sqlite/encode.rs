@@ -1,8 +1,7 @@
 //! Batches as rows: done in the shard's thread, so that the writer only writes.
 
-use milepost_telemetry::{Kind, Report, Value};
+use milepost_telemetry::{CommandAnswer, Report};
 
-use super::commands::Answer;
 use crate::SinkError;
 use crate::sink::{Batch, Content, Frame};
 
@@ -39,7 +38,7 @@ pub(super) struct ReportRow {
     pub(super) late: Option<bool>,
     pub(super) body: String,
     /// What it says about a command.
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<CommandAnswer>,
 }
 
 /// Bodies are mostly of this size; starting with it saves growing.
@@ -89,14 +88,11 @@ impl ReportRow {
             report.device = None;
             report.tenant = None;
         }
-        let answer = match (report.kind, report.more.reply_to) {
-            (Kind::CommandReply, Some(flag)) => Some(Answer {
-                flag,
-                text: report.more.text.clone().unwrap_or_default(),
-                outcome: text(&report, "command_outcome"),
-                verb: text(&report, "command_verb"),
-            }),
-            _ => None,
+        // Most reports have no rare part, and none is made for this.
+        let answer = if report.more.is_none() {
+            None
+        } else {
+            report.more.answer.take()
         };
         Ok(Self {
             id: *report.id.as_bytes(),
@@ -105,16 +101,6 @@ impl ReportRow {
             body: json(&report, BODY)?,
             answer,
         })
-    }
-}
-
-/// What a decoder made of an answer's words: the signal `<protocol>.<name>`.
-fn text(report: &Report, name: &str) -> Option<Box<str>> {
-    let mut signals = report.more.signals.iter();
-    let signal = signals.find(|signal| *signal.name == *name)?;
-    match &signal.value {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
     }
 }
 
