@@ -135,6 +135,10 @@ impl Body for AltitudeAlarm {
         0x32
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn answer(&self) -> Answer {
         self.status.map_or(Self::ANSWER, |status| status.answer())
     }
@@ -147,7 +151,7 @@ impl Body for AltitudeAlarm {
         let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
-            status.normalize(report, cx.dialect());
+            status.normalize(cx, report, cx.dialect());
         }
         if let (Some(fix), Some(metres)) = (&mut report.fix, self.altitude) {
             fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();

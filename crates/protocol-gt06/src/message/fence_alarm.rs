@@ -132,6 +132,10 @@ impl Body for FenceAlarm {
         self.number
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn answer(&self) -> Answer {
         self.status
             .map_or(Self::ANSWER, |status| status.answer_extended())
@@ -160,7 +164,7 @@ impl Body for FenceAlarm {
             cx.positioned_with(out, milepost_telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
-            status.normalize_extended(report, cx.dialect());
+            status.normalize_extended(cx, report, cx.dialect());
         }
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
             report

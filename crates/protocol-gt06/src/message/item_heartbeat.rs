@@ -109,7 +109,7 @@ impl Body for ItemHeartbeat {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
-        crate::field::note_battery(report, self.battery);
+        crate::field::note_battery(cx, report, self.battery);
         crate::field::note_signal(report, self.signal);
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);

@@ -164,6 +164,19 @@ pub trait Body: Sized {
         None
     }
 
+    /// Whether a device of this family would not send this message: a conclusion from one frame
+    /// alone is given up by it.
+    #[inline]
+    fn contradicts(&self, _: Dialect) -> bool {
+        false
+    }
+
+    /// The battery in the unit that some devices count in percent and others in levels.
+    #[inline]
+    fn raw_battery(&self) -> Option<u8> {
+        None
+    }
+
     /// What the device's clock said when it sent this, in messages whose zone no manual states,
     /// and whether the message says that it is live: by this a session finds the zone.
     #[inline]
@@ -308,7 +321,7 @@ messages! {
     topin_login: 0x01 => TopinLogin,
     topin_gps: 0x08 | 0x09 | 0x10 | 0x11 => TopinGps,
     topin_status: 0x13 => TopinStatus,
-    topin_radio: 0x17..=0x1a | 0x69 => TopinRadio,
+    topin_radio: 0x17..=0x1b | 0x69 => TopinRadio,
     topin_notice: _ => TopinNotice,
 }
 
@@ -584,6 +597,18 @@ impl Message {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         each!(self, body => body.dialect())
+    }
+
+    /// Whether a device of this family would not send this message.
+    #[must_use]
+    pub fn contradicts(&self, dialect: Dialect) -> bool {
+        each!(self, body => body.contradicts(dialect))
+    }
+
+    /// The battery in the unit that some devices count in percent and others in levels.
+    #[must_use]
+    pub fn raw_battery(&self) -> Option<u8> {
+        each!(self, body => body.raw_battery())
     }
 
     /// What the device's clock said, in messages whose zone no manual states, and whether the

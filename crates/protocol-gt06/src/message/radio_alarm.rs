@@ -81,6 +81,10 @@ impl Body for RadioAlarm {
         0x39
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn start(&self) -> Start {
         self.start
     }
@@ -100,7 +104,7 @@ impl Body for RadioAlarm {
             cell.normalize(report);
         }
         if let Some(status) = &self.status {
-            status.normalize_extended(report, cx.dialect());
+            status.normalize_extended(cx, report, cx.dialect());
         }
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);

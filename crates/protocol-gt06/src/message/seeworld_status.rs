@@ -148,7 +148,7 @@ impl Body for SeeworldStatus {
             alarm.normalize(report);
         }
         self.terminal.normalize(report);
-        crate::field::note_battery(report, self.raw_battery);
+        crate::field::note_battery(cx, report, self.raw_battery);
         report.network.signal = Percent::new(self.signal.into()).ok();
         report.power.external = Voltage::from_volts(self.supply.into()).ok();
         if self.extension != 0 {
