@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use milepost_pipeline::sink::sqlite::{Audit, Page, Reader, Span, Store};
+use milepost_simulate::ledger::{self, Comparison, LedgerAudit};
 use milepost_telemetry::{DeviceKey, Tenant};
 use serde::Serialize;
 
 use crate::config::{self, FILE_ENV, Loaded, Sources};
 use crate::failure::Failure;
-use crate::simulate::ledger::{self, Comparison, LedgerAudit};
 
 /// Flags of `milepost audit`.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{audit, check_config, decode, demo, options, serve, shutdown, simulate};
+use crate::{audit, check_config, decode, demo, options, serve, simulate};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ enum Command {
     /// Say what frames mean: one message per line in, one JSON object per message out.
     Decode(decode::Options),
     /// Simulate trackers against a server.
-    Simulate(Box<simulate::Options>),
+    Simulate(Box<milepost_simulate::Options>),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
     Audit(audit::Options),
 }
@@ -57,15 +57,7 @@ impl Cli {
                 check_config::run(&options).map(|()| ExitCode::SUCCESS)
             }
             Command::Decode(options) => decode::run(options),
-            Command::Simulate(options) => runtime()?.block_on(async {
-                let shutdown = shutdown::on_signal()?;
-                let summary = simulate::run(*options, shutdown).await?;
-                Ok(if summary.is_ok() {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                })
-            }),
+            Command::Simulate(options) => runtime()?.block_on(simulate::run(&options)),
             Command::Audit(options) => audit::run(&options),
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::serve::Server;
-use crate::{logging, shutdown, simulate};
+use crate::{logging, shutdown};
 
 /// Flags of `milepost demo`. It reads no configuration: what it does depends on nothing else.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,7 +54,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let end_of_server = CancellationToken::new();
     let end = end_of_server.clone();
     let vehicles = tokio::spawn(async move {
-        let summary = simulate::demo(vehicles_at, stop.clone()).await;
+        let summary = milepost_simulate::demo(vehicles_at, stop.clone()).await;
         if let Err(failure) = &summary {
             eprintln!("milepost: the vehicles stopped: {failure}");
             stop.cancelled().await;

@@ -1,9 +1,10 @@
-//! Milepost in one binary: configuration, roles, HTTP, tools.
+//! Milepost in one binary: configuration, roles, tools.
 //!
 //! This is the only crate that knows all others. It is a library so that tests and the binary
 //! share one body of code; it promises no stable API. Each subcommand is a module with its
 //! `Options` (the flags) and a `run`.
 
+mod api;
 pub mod audit;
 pub mod check_config;
 pub mod cli;
@@ -14,7 +15,7 @@ pub mod demo;
 mod descriptors;
 pub mod failure;
 mod gt06;
-pub mod http;
+mod listening;
 pub mod logging;
 pub mod options;
 mod registry;

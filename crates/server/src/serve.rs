@@ -7,10 +7,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use milepost_api::Api;
 use milepost_listener::protocols::Gt06;
 use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Room};
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
@@ -20,11 +21,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{Connected, Parts, StoreCommands, StoreReads};
 use crate::commands::Dispatcher;
 use crate::config::{self, Config, Loaded};
 use crate::failure::Failure;
 use crate::gt06::{self, Configured};
-use crate::http::{self, Api, Listening};
+use crate::listening::Listening;
 use crate::options::Options;
 use crate::registry::StoreRegistry;
 use crate::{descriptors, logging, retention, shutdown};
@@ -167,20 +169,30 @@ impl Server {
             .store
             .keep
             .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
-        let router = http::router(Api {
-            store: store.clone(),
-            pipeline: pipeline.handle(),
-            connections,
-            listening,
-            metrics,
+        let reads = Arc::new(StoreReads(store.clone()));
+        let router = milepost_api::router(Api {
+            history: reads.clone(),
+            devices: reads.clone(),
+            quarantine: reads,
+            commands: Arc::new(StoreCommands {
+                store: store.clone(),
+                connections: connections.clone(),
+                bell,
+                max_waiting: config.commands.max_waiting,
+            }),
+            connections: Arc::new(Connected(connections)),
+            readiness: Arc::new(Parts {
+                pipeline: pipeline.handle(),
+                listening,
+            }),
+            metrics: Arc::new(move || metrics.render()),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
-            commands: config.commands.clone(),
-            bell,
+            command_expires: config.commands.expires,
             shutdown: shutdown.clone(),
         });
-        let web = tokio::spawn(http::serve(
+        let web = tokio::spawn(milepost_api::serve(
             http,
             router,
             config.http.max_connections,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milepost_api::MAX_EXPIRES_S;
 use milepost_protocol_gt06::Dialect;
 use milepost_protocol_gt06::command::Language;
 use milepost_protocol_gt06::field::TerminalId;
@@ -39,9 +40,6 @@ const UNKNOWN: &[(&str, UnknownDevice)] = &[
     ("refuse", UnknownDevice::Refuse),
 ];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
-
-/// The longest that a command may wait: 30 days.
-pub(crate) const MAX_EXPIRES_S: u64 = 30 * 86_400;
 
 /// A hundred years.
 const MAX_KEEP_DAYS: u64 = 36_500;

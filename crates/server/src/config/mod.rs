@@ -18,8 +18,9 @@ use std::time::Duration;
 
 pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
-pub(crate) use key::{DEVICE_KEYS, MAX_EXPIRES_S, NO_ZONE, minutes_east};
+pub(crate) use key::{DEVICE_KEYS, NO_ZONE, minutes_east};
 pub use key::{KEYS, Key, KeyOfDevice};
+pub use milepost_api::Secret;
 use milepost_protocol_gt06::Dialect;
 use milepost_protocol_gt06::command::Language;
 use milepost_telemetry::{DeviceId, Tenant};
@@ -251,28 +252,6 @@ impl Config {
         } else {
             Err(Faults(faults))
         }
-    }
-}
-
-/// A text that logs and listings do not show.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
     }
 }
 

@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use milepost_pipeline::sink::sqlite::{Cursor, QuarantinedFrame};
 use milepost_telemetry::Timestamp;
 use serde::Serialize;
 
-use super::parameters::Parameters;
-use super::problem::Problem;
-use super::{Shared, read};
+use crate::Shared;
+use crate::parameters::Parameters;
+use crate::problem::Problem;
+use crate::store::{Cursor, QuarantinedFrame};
 
 /// A frame, in the same words as `milepost decode`.
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ struct Error {
 
 /// A page of frames, the newest first.
 #[derive(Debug, Serialize)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     frames: Vec<Frame>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Cursor>,
@@ -58,13 +58,13 @@ impl From<QuarantinedFrame> for Frame {
 }
 
 /// `GET /v1/quarantine`
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Shared>,
     mut parameters: Parameters,
 ) -> Result<Json<Frames>, Problem> {
     let page = parameters.page()?;
     parameters.finish()?;
-    let page = read(&api, move |reader| reader.quarantine(&page)).await?;
+    let page = api.quarantine.quarantine(&page).await?;
     Ok(Json(Frames {
         frames: page.items.into_iter().map(Frame::from).collect(),
         next: page.next,

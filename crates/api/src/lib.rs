@@ -1,8 +1,10 @@
-//! The HTTP API and the live page.
+//! Milepost's HTTP API and live page.
 //!
-//! Handlers only read: from the store's readers, which work while its writer is stalled, and from
-//! the table of connections; one, for commands, also writes. Reading is blocking work and happens
-//! on tokio's blocking threads.
+//! The crate knows no store and no protocol: handlers read through the traits of [`store`], and
+//! an application implements them. [`router`] makes the routes of an [`Api`]; [`serve`] runs them
+//! with bounded connections, deadlines and a clean end.
+//!
+//! Handlers only read; the two for commands also write.
 
 mod accept;
 mod auth;
@@ -14,7 +16,9 @@ pub mod page;
 mod parameters;
 pub mod problem;
 mod quarantine;
+mod secret;
 mod stall;
+pub mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,39 +29,53 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
-use milepost_listener::Connections;
-use milepost_pipeline::Handle;
-use milepost_pipeline::sink::sqlite::{Reader, Store, StoreError};
 use milepost_telemetry::Tenant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use accept::serve;
-pub(crate) use health::Listening;
+pub use accept::serve;
+pub use commands::MAX_EXPIRES_S;
 use problem::Problem;
-
-use crate::commands::Bell;
-use crate::config::{Commands, Secret};
+pub use secret::Secret;
+use store::{Commands, Connections, History, LastKnown, Quarantine, Readiness};
 
 /// What the handlers work with.
-pub(crate) struct Api {
-    pub(crate) store: Store,
-    pub(crate) pipeline: Handle,
-    pub(crate) connections: Connections,
-    pub(crate) listening: Listening,
-    pub(crate) metrics: PrometheusHandle,
-    pub(crate) tenant: Tenant,
-    pub(crate) token: Option<Secret>,
-    pub(crate) timeout: Duration,
-    pub(crate) commands: Commands,
-    pub(crate) bell: Bell,
-    pub(crate) shutdown: CancellationToken,
+pub struct Api {
+    /// Reports.
+    pub history: Arc<dyn History>,
+    /// Last known states.
+    pub devices: Arc<dyn LastKnown>,
+    /// Frames that could not be decoded.
+    pub quarantine: Arc<dyn Quarantine>,
+    /// Commands.
+    pub commands: Arc<dyn Commands>,
+    /// Who is connected.
+    pub connections: Arc<dyn Connections>,
+    /// What must work before `/readyz` says so.
+    pub readiness: Arc<dyn Readiness>,
+    /// Everything that is counted, in Prometheus's text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whose devices these are.
+    pub tenant: Tenant,
+    /// What `/v1` requests must show; without one, only requests to this machine are answered.
+    pub token: Option<Secret>,
+    /// How long an answer may take; for a stream, the time between two parts.
+    pub timeout: Duration,
+    /// How long a command waits if the request does not say.
+    pub command_expires: Duration,
+    /// Cancelled when the application begins to end.
+    pub shutdown: CancellationToken,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
 }
 
 type Shared = Arc<Api>;
 
 /// All routes.
-pub(crate) fn router(api: Api) -> Router {
+pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let v1 = Router::new()
         .route("/devices", get(devices::list))
@@ -123,21 +141,4 @@ async fn in_time(State(api): State<Shared>, request: Request, next: Next) -> Res
         )
         .into_response(),
     }
-}
-
-/// Reads from the store, on a thread that may block.
-async fn read<T: Send + 'static>(
-    api: &Api,
-    read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Problem> {
-    api.store.read(read).await.map_err(|error| match error {
-        StoreError::Cursor => parameters::bad_cursor(),
-        error => {
-            tracing::error!(%error, "the store could not be read");
-            Problem::not_ready(vec![problem::Part {
-                part: "store",
-                reason: "it cannot be read; the server's log says why".to_owned(),
-            }])
-        }
-    })
 }

@@ -4,10 +4,10 @@
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use milepost_pipeline::sink::sqlite::Page;
 use milepost_telemetry::Timestamp;
 
-use super::problem::Problem;
+use crate::problem::Problem;
+use crate::store::{Cursor, Page};
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -59,8 +59,10 @@ impl Parameters {
     pub(crate) fn page_or(&mut self, default: u32) -> Result<(Page, bool), Problem> {
         let limit = self.limit()?;
         let cursor = self.take("cursor")?;
-        let cursor = cursor.map(|text| text.parse().map_err(|_| bad_cursor()));
-        let page = Page::after(limit.unwrap_or(default), cursor.transpose()?);
+        let page = Page {
+            limit: limit.unwrap_or(default),
+            after: cursor.map(Cursor::new),
+        };
         Ok((page, limit.is_some()))
     }
 

@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::stall::Stalling;
+use crate::stall::Stalling;
 
 /// What a client may send as request line and headers.
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Serves until `shutdown`; then finishes what was asked, for at most `grace`.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: usize,

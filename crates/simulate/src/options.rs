@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use milepost_telemetry::{DeviceId, Tenant};
 
-use crate::failure::Failure;
+use crate::Error;
 
 /// Flags of `milepost simulate`.
 #[derive(Debug, Clone, clap::Args)]
@@ -111,7 +111,7 @@ impl Options {
     ///
     /// # Errors
     /// When there are not enough ids from the first on.
-    pub(crate) fn id(&self, n: u32) -> Result<DeviceId, Failure> {
+    pub(crate) fn id(&self, n: u32) -> Result<DeviceId, Error> {
         let digits = self.first_id.as_str();
         let first: u64 = digits
             .get(..14)
@@ -121,12 +121,9 @@ impl Options {
         (0..10)
             .filter_map(|check| DeviceId::new(&format!("{body}{check}")).ok())
             .find(DeviceId::has_valid_check_digit)
-            .ok_or_else(|| {
-                Failure::new(format!(
-                    "there are no {} ids from {digits} on",
-                    self.devices
-                ))
-                .remedy("choose a lower --first-id")
+            .ok_or_else(|| Error::TooFewIds {
+                devices: self.devices,
+                first: digits.to_owned(),
             })
     }
 }

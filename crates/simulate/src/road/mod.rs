@@ -109,8 +109,8 @@ impl Roads {
     pub(crate) fn built_in() -> Arc<Self> {
         static ROADS: OnceLock<Arc<Roads>> = OnceLock::new();
         Arc::clone(ROADS.get_or_init(|| {
-            let map: Map = serde_json::from_str(include_str!("../../../assets/roads.json"))
-                .unwrap_or(Map {
+            let map: Map =
+                serde_json::from_str(include_str!("../../assets/roads.json")).unwrap_or(Map {
                     nodes: Vec::new(),
                     roads: Vec::new(),
                 });

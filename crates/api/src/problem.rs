@@ -5,6 +5,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::parameters;
+use crate::store::{Part, StoreError};
+
 /// A refusal, as `application/problem+json`: the status says which kind, `detail` what exactly
 /// and what would help.
 #[derive(Debug, Clone)]
@@ -14,15 +17,6 @@ pub struct Problem {
     parameter: Option<&'static str>,
     parts: Vec<Part>,
     headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-/// A part of the server that is not ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Part {
-    /// Its name.
-    pub part: &'static str,
-    /// Why.
-    pub reason: String,
 }
 
 #[derive(Serialize)]
@@ -80,6 +74,21 @@ impl Problem {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cursor => parameters::bad_cursor(),
+            StoreError::Unavailable(reason) => {
+                tracing::error!(error = %reason, "the store could not be read");
+                Self::not_ready(vec![Part {
+                    part: "store",
+                    reason: "it cannot be read; the server's log says why".to_owned(),
+                }])
+            }
+        }
     }
 }
 

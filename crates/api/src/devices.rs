@@ -4,17 +4,17 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use milepost_pipeline::Latest;
-use milepost_pipeline::sink::sqlite::{Cursor, Device as Known};
 use milepost_telemetry::{DeviceId, DeviceKey};
 use serde::Serialize;
 
-use super::parameters::Parameters;
-use super::problem::Problem;
-use super::{Api, Shared, read};
+use crate::parameters::Parameters;
+use crate::problem::Problem;
+use crate::store::{Cursor, Device as Known};
+use crate::{Api, Shared};
 
 /// One device, as it is last known.
 #[derive(Debug, Serialize)]
-pub(super) struct Device {
+pub(crate) struct Device {
     device: DeviceId,
     connected: bool,
     #[serde(flatten)]
@@ -23,7 +23,7 @@ pub(super) struct Device {
 
 /// A page of devices.
 #[derive(Debug, Serialize)]
-pub(super) struct Devices {
+pub(crate) struct Devices {
     devices: Vec<Device>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Cursor>,
@@ -40,14 +40,13 @@ impl Device {
 }
 
 /// `GET /v1/devices`
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Shared>,
     mut parameters: Parameters,
 ) -> Result<Json<Devices>, Problem> {
     let page = parameters.page()?;
     parameters.finish()?;
-    let tenant = api.tenant;
-    let page = read(&api, move |reader| reader.devices(&tenant, &page)).await?;
+    let page = api.devices.devices(&api.tenant, &page).await?;
     let devices = page.items.into_iter();
     Ok(Json(Devices {
         devices: devices.map(|device| Device::new(&api, device)).collect(),
@@ -56,7 +55,7 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/devices/{id}`
-pub(super) async fn one(
+pub(crate) async fn one(
     State(api): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     parameters: Parameters,
@@ -64,13 +63,13 @@ pub(super) async fn one(
     parameters.finish()?;
     let device = id(path)?;
     let key = key(&api, device);
-    match read(&api, move |reader| reader.device(&key)).await? {
+    match api.devices.device(&key).await? {
         Some(known) => Ok(Json(Device::new(&api, known))),
         None => Err(unknown(device.as_str())),
     }
 }
 
-pub(super) fn key(api: &Api, device: DeviceId) -> DeviceKey {
+pub(crate) fn key(api: &Api, device: DeviceId) -> DeviceKey {
     DeviceKey {
         tenant: api.tenant,
         device,
@@ -78,13 +77,13 @@ pub(super) fn key(api: &Api, device: DeviceId) -> DeviceKey {
 }
 
 /// The device that a path names. What cannot be a device's id is no device's.
-pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<DeviceId, Problem> {
+pub(crate) fn id(path: Result<Path<String>, PathRejection>) -> Result<DeviceId, Problem> {
     match path {
         Ok(Path(text)) => DeviceId::new(&text).map_err(|_| unknown(&text)),
         Err(error) => Err(Problem::new(error.status(), error.body_text())),
     }
 }
 
-pub(super) fn unknown(id: &str) -> Problem {
+pub(crate) fn unknown(id: &str) -> Problem {
     Problem::not_found(format!("no device {id:?} is known"))
 }

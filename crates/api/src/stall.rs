@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A stream that fails when its peer has taken nothing for a while.
 #[derive(Debug)]
-pub(super) struct Stalling<I> {
+pub(crate) struct Stalling<I> {
     io: I,
     patience: Duration,
     /// Present while the peer takes nothing.
@@ -18,7 +18,7 @@ pub(super) struct Stalling<I> {
 }
 
 impl<I> Stalling<I> {
-    pub(super) const fn new(io: I, patience: Duration) -> Self {
+    pub(crate) const fn new(io: I, patience: Duration) -> Self {
         Self {
             io,
             patience,

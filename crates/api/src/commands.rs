@@ -9,26 +9,25 @@ use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use milepost_listener::{Clock as _, SystemClock};
-use milepost_pipeline::sink::sqlite::{Command, CommandState, Cursor, NotQueued};
-use milepost_protocol_gt06::command as gt06;
-use milepost_telemetry::DeviceKey;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use milepost_telemetry::{DeviceKey, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
-use super::parameters::Parameters;
-use super::problem::{Part, Problem};
-use super::{Api, Shared, auth, devices, read};
-use crate::config::MAX_EXPIRES_S;
+use crate::parameters::Parameters;
+use crate::problem::Problem;
+use crate::store::{Command, CommandChange, CommandState, Cursor, NotQueued, Part};
+use crate::{Api, Shared, auth, devices};
 
 /// How long a request that does not wait for the answer waits for the command to be sent to a
 /// device that is connected.
 const GRACE: Duration = Duration::from_secs(1);
 /// What an answer is ahead of the request's time-out.
 const AHEAD: Duration = Duration::from_secs(1);
+/// The longest that a command may wait for its device and its answer, in seconds: 30 days.
+pub const MAX_EXPIRES_S: u64 = 30 * 86_400;
 /// The longest wait that a request may name, in seconds.
 const MAX_WAIT_S: f64 = 3_600.0;
 
@@ -42,14 +41,14 @@ struct Wish {
 
 /// A page of commands, the newest first.
 #[derive(Debug, Serialize)]
-pub(super) struct Commands {
+pub(crate) struct Commands {
     commands: Vec<Command>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Cursor>,
 }
 
 /// `POST /v1/devices/{id}/commands`
-pub(super) async fn send(
+pub(crate) async fn send(
     State(api): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     parameters: Parameters,
@@ -59,25 +58,24 @@ pub(super) async fn send(
     parameters.finish()?;
     let key = devices::key(&api, devices::id(path)?);
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let wish = wish(&body)?;
+    let wish = wish(&api, &body)?;
     known(&api, &key).await?;
 
     // Before the command is there, so that no change of it is missed.
-    let changes = api.store.command_changes();
+    let changes = api.commands.changes();
     let expires = wish
         .expires_s
-        .map_or(api.commands.expires, Duration::from_secs);
+        .map_or(api.command_expires, Duration::from_secs);
     let expires = i64::try_from(expires.as_millis()).unwrap_or(i64::MAX);
-    let expires_at = SystemClock.now().offset_millis(expires);
+    let expires_at = now().offset_millis(expires);
     let command = api
-        .store
-        .queue_command(&key, &wish.text, expires_at, api.commands.max_waiting)
+        .commands
+        .queue(&key, &wish.text, expires_at)
         .await
         .map_err(|error| not_queued(&error))?;
     // Not its text: that may hold a password, and is in the store for those who may read it.
     let length = wish.text.len();
     tracing::info!(command = command.id, device = %key.device, length, "a command");
-    api.bell.ring(&command);
 
     let most = api.timeout.saturating_sub(AHEAD);
     let wait = Duration::try_from_secs_f64(wish.wait_s).map_or(most, |wait| wait.min(most));
@@ -96,7 +94,7 @@ pub(super) async fn send(
 }
 
 /// `GET /v1/devices/{id}/commands`
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     mut parameters: Parameters,
@@ -105,7 +103,7 @@ pub(super) async fn list(
     parameters.finish()?;
     let key = devices::key(&api, devices::id(path)?);
     known(&api, &key).await?;
-    let page = read(&api, move |reader| reader.commands(&key, &page)).await?;
+    let page = api.commands.commands(&key, &page).await?;
     Ok(Json(Commands {
         commands: page.items,
         next: page.next,
@@ -113,7 +111,7 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/devices/{id}/commands/{command}`
-pub(super) async fn one(
+pub(crate) async fn one(
     State(api): State<Shared>,
     path: Result<Path<(String, String)>, PathRejection>,
     parameters: Parameters,
@@ -123,7 +121,7 @@ pub(super) async fn one(
 }
 
 /// `DELETE /v1/devices/{id}/commands/{command}`
-pub(super) async fn withdraw(
+pub(crate) async fn withdraw(
     State(api): State<Shared>,
     path: Result<Path<(String, String)>, PathRejection>,
     parameters: Parameters,
@@ -132,11 +130,11 @@ pub(super) async fn withdraw(
     parameters.finish()?;
     let command = find_by(&api, path).await?;
     let withdrawn = api
-        .store
-        .withdraw_command(command.id)
+        .commands
+        .withdraw(command.id)
         .await
         .map_err(|error| not_stored(&error, "it was not taken back"))?;
-    let command = find(&api, command.id).await?.unwrap_or(command);
+    let command = api.commands.command(command.id).await?.unwrap_or(command);
     if withdrawn {
         tracing::info!(command = command.id, device = %command.device, "a command was taken back");
     } else if command.status != CommandState::Withdrawn {
@@ -163,7 +161,7 @@ async fn find_by(
     known(api, &key).await?;
     let unknown = || Problem::not_found(format!("{} has no command {number:?}", key.device));
     let id = number.parse().map_err(|_| unknown())?;
-    let found = find(api, id).await?;
+    let found = api.commands.command(id).await?;
     found
         .filter(|command| command.device == key.device && command.tenant == key.tenant)
         .ok_or_else(unknown)
@@ -173,14 +171,14 @@ async fn find_by(
 /// sent, if its device can be told now.
 async fn follow(
     api: &Api,
-    mut changes: Receiver<(u32, CommandState)>,
+    mut changes: BoxStream<'static, CommandChange>,
     command: Command,
     key: &DeviceKey,
     wait: Duration,
 ) -> Result<Command, Problem> {
     let until_sent = wait.is_zero();
     let wait = if until_sent { GRACE } else { wait };
-    if until_sent && api.connections.takes_commands(key).is_err() {
+    if until_sent && !api.commands.is_reachable(key) {
         return Ok(command);
     }
     let id = command.id;
@@ -191,23 +189,27 @@ async fn follow(
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => break,
             () = api.shutdown.cancelled() => break,
-            changed = changes.recv() => match changed {
-                Ok((changed, state)) if changed == id && is_done(state) => break,
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => {
-                    if find(api, id).await?.is_some_and(|command| is_done(command.status)) {
+            change = changes.next() => match change {
+                Some(CommandChange::Changed(changed, state)) => {
+                    if changed == id && is_done(state) {
                         break;
                     }
                 }
-                Err(RecvError::Closed) => break,
+                Some(CommandChange::Missed) => {
+                    let command = api.commands.command(id).await?;
+                    if command.is_some_and(|command| is_done(command.status)) {
+                        break;
+                    }
+                }
+                None => break,
             },
         }
     }
-    Ok(find(api, id).await?.unwrap_or(command))
+    Ok(api.commands.command(id).await?.unwrap_or(command))
 }
 
-async fn find(api: &Api, id: u32) -> Result<Option<Command>, Problem> {
-    read(api, move |reader| reader.command(id)).await
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
 /// A device that has reported, or is connected now: its first report may still be on its way.
@@ -215,14 +217,13 @@ async fn known(api: &Api, key: &DeviceKey) -> Result<(), Problem> {
     if api.connections.is_connected(key) {
         return Ok(());
     }
-    let asked = *key;
-    match read(api, move |store| store.device(&asked)).await? {
+    match api.devices.device(key).await? {
         Some(_) => Ok(()),
         None => Err(devices::unknown(key.device.as_str())),
     }
 }
 
-fn wish(body: &[u8]) -> Result<Wish, Problem> {
+fn wish(api: &Api, body: &[u8]) -> Result<Wish, Problem> {
     const FORM: &str =
         "the body must be a JSON object such as {\"text\": \"WHERE#\", \"wait_s\": 10}";
     let read = serde_json::from_slice(body).map_err(|error| format!("{FORM}: {error}"));
@@ -235,11 +236,8 @@ fn wish(body: &[u8]) -> Result<Wish, Problem> {
         Some(Value::String(text)) => text,
         _ => String::new(),
     };
-    gt06::Command::Raw(text.clone()).text().map_err(|error| {
-        let most = gt06::LONGEST;
-        let detail = format!("`text` must be 1 to {most} characters of printable ASCII: {error}");
-        Problem::parameter("text", detail)
-    })?;
+    let checked = api.commands.check(&text);
+    checked.map_err(|wrong| Problem::parameter("text", format!("`text` {wrong}")))?;
     let wait_s = object.remove("wait_s").unwrap_or_else(|| 0.into());
     let wait_s = wait_s.as_f64().filter(|s| (0.0..=MAX_WAIT_S).contains(s));
     let wait_s = wait_s.ok_or_else(|| {

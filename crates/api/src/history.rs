@@ -10,15 +10,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use milepost_pipeline::sink::sqlite::{Cursor, Page, Paged, Span};
 use milepost_telemetry::{DeviceKey, Report};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::Shared;
-use super::devices;
-use super::parameters::{DEFAULT_LIMIT, Parameters};
-use super::problem::Problem;
+use crate::parameters::{DEFAULT_LIMIT, Parameters};
+use crate::problem::Problem;
+use crate::store::{Cursor, Page, Paged, Span};
+use crate::{Shared, devices};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -36,7 +35,7 @@ struct History {
 }
 
 /// `GET /v1/devices/{id}/history`
-pub(super) async fn read(
+pub(crate) async fn read(
     State(api): State<Shared>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
@@ -58,16 +57,11 @@ pub(super) async fn read(
     }
 
     let key = devices::key(&api, device);
-    let asked = key;
-    let first = super::read(&api, move |reader| {
-        let first = reader.history(&asked, &span, &page)?;
-        // An empty page of a device that nobody knows is a mistyped id.
-        let known = !first.items.is_empty() || reader.device(&asked)?.is_some();
-        Ok(known.then_some(first))
-    });
-    let Some(mut first) = first.await? else {
+    let mut first = api.history.history(&key, &span, &page).await?;
+    // An empty page of a device that nobody knows is a mistyped id.
+    if first.items.is_empty() && api.devices.device(&key).await?.is_none() {
         return Err(devices::unknown(device.as_str()));
-    };
+    }
     if streamed {
         if limited {
             first.next = None;
@@ -125,10 +119,11 @@ async fn send_all(
         let Some(next) = paged.next else {
             return Ok(());
         };
-        let (key, page) = (*key, Page::after(PART, Some(next)));
-        let reading = api
-            .store
-            .read(move |reader| reader.history(&key, &span, &page));
+        let page = Page {
+            limit: PART,
+            after: Some(next),
+        };
+        let reading = api.history.history(key, &span, &page);
         paged = reading.await.map_err(io::Error::other)?;
     }
 }

@@ -13,6 +13,7 @@
 
 mod command;
 mod device;
+mod error;
 mod journal;
 mod key;
 pub mod ledger;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
+pub use error::Error;
 use milepost_telemetry::Timestamp;
 pub use options::Options;
 pub use stats::{Kind, KindSummary, Quantiles, Summary, Wrong, WrongSummary};
@@ -44,34 +46,17 @@ use self::random::Random;
 use self::road::Roads;
 use self::tracker::{Habits, Tracker};
 use self::vehicle::{Parking, Vehicle};
-use crate::failure::Failure;
 
 /// Streams of chance of one tracker that have nothing to do with its vehicle's trips.
 const TRACKER_STREAM: u64 = 1 << 32;
 const NETWORK_STREAM: u64 = 2 << 32;
-
-/// Runs the simulation until it is over or `shutdown` is cancelled, and prints what it did.
-///
-/// # Errors
-/// When it cannot start.
-pub async fn run(options: Options, shutdown: CancellationToken) -> Result<Summary, Failure> {
-    let summary = simulate(&options, shutdown).await?;
-    if options.json {
-        let text = serde_json::to_string_pretty(&summary)
-            .map_err(|error| Failure::new(error.to_string()))?;
-        crate::say(text);
-    } else {
-        crate::say(&summary);
-    }
-    Ok(summary)
-}
 
 /// What `milepost demo` shows: 50 vehicles, nearly always moving, that report every two seconds,
 /// until `shutdown` is cancelled.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn demo(server: SocketAddr, shutdown: CancellationToken) -> Result<Summary, Failure> {
+pub async fn demo(server: SocketAddr, shutdown: CancellationToken) -> Result<Summary, Error> {
     let options = Options {
         server,
         interval: Duration::from_secs(2),
@@ -83,18 +68,22 @@ pub async fn demo(server: SocketAddr, shutdown: CancellationToken) -> Result<Sum
         quiet: true,
         ..Options::default()
     };
-    simulate(&options, shutdown).await
+    run(&options, shutdown).await
 }
 
-async fn simulate(options: &Options, shutdown: CancellationToken) -> Result<Summary, Failure> {
+/// Runs the simulation until it is over or `shutdown` is cancelled.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<Summary, Error> {
     let ledger = match &options.ledger {
         None => None,
-        Some(path) => Some(ledger::Writer::create(path).map_err(|error| {
-            Failure::new(format!(
-                "cannot write the ledger {}: {error}",
-                path.display()
-            ))
-        })?),
+        Some(path) => Some(
+            ledger::Writer::create(path).map_err(|source| Error::Ledger {
+                path: path.clone(),
+                source,
+            })?,
+        ),
     };
     let started = wall_clock();
     let network = Arc::new(Network {
@@ -140,7 +129,7 @@ async fn simulate(options: &Options, shutdown: CancellationToken) -> Result<Summ
     Ok(summary)
 }
 
-fn start(options: &Options, network: &Arc<Network>) -> Result<JoinSet<()>, Failure> {
+fn start(options: &Options, network: &Arc<Network>) -> Result<JoinSet<()>, Error> {
     let habits = Habits {
         interval: options.interval,
         heartbeat: options.heartbeat,

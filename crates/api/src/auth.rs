@@ -11,12 +11,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
-use super::problem::Problem;
-use crate::config::Secret;
+use crate::problem::Problem;
+use crate::{Secret, Shared};
 
 /// Lets a request pass, or says why not.
-pub(super) async fn require(State(api): State<Shared>, request: Request, next: Next) -> Response {
+pub(crate) async fn require(State(api): State<Shared>, request: Request, next: Next) -> Response {
     let allowed = match &api.token {
         Some(token) => bearer(request.headers(), token),
         None => own_host(&request),
@@ -28,7 +27,7 @@ pub(super) async fn require(State(api): State<Shared>, request: Request, next: N
 }
 
 /// Refuses what can stop an engine as long as nobody has to show a token.
-pub(super) fn may_command(token: Option<&Secret>) -> Result<(), Problem> {
+pub(crate) fn may_command(token: Option<&Secret>) -> Result<(), Problem> {
     match token {
         Some(_) => Ok(()),
         None => Err(Problem::new(
