@@ -30,7 +30,7 @@ use alloc::string::ToString;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Cell, CellForm, Gps, Status, TerminalId, TerminalInfo, alarm_meaning, battery, centivolts,
     is_gps_before_cell, is_mcc, is_time, may_be_cell, may_be_voltage, mileage, signal, terminal,
@@ -144,8 +144,8 @@ impl Body for LynkworldLocation {
     const NAME: &'static str = "lynkworld_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && (is_usual(cx.body) || is_gps_before_cell(cx.body))
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && (is_usual(cx.body) || is_gps_before_cell(cx.body)))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

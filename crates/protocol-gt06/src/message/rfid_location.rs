@@ -18,7 +18,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Cell, CellForm, Gps, Meters, Status, TerminalInfo, is_gps, is_known_alarm, is_mcc, is_time,
     may_be_cell,
@@ -81,13 +81,13 @@ impl Body for RfidLocation {
     const NAME: &'static str = "rfid_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // Too long for a cell and a phone number.
         let is_usual = cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
             let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
             no_cell || is_mcc(cx.body, Gps::LEN)
         };
-        cx.is_short() && (is_usual || is_gps(cx.body))
+        Fit::possible_if(cx.is_short() && (is_usual || is_gps(cx.body)))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

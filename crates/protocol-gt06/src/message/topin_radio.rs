@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Neighbour, NeighbourForm, Plmn, Station, bcd_time, encode_counted, topin_answer,
 };
@@ -47,15 +47,17 @@ pub struct TopinRadio {
 impl Body for TopinRadio {
     const NAME: &'static str = "topin_radio";
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         let Some(stations) = cx.bare() else {
-            return false;
+            return Fit::No;
         };
         let count_at = 6 + usize::from(stations) * Station::LEN;
         let Some(cells) = cx.body.get(count_at) else {
-            return false;
+            return Fit::No;
         };
-        cell_form(*cells, cx.body.len().saturating_sub(count_at + 1 + 3)).is_some()
+        Fit::possible_if(
+            cell_form(*cells, cx.body.len().saturating_sub(count_at + 1 + 3)).is_some(),
+        )
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
