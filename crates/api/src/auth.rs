@@ -26,6 +26,22 @@ pub(crate) async fn require(State(api): State<Shared>, request: Request, next: N
     }
 }
 
+/// Without a token, lets only requests pass that name this machine.
+pub(crate) async fn require_own_host(
+    State(api): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let allowed = match &api.token {
+        Some(_) => Ok(()),
+        None => own_host(&request),
+    };
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 /// Refuses what can stop an engine as long as nobody has to show a token.
 pub(crate) fn may_command(token: Option<&Secret>) -> Result<(), Problem> {
     match token {

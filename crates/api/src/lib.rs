@@ -10,6 +10,7 @@ mod accept;
 mod auth;
 mod commands;
 mod devices;
+mod getting_started;
 mod health;
 mod history;
 pub mod page;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use accept::serve;
 pub use commands::MAX_EXPIRES_S;
+pub use getting_started::GettingStarted;
 use problem::Problem;
 pub use secret::Secret;
 use store::{Commands, Connections, History, LastKnown, Quarantine, Readiness};
@@ -62,6 +64,8 @@ pub struct Api {
     pub timeout: Duration,
     /// How long a command waits if the request does not say.
     pub command_expires: Duration,
+    /// What the page shows while no device is known.
+    pub getting_started: Vec<GettingStarted>,
     /// Cancelled when the application begins to end.
     pub shutdown: CancellationToken,
 }
@@ -97,16 +101,35 @@ pub fn router(api: Api) -> Router {
             Arc::clone(&api),
             auth::require,
         ));
+    // A page of a stranger's, in a browser on this machine, reads neither the page nor the counters.
+    let local = Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/page/getting-started.json", get(getting_started::list))
+        .merge(page::routes())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&api),
+            auth::require_own_host,
+        ));
     Router::new()
         .nest("/v1", v1)
+        .merge(local)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(one_host))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), in_time))
         .with_state(api)
+}
+
+/// Two `Host` headers are two opinions on who is asked: a proxy may have followed the other one
+/// (RFC 9112, section 3.2).
+async fn one_host(request: Request, next: Next) -> Response {
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        let detail = "the request has more than one Host header";
+        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+    }
+    next.run(request).await
 }
 
 async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {

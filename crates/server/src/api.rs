@@ -8,12 +8,12 @@ use milepost_api::store::{
 };
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
 use milepost_pipeline::{Handle, Health};
-use milepost_protocol_gt06::command as gt06;
 use milepost_telemetry::{DeviceKey, Report, Tenant, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::commands::Bell;
 use crate::listening::Listening;
+use crate::protocol::Protocols;
 
 /// The embedded store.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct StoreCommands {
     pub(crate) store: Store,
     pub(crate) connections: milepost_listener::Connections,
     pub(crate) bell: Bell,
+    pub(crate) protocols: Protocols,
     pub(crate) max_waiting: u32,
 }
 
@@ -132,11 +133,7 @@ impl Quarantine for StoreReads {
 
 impl Commands for StoreCommands {
     fn check(&self, text: &str) -> Result<(), String> {
-        let command = gt06::Command::Raw(text.to_owned());
-        command.text().map(drop).map_err(|error| {
-            let most = gt06::LONGEST;
-            format!("must be 1 to {most} characters of printable ASCII: {error}")
-        })
+        self.protocols.check_command(text)
     }
 
     fn is_reachable(&self, device: &DeviceKey) -> bool {

@@ -14,21 +14,27 @@ pub mod decode;
 pub mod demo;
 mod descriptors;
 pub mod failure;
-mod gt06;
 mod listening;
 pub mod logging;
 pub mod options;
+pub mod protocol;
 mod registry;
 mod retention;
 pub mod serve;
 pub mod shutdown;
 pub mod simulate;
 
-pub use cli::main;
+pub use cli::{main, main_with};
 
 /// Says something on standard output. Whoever closed it does not want to hear it, and the work
 /// goes on.
 fn say(text: impl std::fmt::Display) {
     use std::io::Write as _;
     drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+/// Says something on standard error. If that cannot be written, nothing else happens.
+fn complain(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "milepost: {text}"));
 }

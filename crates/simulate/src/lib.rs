@@ -26,7 +26,6 @@ mod vehicle;
 mod wire;
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
@@ -50,26 +49,6 @@ use self::vehicle::{Parking, Vehicle};
 /// Streams of chance of one tracker that have nothing to do with its vehicle's trips.
 const TRACKER_STREAM: u64 = 1 << 32;
 const NETWORK_STREAM: u64 = 2 << 32;
-
-/// What `milepost demo` shows: 50 vehicles, nearly always moving, that report every two seconds,
-/// until `shutdown` is cancelled.
-///
-/// # Errors
-/// When it cannot start.
-pub async fn demo(server: SocketAddr, shutdown: CancellationToken) -> Result<Summary, Error> {
-    let options = Options {
-        server,
-        interval: Duration::from_secs(2),
-        heartbeat: Duration::from_secs(30),
-        alarm_every: Duration::from_mins(15),
-        parking: Duration::from_secs(20),
-        ramp: Duration::from_secs(1),
-        grace: Duration::from_secs(2),
-        quiet: true,
-        ..Options::default()
-    };
-    run(&options, shutdown).await
-}
 
 /// Runs the simulation until it is over or `shutdown` is cancelled.
 ///

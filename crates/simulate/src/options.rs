@@ -107,6 +107,22 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What `milepost demo` shows: 50 vehicles, nearly always moving, that report every two
+    /// seconds.
+    pub fn demo(server: SocketAddr) -> Self {
+        Self {
+            server,
+            interval: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(30),
+            alarm_every: Duration::from_mins(15),
+            parking: Duration::from_secs(20),
+            ramp: Duration::from_secs(1),
+            grace: Duration::from_secs(2),
+            quiet: true,
+            ..Self::default()
+        }
+    }
+
     /// The `n`-th tracker's id.
     ///
     /// # Errors

@@ -243,6 +243,10 @@ function take(items) {
   if (selected) detail.update(selected);
   paintFleet();
   $("empty").hidden = fleet.vehicles.size > 0;
+  if (!$("empty").hidden) {
+    // Without it the rest of the card still helps; the next look tries again.
+    paintGettingStarted().catch(() => {});
+  }
   refit();
   redraw();
   if (!seeded && fleet.vehicles.size > 0) {
@@ -433,11 +437,38 @@ setInterval(() => {
   paintBanner();
 }, 1000);
 
-// The first number says whether an address or a name follows. A tracker cannot reach this
-// machine by the name that it has for itself.
-const host = /^(localhost|127\.|\[)/.test(location.hostname) ? "your.server" : location.hostname;
-setText($("empty-command"), `SERVER,${/[a-z]/i.test(host) ? 1 : 0},${host},5023,0#`);
-
+let gettingStarted = false;
+// How to connect a tracker, from each protocol. A tracker cannot reach this machine by the name
+// that it has for itself.
+async function paintGettingStarted() {
+  if (gettingStarted) return;
+  const local = /^(localhost|127\.|\[)/.test(location.hostname);
+  const host = local ? "your.server" : location.hostname;
+  const named = /[a-z]/i.test(host) ? 1 : 0;
+  const answer = await api.get("page/getting-started.json");
+  if (gettingStarted) return;
+  gettingStarted = true;
+  for (const { protocol, port, lines } of answer.protocols) {
+    const title = document.createElement("h3");
+    title.textContent = `${protocol}, port ${port}`;
+    const list = document.createElement("ol");
+    for (const line of lines) {
+      const item = document.createElement("li");
+      const words = line.replaceAll("{host}", host).replaceAll("{port}", port).replaceAll("{named}", named);
+      // Texts between backquotes are code.
+      for (const [index, part] of words.split("`").entries()) {
+        const node = index % 2 === 1 ? document.createElement("code") : document.createTextNode(part);
+        if (index % 2 === 1) {
+          node.className = "block";
+          node.textContent = part;
+        }
+        item.append(node);
+      }
+      list.append(item);
+    }
+    $("empty-protocols").append(title, list);
+  }
+}
 /** What is on the map at this moment: for tests and for the curious in the console. */
 globalThis.milepost = {
   drawn: () => map.drawn.map(({ vehicle, sx, sy }) => ({ id: vehicle.id, state: vehicle.state, x: sx, y: sy })),

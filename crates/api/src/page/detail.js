@@ -163,7 +163,7 @@ export class Detail {
     const { fix } = vehicle;
     setText(this.#parts.speed, fix?.speed == null ? "–" : String(Math.round(fix.speed)));
     const course = fix?.course ?? null;
-    setText(this.#parts.course, course === null ? "–" : `${Math.round(course)}° ${wind(course)}`);
+    setText(this.#parts.course, course === null ? "–" : `${wind(course)} (${Math.round(course)}°)`);
     this.#parts.needle.setAttribute("transform", `rotate(${course ?? 0} 20 20)`);
     this.#parts.needle.toggleAttribute("hidden", course === null);
     const facts = factsOf(vehicle);
