@@ -176,11 +176,11 @@ impl Server {
             connections.clone(),
             config.commands.answer_timeout,
         );
-        let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
-        let retention = config
-            .store
-            .keep
-            .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
+        let mut services = JoinSet::new();
+        services.spawn(dispatcher.run(shutdown.clone()));
+        if let Some(keep) = config.store.keep {
+            services.spawn(retention::run(store.clone(), keep, shutdown.clone()));
+        }
         let reads = Arc::new(StoreReads(store.clone()));
         let router = milepost_api::router(Api {
             history: reads.clone(),
@@ -206,7 +206,8 @@ impl Server {
             getting_started,
             shutdown: shutdown.clone(),
         });
-        let web = tokio::spawn(milepost_api::serve(
+        let mut web = JoinSet::new();
+        web.spawn(milepost_api::serve(
             http,
             router,
             config.http.max_connections,
@@ -215,27 +216,43 @@ impl Server {
             end_of_http.clone(),
         ));
 
-        shutdown.cancelled().await;
+        let mut abandoned = 0;
+        // What ends before it is asked to is broken: rather no server than half of one.
+        let broken = tokio::select! {
+            () = shutdown.cancelled() => None,
+            Some(ended) = listeners.join_next() => {
+                abandoned += ended.unwrap_or_default();
+                Some("a device listener")
+            }
+            Some(()) = ended(&mut services) => Some("a service of the store"),
+            Some(()) = ended(&mut web) => Some("HTTP"),
+        };
+        let broken = broken.filter(|_| !shutdown.is_cancelled());
+        if let Some(part) = broken {
+            tracing::error!("{part} has ended by itself: the process ends");
+            shutdown.cancel();
+        }
         tracing::info!("ending: no new connections; settling what was received");
         let deadline = Instant::now() + config.limits.drain_timeout;
-        let mut abandoned = 0;
         while let Some(ended) = listeners.join_next().await {
             match ended {
                 Ok(unsettled) => abandoned += unsettled,
                 Err(error) => tracing::error!(%error, "a listener broke"),
             }
         }
-        joined(dispatcher, "sending commands").await;
-        if let Some(retention) = retention {
-            joined(retention, "forgetting").await;
-        }
+        while ended(&mut services).await.is_some() {}
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(1));
         let drained = pipeline.drain(patience).await;
         end_of_http.cancel();
-        joined(web, "HTTP").await;
+        while ended(&mut web).await.is_some() {}
         upkeep.abort();
+        if let Some(part) = broken {
+            return Err(Failure::new(format!(
+                "{part} ended by itself, which is a defect; the log says more"
+            )));
+        }
         if drained.clean && abandoned == 0 {
             tracing::info!(epoch, "ended cleanly");
             return Ok(());
@@ -248,10 +265,12 @@ impl Server {
     }
 }
 
-async fn joined<T>(task: tokio::task::JoinHandle<T>, name: &str) {
-    if let Err(error) = task.await {
-        tracing::error!(%error, "{name} broke");
+/// Waits until one of the tasks has ended, and says if it broke; `None` if there are none.
+async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Option<()> {
+    if let Err(error) = tasks.join_next().await? {
+        tracing::error!(%error, "a task broke");
     }
+    Some(())
 }
 
 /// Opens the store and begins an epoch in it.
