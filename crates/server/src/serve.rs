@@ -22,13 +22,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Connected, Parts, StoreCommands, StoreReads};
 use crate::commands::Dispatcher;
 use crate::config::{Config, Loaded};
+use crate::descriptors::{self, Share};
 use crate::failure::Failure;
 use crate::listening::Listening;
 use crate::options::Options;
 use crate::protocol::Protocols;
 use crate::protocol::listen::{self, DeviceListener};
 use crate::registry::StoreRegistry;
-use crate::{descriptors, logging, retention, shutdown};
+use crate::{logging, retention, shutdown};
 
 /// How long HTTP requests may still run when all else has ended.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -60,6 +61,7 @@ pub struct Server {
     pipeline: Pipeline,
     epoch: u64,
     config: Config,
+    share: Share,
     metrics: PrometheusHandle,
 }
 
@@ -82,13 +84,14 @@ impl Server {
     /// # Errors
     /// When any of it fails; with what would help.
     pub async fn start(config: &Config, protocols: Protocols) -> Result<Self, Failure> {
-        descriptors::raise();
+        let open_files = descriptors::raise();
         let http = listen::bind(config.http.listen, "http.listen", "--http")?;
         let mut devices = Vec::new();
         for protocol in protocols.iter() {
             let bound = protocol.bind(config)?.into_iter();
             devices.extend(bound.map(|listener| (protocol.name(), listener)));
         }
+        let share = descriptors::share(open_files, config, devices.len());
         let metrics = metrics_recorder()?;
         let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || open(&data_dir));
@@ -104,6 +107,7 @@ impl Server {
             pipeline,
             epoch,
             config: config.clone(),
+            share,
             metrics,
         })
     }
@@ -132,6 +136,7 @@ impl Server {
             pipeline,
             epoch,
             config,
+            share,
             metrics,
         } = self;
         let getting_started = protocols
@@ -151,12 +156,14 @@ impl Server {
         let room = Room::new(config.limits.max_in_flight_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
+        let mut limits = listen::limits(&config.limits);
+        limits.connections = share.devices;
         let parts = listen::Parts {
             registry: StoreRegistry::new(store.clone(), &config, protocols),
             pipeline: pipeline.handle(),
             connections: connections.clone(),
             room,
-            limits: listen::limits(&config.limits),
+            limits,
             epoch,
         };
         let upkeep = tokio::spawn(upkeep(metrics.clone()));
@@ -210,7 +217,7 @@ impl Server {
         web.spawn(milepost_api::serve(
             http,
             router,
-            config.http.max_connections,
+            share.http,
             config.http.timeout,
             HTTP_GRACE,
             end_of_http.clone(),
