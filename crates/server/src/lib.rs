@@ -16,6 +16,7 @@ mod descriptors;
 pub mod failure;
 mod listening;
 pub mod logging;
+pub mod metrics;
 pub mod options;
 pub mod protocol;
 mod registry;

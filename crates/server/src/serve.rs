@@ -7,10 +7,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, Room};
 use milepost_pipeline::Pipeline;
@@ -25,6 +24,7 @@ use crate::config::{Config, Loaded};
 use crate::descriptors::{self, Share};
 use crate::failure::Failure;
 use crate::listening::Listening;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::protocol::Protocols;
 use crate::protocol::listen::{self, DeviceListener};
@@ -62,7 +62,7 @@ pub struct Server {
     epoch: u64,
     config: Config,
     share: Share,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
 }
 
 impl std::fmt::Display for Server {
@@ -92,7 +92,7 @@ impl Server {
             devices.extend(bound.map(|listener| (protocol.name(), listener)));
         }
         let share = descriptors::share(open_files, config, devices.len());
-        let metrics = metrics_recorder()?;
+        let metrics = Metrics::global();
         let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || open(&data_dir));
         let (store, sink, epoch) = opening
@@ -166,7 +166,6 @@ impl Server {
             limits,
             epoch,
         };
-        let upkeep = tokio::spawn(upkeep(metrics.clone()));
 
         let mut listeners = JoinSet::new();
         for (_, listener) in devices {
@@ -205,7 +204,7 @@ impl Server {
                 pipeline: pipeline.handle(),
                 listening,
             }),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: Arc::new(move || metrics.render(store.path())),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
@@ -254,7 +253,6 @@ impl Server {
         let drained = pipeline.drain(patience).await;
         end_of_http.cancel();
         while ended(&mut web).await.is_some() {}
-        upkeep.abort();
         if let Some(part) = broken {
             return Err(Failure::new(format!(
                 "{part} ended by itself, which is a defect; the log says more"
@@ -298,25 +296,4 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
     let epoch = store.begin_epoch().map_err(refused)?;
     let sink = store.sink(epoch).map_err(refused)?;
     Ok((store, sink, epoch))
-}
-
-/// Where everything that is counted goes. There is one in a process.
-fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
-        return Ok(handle.clone());
-    }
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Failure::new(format!("metrics cannot be recorded: {error}")))?;
-    Ok(RECORDER.get_or_init(|| handle).clone())
-}
-
-/// Keeps histograms that nobody reads from growing.
-async fn upkeep(metrics: PrometheusHandle) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
-    loop {
-        tick.tick().await;
-        metrics.run_upkeep();
-    }
 }
