@@ -92,7 +92,7 @@ pub async fn run(
         let vehicles = milepost_simulate::Options::demo(vehicles_at);
         let summary = simulator(vehicles, stop.clone()).await;
         if let Err(failure) = &summary {
-            eprintln!("milepost: the vehicles stopped: {failure}");
+            crate::complain(format_args!("the vehicles stopped: {failure}"));
             stop.cancelled().await;
         }
         end.cancel();
@@ -106,7 +106,7 @@ pub async fn run(
 fn free(address: SocketAddr) -> SocketAddr {
     match std::net::TcpListener::bind(address) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            eprintln!("milepost: {address} is in use: taking another port");
+            crate::complain(format_args!("{address} is in use: taking another port"));
             SocketAddr::new(address.ip(), 0)
         }
         _ => address,
