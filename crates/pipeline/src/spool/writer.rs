@@ -63,6 +63,8 @@ impl<S: Storage> Shared<S> {
 struct Queue {
     waiting: VecDeque<Waiting>,
     ending: bool,
+    /// Whether the thread waits for records.
+    idle: bool,
     full: bool,
     failure: Option<String>,
 }
@@ -174,8 +176,12 @@ impl<S: Storage> Spool<S> {
                     done,
                 });
             }
+            // A wake is a system call, and at full load the thread is awake.
+            let idle = std::mem::take(&mut queue.idle);
             drop(queue);
-            self.shared.wake.notify_one();
+            if idle {
+                self.shared.wake.notify_one();
+            }
         }
         async move {
             if too_long {
@@ -300,7 +306,7 @@ impl<S: Storage> Writer<S> {
             };
             for (done, position) in verdicts.drain(..).zip(first..) {
                 // Whoever appended may be gone; the record stays.
-                drop(done.send(position));
+                let _gone = done.send(position);
             }
             payloads.clear();
             self.durable.send_replace(self.segments.next());
@@ -341,6 +347,8 @@ impl<S: Storage> Writer<S> {
             if queue.ending {
                 return false;
             }
+            // While it is full, more records change nothing.
+            queue.idle = queue.waiting.is_empty();
             queue = self.wait(queue, None);
         }
     }
