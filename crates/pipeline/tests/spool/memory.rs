@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 /// A disk. Clones share it; [`Disk::session`] is what one process sees of it.
 #[derive(Debug, Clone)]
-pub struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -36,7 +36,7 @@ struct FileState {
 }
 
 impl Disk {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             files: BTreeMap::new(),
             deleted: BTreeMap::new(),
@@ -52,7 +52,7 @@ impl Disk {
     }
 
     /// What a new process sees; all earlier ones are dead.
-    pub fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         let mut state = self.lock();
         state.session += 1;
         Session {
@@ -62,17 +62,17 @@ impl Disk {
     }
 
     /// The `n`th change from now fails, in the middle.
-    pub fn fail_in(&self, n: Option<u32>) {
+    pub(crate) fn fail_in(&self, n: Option<u32>) {
         self.lock().fail_in = n;
     }
 
     /// Whether every write fails.
-    pub fn set_full(&self, full: bool) {
+    pub(crate) fn set_full(&self, full: bool) {
         self.lock().full = full;
     }
 
     /// The power goes: of what was not synced anything may be there. Says whether there was any.
-    pub fn power_loss(&self) -> bool {
+    pub(crate) fn power_loss(&self) -> bool {
         let mut state = self.lock();
         let State {
             files,
@@ -103,7 +103,7 @@ impl Disk {
     }
 
     /// Names and contents, for a test that damages them.
-    pub fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) {
         let mut state = self.lock();
         let mut contents: BTreeMap<String, Vec<u8>> = state
             .files
@@ -173,7 +173,7 @@ impl State {
 }
 
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     disk: Disk,
     session: u64,
 }
@@ -237,7 +237,7 @@ impl Storage for Session {
 }
 
 #[derive(Debug)]
-pub struct MemoryFile {
+pub(crate) struct MemoryFile {
     disk: Disk,
     session: u64,
     name: String,
