@@ -2,14 +2,16 @@
 //! the answer, and a clean end. Health has connections of its own, so that it answers when all
 //! others are taken.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -30,6 +32,10 @@ const MAX_HEAD_TIME: Duration = Duration::from_secs(5);
 pub const HEALTH_CONNECTIONS: usize = 16;
 /// How often it is logged that connections cannot be accepted.
 const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// The client's end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Serves until `shutdown`; then finishes what was asked, for at most `grace`.
 pub async fn serve(
@@ -61,8 +67,8 @@ pub async fn serve(
             accepted = accepted => accepted,
             () = shutdown.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer),
             Err(error) => {
                 errors.count(&error);
                 // Out of file descriptors, most likely: more tries at once would not help.
@@ -76,7 +82,11 @@ pub async fn serve(
         let stream = TokioIo::new(Stalling::new(stream, timeout));
         match places.better(place) {
             Place::Full(permit) => {
-                let service = TowerToHyperService::new(router.clone());
+                let routes = TowerToHyperService::new(router.clone());
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(Peer(peer));
+                    routes.call(request)
+                });
                 let connection = graceful.watch(http.serve_connection(stream, service));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -105,7 +115,7 @@ pub async fn serve(
 }
 
 /// Answers health, and tells others that there is no place for them.
-async fn only_health(request: Request, next: Next) -> Response {
+async fn only_health(request: axum::extract::Request, next: Next) -> Response {
     if matches!(request.uri().path(), "/healthz" | "/readyz") {
         return next.run(request).await;
     }

@@ -56,6 +56,9 @@ pub async fn run(
     logging::start(&config.log);
     config.data_dir = options.data_dir;
     config.http.listen = free(options.http);
+    // Fifty vehicles: any machine has files for as many.
+    config.limits.max_connections = 500;
+    config.http.max_connections = 128;
     for key in keys(protocols).iter().filter(|key| key.listens) {
         // Only the vehicles connect, and from this machine.
         let own = key.name.strip_suffix(".listen") == Some(protocol.name());

@@ -144,8 +144,13 @@ impl Registry for StoreRegistry {
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
                 if let Some(silenced) = self.inner.strangers.admit(self.inner.clock.now()) {
+                    let what = match self.inner.unknown {
+                        UnknownDevice::Quarantine => "an unknown device: its reports are set aside",
+                        _ => "an unknown device: its connection was closed",
+                    };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
+                        device = %claim.id, peer = ?claim.peer, silenced,
+                        "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }
                 if self.inner.unknown == UnknownDevice::Quarantine {

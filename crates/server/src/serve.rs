@@ -14,6 +14,8 @@ use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, Room};
 use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +86,9 @@ impl Server {
     /// # Errors
     /// When any of it fails; with what would help.
     pub async fn start(config: &Config, protocols: Protocols) -> Result<Self, Failure> {
+        // Where vehicles are, and what they can be told, is for this user.
+        umask(Mode::RWXG | Mode::RWXO);
+        warn_if_others_can_read(&config.data_dir);
         let open_files = descriptors::raise();
         let http = listen::bind(config.http.listen, "http.listen", "--http")?;
         let mut devices = Vec::new();
@@ -276,6 +281,19 @@ async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Option<()> {
         tracing::error!(%error, "a task broke");
     }
     Some(())
+}
+
+/// A folder that was there before keeps the permissions that it has.
+fn warn_if_others_can_read(data_dir: &Path) {
+    let others = Mode::RWXO | Mode::RWXG;
+    if let Ok(folder) = rustix::fs::stat(data_dir)
+        && Mode::from_raw_mode(folder.st_mode).intersects(others)
+    {
+        tracing::warn!(
+            folder = %data_dir.display(),
+            "other users of this machine can read the folder of the store: `chmod 700` it"
+        );
+    }
 }
 
 /// Opens the store and begins an epoch in it.
