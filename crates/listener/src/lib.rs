@@ -96,21 +96,28 @@
 //! - `test-util`: scripted devices over in-memory streams.
 
 mod accept;
+mod carrier;
 mod clock;
 mod command;
 mod connection;
 mod connections;
 mod context;
+mod conversation;
+mod datagrams;
 mod deliver;
 mod error;
 mod limits;
+mod log_limit;
+mod memory;
 pub mod metrics;
-mod outbox;
+mod network;
 mod protocol;
 pub mod protocols;
+mod rate;
 mod registry;
-mod room;
 mod server;
+mod shared;
+mod trace;
 
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -118,12 +125,17 @@ pub mod test_util;
 pub use accept::{Accept, Tcp, listen};
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, CommandRefused};
-pub use connections::{Connected, Connections, NotSent, TakeoverPolicy};
+pub use connections::{Connected, Connections, NetworkPolicy, NotSent, Sent};
 pub use context::Context;
+pub use datagrams::{BoundDatagrams, Datagrams};
 pub use deliver::{Deliver, NotDelivered};
 pub use error::{CloseReason, ServeError};
 pub use limits::Limits;
-pub use protocol::{Closed, Identified, Protocol, RawFrame, Session, Skipped};
-pub use registry::{AcceptAll, Claim, Registry, Resolution};
-pub use room::Room;
-pub use server::{Bound, Drained, RateLimit, Server};
+pub use log_limit::LogLimit;
+pub use memory::MemoryBudget;
+pub use network::{Network, NotANetwork};
+pub use protocol::{Closed, Opened, Protocol, RawFrame, Session, Skipped};
+pub use rate::Rate;
+pub use registry::{AcceptAll, Claim, Identified, Registry, Resolution};
+pub use server::{Bound, Drained, Server};
+pub use trace::FrameTrace;

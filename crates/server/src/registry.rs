@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost_listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
+use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock};
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
-use milepost_telemetry::{DeviceId, DeviceKey, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
 
 use crate::config::{Devices, UnknownDevice};
 use crate::gt06::Configured;
@@ -29,7 +29,7 @@ struct Inner {
     unknown: UnknownDevice,
     configured: Configured,
     known: Mutex<HashMap<DeviceId, Option<Profile>>>,
-    strangers: RateLimit,
+    strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
 
@@ -60,7 +60,7 @@ impl StoreRegistry {
                 unknown: devices.unknown,
                 configured,
                 known: Mutex::default(),
-                strangers: RateLimit::default(),
+                strangers: LogLimit::default(),
                 clock: Box::new(clock),
             }),
         }
@@ -122,9 +122,8 @@ impl Registry for StoreRegistry {
     async fn resolve(&self, claim: Claim) -> Resolution {
         let configured = &self.inner.configured;
         let found = self.find(claim.id).await;
-        let identified = |profile: Option<Profile>| Identified {
-            device: self.key(claim.id),
-            profile: configured.over(claim.id, profile),
+        let identified = |profile: Option<Profile>| {
+            Identified::new(self.key(claim.id)).with_profile(configured.over(claim.id, profile))
         };
         let welcome = configured.lists(claim.id) || self.inner.unknown == UnknownDevice::Accept;
         match found {
@@ -140,9 +139,9 @@ impl Registry for StoreRegistry {
             // it says until then would be missing from its history.
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
-                if let Some(silenced) = self.inner.strangers.admit(self.inner.clock.now()) {
+                if let Some(left_out) = self.inner.strangers.admit(self.inner.clock.now()) {
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
+                        device = %claim.id, peer = ?claim.peer, left_out, "an unknown device"
                     );
                 }
                 if self.inner.unknown == UnknownDevice::Quarantine {
@@ -154,7 +153,7 @@ impl Registry for StoreRegistry {
         }
     }
 
-    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+    fn learn(&self, _: Name, device: &DeviceKey, profile: &Profile) {
         self.known_and_one_more()
             .insert(device.device, Some(profile.clone()));
         if let Err(error) = self.inner.store.put_profile(device, profile) {
@@ -187,11 +186,7 @@ mod tests {
     }
 
     fn claim(id: &str) -> Claim {
-        Claim {
-            protocol: milepost_telemetry::Name::new("gt06"),
-            id: DeviceId::new(id).unwrap(),
-            peer: None,
-        }
+        Claim::new(Name::new("gt06"), DeviceId::new(id).unwrap())
     }
 
     /// What is logged, to be read by the test.
@@ -286,7 +281,7 @@ mod tests {
                 panic!("not accepted");
             };
             let learned = Profile::new("learned");
-            registry.learn(&quick.device, &learned);
+            registry.learn(Name::new("gt06"), &quick.device, &learned);
             let Resolution::Accept(slow) = slow.await else {
                 panic!("not accepted");
             };
@@ -321,14 +316,14 @@ mod tests {
             Configured::new(&config),
             move || Timestamp::from_unix(clock.load(Ordering::Relaxed)),
         );
-        let most = usize::try_from(RateLimit::PER_MINUTE).unwrap();
+        let most = usize::try_from(LogLimit::PER_MINUTE).unwrap();
         for n in 0..most + 20 {
             registry.resolve(claim(&format!("{n:015}"))).await;
         }
         let lines = log.take();
         assert_eq!(lines.len(), most, "{lines:?}");
         let named =
-            |line: &String| line.contains("an unknown device") && line.contains("silenced=0");
+            |line: &String| line.contains("an unknown device") && line.contains("left_out=0");
         assert!(lines.iter().all(named), "{lines:?}");
         assert!(lines[1].contains("device=000000000000001"), "{lines:?}");
 
@@ -336,7 +331,7 @@ mod tests {
         registry.resolve(claim("752533678900242")).await;
         let lines = log.take();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("silenced=20"), "{lines:?}");
+        assert!(lines[0].contains("left_out=20"), "{lines:?}");
     }
 
     #[tokio::test]

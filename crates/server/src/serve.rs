@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost_listener::protocols::Gt06;
-use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Room};
+use milepost_listener::{Connections, Deliver, Limits, MemoryBudget, NotDelivered};
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
 use milepost_pipeline::{Handle, Outcome, Pipeline};
 use milepost_telemetry::Envelope;
@@ -131,7 +131,7 @@ impl Server {
             metrics,
         } = self;
         let connections = Connections::default();
-        let room = Room::new(config.limits.max_in_flight_mib.saturating_mul(1 << 20));
+        let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
         let registry = StoreRegistry::new(store.clone(), &config.devices, Configured::new(&config));
@@ -147,7 +147,7 @@ impl Server {
             .limits(limits(&config.limits))
             .epoch(epoch)
             .connections(connections.clone())
-            .room(room.clone())
+            .memory(memory.clone())
             .from_listener(socket);
             let shutdown = shutdown.clone();
             let running = listening.running();

@@ -12,7 +12,8 @@ use milepost_protocol_gt06::{
 use milepost_telemetry::{DeviceKey, Name, Quarantine};
 
 use crate::{
-    Closed, Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped,
+    Closed, Command, CommandRefused, Context, Identified, Opened, Protocol, RawFrame, Session,
+    Skipped,
 };
 
 /// The GT06 family of protocols.
@@ -43,7 +44,7 @@ impl Protocol for Gt06 {
         DECODER.protocol()
     }
 
-    fn session(&self) -> Gt06Session {
+    fn session(&self, _: &Opened) -> Gt06Session {
         Gt06Session {
             session: self.prototype.clone(),
             known: Profile::default(),
@@ -125,11 +126,8 @@ impl Session for Gt06Session {
 
     fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Skipped> {
         self.session.next_frame(src).map_err(|e| match e {
-            FrameError::Skipped { bytes, looks_like } => Skipped { bytes, looks_like },
-            _ => Skipped {
-                bytes: 1,
-                looks_like: None,
-            },
+            FrameError::Skipped { bytes, looks_like } => Skipped::new(bytes).looks_like(looks_like),
+            _ => Skipped::new(1),
         })
     }
 
@@ -213,7 +211,7 @@ impl Session for Gt06Session {
     }
 
     /// Uploads that are not whole: no report can tell of them any more.
-    fn on_close(&mut self, closed: &Closed<'_>) {
+    fn on_close(&mut self, closed: &Closed<'_>, _: &mut Context<'_>) {
         let uploader = Uploader {
             connection: closed.connection,
             peer: closed.peer,

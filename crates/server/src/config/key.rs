@@ -322,14 +322,14 @@ pub const KEYS: &[Key] = &[
         show: |config| Some(config.limits.max_in_flight.to_string()),
     },
     Key {
-        name: "limits.max_in_flight_mib",
-        env: "MILEPOST_LIMITS_MAX_IN_FLIGHT_MIB",
+        name: "limits.connection_memory_mib",
+        env: "MILEPOST_LIMITS_CONNECTION_MEMORY_MIB",
         secret: false,
         set: |config, value| {
-            config.limits.max_in_flight_mib = value.whole(1..=1_048_576)?;
+            config.limits.connection_memory_mib = value.whole(3..=1_048_576)?;
             Ok(())
         },
-        show: |config| Some(config.limits.max_in_flight_mib.to_string()),
+        show: |config| Some(config.limits.connection_memory_mib.to_string()),
     },
     Key {
         name: "limits.max_bad_frames",
