@@ -11,8 +11,8 @@ use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
 use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
 
-use crate::config::{Devices, UnknownDevice};
-use crate::gt06::Configured;
+use crate::config::{Config, Device, UnknownDevice};
+use crate::protocol::Protocols;
 
 /// Devices that are remembered; when there are more, all are forgotten and read again.
 const MAX_REMEMBERED: usize = 500_000;
@@ -27,7 +27,8 @@ struct Inner {
     store: Store,
     tenant: Tenant,
     unknown: UnknownDevice,
-    configured: Configured,
+    protocols: Protocols,
+    configured: HashMap<DeviceId, Device>,
     known: Mutex<HashMap<DeviceId, Option<Profile>>>,
     strangers: LogLimit,
     clock: Box<dyn Clock>,
@@ -43,22 +44,20 @@ enum Found {
 
 impl StoreRegistry {
     /// A registry on a store.
-    pub(crate) fn new(store: Store, devices: &Devices, configured: Configured) -> Self {
-        Self::with_clock(store, devices, configured, SystemClock)
+    pub(crate) fn new(store: Store, config: &Config, protocols: Protocols) -> Self {
+        Self::with_clock(store, config, protocols, SystemClock)
     }
 
-    fn with_clock(
-        store: Store,
-        devices: &Devices,
-        configured: Configured,
-        clock: impl Clock,
-    ) -> Self {
+    fn with_clock(store: Store, config: &Config, protocols: Protocols, clock: impl Clock) -> Self {
+        let devices = &config.devices;
+        let listed = devices.listed.iter();
         Self {
             inner: Arc::new(Inner {
                 store,
                 tenant: devices.tenant,
                 unknown: devices.unknown,
-                configured,
+                protocols,
+                configured: listed.map(|device| (device.id, device.clone())).collect(),
                 known: Mutex::default(),
                 strangers: LogLimit::default(),
                 clock: Box::new(clock),
@@ -120,12 +119,16 @@ impl StoreRegistry {
 
 impl Registry for StoreRegistry {
     async fn resolve(&self, claim: Claim) -> Resolution {
-        let configured = &self.inner.configured;
+        let configured = self.inner.configured.get(&claim.id);
+        let protocol = self.inner.protocols.named(claim.protocol.as_str());
         let found = self.find(claim.id).await;
         let identified = |profile: Option<Profile>| {
-            Identified::new(self.key(claim.id)).with_profile(configured.over(claim.id, profile))
+            Identified::new(self.key(claim.id)).with_profile(match protocol {
+                Some(protocol) => protocol.profile(configured, profile),
+                None => profile,
+            })
         };
-        let welcome = configured.lists(claim.id) || self.inner.unknown == UnknownDevice::Accept;
+        let welcome = configured.is_some() || self.inner.unknown == UnknownDevice::Accept;
         match found {
             Found::Known(profile) => {
                 Resolution::Accept(identified(self.remember(claim.id, profile)))
@@ -181,7 +184,7 @@ mod tests {
         }
         let mut config = Config::default();
         config.devices.unknown = unknown;
-        let registry = StoreRegistry::new(store, &config.devices, Configured::new(&config));
+        let registry = StoreRegistry::new(store, &config, Protocols::default());
         registry.resolve(claim("752533678900242")).await
     }
 
@@ -215,8 +218,7 @@ mod tests {
     fn accepting(folder: &tempfile::TempDir) -> (Store, StoreRegistry) {
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let config = Config::default();
-        let configured = Configured::new(&config);
-        let registry = StoreRegistry::new(store.clone(), &config.devices, configured);
+        let registry = StoreRegistry::new(store.clone(), &config, Protocols::default());
         (store, registry)
     }
 
@@ -310,12 +312,9 @@ mod tests {
         // A clock that goes only when it is told to.
         let seconds = Arc::new(AtomicI64::new(1_800_000_000));
         let clock = Arc::clone(&seconds);
-        let registry = StoreRegistry::with_clock(
-            store,
-            &config.devices,
-            Configured::new(&config),
-            move || Timestamp::from_unix(clock.load(Ordering::Relaxed)),
-        );
+        let registry = StoreRegistry::with_clock(store, &config, Protocols::default(), move || {
+            Timestamp::from_unix(clock.load(Ordering::Relaxed))
+        });
         let most = usize::try_from(LogLimit::PER_MINUTE).unwrap();
         for n in 0..most + 20 {
             registry.resolve(claim(&format!("{n:015}"))).await;

@@ -7,25 +7,26 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use milepost_listener::protocols::Gt06;
-use milepost_listener::{Connections, Deliver, Limits, MemoryBudget, NotDelivered};
+use milepost_api::{Api, GettingStarted};
+use milepost_listener::{Connections, MemoryBudget};
+use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
-use milepost_pipeline::{Handle, Outcome, Pipeline};
-use milepost_telemetry::Envelope;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{Connected, Parts, StoreCommands, StoreReads};
 use crate::commands::Dispatcher;
-use crate::config::{self, Config, Loaded};
+use crate::config::{Config, Loaded};
 use crate::failure::Failure;
-use crate::gt06::{self, Configured};
-use crate::http::{self, Api, Listening};
+use crate::listening::Listening;
 use crate::options::Options;
+use crate::protocol::Protocols;
+use crate::protocol::listen::{self, DeviceListener};
 use crate::registry::StoreRegistry;
 use crate::{descriptors, logging, retention, shutdown};
 
@@ -45,7 +46,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     let shutdown = shutdown::on_signal()?;
-    let server = Server::start(&config).await?;
+    let server = Server::start(&config, options.protocols).await?;
     crate::say(format_args!("milepost is ready: {server}"));
     server.run(shutdown).await
 }
@@ -53,7 +54,8 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
 /// A server that listens and is ready to run.
 pub struct Server {
     http: TcpListener,
-    gt06: Vec<TcpListener>,
+    protocols: Protocols,
+    devices: Vec<(&'static str, Box<dyn DeviceListener>)>,
     store: Store,
     pipeline: Pipeline,
     epoch: u64,
@@ -67,8 +69,8 @@ impl std::fmt::Display for Server {
             Some(address) => write!(f, "http://{address}")?,
             None => f.write_str("http (unknown address)")?,
         }
-        for address in self.gt06_addrs() {
-            write!(f, ", gt06 {address}")?;
+        for (name, address) in self.device_addrs() {
+            write!(f, ", {name} {address}")?;
         }
         write!(f, ", data {}", self.config.data_dir.display())
     }
@@ -79,15 +81,14 @@ impl Server {
     ///
     /// # Errors
     /// When any of it fails; with what would help.
-    pub async fn start(config: &Config) -> Result<Self, Failure> {
+    pub async fn start(config: &Config, protocols: Protocols) -> Result<Self, Failure> {
         descriptors::raise();
-        let http = bind(config.http.listen, "http.listen", "--http")?;
-        let gt06 = config
-            .gt06
-            .listen
-            .iter()
-            .map(|address| bind(*address, "gt06.listen", "--gt06"))
-            .collect::<Result<_, _>>()?;
+        let http = listen::bind(config.http.listen, "http.listen", "--http")?;
+        let mut devices = Vec::new();
+        for protocol in protocols.iter() {
+            let bound = protocol.bind(config)?.into_iter();
+            devices.extend(bound.map(|listener| (protocol.name(), listener)));
+        }
         let metrics = metrics_recorder()?;
         let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || open(&data_dir));
@@ -97,7 +98,8 @@ impl Server {
         let pipeline = Pipeline::start(sink, &milepost_pipeline::Options::default())?;
         Ok(Self {
             http,
-            gt06,
+            protocols,
+            devices,
             store,
             pipeline,
             epoch,
@@ -111,9 +113,10 @@ impl Server {
         self.http.local_addr().ok()
     }
 
-    /// Where GT06 listens.
-    pub fn gt06_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.gt06.iter().filter_map(|l| l.local_addr().ok())
+    /// Where devices connect, with the name of each protocol.
+    pub fn device_addrs(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let listeners = self.devices.iter();
+        listeners.filter_map(|(name, listener)| Some((*name, listener.local_addr()?)))
     }
 
     /// Serves until `shutdown`, then settles what was received.
@@ -123,37 +126,49 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
         let Self {
             http,
-            gt06,
+            protocols,
+            devices,
             store,
             pipeline,
             epoch,
             config,
             metrics,
         } = self;
+        let getting_started = protocols
+            .iter()
+            .filter_map(|protocol| {
+                let mut listening = devices.iter().filter(|(name, _)| *name == protocol.name());
+                let address = listening.find_map(|(_, listener)| listener.local_addr())?;
+                let lines = protocol.getting_started().iter();
+                Some(GettingStarted {
+                    protocol: protocol.title().to_owned(),
+                    port: address.port(),
+                    lines: lines.map(ToString::to_string).collect(),
+                })
+            })
+            .collect();
         let connections = Connections::default();
-        let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
+        let memory =
+            MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
-        let registry = StoreRegistry::new(store.clone(), &config.devices, Configured::new(&config));
+        let parts = listen::Parts {
+            registry: StoreRegistry::new(store.clone(), &config, protocols),
+            pipeline: pipeline.handle(),
+            connections: connections.clone(),
+            memory,
+            limits: listen::limits(&config.limits),
+            epoch,
+        };
         let upkeep = tokio::spawn(upkeep(metrics.clone()));
 
         let mut listeners = JoinSet::new();
-        for socket in gt06 {
-            let server = milepost_listener::Server::new(
-                Gt06::from(gt06::session(&config)),
-                registry.clone(),
-                ToPipeline(pipeline.handle()),
-            )
-            .limits(limits(&config.limits))
-            .epoch(epoch)
-            .connections(connections.clone())
-            .memory(memory.clone())
-            .from_listener(socket);
-            let shutdown = shutdown.clone();
+        for (_, listener) in devices {
+            let serving = listener.run(&parts, shutdown.clone());
             let running = listening.running();
             listeners.spawn(async move {
                 let _running = running;
-                server.run(shutdown).await
+                serving.await
             });
         }
 
@@ -167,20 +182,32 @@ impl Server {
             .store
             .keep
             .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
-        let router = http::router(Api {
-            store: store.clone(),
-            pipeline: pipeline.handle(),
-            connections,
-            listening,
-            metrics,
+        let reads = Arc::new(StoreReads(store.clone()));
+        let router = milepost_api::router(Api {
+            history: reads.clone(),
+            devices: reads.clone(),
+            quarantine: reads,
+            commands: Arc::new(StoreCommands {
+                store: store.clone(),
+                connections: connections.clone(),
+                bell,
+                protocols,
+                max_waiting: config.commands.max_waiting,
+            }),
+            connections: Arc::new(Connected(connections)),
+            readiness: Arc::new(Parts {
+                pipeline: pipeline.handle(),
+                listening,
+            }),
+            metrics: Arc::new(move || metrics.render()),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
-            commands: config.commands.clone(),
-            bell,
+            command_expires: config.commands.expires,
+            getting_started,
             shutdown: shutdown.clone(),
         });
-        let web = tokio::spawn(http::serve(
+        let web = tokio::spawn(milepost_api::serve(
             http,
             router,
             config.http.max_connections,
@@ -195,7 +222,7 @@ impl Server {
         let mut abandoned = 0;
         while let Some(ended) = listeners.join_next().await {
             match ended {
-                Ok(drained) => abandoned += drained.abandoned,
+                Ok(unsettled) => abandoned += unsettled,
                 Err(error) => tracing::error!(%error, "a listener broke"),
             }
         }
@@ -220,62 +247,6 @@ impl Server {
             config.limits.drain_timeout.as_secs()
         )))
     }
-}
-
-/// Listens on an address, or says who is in the way.
-fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<TcpListener, Failure> {
-    milepost_listener::listen(address, Limits::default().backlog).map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!(
-                "another program listens there (`ss -ltnp` names it): end it, or choose another \
-                 port with {flag} ({key})"
-            ),
-            std::io::ErrorKind::AddrNotAvailable => format!(
-                "{} is no address of this machine: choose another with {flag} ({key}); 0.0.0.0 \
-                 means all",
-                address.ip()
-            ),
-            std::io::ErrorKind::PermissionDenied => {
-                format!("ports below 1024 need a privilege: choose another with {flag} ({key})")
-            }
-            _ => format!("choose another address with {flag} ({key})"),
-        };
-        Failure::new(format!("cannot listen on {address}: {error}")).remedy(remedy)
-    })
-}
-
-/// The pipeline as the listener sees it.
-struct ToPipeline(Handle);
-
-impl Deliver for ToPipeline {
-    fn deliver(
-        &self,
-        envelope: Envelope,
-    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
-        let submitted = self.0.submit(envelope);
-        async move {
-            match submitted.await {
-                Outcome::Delivered | Outcome::Filtered => Ok(()),
-                Outcome::Failed => Err(NotDelivered::Failed),
-                Outcome::Lost => Err(NotDelivered::Lost),
-            }
-        }
-    }
-}
-
-fn limits(config: &config::Limits) -> Limits {
-    let mut limits = Limits::default();
-    limits.connections = config.max_connections;
-    limits.connections_per_ip =
-        (config.max_connections_per_address > 0).then_some(config.max_connections_per_address);
-    limits.in_flight = config.max_in_flight;
-    limits.bad_in_row = config.max_bad_frames;
-    limits.login = config.login_timeout;
-    limits.idle = config.idle_timeout;
-    limits.frame = config.frame_timeout;
-    limits.write = config.write_timeout;
-    limits.drain = config.drain_timeout;
-    limits
 }
 
 async fn joined<T>(task: tokio::task::JoinHandle<T>, name: &str) {
@@ -322,15 +293,5 @@ async fn upkeep(metrics: PrometheusHandle) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_the_listeners_own() {
-        assert_eq!(limits(&Config::default().limits), Limits::default());
     }
 }

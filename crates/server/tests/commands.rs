@@ -11,7 +11,7 @@ use support::{Answer, Server, Start, is_problem};
 
 const ID: &str = "752533678900242";
 const HERE: [u8; 4] = [127, 0, 0, 1];
-const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
+const ELSEWHERE: [u8; 4] = [127, 0, 1, 1];
 /// Long enough for a command that should not come to come.
 const A_WHILE: Duration = Duration::from_millis(1_500);
 

@@ -80,7 +80,7 @@ fn check_config_says_what_would_run_and_hides_the_token() {
             String::from_utf8(output.stdout).unwrap(),
         )
     };
-    let (code, shown) = said(&["--api-token", "hush", "--http", "0.0.0.0:80"]);
+    let (code, shown) = said(&["--api-token", "hush-hush-hush-hush", "--http", "0.0.0.0:80"]);
     assert_eq!(code, Some(0));
     assert!(
         shown.contains("http.listen = \"0.0.0.0:80\"  # flag --http"),

@@ -149,6 +149,26 @@ kinds! {
     DriverIn,
     /// A driver signed out.
     DriverOut,
+    /// The driver in the vehicle is none that the device knows.
+    DriverUnknown,
+    /// The camera sees no driver.
+    DriverMissing,
+    /// The driver is tired.
+    Fatigue,
+    /// The driver looks away.
+    Distraction,
+    /// The driver uses a phone.
+    PhoneUse,
+    /// The driver smokes.
+    Smoking,
+    /// A seat belt is open.
+    SeatBelt,
+    /// The vehicle nears another one too fast.
+    CollisionWarning,
+    /// The vehicle leaves its lane.
+    LaneDeparture,
+    /// The vehicle follows another one too closely.
+    FollowingDistance,
     /// A recording was made.
     Recording,
     /// A wire was cut.
@@ -179,6 +199,8 @@ pub enum Incident {
     Repeat,
     /// It is over.
     End,
+    /// It began long ago and no end was reported.
+    Stuck,
 }
 
 /// Something that happened.
@@ -195,6 +217,12 @@ pub struct Event {
     /// Where in an incident it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
+    /// The report that began the incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_id: Option<crate::ReportId>,
+    /// The incident was learned of from stored data, after the fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<bool>,
 }
 
 impl Event {
@@ -205,6 +233,8 @@ impl Event {
             by: RaisedBy::Device,
             code,
             incident: None,
+            incident_id: None,
+            late: None,
         }
     }
 
@@ -215,6 +245,8 @@ impl Event {
             by: RaisedBy::Pipeline,
             code: None,
             incident: None,
+            incident_id: None,
+            late: None,
         }
     }
 }

@@ -24,7 +24,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::{DecodeError, Dialect};
@@ -136,11 +136,11 @@ impl CommandReply {
 impl Body for CommandReply {
     const NAME: &'static str = "command_reply";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        match cx.number() {
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(match cx.number() {
             0x15 => cx.is_short() && !cx.body.is_empty(),
             _ => cx.is_long(),
-        }
+        })
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -6,7 +6,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::key::{DEVICE_KEYS, device_id};
+use milepost_telemetry::DeviceId;
+
 use super::{Device, Fault, Loading, Place, Value, fault};
 
 pub(super) fn read(path: &Path, loading: &mut Loading) {
@@ -75,6 +76,7 @@ impl File<'_> {
     }
 
     fn device(&self, spanned: &Spanned<DeValue<'_>>, loading: &mut Loading) {
+        let protocols = loading.protocols;
         let mut refuse = |span: &Range<usize>, key: &str, value: Option<String>, remedy: String| {
             loading.faults.push(Fault {
                 place: self.place(span),
@@ -94,30 +96,31 @@ impl File<'_> {
             return;
         };
         let id_value = self.value(id);
-        let named = device_id(&id_value);
+        let named = id_value
+            .text("an id such as an IMEI")
+            .and_then(|id| protocols.device_id(id));
         if let Err(remedy) = &named {
             let value = Some(id_value.to_string());
             refuse(&id.span(), "id", value, remedy.clone());
         }
         let is_named = named.is_ok();
-        // What else is wrong with it is said too.
-        let nameless = |_| device_id(&Value::String("nameless".to_owned()));
-        let Ok(mut device): Result<Device, _> = named.or_else(nameless) else {
+        // Without a good id the other keys are checked too, so that all that is wrong is reported.
+        let Ok(id_or_any) = named.or_else(|_| DeviceId::new("0")) else {
             return;
         };
+        let mut device = Device::new(id_or_any);
         for (key, spanned) in table {
             if key.get_ref() == "id" {
                 continue;
             }
             let value = self.value(spanned);
-            match DEVICE_KEYS.iter().find(|known| known.name == key.get_ref()) {
-                Some(known) => {
-                    if let Err(remedy) = (known.set)(&mut device, &value) {
-                        refuse(&key.span(), known.name, Some(value.to_string()), remedy);
-                    }
+            match protocols.check_device(key.get_ref(), &value) {
+                Some(Ok((name, value))) => device.settings.set(name, value),
+                Some(Err(remedy)) => {
+                    refuse(&key.span(), key.get_ref(), Some(value.to_string()), remedy);
                 }
                 None => {
-                    let names = DEVICE_KEYS.iter().map(|known| known.name);
+                    let names = protocols.device_keys().into_iter();
                     let remedy = fault::did_you_mean(key.get_ref(), names.chain(["id"]));
                     refuse(&key.span(), key.get_ref(), None, remedy);
                 }
@@ -136,6 +139,13 @@ impl File<'_> {
             let remedy = "is listed twice; keep one".to_owned();
             refuse(&id.span(), "id", Some(id_value.to_string()), remedy);
             return;
+        }
+        if device.id.is_imei() && !device.id.has_valid_check_digit() {
+            loading.warnings.push(format!(
+                "{}: device.id = {id_value}: the last digit is not the check digit of an IMEI; is \
+                 the id mistyped?",
+                self.place(&id.span())
+            ));
         }
         loading.config.devices.listed.push(device);
     }
