@@ -45,9 +45,11 @@ use tokio_util::sync::CancellationToken;
 /// | `M text` | held, and reports and settles all that was held before |
 /// | `V ms` | wants to be woken in so many milliseconds, and then settles all that is held |
 /// | `U` | wants to be woken at once, and then does nothing |
+/// | `W2` | does nothing when it is woken |
 /// | `E` | settles all that is held at the end of the connection |
 /// | `Q` | panics when it is woken or told of the end |
 /// | `Z bytes` | begins an upload of so many bytes |
+/// | `%…` | a line that may be long |
 /// | `!…` | bytes that are no frame |
 /// | `W` without line end | a frame that is taken when the sender pauses |
 pub struct Lines;
@@ -117,7 +119,7 @@ impl Session for LineSession {
             return Ok(Some(Line(src.split().freeze())));
         }
         let Some(end) = src.iter().position(|b| *b == b'\n') else {
-            if src.len() > MAX_LINE {
+            if src.len() > MAX_LINE && !src.starts_with(b"%") {
                 let bytes = src.len();
                 src.clear();
                 return Err(Skipped::new(bytes));
@@ -152,6 +154,10 @@ impl Session for LineSession {
             "D" | "A" => {
                 cx.emit(self.report(cx, rest.as_bytes()));
                 cx.reply_when_delivered(format!("stored {rest}\n").into());
+            }
+            "W" if rest == "2" => {
+                self.idle_wake = true;
+                cx.filter("does nothing when woken");
             }
             "L" | "W" => cx.emit(self.report(cx, rest.as_bytes())),
             "B" => {
