@@ -112,14 +112,19 @@ impl MemoryBudget {
         self.in_flight() >= self.inner.in_flight_limit
     }
 
-    /// Takes what an envelope needs, whether it is there or not: the caller has looked before.
-    pub(crate) fn take(&self, envelope: &Envelope, replies: usize) -> Permit {
+    /// Takes what an envelope and its replies need, whether it is there or not: the caller has
+    /// looked before, at the reserve for urgent frames if `reserve`.
+    pub(crate) fn take(&self, envelope: &Envelope, replies: usize, reserve: bool) -> Permit {
         let bytes = envelope
             .footprint()
             .saturating_add(PER_DELIVERY)
             .saturating_add(replies);
         let mut permit = self.permit();
-        permit.beyond = self.is_full();
+        permit.beyond = if reserve {
+            self.is_full_for_urgent()
+        } else {
+            self.is_full()
+        };
         permit.grow(bytes);
         permit
     }

@@ -125,7 +125,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
 
     /// Serves a listener that is there already.
     pub fn from_listener(self, listener: TcpListener) -> Bound<P, R, D, Tcp> {
-        let tcp = Tcp::new(listener, self.limits.keepalive);
+        let tcp = Tcp::with_limits(listener, &self.limits);
         self.serve(tcp)
     }
 
@@ -215,7 +215,7 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
         let _ = shutdown
             .run_until_cancelled(self.accept_all(&tracker))
             .await;
-        // Whoever comes now is refused by the kernel instead of waiting for us.
+        // Peers that connect now are refused by the kernel instead of waiting for us.
         let Self { accept, shared } = self;
         drop(accept);
         drain(&shared, &tracker).await

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::{Accept, Datagrams, Deliver, NotDelivered};
 
 /// How long a device waits for what it expects.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const DEADLINE: Duration = Duration::from_secs(3_600);
 /// What fits into one direction of a stream before it stalls.
 const PIPE: usize = 4 * 1_024;
 
@@ -78,7 +78,7 @@ pub struct Device {
 impl Device {
     /// Sends bytes in one write.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        timeout(PATIENCE, self.io.write_all(bytes.as_ref()))
+        timeout(DEADLINE, self.io.write_all(bytes.as_ref()))
             .await
             .expect("the server did not read")
             .expect("the connection is open");
@@ -110,7 +110,7 @@ impl Device {
     pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let mut read = vec![0; bytes.len()];
-        timeout(PATIENCE, self.io.read_exact(&mut read))
+        timeout(DEADLINE, self.io.read_exact(&mut read))
             .await
             .unwrap_or_else(|_| panic!("never came: {:?}", String::from_utf8_lossy(bytes)))
             .unwrap_or_else(|e| panic!("{e}; expected {:?}", String::from_utf8_lossy(bytes)));
@@ -130,7 +130,7 @@ impl Device {
     /// Expects the server to close the connection without another byte, and closes it too.
     pub async fn expect_end(mut self) {
         let mut rest = Vec::new();
-        timeout(PATIENCE, self.io.read_to_end(&mut rest))
+        timeout(DEADLINE, self.io.read_to_end(&mut rest))
             .await
             .expect("the connection was not closed")
             .expect("an orderly end");
@@ -194,7 +194,7 @@ impl DatagramDevice {
     /// Receives exactly this datagram.
     pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = String::from_utf8_lossy(bytes.as_ref()).into_owned();
-        let answer = timeout(PATIENCE, self.answers.recv())
+        let answer = timeout(DEADLINE, self.answers.recv())
             .await
             .unwrap_or_else(|_| panic!("never came: {bytes:?}"))
             .expect("a server");

@@ -85,6 +85,7 @@ async fn a_device_logs_in_beats_and_reports() {
     let heartbeat = frame(0x13, "4604040002", 6);
     device.send(&heartbeat).await;
     device.expect(frame(0x13, "", 6)).await;
+    let learned = memory.0.lock().unwrap().clone();
 
     let location = frame(
         0x22,
@@ -112,10 +113,27 @@ async fn a_device_logs_in_beats_and_reports() {
     assert_eq!(envelopes[2].raw, location);
 
     // What the login taught is kept, and travels with the frames after it.
-    let learned = memory.0.lock().unwrap().clone();
     assert!(learned.as_ref().unwrap().as_str().contains("480"));
     assert_eq!(envelopes[0].profile, None);
     assert_eq!(envelopes[1].profile, learned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alarms_are_urgent_and_locations_are_not() {
+    let (mut device, shelf) = connect(&Memory::default());
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    let gps = "0f0c1d0233050c027ac8190c4658000014e0";
+    let alarm = format!("{gps}09 01cc00287d001f71 4406040101");
+    for number in [0x16, 0x26, 0x27] {
+        device.send(frame(number, &alarm, 7)).await;
+    }
+    device
+        .send(frame(0x22, &format!("{gps}01cc00287d001f71 010000"), 8))
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let urgent: Vec<_> = shelf.envelopes().iter().map(|e| e.urgent).collect();
+    assert_eq!(urgent, [false, true, true, true, false]);
 }
 
 #[tokio::test(start_paused = true)]

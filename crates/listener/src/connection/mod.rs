@@ -72,7 +72,7 @@ where
                 self.conversation.set_now(Instant::now());
                 self.conversation.received(n);
             }
-            Err(e) => self.conversation.begin_close(CloseReason::Io(e.kind())),
+            Err(e) => self.conversation.broken(e.kind()),
         }
         Poll::Ready(())
     }

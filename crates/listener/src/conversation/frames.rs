@@ -49,7 +49,9 @@ where
                         break;
                     }
                     if self.may_use_reserve() {
+                        self.in_reserve = true;
                         self.handle_ahead(cx);
+                        self.in_reserve = false;
                         continue;
                     }
                     if self.eof && self.ahead.is_none() && self.buf.is_empty() {

@@ -326,13 +326,13 @@ where
         if let Some(profile) = actions.learn {
             self.learn(profile);
         }
-        self.reply(&actions.replies);
+        self.reply(actions.replies);
         let replies = self.within_allowance(actions.replies_when_delivered);
         join(replies)
     }
 
-    pub(super) fn reply(&mut self, replies: &[Bytes]) {
-        for reply in self.within_allowance(replies.to_vec()) {
+    pub(super) fn reply(&mut self, replies: Vec<Bytes>) {
+        for reply in self.within_allowance(replies) {
             self.trace("out", &reply);
             self.outbox.reply(&reply, &self.shared.metrics);
         }
@@ -450,7 +450,13 @@ where
         if let Some(reply) = &reply {
             self.trace("out", reply);
         }
-        let permit = self.shared.memory.take(&envelope, reply_len);
+        let mut permit = self
+            .shared
+            .memory
+            .take(&envelope, reply_len, self.in_reserve);
+        // The frame keeps all of its read's buffer alive, whatever else was in it. The first
+        // frame of a read is charged for that.
+        permit.grow(std::mem::take(&mut self.uncharged).saturating_sub(bytes));
         let delivery = self.shared.deliver.deliver(envelope);
         let metrics = &self.shared.metrics;
         self.outbox

@@ -93,6 +93,10 @@ pub(crate) struct Conversation<P: Protocol, R, D> {
     blocked: bool,
     /// Frames and replies are logged.
     traced: bool,
+    /// The frame at hand uses the reserve for urgent ones.
+    in_reserve: bool,
+    /// Bytes of the last read that no envelope was charged for.
+    uncharged: usize,
     /// When the bytes in `buf` arrived.
     arrived: Timestamp,
     now: Instant,
@@ -174,6 +178,8 @@ where
             stopped: false,
             blocked: false,
             traced: shared.trace.iter().any(|trace| trace.includes(peer, None)),
+            in_reserve: false,
+            uncharged: 0,
             arrived,
             now,
             opened: now,
@@ -219,6 +225,7 @@ where
         self.last_read = self.now;
         self.arrived = self.shared.clock.now();
         self.paused = false;
+        self.uncharged = bytes;
         self.shared.metrics.received_bytes.increment(bytes as u64);
         if !self.is_accepted() {
             self.may_answer = bytes;
@@ -233,6 +240,15 @@ where
     pub(crate) const fn ended(&mut self) {
         self.eof = true;
         self.paused = false;
+    }
+
+    /// The connection broke: what has arrived is still handled, and nothing can be written.
+    pub(crate) fn broken(&mut self, kind: io::ErrorKind) {
+        self.mute(kind);
+        self.ended();
+        if self.closing.is_some() {
+            self.peer_gone();
+        }
     }
 
     /// Whether bytes may arrive now. At the bound of frames in flight the peer is listened to just
@@ -367,7 +383,7 @@ where
             match result {
                 Err(Panicked) => self.defect("the session panicked on a command"),
                 Ok(Ok(())) => {
-                    self.reply(&actions.replies);
+                    self.reply(actions.replies);
                     let sent = self.entry.link().sent();
                     self.outbox.confirm_when_written(pending.verdict, sent);
                 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use milepost_protocol_gt06::media::Abandoned;
 use milepost_protocol_gt06::normalize::{self, DECODER, Speaker};
 use milepost_protocol_gt06::{
-    AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Upload,
+    AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Start, Upload,
 };
 use milepost_telemetry::{DeviceKey, Name, Quarantine};
 
@@ -119,6 +119,19 @@ impl RawFrame for Frame {
     fn raw(&self) -> Bytes {
         self.raw().clone()
     }
+
+    /// By the number alone: what kind of alarm it is stands in the body. Numbers that devices also
+    /// use for other messages (0x19, 0x32, 0x33, 0xA3) are not urgent, nor are the relatives
+    /// without serial number, whose numbers mean other things.
+    fn urgent(&self) -> bool {
+        let head = self.head();
+        matches!(head.start(), Start::Short)
+            && head.serial().is_some()
+            && matches!(
+                head.number(),
+                0x16 | 0x26 | 0x27 | 0x39 | 0x95 | 0xa4 | 0xa5 | 0xa9
+            )
+    }
 }
 
 impl Session for Gt06Session {
@@ -208,6 +221,14 @@ impl Session for Gt06Session {
             .map_err(|e| CommandRefused::never(e.to_string()))?;
         cx.reply(frame);
         Ok(())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.session.held_bytes()
+    }
+
+    fn shed(&mut self) -> usize {
+        self.session.shed()
     }
 
     /// Uploads that are not whole: no report can tell of them any more.
