@@ -128,30 +128,38 @@ mod context;
 mod conversation;
 mod datagrams;
 mod deliver;
+mod drain;
 mod error;
 mod limits;
 mod log_limit;
 mod memory;
 pub mod metrics;
 mod network;
+mod peers;
 mod protocol;
 pub mod protocols;
 mod rate;
 mod registry;
 mod server;
 mod shared;
+mod socket;
 mod trace;
 
 #[cfg(feature = "test-util")]
 pub mod test_util;
+
+#[cfg(all(doctest, feature = "gt06"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use accept::{Accept, Tcp, listen};
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, CommandRefused};
 pub use connections::{Connected, Connections, NetworkPolicy, NotSent, Sent};
 pub use context::Context;
-pub use datagrams::{BoundDatagrams, Datagrams};
+pub use datagrams::BoundDatagrams;
 pub use deliver::{Deliver, NotDelivered};
+pub use drain::Drained;
 pub use error::{CloseReason, ServeError};
 pub use limits::Limits;
 pub use log_limit::LogLimit;
@@ -160,5 +168,6 @@ pub use network::{Network, NotANetwork};
 pub use protocol::{Closed, Opened, Protocol, RawFrame, Session, Skipped};
 pub use rate::Rate;
 pub use registry::{AcceptAll, Claim, Identified, Registry, Resolution};
-pub use server::{Bound, Drained, Server};
+pub use server::{Bound, Server};
+pub use socket::Datagrams;
 pub use trace::FrameTrace;

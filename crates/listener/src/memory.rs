@@ -253,6 +253,10 @@ impl PartialPermit {
         }
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// Notes what is held now. If that is too much for all together, the largest holders are
     /// asked to give way; this connection may be among them.
     pub(crate) fn set(

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use milepost_telemetry::DeviceId;
 use tokio::net::{TcpListener, UdpSocket};
@@ -15,6 +14,7 @@ use crate::accept::{Admitted, BackOff, PerIp};
 use crate::carrier::StreamPeer;
 use crate::connection::Connection;
 use crate::datagrams::BoundDatagrams;
+use crate::drain::{Drained, drain};
 use crate::log_limit::LogLimits;
 use crate::metrics::Metrics;
 use crate::shared::{Claims, Shared};
@@ -147,7 +147,7 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
         addr: SocketAddr,
     ) -> Result<BoundDatagrams<P, R, D, UdpSocket>, ServeError> {
         let socket =
-            crate::datagrams::bind(addr).map_err(|source| ServeError::Bind { addr, source })?;
+            crate::socket::bind(addr).map_err(|source| ServeError::Bind { addr, source })?;
         Ok(self.serve_datagrams(socket))
     }
 
@@ -185,15 +185,6 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
 pub struct Bound<P, R, D, A> {
     accept: A,
     shared: Arc<Shared<P, R, D>>,
-}
-
-/// How a server ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Frames that were received and not settled when the drain ran out of time. Their devices
-    /// were told nothing.
-    pub abandoned: u64,
 }
 
 impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
@@ -275,27 +266,5 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
             let carrier = StreamPeer(Admitted::new(io, permit, ip_permit));
             tracker.spawn(Connection::new(Arc::clone(&self.shared), carrier, entry));
         }
-    }
-}
-
-/// Ends a server's conversations: what was received is settled, what is not in time is abandoned.
-pub(crate) async fn drain<P, R, D>(shared: &Shared<P, R, D>, tracker: &TaskTracker) -> Drained {
-    shared.connections.drain(shared.server);
-    tracker.close();
-    // Connections end by their own deadline; a session that does not return has none.
-    let margin = Duration::from_secs(1);
-    let deadline = shared.limits.drain + shared.limits.linger + margin;
-    if tokio::time::timeout(deadline, tracker.wait())
-        .await
-        .is_err()
-    {
-        tracing::error!(
-            protocol = %shared.name,
-            connections = tracker.len(),
-            "connections did not end in time"
-        );
-    }
-    Drained {
-        abandoned: shared.abandoned.load(Ordering::Relaxed),
     }
 }

@@ -32,3 +32,28 @@ impl std::fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use milepost_telemetry::Tenant;
+
+    use super::*;
+
+    #[test]
+    fn only_the_frames_of_the_device_or_the_address_are_logged() {
+        let key = |id: &str| DeviceKey {
+            tenant: Tenant::new("acme").unwrap(),
+            device: DeviceId::new(id).unwrap(),
+        };
+        let at = |text: &str| Some(text.parse::<SocketAddr>().unwrap());
+        let device = FrameTrace::Device(DeviceId::new("42").unwrap());
+        assert!(device.includes(None, Some(&key("42"))));
+        assert!(!device.includes(at("10.0.0.1:1"), Some(&key("43"))));
+        assert!(!device.includes(at("10.0.0.1:1"), None));
+        let peer = FrameTrace::Peer("10.0.0.1".parse().unwrap());
+        assert!(peer.includes(at("10.0.0.1:1"), None));
+        assert!(peer.includes(at("[::ffff:10.0.0.1]:1"), Some(&key("43"))));
+        assert!(!peer.includes(at("10.0.0.2:1"), Some(&key("42"))));
+        assert_eq!(Hex(&[0, 0x7f, 0xff]).to_string(), "007fff");
+    }
+}

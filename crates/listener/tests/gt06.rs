@@ -81,11 +81,11 @@ async fn a_device_logs_in_beats_and_reports() {
     let (mut device, shelf) = connect(&memory);
     device.send(bytes(LOGIN)).await;
     device.expect(bytes(LOGIN_ANSWER)).await;
+    let learned = memory.0.lock().unwrap().clone();
 
     let heartbeat = frame(0x13, "4604040002", 6);
     device.send(&heartbeat).await;
     device.expect(frame(0x13, "", 6)).await;
-    let learned = memory.0.lock().unwrap().clone();
 
     let location = frame(
         0x22,

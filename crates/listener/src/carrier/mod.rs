@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-pub(crate) use self::datagram::{DatagramPeer, Inbox};
+pub(crate) use self::datagram::DatagramPeer;
 pub(crate) use self::stream::StreamPeer;
 
 /// What has arrived.

@@ -68,10 +68,7 @@ where
         let read = ready!(carrier.poll_receive(self.conversation.buffer(), cx));
         match read {
             Ok(Received::End) => self.conversation.ended(),
-            Ok(Received::Bytes(n)) => {
-                self.conversation.set_now(Instant::now());
-                self.conversation.received(n);
-            }
+            Ok(Received::Bytes(n)) => self.conversation.received(n),
             Err(e) => self.conversation.broken(e.kind()),
         }
         Poll::Ready(())

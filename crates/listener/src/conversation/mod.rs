@@ -13,6 +13,7 @@ mod frames;
 mod handle;
 mod held;
 mod outbox;
+mod strangers;
 
 use std::collections::VecDeque;
 use std::io;
@@ -495,6 +496,9 @@ where
     /// Notes what the conversation has of the memory for partial frames and uploads.
     fn account_partial(&mut self) {
         let bytes = self.partial_bytes();
+        if bytes == 0 && self.partial.is_empty() {
+            return;
+        }
         let class = if self.is_accepted() {
             Class::Accepted
         } else {
