@@ -392,6 +392,20 @@ impl Session {
         self.profile != before
     }
 
+    /// About how many bytes of memory uploads take that are not whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.uploads
+            .as_ref()
+            .map_or(0, |uploads| uploads.footprint())
+    }
+
+    /// Gives up the largest upload, because memory is short; the next report of a file names it.
+    /// Returns how many bytes that freed, about.
+    pub fn shed(&mut self) -> usize {
+        self.uploads.as_mut().map_or(0, |uploads| uploads.shed())
+    }
+
     /// The connection has ended. Uploads that are not whole are given up; they are named here,
     /// since no frame comes any more whose report could tell of them.
     #[must_use]

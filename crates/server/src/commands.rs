@@ -341,16 +341,13 @@ async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey)
         }
     };
     let id = command.id;
-    let order = milepost_listener::Command {
-        flag: id,
-        text: command.text.into(),
-    };
-    match connections.send_command(device, order).await {
-        Ok(()) => {
+    let command = milepost_listener::Command::new(id, command.text);
+    match connections.send_command(device, command).await {
+        Ok(_) => {
             tracing::info!(command = id, device = %device.device, "a command was sent");
             Done::Sent(id)
         }
-        Err(NotSent::Interrupted) => {
+        Err(NotSent::Interrupted(_)) => {
             tracing::warn!(
                 command = id,
                 device = %device.device,

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost_listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
+use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock};
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
-use milepost_telemetry::{DeviceId, DeviceKey, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
 
 use crate::config::{Config, Device, UnknownDevice};
 use crate::protocol::Protocols;
@@ -30,7 +30,7 @@ struct Inner {
     protocols: Protocols,
     configured: HashMap<DeviceId, Device>,
     known: Mutex<HashMap<DeviceId, Option<Profile>>>,
-    strangers: RateLimit,
+    strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
 
@@ -59,7 +59,7 @@ impl StoreRegistry {
                 protocols,
                 configured: listed.map(|device| (device.id, device.clone())).collect(),
                 known: Mutex::default(),
-                strangers: RateLimit::default(),
+                strangers: LogLimit::default(),
                 clock: Box::new(clock),
             }),
         }
@@ -122,12 +122,11 @@ impl Registry for StoreRegistry {
         let configured = self.inner.configured.get(&claim.id);
         let protocol = self.inner.protocols.named(claim.protocol.as_str());
         let found = self.find(claim.id).await;
-        let identified = |profile: Option<Profile>| Identified {
-            device: self.key(claim.id),
-            profile: match protocol {
+        let identified = |profile: Option<Profile>| {
+            Identified::new(self.key(claim.id)).with_profile(match protocol {
                 Some(protocol) => protocol.profile(configured, profile),
                 None => profile,
-            },
+            })
         };
         let welcome = configured.is_some() || self.inner.unknown == UnknownDevice::Accept;
         match found {
@@ -143,13 +142,13 @@ impl Registry for StoreRegistry {
             // it says until then would be missing from its history.
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
-                if let Some(silenced) = self.inner.strangers.admit(self.inner.clock.now()) {
+                if let Some(left_out) = self.inner.strangers.admit(self.inner.clock.now()) {
                     let what = match self.inner.unknown {
                         UnknownDevice::Quarantine => "an unknown device: its reports are set aside",
                         _ => "an unknown device: its connection was closed",
                     };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, silenced,
+                        device = %claim.id, peer = ?claim.peer, left_out,
                         "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }
@@ -162,7 +161,7 @@ impl Registry for StoreRegistry {
         }
     }
 
-    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+    fn learn(&self, _: Name, device: &DeviceKey, profile: &Profile) {
         self.known_and_one_more()
             .insert(device.device, Some(profile.clone()));
         if let Err(error) = self.inner.store.put_profile(device, profile) {
@@ -195,11 +194,7 @@ mod tests {
     }
 
     fn claim(id: &str) -> Claim {
-        Claim {
-            protocol: milepost_telemetry::Name::new("gt06"),
-            id: DeviceId::new(id).unwrap(),
-            peer: None,
-        }
+        Claim::new(Name::new("gt06"), DeviceId::new(id).unwrap())
     }
 
     /// What is logged, to be read by the test.
@@ -293,7 +288,7 @@ mod tests {
                 panic!("not accepted");
             };
             let learned = Profile::new("learned");
-            registry.learn(&quick.device, &learned);
+            registry.learn(Name::new("gt06"), &quick.device, &learned);
             let Resolution::Accept(slow) = slow.await else {
                 panic!("not accepted");
             };
@@ -325,14 +320,14 @@ mod tests {
         let registry = StoreRegistry::with_clock(store, &config, Protocols::default(), move || {
             Timestamp::from_unix(clock.load(Ordering::Relaxed))
         });
-        let most = usize::try_from(RateLimit::PER_MINUTE).unwrap();
+        let most = usize::try_from(LogLimit::PER_MINUTE).unwrap();
         for n in 0..most + 20 {
             registry.resolve(claim(&format!("{n:015}"))).await;
         }
         let lines = log.take();
         assert_eq!(lines.len(), most, "{lines:?}");
         let named =
-            |line: &String| line.contains("an unknown device") && line.contains("silenced=0");
+            |line: &String| line.contains("an unknown device") && line.contains("left_out=0");
         assert!(lines.iter().all(named), "{lines:?}");
         assert!(lines[1].contains("device=000000000000001"), "{lines:?}");
 
@@ -340,7 +335,7 @@ mod tests {
         registry.resolve(claim("752533678900242")).await;
         let lines = log.take();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("silenced=20"), "{lines:?}");
+        assert!(lines[0].contains("left_out=20"), "{lines:?}");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milepost_api::{Api, GettingStarted};
-use milepost_listener::{Connections, Room};
+use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
 use rustix::fs::Mode;
@@ -158,7 +158,8 @@ impl Server {
             })
             .collect();
         let connections = Connections::default();
-        let room = Room::new(config.limits.max_in_flight_mib.saturating_mul(1 << 20));
+        let memory =
+            MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
         let mut limits = listen::limits(&config.limits);
@@ -167,7 +168,7 @@ impl Server {
             registry: StoreRegistry::new(store.clone(), &config, protocols),
             pipeline: pipeline.handle(),
             connections: connections.clone(),
-            room,
+            memory,
             limits,
             epoch,
         };

@@ -171,9 +171,9 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             at!(limits.max_in_flight),
         ),
         whole(
-            "limits.max_in_flight_mib",
+            "limits.connection_memory_mib",
             1..=1_048_576,
-            at!(limits.max_in_flight_mib),
+            at!(limits.connection_memory_mib),
         ),
         whole(
             "limits.max_bad_frames",

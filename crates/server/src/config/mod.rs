@@ -156,8 +156,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Frames of one connection that wait to be stored.
     pub max_in_flight: usize,
-    /// Memory of all frames that wait to be stored, about, in MiB.
-    pub max_in_flight_mib: usize,
+    /// Memory of all connections, about, in MiB: two thirds for frames that wait to be stored, one
+    /// third for partial frames and uploads.
+    pub connection_memory_mib: usize,
     /// Frames in a row that cannot be read, which a connection survives.
     pub max_bad_frames: u32,
     /// How long the end may take.
@@ -198,7 +199,7 @@ impl Default for Config {
                 frame_timeout: Duration::from_secs(30),
                 write_timeout: Duration::from_secs(30),
                 max_in_flight: 64,
-                max_in_flight_mib: 256,
+                connection_memory_mib: 192,
                 max_bad_frames: 64,
                 drain_timeout: Duration::from_secs(20),
             },

@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Protocol, Room, Server};
+use milepost_listener::{
+    Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
+};
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
 use tokio::net::TcpListener;
@@ -31,7 +33,7 @@ pub struct Parts {
     pub(crate) registry: StoreRegistry,
     pub(crate) pipeline: Handle,
     pub(crate) connections: Connections,
-    pub(crate) room: Room,
+    pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
     pub(crate) epoch: u64,
 }
@@ -115,7 +117,7 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
         .limits(parts.limits.clone())
         .epoch(parts.epoch)
         .connections(parts.connections.clone())
-        .room(parts.room.clone())
+        .memory(parts.memory.clone())
         .from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }

@@ -14,7 +14,7 @@ use milepost::decode::{Decoded, Decoding, Fault, Lines, Write};
 use milepost::failure::Failure;
 use milepost::protocol::ProtocolPlug;
 use milepost::protocol::listen::{DeviceListener, tcp};
-use milepost_listener::{Context, Identified, Protocol, Session, Skipped};
+use milepost_listener::{Context, Identified, Opened, Protocol, Session, Skipped};
 use milepost_telemetry::{
     Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Quarantine, Report, ReportId,
 };
@@ -105,7 +105,7 @@ impl Protocol for Carried {
         DECODER.protocol()
     }
 
-    fn session(&self) -> TallySession {
+    fn session(&self, _: &Opened) -> TallySession {
         TallySession {
             greeting: self.0.clone(),
             seed: None,

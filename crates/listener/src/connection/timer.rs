@@ -5,21 +5,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    Login,
-    Idle,
-    Frame,
-    Pause,
-    Write,
-    Resolve,
-    Superseded,
-    Settle,
-    Linger,
-    Drain,
-}
-
 /// A timer that is moved lazily.
 ///
 /// Deadlines mostly move later (each read moves the idle deadline), and moving a timer takes its
@@ -48,22 +33,5 @@ impl Timer {
             }
             self.sleep.as_mut().reset(at);
         }
-    }
-}
-
-/// Keeps the nearest of several deadlines.
-#[derive(Default)]
-pub(super) struct Nearest(Option<(Instant, Due)>);
-
-impl Nearest {
-    pub(super) fn add(&mut self, due: Due, at: Option<Instant>) {
-        let Some(at) = at else { return };
-        if self.0.is_none_or(|(nearest, _)| at < nearest) {
-            self.0 = Some((at, due));
-        }
-    }
-
-    pub(super) const fn get(&self) -> Option<(Instant, Due)> {
-        self.0
     }
 }

@@ -1,4 +1,4 @@
-//! What waits to be written, and what waits to be allowed to.
+//! Replies: what waits to be written, and what waits for a verdict first.
 //!
 //! Immediate replies and released acknowledgements share one buffer, so that what is ready
 //! together leaves in one write. Acknowledgements are released in the order of their frames, each
@@ -6,31 +6,53 @@
 //! acknowledgement holds up none, and none holds up an immediate reply.
 
 use std::collections::VecDeque;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
-use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
-use crate::NotDelivered;
-use crate::connections::NotSent;
+use crate::memory::Permit;
 use crate::metrics::Metrics;
-use crate::room::Place;
+use crate::{NotDelivered, NotSent, Sent};
 
 type Verdict = Result<(), NotDelivered>;
 type BoxedDelivery = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// A connection's outgoing side. Empty, it owns no heap.
+/// A conversation's outgoing side. Empty, it owns no heap.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    unwritten: BytesMut,
-    needs_flush: bool,
+    unwritten: Unwritten,
     in_flight: Option<Box<InFlight>>,
     /// Commands that count as sent when all is written.
-    when_written: Vec<oneshot::Sender<Result<(), NotSent>>>,
+    when_written: Vec<(oneshot::Sender<Result<Sent, NotSent>>, Sent)>,
+}
+
+#[derive(Default)]
+struct Unwritten {
+    bytes: BytesMut,
+    /// For datagrams: how long each reply is. In a stream they run together.
+    #[allow(clippy::box_collection, reason = "an idle stream pays for it")]
+    lengths: Option<Box<VecDeque<usize>>>,
+}
+
+impl Unwritten {
+    fn push(&mut self, reply: &[u8]) {
+        self.bytes.extend_from_slice(reply);
+        if let Some(lengths) = &mut self.lengths
+            && !reply.is_empty()
+        {
+            lengths.push_back(reply.len());
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes = BytesMut::new();
+        if let Some(lengths) = &mut self.lengths {
+            lengths.clear();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -42,12 +64,13 @@ struct InFlight {
     bytes: usize,
 }
 
-/// A frame that was handed over.
+/// An envelope that was handed over.
 struct Delivery {
     number: u64,
     bytes: usize,
+    frames: u64,
     verdict: BoxedDelivery,
-    place: Place,
+    permit: Permit,
 }
 
 impl Future for Delivery {
@@ -67,19 +90,32 @@ struct Ack {
 }
 
 impl Outbox {
+    /// Each reply is written as a datagram of its own.
+    pub(crate) fn of_datagrams() -> Self {
+        Self {
+            unwritten: Unwritten {
+                lengths: Some(Box::default()),
+                ..Unwritten::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Answers at once.
     pub(crate) fn reply(&mut self, bytes: &[u8], metrics: &Metrics) {
         metrics.replies.increment(1);
-        self.unwritten.extend_from_slice(bytes);
+        self.unwritten.push(bytes);
     }
 
-    /// Follows a frame that was handed over; `ack` leaves when it is durable. The delivery is
-    /// polled here for the first time, so frames reach the far side in their order.
+    /// Follows an envelope that was handed over; `ack` leaves when it is durable. The delivery is
+    /// polled here for the first time, so envelopes reach the far side in their order.
+    #[allow(clippy::too_many_arguments, reason = "one call, all of it needed")]
     pub(crate) fn deliver<F>(
         &mut self,
         delivery: F,
         bytes: usize,
-        place: Place,
+        frames: u64,
+        permit: Permit,
         ack: Option<Bytes>,
         metrics: &Metrics,
         cx: &mut Context<'_>,
@@ -107,8 +143,9 @@ impl Outbox {
             in_flight.deliveries.push(Delivery {
                 number,
                 bytes,
+                frames,
                 verdict,
-                place,
+                permit,
             });
         }
         if let Some(bytes) = ack {
@@ -148,7 +185,7 @@ impl Outbox {
         }
     }
 
-    /// How many frames wait for their verdict.
+    /// How many envelopes wait for their verdict.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.as_ref().map_or(0, |f| f.deliveries.len())
     }
@@ -160,67 +197,59 @@ impl Outbox {
 
     /// How many bytes wait to be written.
     pub(crate) fn unwritten(&self) -> usize {
-        self.unwritten.len()
+        self.unwritten.bytes.len()
     }
 
-    /// Whether everything that may leave has left.
-    pub(crate) fn is_written(&self) -> bool {
-        self.unwritten.is_empty() && !self.needs_flush
-    }
-
-    /// Whether there is nothing to do for [`poll_write`](Self::poll_write).
+    /// Whether there is nothing to write and nobody waits for it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.is_written() && self.when_written.is_empty()
+        self.unwritten.bytes.is_empty() && self.when_written.is_empty()
     }
 
-    /// A command's bytes are in the buffer: say so when they are written.
-    pub(crate) fn tell_when_written(&mut self, sender: oneshot::Sender<Result<(), NotSent>>) {
-        self.when_written.push(sender);
-    }
-
-    /// Writes; `Ready` when everything is with the kernel, and how far it got either way.
-    pub(crate) fn poll_write<W>(
+    /// The bytes of a command are in the buffer: its sender hears when they are written.
+    pub(crate) fn confirm_when_written(
         &mut self,
-        io: &mut W,
-        cx: &mut Context<'_>,
-    ) -> (bool, Poll<io::Result<()>>)
-    where
-        W: AsyncWrite + Unpin,
-    {
-        let mut progress = false;
-        while !self.unwritten.is_empty() {
-            match Pin::new(&mut *io).poll_write(cx, &self.unwritten) {
-                Poll::Pending => return (progress, Poll::Pending),
-                Poll::Ready(Err(e)) => return (progress, Poll::Ready(Err(e))),
-                Poll::Ready(Ok(0)) => {
-                    return (progress, Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
-                }
-                Poll::Ready(Ok(n)) => {
-                    progress = true;
-                    self.needs_flush = true;
-                    self.unwritten.advance(n.min(self.unwritten.len()));
-                }
-            }
+        sender: oneshot::Sender<Result<Sent, NotSent>>,
+        sent: Sent,
+    ) {
+        self.when_written.push((sender, sent));
+    }
+
+    /// What is to be written next: all there is, or one datagram. Empty if there is nothing.
+    pub(crate) fn next(&self) -> &[u8] {
+        let bytes = &*self.unwritten.bytes;
+        match &self.unwritten.lengths {
+            Some(lengths) => lengths
+                .front()
+                .and_then(|length| bytes.get(..*length))
+                .unwrap_or_default(),
+            None => bytes,
         }
-        if self.needs_flush {
-            match Pin::new(&mut *io).poll_flush(cx) {
-                Poll::Pending => return (progress, Poll::Pending),
-                Poll::Ready(Err(e)) => return (progress, Poll::Ready(Err(e))),
-                Poll::Ready(Ok(())) => self.needs_flush = false,
-            }
-            self.unwritten = BytesMut::new();
+    }
+
+    /// So many bytes of it are written; of a datagram, all or nothing.
+    pub(crate) fn advance(&mut self, written: usize) {
+        let written = match &mut self.unwritten.lengths {
+            Some(lengths) => lengths.pop_front().unwrap_or_default(),
+            None => written,
+        };
+        let written = written.min(self.unwritten.bytes.len());
+        self.unwritten.bytes.advance(written);
+    }
+
+    /// Everything is with the kernel.
+    pub(crate) fn all_written(&mut self) {
+        if self.unwritten.bytes.is_empty() {
+            self.unwritten.bytes = BytesMut::new();
         }
-        for sender in std::mem::take(&mut self.when_written) {
-            // Whoever asked may have stopped waiting.
-            sender.send(Ok(())).ok();
+        for (sender, sent) in std::mem::take(&mut self.when_written) {
+            // The caller may have stopped waiting.
+            sender.send(Ok(sent)).ok();
         }
-        (progress, Poll::Ready(Ok(())))
     }
 
     /// Nothing can be written any more; verdicts are still awaited.
     pub(crate) fn discard(&mut self, metrics: &Metrics) {
-        self.unwritten = BytesMut::new();
-        self.needs_flush = false;
+        self.unwritten.clear();
         self.when_written = Vec::new();
         if let Some(in_flight) = &mut self.in_flight {
             let withheld = std::mem::take(&mut in_flight.acks).len();
@@ -228,21 +257,22 @@ impl Outbox {
         }
     }
 
-    /// Nobody is there any more: frames that were taken beyond the room for all are given up.
-    /// Whether there were any: then verdicts are to be polled once more.
+    /// The peer has gone: envelopes that were taken beyond the memory budget are given up. Returns
+    /// whether there were any: then verdicts have to be polled once more.
     pub(crate) fn give_up_excess(&mut self, metrics: &Metrics) -> bool {
         let Some(in_flight) = &mut self.in_flight else {
             return false;
         };
-        if !in_flight.deliveries.iter().any(|d| d.place.is_beyond()) {
+        if !in_flight.deliveries.iter().any(|d| d.permit.is_beyond()) {
             return false;
         }
-        // One after the other: each that goes may leave room for the next.
+        let before = in_flight.deliveries.len();
+        // One after the other: each that goes may leave memory for the next.
         let (given_up, kept) = std::mem::take(&mut in_flight.deliveries).into_iter().fold(
             (0_u64, FuturesUnordered::new()),
             |(given_up, kept), delivery| {
-                if delivery.place.is_beyond() {
-                    return (given_up + 1, kept);
+                if delivery.permit.is_beyond() {
+                    return (given_up.saturating_add(delivery.frames), kept);
                 }
                 kept.push(delivery);
                 (given_up, kept)
@@ -250,24 +280,34 @@ impl Outbox {
         );
         in_flight.bytes = kept.iter().map(|delivery: &Delivery| delivery.bytes).sum();
         in_flight.deliveries = kept;
-        metrics.in_flight.decrement(given_up as f64);
+        metrics
+            .in_flight
+            .decrement(before.saturating_sub(in_flight.deliveries.len()) as f64);
         metrics.given_up.increment(given_up);
         true
     }
 
     /// Stops waiting for verdicts; how many frames had none.
     pub(crate) fn abandon(&mut self, metrics: &Metrics) -> usize {
-        let abandoned = self.in_flight();
         self.discard(metrics);
-        self.in_flight = None;
-        metrics.in_flight.decrement(abandoned as f64);
-        metrics.abandoned.increment(abandoned as u64);
-        abandoned
+        let Some(in_flight) = self.in_flight.take() else {
+            return 0;
+        };
+        metrics
+            .in_flight
+            .decrement(in_flight.deliveries.len() as f64);
+        let frames = in_flight
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.frames)
+            .fold(0, u64::saturating_add);
+        metrics.abandoned.increment(frames);
+        usize::try_from(frames).unwrap_or(usize::MAX)
     }
 }
 
 impl InFlight {
-    fn release_ready(&mut self, unwritten: &mut BytesMut, metrics: &Metrics) {
+    fn release_ready(&mut self, unwritten: &mut Unwritten, metrics: &Metrics) {
         while let Some(verdict) = self.acks.front().and_then(|ack| ack.verdict) {
             let ack = self.acks.pop_front().map(|ack| ack.bytes);
             release(unwritten, ack, verdict, metrics);
@@ -275,11 +315,11 @@ impl InFlight {
     }
 }
 
-fn release(unwritten: &mut BytesMut, ack: Option<Bytes>, verdict: Verdict, metrics: &Metrics) {
+fn release(unwritten: &mut Unwritten, ack: Option<Bytes>, verdict: Verdict, metrics: &Metrics) {
     let Some(ack) = ack else { return };
     if verdict.is_ok() {
         metrics.replies_delivered.increment(1);
-        unwritten.extend_from_slice(&ack);
+        unwritten.push(&ack);
     } else {
         metrics.replies_withheld.increment(1);
     }
