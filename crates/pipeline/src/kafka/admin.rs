@@ -117,19 +117,6 @@ async fn state(
     topic: &TopicSpec,
     created: bool,
 ) -> Result<TopicState, KafkaFault> {
-    let resource = ResourceSpecifier::Topic(&topic.name);
-    let min_insync = match admin.describe_configs([&resource], options).await {
-        Ok(answers) => answers.into_iter().find_map(|answer| {
-            answer
-                .ok()?
-                .get("min.insync.replicas")?
-                .value
-                .as_ref()?
-                .parse()
-                .ok()
-        }),
-        Err(_) => None,
-    };
     // A new topic takes a moment until every broker knows it.
     for _ in 0..50 {
         let (client, name) = (Arc::clone(admin), topic.name.clone());
@@ -143,6 +130,7 @@ async fn state(
             && !found.partitions().is_empty()
         {
             let partitions = found.partitions();
+            let min_insync = min_insync(admin, options, &topic.name).await;
             return Ok(TopicState {
                 name: topic.name.clone(),
                 created,
@@ -161,4 +149,17 @@ async fn state(
         "topic {} does not exist, and this client may not create it",
         topic.name
     )))
+}
+
+async fn min_insync(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &AdminOptions,
+    topic: &str,
+) -> Option<u32> {
+    let resource = ResourceSpecifier::Topic(topic);
+    let answers = admin.describe_configs([&resource], options).await.ok()?;
+    answers.into_iter().find_map(|answer| {
+        let setting = answer.ok()?.get("min.insync.replicas")?.value.clone()?;
+        setting.parse().ok()
+    })
 }

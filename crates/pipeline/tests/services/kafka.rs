@@ -45,7 +45,11 @@ async fn fill(topic: &str, records: u32) {
         let delivered = delivery.await.unwrap();
         places.insert((delivered.partition, delivered.offset));
     }
-    assert_eq!(places.len(), records as usize, "each has a place of its own");
+    assert_eq!(
+        places.len(),
+        records as usize,
+        "each has a place of its own"
+    );
     assert_eq!(producer.in_flight(), 0);
     assert!(producer.fatal_error().is_none());
 }
@@ -106,7 +110,10 @@ async fn a_device_keeps_its_order_and_its_partition() {
     for (_, numbers) in by_key.values() {
         assert!(numbers.is_sorted() && numbers.len() == 100);
     }
-    tokio::task::spawn_blocking(|| consumer.close()).await.unwrap();
+    drop(events);
+    tokio::task::spawn_blocking(|| consumer.close())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -123,7 +130,10 @@ async fn a_partition_is_read_from_the_offset_that_the_store_names() {
         ConsumerEvent::Failed { fault, .. } => fault.to_string(),
         other => panic!("{other:?}"),
     };
-    assert!(gap.contains("offset 101") && gap.contains("0 to 100"), "{gap}");
+    assert!(
+        gap.contains("offset 101") && gap.contains("0 to 100"),
+        "{gap}"
+    );
 
     for start in [97, 40] {
         consumer.attach(partition.clone(), StartOffset::At(start));
@@ -145,7 +155,10 @@ async fn a_partition_is_read_from_the_offset_that_the_store_names() {
         }
         consumer.detach(partition.clone());
     }
-    tokio::task::spawn_blocking(|| consumer.close()).await.unwrap();
+    drop(events);
+    tokio::task::spawn_blocking(|| consumer.close())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -171,6 +184,8 @@ async fn a_partition_waits_while_too_much_of_it_is_in_memory() {
                 assert!(held <= 5_000 + 10 * 128, "{held} bytes in memory");
             }
             Ok(_) => {}
+            // Nothing has come yet.
+            Err(_) if held == 0 => {}
             Err(_) => {
                 assert!(held > 5_000, "paused at {held} bytes");
                 consumer.done(partition.clone(), std::mem::take(&mut held));
@@ -183,7 +198,10 @@ async fn a_partition_waits_while_too_much_of_it_is_in_memory() {
         }
     }
     assert!(count > 200);
-    tokio::task::spawn_blocking(|| consumer.close()).await.unwrap();
+    drop(events);
+    tokio::task::spawn_blocking(|| consumer.close())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -197,7 +215,10 @@ async fn a_partition_moves_only_after_its_holder_has_finished() {
         one.attach(partition, StartOffset::Beginning);
     }
     for _ in 0..2 {
-        assert!(matches!(next(&mut of_one).await, ConsumerEvent::Attached { .. }));
+        assert!(matches!(
+            next(&mut of_one).await,
+            ConsumerEvent::Attached { .. }
+        ));
     }
     let (two, mut of_two) = Consumer::start(&config(), options).unwrap();
     let ConsumerEvent::Revoked(detaching) = next(&mut of_one).await else {
@@ -210,7 +231,10 @@ async fn a_partition_moves_only_after_its_holder_has_finished() {
     drop(detaching);
     assert_eq!(assigned(&mut of_two).await, moved);
     two.attach(moved.clone(), StartOffset::Beginning);
-    assert!(matches!(next(&mut of_two).await, ConsumerEvent::Attached { .. }));
+    assert!(matches!(
+        next(&mut of_two).await,
+        ConsumerEvent::Attached { .. }
+    ));
 
     // Both are read, by one each.
     fill(&topic, 100).await;
@@ -251,5 +275,8 @@ async fn a_record_that_is_too_large_is_refused_and_the_next_is_not() {
     let producer = Producer::new(&config(), &ProducerOptions::default()).unwrap();
     let refused = producer.send(&topic, "k", &[0; 5 << 20]).await.unwrap_err();
     assert!(matches!(refused, KafkaFault::TooLarge { .. }), "{refused}");
-    assert_eq!(producer.send(&topic, "k", b"small").await.unwrap().offset, 0);
+    assert_eq!(
+        producer.send(&topic, "k", b"small").await.unwrap().offset,
+        0
+    );
 }
