@@ -8,7 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::KafkaFault;
-use super::config::{KafkaConfig, refused};
+use super::config::KafkaConfig;
 
 /// A topic as it should be.
 #[derive(Debug, Clone)]
@@ -80,8 +80,12 @@ pub async fn ensure_topics(
     config: &KafkaConfig,
     topics: &[TopicSpec],
 ) -> Result<Vec<TopicState>, KafkaFault> {
-    let admin: Arc<AdminClient<DefaultClientContext>> =
-        Arc::new(config.client().create().map_err(refused)?);
+    let admin: Arc<AdminClient<DefaultClientContext>> = Arc::new(
+        config
+            .client()
+            .create()
+            .map_err(|error| config.refused(error))?,
+    );
     let options = AdminOptions::new()
         .request_timeout(Some(TIMEOUT))
         .operation_timeout(Some(TIMEOUT));

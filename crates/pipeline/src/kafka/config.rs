@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
 use super::KafkaFault;
 
@@ -100,19 +101,20 @@ impl KafkaConfig {
         }
         config
     }
-}
 
-/// A refused setting, without its value.
-pub(super) fn refused(error: rdkafka::error::KafkaError) -> KafkaFault {
-    match error {
-        rdkafka::error::KafkaError::ClientConfig(_, reason, key, _value) => {
-            KafkaFault::Setting { key, reason }
-        }
-        rdkafka::error::KafkaError::ClientCreation(reason) => KafkaFault::Setting {
-            key: "of the client".into(),
-            reason,
-        },
-        other => other.into(),
+    /// A refused setting, without its value: the client repeats values in its messages.
+    pub(super) fn refused(&self, error: KafkaError) -> KafkaFault {
+        let (key, reason) = match error {
+            KafkaError::ClientConfig(_, reason, key, _value) => (key, reason),
+            KafkaError::ClientCreation(reason) => ("of the client".to_owned(), reason),
+            other => return other.into(),
+        };
+        let reason = self
+            .security
+            .values()
+            .filter(|value| !value.is_empty())
+            .fold(reason, |reason, value| reason.replace(value, "…"));
+        KafkaFault::Setting { key, reason }
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
         let Err(error) = created else {
             panic!("a protocol of that name")
         };
-        let fault = refused(error);
+        let fault = config.refused(error);
         let shown = format!("{fault} {fault:?}");
         assert!(shown.contains("security.protocol"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");

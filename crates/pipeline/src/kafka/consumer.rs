@@ -18,7 +18,7 @@ use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::KafkaFault;
-use super::config::{KafkaConfig, refused};
+use super::config::KafkaConfig;
 
 /// How partitions are read.
 #[derive(Debug, Clone)]
@@ -191,8 +191,9 @@ impl Consumer {
             )
             .set("queued.max.messages.kbytes", "16384")
             .set("fetch.wait.max.ms", "100");
-        let consumer: BaseConsumer<Context> =
-            client.create_with_context(context).map_err(refused)?;
+        let consumer: BaseConsumer<Context> = client
+            .create_with_context(context)
+            .map_err(|error| config.refused(error))?;
         let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
         let (commands, wanted) = channel();

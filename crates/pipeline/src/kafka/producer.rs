@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::KafkaFault;
-use super::config::{Compression, KafkaConfig, refused};
+use super::config::{Compression, KafkaConfig};
 
 /// How records are sent.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl Producer {
             .set("queue.buffering.max.messages", "1000000")
             // As Java's clients do: others may write to these topics.
             .set("partitioner", "murmur2_random");
-        let inner = client.create().map_err(refused)?;
+        let inner = client.create().map_err(|error| config.refused(error))?;
         Ok(Self { inner })
     }
 

@@ -15,7 +15,9 @@ fn config() -> KafkaConfig {
 async fn topic(partitions: i32) -> String {
     let name = unique("test");
     let spec = TopicSpec::new(&name, partitions, 1);
-    let states = ensure_topics(&config(), &[spec.clone()]).await.unwrap();
+    let states = ensure_topics(&config(), std::slice::from_ref(&spec))
+        .await
+        .unwrap();
     let [state] = &states[..] else {
         panic!("{states:?}")
     };
