@@ -76,6 +76,8 @@ mod latest;
 mod pipeline;
 mod retry;
 mod shard;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod sink;
 #[cfg(feature = "spool")]
 pub mod spool;

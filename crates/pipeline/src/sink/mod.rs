@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "timescale")]
 pub mod timescale;
 

@@ -292,6 +292,7 @@ mod tests {
         assert_eq!(scan.next, 3);
         assert_eq!(scan.free_below, 1);
         assert_eq!(scan.end, 100 + to_u64(end));
-        assert_eq!(scan.holes, [100 + to_u64(second)..100 + to_u64(third)]);
+        let damaged = 100 + to_u64(second)..100 + to_u64(third);
+        assert_eq!(scan.holes, vec![damaged]);
     }
 }
