@@ -181,7 +181,7 @@ async fn through_the_pipeline(fleet: &Fleet, rows: u64) -> Duration {
     store.begin_epoch().unwrap();
     let mut options = Options::default();
     options.batch.frames = usize::try_from(BATCH).unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &options).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &options).unwrap();
     let handle = pipeline.handle();
     let (mut took, mut under_way) = (Duration::ZERO, VecDeque::new());
     for chunk in (0..rows).step_by(usize::try_from(CHUNK).unwrap()) {

@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use milepost_listener::{Clock as _, Connections, NotSent, SystemClock};
+use milepost_pipeline::command::{NetworkPrefixes, SentTo};
 use milepost_pipeline::sink::sqlite::{Command, CommandState, Store, StoreError};
 use milepost_telemetry::{DeviceKey, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
@@ -22,6 +23,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+
+use crate::gt06::PROTOCOL;
 
 /// How often is looked for what has run out of time, and for devices that can be told again.
 const TICK: Duration = Duration::from_millis(500);
@@ -88,6 +91,7 @@ enum Done {
 pub(crate) struct Dispatcher {
     store: Store,
     connections: Connections,
+    epoch: u64,
     answer_timeout: Duration,
     lanes: HashMap<DeviceKey, Lane>,
     /// Whose answer is awaited.
@@ -106,12 +110,14 @@ impl Dispatcher {
     pub(crate) fn new(
         store: Store,
         connections: Connections,
+        epoch: u64,
         answer_timeout: Duration,
     ) -> (Self, Bell) {
         let (ring, bell) = mpsc::unbounded_channel();
         let dispatcher = Self {
             store,
             connections,
+            epoch,
             answer_timeout,
             lanes: HashMap::new(),
             under_way: HashMap::new(),
@@ -247,9 +253,9 @@ impl Dispatcher {
         // One that is queued from here on says so.
         lane.waiting = false;
         let (store, connections) = (self.store.clone(), self.connections.clone());
-        let device = *device;
+        let (device, epoch) = (*device, self.epoch);
         self.jobs.spawn(async move {
-            let done = send_next(&store, &connections, &device).await;
+            let done = send_next(&store, &connections, epoch, &device).await;
             (device, done)
         });
     }
@@ -331,8 +337,23 @@ impl Dispatcher {
 }
 
 /// Takes a device's oldest waiting command to its connection.
-async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey) -> Done {
-    let command = match store.take_command(device).await {
+async fn send_next(
+    store: &Store,
+    connections: &Connections,
+    epoch: u64,
+    device: &DeviceKey,
+) -> Done {
+    // Its answer is to come from there.
+    let of_device = connections.of(device);
+    let takes = of_device.into_iter().find(|one| one.takes_commands);
+    let to = takes.map(|one| SentTo {
+        epoch,
+        connection: one.connection,
+        network: one
+            .peer
+            .map(|peer| NetworkPrefixes::default().network_of(peer.ip())),
+    });
+    let command = match store.take_command(device, PROTOCOL, to).await {
         Ok(Some(command)) => command,
         Ok(None) => return Done::Nothing,
         Err(error) => {
@@ -342,7 +363,7 @@ async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey)
     };
     let id = command.id;
     let order = milepost_listener::Command {
-        flag: id,
+        flag: command.flag,
         text: command.text.into(),
     };
     match connections.send_command(device, order).await {

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use milepost_protocol_gt06::{AckPolicy, Profile, Session};
-use milepost_telemetry::DeviceId;
+use milepost_telemetry::{DeviceId, Name};
 
 use crate::config::{AcknowledgeLocations, Config, Device};
+
+/// The protocol's name in envelopes and stores.
+pub(crate) const PROTOCOL: Name = Name::new("gt06");
 
 /// What each connection begins with.
 pub(crate) fn session(config: &Config) -> Session {

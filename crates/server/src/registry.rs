@@ -12,7 +12,7 @@ use milepost_pipeline::sink::sqlite::{Store, StoreError};
 use milepost_telemetry::{DeviceId, DeviceKey, Profile, Tenant};
 
 use crate::config::{Devices, UnknownDevice};
-use crate::gt06::Configured;
+use crate::gt06::{Configured, PROTOCOL};
 
 /// Devices that are remembered; when there are more, all are forgotten and read again.
 const MAX_REMEMBERED: usize = 500_000;
@@ -102,7 +102,7 @@ impl StoreRegistry {
         }
         let key = self.key(device);
         let reading = self.inner.store.look_up(move |reader| {
-            let profile = reader.profile(&key)?;
+            let profile = reader.profile(&key, PROTOCOL)?;
             // What was set aside does not make a device known.
             let known = profile.is_some() || reader.device(&key)?.is_some();
             Ok::<_, StoreError>((known, profile))
@@ -157,7 +157,7 @@ impl Registry for StoreRegistry {
     fn learn(&self, device: &DeviceKey, profile: &Profile) {
         self.known_and_one_more()
             .insert(device.device, Some(profile.clone()));
-        if let Err(error) = self.inner.store.put_profile(device, profile) {
+        if let Err(error) = self.inner.store.put_profile(device, PROTOCOL, profile) {
             tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
         }
     }

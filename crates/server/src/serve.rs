@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost_listener::protocols::Gt06;
 use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Room};
-use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
+use milepost_pipeline::sink::sqlite::{SqliteJudge, Store, StoreError, StoreOptions};
 use milepost_pipeline::{Handle, Outcome, Pipeline};
 use milepost_telemetry::Envelope;
 use tokio::net::TcpListener;
@@ -91,10 +91,10 @@ impl Server {
         let metrics = metrics_recorder()?;
         let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || open(&data_dir));
-        let (store, sink, epoch) = opening
+        let (store, judge, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(sink, &milepost_pipeline::Options::default())?;
+        let pipeline = Pipeline::start(judge, &milepost_pipeline::Options::default())?;
         Ok(Self {
             http,
             gt06,
@@ -160,6 +160,7 @@ impl Server {
         let (dispatcher, bell) = Dispatcher::new(
             store.clone(),
             connections.clone(),
+            epoch,
             config.commands.answer_timeout,
         );
         let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
@@ -189,7 +190,16 @@ impl Server {
             end_of_http.clone(),
         ));
 
-        shutdown.cancelled().await;
+        let condition = pipeline.handle().condition().clone();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            reason = condition.failed() => {
+                end_of_http.cancel();
+                return Err(Failure::new(format!(
+                    "the server cannot go on and has ended; nothing was acknowledged since: {reason}"
+                )));
+            }
+        }
         tracing::info!("ending: no new connections; settling what was received");
         let deadline = Instant::now() + config.limits.drain_timeout;
         let mut abandoned = 0;
@@ -285,7 +295,7 @@ async fn joined<T>(task: tokio::task::JoinHandle<T>, name: &str) {
 }
 
 /// Opens the store and begins an epoch in it.
-fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
+fn open(data_dir: &Path) -> Result<(Store, SqliteJudge, u64), Failure> {
     let refused = |error: StoreError| {
         let failure = Failure::new(format!("the store cannot be opened: {error}"));
         match error {
@@ -300,8 +310,8 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
     };
     let store = Store::open(data_dir, StoreOptions::default()).map_err(refused)?;
     let epoch = store.begin_epoch().map_err(refused)?;
-    let sink = store.sink(epoch).map_err(refused)?;
-    Ok((store, sink, epoch))
+    let judge = store.judge(epoch).map_err(refused)?;
+    Ok((store, judge, epoch))
 }
 
 /// Where everything that is counted goes. There is one in a process.

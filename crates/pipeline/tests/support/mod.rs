@@ -75,6 +75,10 @@ pub(crate) fn filtered(device: &DeviceKey, number: u64) -> Envelope {
     frame(Some(device), number, Content::Filtered(Name::new("echo")))
 }
 
+pub(crate) fn gt06() -> Name {
+    Name::new("gt06")
+}
+
 pub(crate) fn open(folder: &tempfile::TempDir) -> Store {
     Store::open(folder.path(), StoreOptions::default()).unwrap()
 }

@@ -71,7 +71,13 @@ pub(super) async fn send(
     let expires_at = SystemClock.now().offset_millis(expires);
     let command = api
         .store
-        .queue_command(&key, &wish.text, expires_at, api.commands.max_waiting)
+        .queue_command(
+            &key,
+            crate::gt06::PROTOCOL,
+            &wish.text,
+            expires_at,
+            api.commands.max_waiting,
+        )
         .await
         .map_err(|error| not_queued(&error))?;
     // Not its text: that may hold a password, and is in the store for those who may read it.
