@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::permit::Permit;
+use crate::permit::{Cost, Permit};
 
 /// What became of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,9 +51,9 @@ impl Ack {
     }
 
     /// Reports the verdict. The permit's cost is the caller's to give back.
-    pub(crate) fn resolve(mut self, outcome: Outcome) -> u64 {
+    pub(crate) fn resolve(mut self, outcome: Outcome) -> Cost {
         self.report(outcome);
-        self.permit.take().map_or(0, Permit::take)
+        self.permit.take().map(Permit::take).unwrap_or_default()
     }
 
     fn report(&mut self, outcome: Outcome) {
@@ -78,12 +78,17 @@ mod tests {
     use super::*;
     use crate::permit::Permits;
 
+    const SEVEN: Cost = Cost {
+        open: 7,
+        reserved: 0,
+    };
+
     #[derive(Debug, Default)]
     struct Home(AtomicU64);
 
     impl Permits for Home {
-        fn release(self: Arc<Self>, cost: u64) {
-            self.0.fetch_add(cost, Ordering::Relaxed);
+        fn release(self: Arc<Self>, cost: Cost) {
+            self.0.fetch_add(cost.open, Ordering::Relaxed);
         }
     }
 
@@ -91,7 +96,7 @@ mod tests {
     fn a_silent_drop_is_lost_and_gives_its_permit_back() {
         let home = Arc::new(Home::default());
         let (verdict, mut heard) = oneshot::channel();
-        drop(Ack::new(verdict, Permit::new(home.clone(), 7)));
+        drop(Ack::new(verdict, Permit::new(home.clone(), SEVEN)));
         assert_eq!(heard.try_recv(), Ok(Outcome::Lost));
         assert_eq!(home.0.load(Ordering::Relaxed), 7);
     }
@@ -100,8 +105,8 @@ mod tests {
     fn a_verdict_is_reported_once_and_its_permit_is_the_callers() {
         let home = Arc::new(Home::default());
         let (verdict, mut heard) = oneshot::channel();
-        let ack = Ack::new(verdict, Permit::new(home.clone(), 7));
-        assert_eq!(ack.resolve(Outcome::Filtered), 7);
+        let ack = Ack::new(verdict, Permit::new(home.clone(), SEVEN));
+        assert_eq!(ack.resolve(Outcome::Filtered), SEVEN);
         assert_eq!(heard.try_recv(), Ok(Outcome::Filtered));
         assert_eq!(home.0.load(Ordering::Relaxed), 0);
     }

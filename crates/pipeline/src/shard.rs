@@ -12,6 +12,7 @@ use crate::condition::HealthCell;
 use crate::follow::{Committed, Followers};
 use crate::intake::{BatchLimits, IntakeQueue, Pending};
 use crate::lane::{Lane, Lanes, Snapshot};
+use crate::permit::Cost;
 use crate::retry::{Backoff, RetryDeadline};
 use crate::sink::{Batch, BatchFrame, ChangedDevice, FrameResult, Judge, Mark, Source, Written};
 use crate::stage::{DeviceSettings, Flow, StageContext, Stages};
@@ -242,14 +243,14 @@ impl<J: Judge> Shard<J> {
     }
 
     fn acknowledge(&mut self, frames: Vec<Pending>) {
-        let mut cost = 0_u64;
+        let mut cost = Cost::default();
         for pending in frames {
             let outcome = match pending.envelope.content {
                 Content::Filtered(_) => Outcome::Filtered,
                 Content::Reports(_) | Content::Quarantined(_) => Outcome::Delivered,
             };
             self.summary.settled += pending.envelope.frames.count();
-            cost = cost.saturating_add(pending.ack.resolve(outcome));
+            cost.add(pending.ack.resolve(outcome));
         }
         self.queue.give_back(cost);
     }
@@ -292,12 +293,12 @@ impl<J: Judge> Shard<J> {
     }
 
     fn fail(&mut self, frames: Vec<Pending>) {
-        let mut cost = 0_u64;
+        let mut cost = Cost::default();
         for pending in frames {
             let failed = pending.envelope.frames.count();
             metrics::counter!("milepost_frames_failed_total").increment(failed);
             self.summary.failed += failed;
-            cost = cost.saturating_add(pending.ack.resolve(Outcome::Failed));
+            cost.add(pending.ack.resolve(Outcome::Failed));
         }
         self.queue.give_back(cost);
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::turns::Turns;
 use super::{BatchLimits, Pending, RESERVE_PART, Selection};
 use crate::ack::{Ack, Outcome};
-use crate::permit::{Permit, Permits};
+use crate::permit::{Cost, Permit, Permits};
 
 /// The bounded queue of one shard.
 #[derive(Debug)]
@@ -22,14 +22,13 @@ pub(crate) struct IntakeQueue {
     received: AtomicU64,
     /// What each frame takes at least, so that the number of frames is bounded as well.
     least: u64,
-    capacity: u64,
-    /// What only urgent frames may take.
-    reserve: u64,
+    /// What all frames may take, and what only urgent ones and those before them may.
+    capacity: Cost,
 }
 
 #[derive(Debug)]
 struct State {
-    left: u64,
+    left: Cost,
     closed: bool,
     /// Closed because the shard has ended.
     dead: bool,
@@ -92,7 +91,7 @@ impl Drop for Ticket {
 }
 
 impl Permits for IntakeQueue {
-    fn release(self: Arc<Self>, cost: u64) {
+    fn release(self: Arc<Self>, cost: Cost) {
         self.give_back(cost);
     }
 }
@@ -104,7 +103,11 @@ impl IntakeQueue {
         // never more frames than that.
         let frames = number(frames).max(1);
         let least = (number(bytes) / frames).max(1);
-        let capacity = least.saturating_mul(frames);
+        let reserved = frames / RESERVE_PART;
+        let capacity = Cost {
+            open: least.saturating_mul(frames - reserved),
+            reserved: least.saturating_mul(reserved),
+        };
         Self {
             state: Mutex::new(State {
                 left: capacity,
@@ -120,7 +123,6 @@ impl IntakeQueue {
             received: AtomicU64::new(0),
             least,
             capacity,
-            reserve: frames / RESERVE_PART * least,
         }
     }
 
@@ -143,7 +145,7 @@ impl IntakeQueue {
         let (verdict, heard) = oneshot::channel();
         let cost = u64::try_from(envelope.footprint())
             .unwrap_or(u64::MAX)
-            .clamp(self.least, self.capacity - self.reserve);
+            .clamp(self.least, self.capacity.open);
         let line = Turns::line_of(&envelope, offset);
         let mut submitted = Submitted {
             ticket: 0,
@@ -159,8 +161,8 @@ impl IntakeQueue {
             return (heard, None);
         }
         // The usual case: there are permits, and nobody waits for one.
-        if state.waiting.len == 0 && state.left >= cost + self.reserve {
-            self.admit(&mut state, submitted);
+        if state.waiting.len == 0 && state.left.open >= cost {
+            self.admit(&mut state, submitted, false);
             self.wake(&state);
             return (heard, None);
         }
@@ -216,14 +218,14 @@ impl IntakeQueue {
             line.frames.into_iter().for_each(refuse);
         }
         for pending in left.frames {
-            pending.ack.resolve(Outcome::Failed);
+            let _not_used_again = pending.ack.resolve(Outcome::Failed);
         }
     }
 
     /// Gives permits back.
-    pub(crate) fn give_back(self: &Arc<Self>, cost: u64) {
+    pub(crate) fn give_back(self: &Arc<Self>, cost: Cost) {
         let mut state = self.state();
-        state.left = state.left.saturating_add(cost).min(self.capacity);
+        state.left.add(cost);
         self.admit_waiting(&mut state);
         self.wake(&state);
     }
@@ -295,28 +297,27 @@ impl IntakeQueue {
     /// Gives permits to those that wait, in turns. Under the lock, so that the order of a line is
     /// the order of the queue.
     fn admit_waiting(self: &Arc<Self>, state: &mut State) {
-        while let Some(line) = state.waiting.urgent.front().copied() {
-            match state.waiting.next(line, state.left, true) {
-                Next::Frame(submitted) => {
-                    self.admit(state, *submitted);
-                    state.waiting.urgent.rotate_left(1);
-                }
-                Next::None => {
-                    state.waiting.urgent.pop_front();
-                }
-                Next::TooLarge => break,
-            }
-        }
         while let Some(line) = state.waiting.turns.front().copied() {
-            let left = state.left.saturating_sub(self.reserve);
-            match state.waiting.next(line, left, false) {
+            match state.waiting.next(line, state.left.open, false) {
                 Next::Frame(submitted) => {
-                    self.admit(state, *submitted);
+                    self.admit(state, *submitted, false);
                     state.waiting.turns.rotate_left(1);
                 }
                 Next::None => {
                     state.waiting.turns.pop_front();
                     state.waiting.lines.remove(&line);
+                }
+                Next::TooLarge => break,
+            }
+        }
+        while let Some(line) = state.waiting.urgent.front().copied() {
+            match state.waiting.next(line, state.left.reserved, true) {
+                Next::Frame(submitted) => {
+                    self.admit(state, *submitted, true);
+                    state.waiting.urgent.rotate_left(1);
+                }
+                Next::None => {
+                    state.waiting.urgent.pop_front();
                 }
                 Next::TooLarge => break,
             }
@@ -327,8 +328,15 @@ impl IntakeQueue {
         }
     }
 
-    fn admit(self: &Arc<Self>, state: &mut State, submitted: Submitted) {
-        state.left = state.left.saturating_sub(submitted.cost);
+    fn admit(self: &Arc<Self>, state: &mut State, submitted: Submitted, reserved: bool) {
+        let mut cost = Cost::default();
+        if reserved {
+            cost.reserved = submitted.cost;
+        } else {
+            cost.open = submitted.cost;
+        }
+        state.left.open -= cost.open;
+        state.left.reserved -= cost.reserved;
         let frames = submitted.envelope.frames.count();
         self.received.fetch_add(frames, Ordering::AcqRel);
         let home = Arc::clone(self);
@@ -336,7 +344,7 @@ impl IntakeQueue {
             envelope: Arc::new(submitted.envelope),
             offset: submitted.offset,
             cost: submitted.cost,
-            ack: Ack::new(submitted.verdict, Permit::new(home, submitted.cost)),
+            ack: Ack::new(submitted.verdict, Permit::new(home, cost)),
         });
     }
 

@@ -314,13 +314,13 @@ mod tests {
 
     use super::*;
     use crate::ack::Ack;
-    use crate::permit::{Permit, Permits};
+    use crate::permit::{Cost, Permit, Permits};
 
     #[derive(Debug)]
     struct Nowhere;
 
     impl Permits for Nowhere {
-        fn release(self: Arc<Self>, _: u64) {}
+        fn release(self: Arc<Self>, _: Cost) {}
     }
 
     const UNIT: u64 = 1_000;
@@ -344,7 +344,10 @@ mod tests {
             envelope: Arc::new(envelope),
             offset: None,
             cost: UNIT,
-            ack: Ack::new(oneshot::channel().0, Permit::new(Arc::new(Nowhere), UNIT)),
+            ack: Ack::new(
+                oneshot::channel().0,
+                Permit::new(Arc::new(Nowhere), Cost::default()),
+            ),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the tests share: envelopes as a GT06 tracker would cause them.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod judge;
+
 use bytes::Bytes;
 use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
 use milepost_telemetry::{
