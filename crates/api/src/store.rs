@@ -279,6 +279,21 @@ pub struct Command {
     /// Why it could never be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// An answer that did not come from where the command was sent: it settles nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<UnconfirmedAnswer>,
+}
+
+/// An answer from a connection and network that was not sent the command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnconfirmedAnswer {
+    /// What it says.
+    pub text: String,
+    /// Where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// When it arrived.
+    pub received_at: Timestamp,
 }
 
 /// Why a command was not queued.

@@ -44,7 +44,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! let store = Store::open(&folder, StoreOptions::default())?;
 //! let epoch = store.begin_epoch()?;
-//! let pipeline = Pipeline::start(store.sink(epoch)?, &Options::default())?;
+//! let pipeline = Pipeline::start(store.judge(epoch)?, &Options::default())?;
 //! # let origin = Origin { epoch, connection: 1, frame: 1 };
 //! # let filtered = Content::Filtered(Name::new("echo"));
 //! # let protocol = Name::new("gt06");
@@ -67,27 +67,30 @@
 //! takes whole [`sink::Batch`]es. The feature `sqlite`, on by default, brings the embedded store.
 
 mod ack;
-mod batch;
-mod entrance;
+pub mod command;
+mod condition;
 mod error;
-mod health;
+mod follow;
+mod intake;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod lane;
 mod latest;
+mod permit;
 mod pipeline;
 mod retry;
 mod shard;
-#[cfg(feature = "kafka")]
-pub mod kafka;
 pub mod sink;
 #[cfg(feature = "spool")]
 pub mod spool;
 pub mod stage;
 
 pub use ack::Outcome;
-pub use batch::BatchLimits;
+pub use condition::{Condition, Health};
 pub use error::SinkError;
-pub use health::Health;
+pub use intake::BatchLimits;
+pub use lane::Snapshot;
 pub use latest::{Latest, PowerSource};
-pub use pipeline::{Handle, Options, Pipeline};
+pub use pipeline::{Handle, Options, Pipeline, ShardId};
 pub use retry::Backoff;
 pub use shard::Drained;

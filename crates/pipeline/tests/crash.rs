@@ -221,7 +221,7 @@ fn child() {
         first: Duration::from_millis(5),
         most: Duration::from_millis(20),
     };
-    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &options).unwrap();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &options).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

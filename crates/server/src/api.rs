@@ -4,11 +4,11 @@ use futures_util::stream::{self, BoxStream};
 use milepost_api::store::{
     Answer, Command, CommandChange, CommandState, Commands, Connections, Cursor, Device, History,
     LastKnown, NotQueued, Page, Paged, Part, Quarantine, QuarantinedFrame, Readiness, Span,
-    StoreError,
+    StoreError, UnconfirmedAnswer,
 };
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
 use milepost_pipeline::{Handle, Health};
-use milepost_telemetry::{DeviceKey, Report, Tenant, Timestamp};
+use milepost_telemetry::{DeviceKey, Name, Report, Tenant, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::commands::Bell;
@@ -148,9 +148,17 @@ impl Commands for StoreCommands {
     ) -> Answer<'_, Command, NotQueued> {
         let (device, text) = (*device, text.to_owned());
         Box::pin(async move {
-            let queued = self
-                .store
-                .queue_command(&device, &text, expires_at, self.max_waiting);
+            // The protocol that the device is connected by, else the first that takes the text.
+            let connected = self.connections.of(&device);
+            let protocol = connected
+                .iter()
+                .find(|one| one.takes_commands)
+                .map(|one| one.protocol)
+                .or_else(|| self.protocols.for_command(&text).map(Name::new))
+                .unwrap_or(Name::new(""));
+            let queued =
+                self.store
+                    .queue_command(&device, protocol, &text, expires_at, self.max_waiting);
             let queued = queued.await.map_err(|error| match error {
                 sqlite::NotQueued::TooMany(waiting) => NotQueued::TooMany(waiting),
                 sqlite::NotQueued::Store(error) => NotQueued::Store(not_done(error)),
@@ -208,6 +216,11 @@ fn command(command: sqlite::Command) -> Command {
         answer: command.answer,
         outcome: command.outcome,
         reason: command.reason,
+        unconfirmed: command.unconfirmed.map(|answer| UnconfirmedAnswer {
+            text: answer.text,
+            peer: answer.peer,
+            received_at: answer.received_at,
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock};
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
-use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 
 use crate::config::{Config, Device, UnknownDevice};
 use crate::protocol::Protocols;
@@ -29,10 +29,13 @@ struct Inner {
     unknown: UnknownDevice,
     protocols: Protocols,
     configured: HashMap<DeviceId, Device>,
-    known: Mutex<HashMap<DeviceId, Option<Profile>>>,
+    known: Mutex<HashMap<Speaker, Option<Profile>>>,
     strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
+
+/// A device by one of its protocols.
+type Speaker = (DeviceId, Name);
 
 /// What the store says about a claim.
 enum Found {
@@ -72,7 +75,7 @@ impl StoreRegistry {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
         self.inner
             .known
             .lock()
@@ -80,7 +83,7 @@ impl StoreRegistry {
     }
 
     /// The devices that are remembered, with a place for one more.
-    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
+    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
         let mut known = self.known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();
@@ -90,18 +93,22 @@ impl StoreRegistry {
 
     /// Remembers what the store said of a device, unless more is known by now: what another
     /// connection of it has learned since the store was asked must not be undone.
-    fn remember(&self, device: DeviceId, profile: Option<Profile>) -> Option<Profile> {
+    fn remember(&self, claim: &Claim, profile: Option<Profile>) -> Option<Profile> {
         let mut known = self.known_and_one_more();
-        known.entry(device).or_insert(profile).clone()
+        known
+            .entry((claim.id, claim.protocol))
+            .or_insert(profile)
+            .clone()
     }
 
-    async fn find(&self, device: DeviceId) -> Found {
-        if let Some(profile) = self.known().get(&device) {
+    async fn find(&self, claim: &Claim) -> Found {
+        let (device, protocol) = (claim.id, claim.protocol);
+        if let Some(profile) = self.known().get(&(device, protocol)) {
             return Found::Known(profile.clone());
         }
         let key = self.key(device);
         let reading = self.inner.store.look_up(move |reader| {
-            let profile = reader.profile(&key)?;
+            let profile = reader.profile(&key, protocol)?;
             // What was set aside does not make a device known.
             let known = profile.is_some() || reader.device(&key)?.is_some();
             Ok::<_, StoreError>((known, profile))
@@ -117,24 +124,60 @@ impl StoreRegistry {
     }
 }
 
+impl StoreRegistry {
+    /// When the device was first seen in the claim's network; `None` if that is not known.
+    async fn first_seen(&self, claim: &Claim) -> Option<Timestamp> {
+        let network = claim.network?.to_string();
+        let key = self.key(claim.id);
+        let reading = self
+            .inner
+            .store
+            .look_up(move |reader| reader.networks(&key));
+        let known = reading.await.ok()?;
+        let seen = known.into_iter().find(|one| one.network == network)?;
+        Some(seen.first_seen)
+    }
+
+    /// Notes from where an accepted device has come.
+    fn note_network(&self, claim: &Claim) {
+        let Some(network) = claim.network else { return };
+        let noted = self.inner.store.put_network(
+            &self.key(claim.id),
+            &network.to_string(),
+            self.inner.clock.now(),
+        );
+        if let Err(error) = noted {
+            tracing::debug!(%error, device = %claim.id, "a device's network could not be noted");
+        }
+    }
+}
+
 impl Registry for StoreRegistry {
     async fn resolve(&self, claim: Claim) -> Resolution {
         let configured = self.inner.configured.get(&claim.id);
         let protocol = self.inner.protocols.named(claim.protocol.as_str());
-        let found = self.find(claim.id).await;
+        let found = self.find(&claim).await;
+        let first_seen = self.first_seen(&claim).await;
+        let is_bound = configured
+            .is_some_and(|device| claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip())));
         let identified = |profile: Option<Profile>| {
-            Identified::new(self.key(claim.id)).with_profile(match protocol {
-                Some(protocol) => protocol.profile(configured, profile),
-                None => profile,
-            })
+            Identified::new(self.key(claim.id))
+                .with_profile(match protocol {
+                    Some(protocol) => protocol.profile(configured, profile),
+                    None => profile,
+                })
+                .first_seen(first_seen)
+                .bound(is_bound)
         };
         let welcome = configured.is_some() || self.inner.unknown == UnknownDevice::Accept;
         match found {
             Found::Known(profile) => {
-                Resolution::Accept(identified(self.remember(claim.id, profile)))
+                self.note_network(&claim);
+                Resolution::Accept(identified(self.remember(&claim, profile)))
             }
             Found::Unknown if welcome => {
-                Resolution::Accept(identified(self.remember(claim.id, None)))
+                self.note_network(&claim);
+                Resolution::Accept(identified(self.remember(&claim, None)))
             }
             // A login is answered even when the store cannot be read; but not remembered.
             Found::Unavailable if welcome => Resolution::Accept(identified(None)),
@@ -161,10 +204,10 @@ impl Registry for StoreRegistry {
         }
     }
 
-    fn learn(&self, _: Name, device: &DeviceKey, profile: &Profile) {
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile) {
         self.known_and_one_more()
-            .insert(device.device, Some(profile.clone()));
-        if let Err(error) = self.inner.store.put_profile(device, profile) {
+            .insert((device.device, protocol), Some(profile.clone()));
+        if let Err(error) = self.inner.store.put_profile(device, protocol, profile) {
             tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
         }
     }
@@ -292,7 +335,7 @@ mod tests {
             let Resolution::Accept(slow) = slow.await else {
                 panic!("not accepted");
             };
-            let known = registry.known().get(&claim.id).cloned();
+            let known = registry.known().get(&(claim.id, claim.protocol)).cloned();
             assert_eq!(known, Some(Some(learned.clone())));
             assert_eq!((slow.device, slow.profile), (quick.device, Some(learned)));
         });

@@ -5,6 +5,7 @@
 //! the way of a frame: no new connections and no more reading, then what was received is settled
 //! and acknowledged, then the store notes that the run ended cleanly; HTTP answers until last.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::Pipeline;
-use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
+use milepost_pipeline::sink::sqlite::{
+    BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
+};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::TcpListener;
@@ -98,12 +101,14 @@ impl Server {
         }
         let share = descriptors::share(open_files, config, devices.len());
         let metrics = Metrics::global();
-        let data_dir = config.data_dir.clone();
-        let opening = tokio::task::spawn_blocking(move || open(&data_dir));
-        let (store, sink, epoch) = opening
+        let opening = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || open(&config))
+        };
+        let (store, judge, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(sink, &milepost_pipeline::Options::default())?;
+        let pipeline = Pipeline::start(judge, &milepost_pipeline::Options::default())?;
         Ok(Self {
             http,
             protocols,
@@ -158,8 +163,7 @@ impl Server {
             })
             .collect();
         let connections = Connections::default();
-        let memory =
-            MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
+        let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
         let mut limits = listen::limits(&config.limits);
@@ -186,6 +190,7 @@ impl Server {
         let (dispatcher, bell) = Dispatcher::new(
             store.clone(),
             connections.clone(),
+            epoch,
             config.commands.answer_timeout,
         );
         let mut services = JoinSet::new();
@@ -228,10 +233,17 @@ impl Server {
             end_of_http.clone(),
         ));
 
+        let condition = pipeline.handle().condition().clone();
         let mut abandoned = 0;
         // What ends before it is asked to is broken: rather no server than half of one.
         let broken = tokio::select! {
             () = shutdown.cancelled() => None,
+            reason = condition.failed() => {
+                end_of_http.cancel();
+                return Err(Failure::new(format!(
+                    "the server cannot go on and has ended; nothing was acknowledged since: {reason}"
+                )));
+            }
             Some(ended) = listeners.join_next() => {
                 abandoned += ended.unwrap_or_default();
                 Some("a device listener")
@@ -298,7 +310,8 @@ fn warn_if_others_can_read(data_dir: &Path) {
 }
 
 /// Opens the store and begins an epoch in it.
-fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
+fn open(config: &Config) -> Result<(Store, SqliteJudge, u64), Failure> {
+    let data_dir: &Path = &config.data_dir;
     let refused = |error: StoreError| {
         let failure = Failure::new(format!("the store cannot be opened: {error}"));
         match error {
@@ -311,8 +324,17 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
             _ => failure,
         }
     };
-    let store = Store::open(data_dir, StoreOptions::default()).map_err(refused)?;
+    let mut options = StoreOptions::default();
+    let bound: HashMap<_, _> = (config.devices.listed.iter())
+        .filter(|device| !device.networks.is_empty())
+        .map(|device| (device.id, device.clone()))
+        .collect();
+    options.bound = BoundNetworks::new(move |device, address| {
+        let listed = bound.get(&device.device);
+        listed.is_some_and(|device| device.is_bound_to(address))
+    });
+    let store = Store::open(data_dir, options).map_err(refused)?;
     let epoch = store.begin_epoch().map_err(refused)?;
-    let sink = store.sink(epoch).map_err(refused)?;
-    Ok((store, sink, epoch))
+    let judge = store.judge(epoch).map_err(refused)?;
+    Ok((store, judge, epoch))
 }

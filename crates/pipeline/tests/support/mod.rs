@@ -1,6 +1,8 @@
 //! What the tests share: envelopes as a GT06 tracker would cause them.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod judge;
+
 use bytes::Bytes;
 use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
 use milepost_telemetry::{
@@ -73,6 +75,10 @@ pub(crate) fn unreadable(number: u64) -> Envelope {
 
 pub(crate) fn filtered(device: &DeviceKey, number: u64) -> Envelope {
     frame(Some(device), number, Content::Filtered(Name::new("echo")))
+}
+
+pub(crate) fn gt06() -> Name {
+    Name::new("gt06")
 }
 
 pub(crate) fn open(folder: &tempfile::TempDir) -> Store {

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use milepost_listener::Network;
 use milepost_telemetry::DeviceId;
 
 use super::{Device, Fault, Loading, Place, Value, fault};
@@ -114,6 +115,15 @@ impl File<'_> {
                 continue;
             }
             let value = self.value(spanned);
+            if key.get_ref() == "networks" {
+                match networks(&value) {
+                    Ok(networks) => device.networks = networks,
+                    Err(remedy) => {
+                        refuse(&key.span(), "networks", Some(value.to_string()), remedy);
+                    }
+                }
+                continue;
+            }
             match protocols.check_device(key.get_ref(), &value) {
                 Some(Ok((name, value))) => device.settings.set(name, value),
                 Some(Err(remedy)) => {
@@ -121,7 +131,8 @@ impl File<'_> {
                 }
                 None => {
                     let names = protocols.device_keys().into_iter();
-                    let remedy = fault::did_you_mean(key.get_ref(), names.chain(["id"]));
+                    let remedy =
+                        fault::did_you_mean(key.get_ref(), names.chain(["id", "networks"]));
                     refuse(&key.span(), key.get_ref(), None, remedy);
                 }
             }
@@ -166,5 +177,20 @@ impl File<'_> {
     fn written(&self, spanned: &Spanned<DeValue<'_>>) -> Value {
         let text = self.text.get(spanned.span()).unwrap_or_default();
         Value::Other(text.to_owned())
+    }
+}
+
+/// Networks such as `10.1.0.0/16`: one, or a list.
+fn networks(value: &Value) -> Result<Vec<Network>, String> {
+    const WHAT: &str = "a network such as 10.1.0.0/16";
+    let one = |value: &Value| {
+        value
+            .text(WHAT)?
+            .parse()
+            .map_err(|_| format!("must be {WHAT}"))
+    };
+    match value {
+        Value::List(list) => list.iter().map(one).collect(),
+        one_alone => Ok(vec![one(one_alone)?]),
     }
 }

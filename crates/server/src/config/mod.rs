@@ -21,6 +21,7 @@ pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
 pub use key::{Key, keys};
 pub use milepost_api::Secret;
+use milepost_listener::Network;
 use milepost_telemetry::{DeviceId, Tenant};
 pub use setting::Settings;
 pub use value::Value;
@@ -114,6 +115,8 @@ pub enum UnknownDevice {
 pub struct Device {
     /// What it calls itself.
     pub id: DeviceId,
+    /// Networks that the device is bound to: its commands go there, and answers from there count.
+    pub networks: Vec<Network>,
     /// What is set for it, by the keys of the protocols.
     pub settings: Settings,
 }
@@ -123,8 +126,16 @@ impl Device {
     pub fn new(id: DeviceId) -> Self {
         Self {
             id,
+            networks: Vec::new(),
             settings: Settings::default(),
         }
+    }
+
+    /// Whether it is bound to a network of this address.
+    pub fn is_bound_to(&self, address: std::net::IpAddr) -> bool {
+        self.networks
+            .iter()
+            .any(|network| network.contains(address))
     }
 }
 

@@ -155,6 +155,13 @@ impl Protocols {
         )
     }
 
+    /// The first protocol by which a device can be sent this text.
+    pub(crate) fn for_command(self, text: &str) -> Option<&'static str> {
+        self.iter()
+            .find(|protocol| matches!(protocol.check_command(text), Some(Ok(()))))
+            .map(ProtocolPlug::name)
+    }
+
     /// Whether a device can be sent this text, by any protocol.
     ///
     /// # Errors
