@@ -178,8 +178,10 @@ fn a_read_only_folder_is_refused_with_the_flag_that_changes_it() {
 #[test]
 fn a_simulation_without_a_server_is_refused_with_the_reason() {
     // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
     let simulate = |server: &str| {
         let output = milepost()
             .args(["simulate", "--duration", "5", "--server", server])
