@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use milepost_telemetry::{DeviceKey, Timestamp};
@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::accept::Peer;
+use crate::object::UniqueKeys;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::store::{Command, CommandChange, CommandState, Cursor, NotQueued, Part};
@@ -50,6 +52,7 @@ pub(crate) struct Commands {
 /// `POST /v1/devices/{id}/commands`
 pub(crate) async fn send(
     State(api): State<Shared>,
+    peer: Option<Extension<Peer>>,
     path: Result<Path<String>, PathRejection>,
     parameters: Parameters,
     body: Result<Bytes, BytesRejection>,
@@ -75,7 +78,8 @@ pub(crate) async fn send(
         .map_err(|error| not_queued(&error))?;
     // Not its text: that may hold a password, and is in the store for those who may read it.
     let length = wish.text.len();
-    tracing::info!(command = command.id, device = %key.device, length, "a command");
+    tracing::info!(command = command.id, device = %key.device, length, peer = ?address(peer),
+        "a command was accepted");
 
     let most = api.timeout.saturating_sub(AHEAD);
     let wait = Duration::try_from_secs_f64(wish.wait_s).map_or(most, |wait| wait.min(most));
@@ -123,6 +127,7 @@ pub(crate) async fn one(
 /// `DELETE /v1/devices/{id}/commands/{command}`
 pub(crate) async fn withdraw(
     State(api): State<Shared>,
+    peer: Option<Extension<Peer>>,
     path: Result<Path<(String, String)>, PathRejection>,
     parameters: Parameters,
 ) -> Result<Json<Command>, Problem> {
@@ -136,7 +141,8 @@ pub(crate) async fn withdraw(
         .map_err(|error| not_stored(&error, "it was not taken back"))?;
     let command = api.commands.command(command.id).await?.unwrap_or(command);
     if withdrawn {
-        tracing::info!(command = command.id, device = %command.device, "a command was taken back");
+        tracing::info!(command = command.id, device = %command.device, peer = ?address(peer),
+            "a command was withdrawn");
     } else if command.status != CommandState::Withdrawn {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -148,6 +154,10 @@ pub(crate) async fn withdraw(
     }
     // Who asks again, since an answer was lost, hears the same.
     Ok(Json(command))
+}
+
+fn address(peer: Option<Extension<Peer>>) -> Option<std::net::SocketAddr> {
+    peer.map(|Extension(Peer(address))| address)
 }
 
 /// The command that a path names.
@@ -226,12 +236,9 @@ async fn known(api: &Api, key: &DeviceKey) -> Result<(), Problem> {
 fn wish(api: &Api, body: &[u8]) -> Result<Wish, Problem> {
     const FORM: &str =
         "the body must be a JSON object such as {\"text\": \"WHERE#\", \"wait_s\": 10}";
-    let read = serde_json::from_slice(body).map_err(|error| format!("{FORM}: {error}"));
-    let mut object = match read {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => return Err(Problem::new(StatusCode::BAD_REQUEST, FORM)),
-        Err(detail) => return Err(Problem::new(StatusCode::BAD_REQUEST, detail)),
-    };
+    let read = serde_json::from_slice(body);
+    let UniqueKeys(mut object) =
+        read.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{FORM}: {error}")))?;
     let text = match object.remove("text") {
         Some(Value::String(text)) => text,
         _ => String::new(),

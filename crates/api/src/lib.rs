@@ -13,6 +13,7 @@ mod devices;
 mod getting_started;
 mod health;
 mod history;
+mod object;
 pub mod page;
 mod parameters;
 pub mod problem;
@@ -33,7 +34,7 @@ use axum::routing::get;
 use milepost_telemetry::Tenant;
 use tokio_util::sync::CancellationToken;
 
-pub use accept::serve;
+pub use accept::{HEALTH_CONNECTIONS, serve};
 pub use commands::MAX_EXPIRES_S;
 pub use getting_started::GettingStarted;
 use problem::Problem;

@@ -156,8 +156,22 @@ fn parse_time(text: &str) -> Option<Timestamp> {
             .then(|| Timestamp::from_millis(millis as i64));
     }
     // In a query an unescaped `+` arrives as a blank.
-    let time: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(time.as_millisecond()))
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(Timestamp::from_millis(time.as_millisecond())),
+        Err(_) if is_end_of_time(text) => Some(Timestamp::from_millis(i64::MAX)),
+        Err(_) => None,
+    }
+}
+
+/// Whether this is one of the last two days of the year 9999, which many programs mean as "for
+/// ever", and which jiff's instants leave out so that every offset can be applied to them.
+fn is_end_of_time(text: &str) -> bool {
+    let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(text) else {
+        return false;
+    };
+    let is_instant = pieces.time().is_some() && pieces.offset().is_some();
+    let date = pieces.date();
+    is_instant && (date.year(), date.month()) == (9999, 12) && date.day() >= 30
 }
 
 #[cfg(test)]
@@ -181,8 +195,14 @@ mod tests {
         assert_eq!(parse_time("1451357465.0"), expected);
         assert_eq!(parse_time("2015-12-29T02:51:05Z"), expected);
         assert_eq!(parse_time("2015-12-29T03:51:05+01:00"), expected);
+        let end = Some(Timestamp::from_millis(i64::MAX));
+        assert_eq!(parse_time("9999-12-31T23:59:59Z"), end);
+        assert_eq!(parse_time("9999-12-31T23:59:59.999+02:00"), end);
         for wrong in [
             "",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-12-32T23:59:59Z",
             "yesterday",
             "2015-12-29",
             "2015-12-29T02:51:05",

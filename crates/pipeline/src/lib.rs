@@ -77,6 +77,8 @@ mod pipeline;
 mod retry;
 mod shard;
 pub mod sink;
+#[cfg(feature = "spool")]
+pub mod spool;
 pub mod stage;
 
 pub use ack::Outcome;

@@ -13,7 +13,7 @@ use crate::options::Options;
 pub fn run(options: &Options) -> Result<(), Failure> {
     let loaded = options.load()?;
     for warning in &loaded.warnings {
-        eprintln!("milepost: {warning}");
+        crate::complain(warning);
     }
     let mut out = std::io::stdout().lock();
     match print(options, &loaded, &mut out) {

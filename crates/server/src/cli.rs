@@ -7,7 +7,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::failure::Failure;
 use crate::protocol::{BUILT_IN, Protocols};
-use crate::{audit, check_config, decode, demo, options, serve, simulate};
+use crate::{audit, check_config, decode, demo, logging, options, serve, simulate};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -57,6 +57,8 @@ pub fn main_with(protocols: Protocols) -> ExitCode {
     let done = Cli::from_arg_matches(&matches)
         .map_err(|error| error.exit())
         .and_then(|cli: Cli| cli.run(&matches, protocols));
+    // Before the reason of a failure, which is the last line.
+    logging::finish();
     match done {
         Ok(code) => code,
         Err(failure) => {

@@ -56,6 +56,9 @@ pub async fn run(
     logging::start(&config.log);
     config.data_dir = options.data_dir;
     config.http.listen = free(options.http);
+    // Fifty vehicles: any machine has files for as many.
+    config.limits.max_connections = 500;
+    config.http.max_connections = 128;
     for key in keys(protocols).iter().filter(|key| key.listens) {
         // Only the vehicles connect, and from this machine.
         let own = key.name.strip_suffix(".listen") == Some(protocol.name());
@@ -92,7 +95,7 @@ pub async fn run(
         let vehicles = milepost_simulate::Options::demo(vehicles_at);
         let summary = simulator(vehicles, stop.clone()).await;
         if let Err(failure) = &summary {
-            eprintln!("milepost: the vehicles stopped: {failure}");
+            crate::complain(format_args!("the vehicles stopped: {failure}"));
             stop.cancelled().await;
         }
         end.cancel();
@@ -106,7 +109,7 @@ pub async fn run(
 fn free(address: SocketAddr) -> SocketAddr {
     match std::net::TcpListener::bind(address) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            eprintln!("milepost: {address} is in use: taking another port");
+            crate::complain(format_args!("{address} is in use: taking another port"));
             SocketAddr::new(address.ip(), 0)
         }
         _ => address,

@@ -16,6 +16,7 @@ mod descriptors;
 pub mod failure;
 mod listening;
 pub mod logging;
+pub mod metrics;
 pub mod options;
 pub mod protocol;
 mod registry;
@@ -33,8 +34,21 @@ fn say(text: impl std::fmt::Display) {
     drop(writeln!(std::io::stdout(), "{text}"));
 }
 
-/// Says something on standard error. If that cannot be written, nothing else happens.
+/// How long a message waits for a standard error that nobody reads.
+const COMPLAINT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Says something on standard error. If that takes nothing, the process goes on without.
 fn complain(text: impl std::fmt::Display) {
     use std::io::Write as _;
-    drop(writeln!(std::io::stderr(), "milepost: {text}"));
+    let line = format!("milepost: {text}\n");
+    let (done, said) = std::sync::mpsc::channel();
+    // On a thread of its own: writing to a full pipe waits for its reader.
+    let writing = std::thread::Builder::new().spawn(move || {
+        drop(std::io::stderr().write_all(line.as_bytes()));
+        // Nobody waits any more if it took too long.
+        let _late = done.send(()).is_err();
+    });
+    if writing.is_ok() {
+        let _unread = said.recv_timeout(COMPLAINT).is_err();
+    }
 }

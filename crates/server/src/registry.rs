@@ -143,8 +143,13 @@ impl Registry for StoreRegistry {
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
                 if let Some(left_out) = self.inner.strangers.admit(self.inner.clock.now()) {
+                    let what = match self.inner.unknown {
+                        UnknownDevice::Quarantine => "an unknown device: its reports are set aside",
+                        _ => "an unknown device: its connection was closed",
+                    };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, left_out, "an unknown device"
+                        device = %claim.id, peer = ?claim.peer, left_out,
+                        "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }
                 if self.inner.unknown == UnknownDevice::Quarantine {

@@ -7,14 +7,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,13 +23,15 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Connected, Parts, StoreCommands, StoreReads};
 use crate::commands::Dispatcher;
 use crate::config::{Config, Loaded};
+use crate::descriptors::{self, Share};
 use crate::failure::Failure;
 use crate::listening::Listening;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::protocol::Protocols;
 use crate::protocol::listen::{self, DeviceListener};
 use crate::registry::StoreRegistry;
-use crate::{descriptors, logging, retention, shutdown};
+use crate::{logging, retention, shutdown};
 
 /// How long HTTP requests may still run when all else has ended.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -60,7 +63,8 @@ pub struct Server {
     pipeline: Pipeline,
     epoch: u64,
     config: Config,
-    metrics: PrometheusHandle,
+    share: Share,
+    metrics: Metrics,
 }
 
 impl std::fmt::Display for Server {
@@ -82,14 +86,18 @@ impl Server {
     /// # Errors
     /// When any of it fails; with what would help.
     pub async fn start(config: &Config, protocols: Protocols) -> Result<Self, Failure> {
-        descriptors::raise();
+        // Where vehicles are, and what they can be told, is for this user.
+        umask(Mode::RWXG | Mode::RWXO);
+        warn_if_others_can_read(&config.data_dir);
+        let open_files = descriptors::raise();
         let http = listen::bind(config.http.listen, "http.listen", "--http")?;
         let mut devices = Vec::new();
         for protocol in protocols.iter() {
             let bound = protocol.bind(config)?.into_iter();
             devices.extend(bound.map(|listener| (protocol.name(), listener)));
         }
-        let metrics = metrics_recorder()?;
+        let share = descriptors::share(open_files, config, devices.len());
+        let metrics = Metrics::global();
         let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || open(&data_dir));
         let (store, sink, epoch) = opening
@@ -104,6 +112,7 @@ impl Server {
             pipeline,
             epoch,
             config: config.clone(),
+            share,
             metrics,
         })
     }
@@ -132,6 +141,7 @@ impl Server {
             pipeline,
             epoch,
             config,
+            share,
             metrics,
         } = self;
         let getting_started = protocols
@@ -152,15 +162,16 @@ impl Server {
             MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
+        let mut limits = listen::limits(&config.limits);
+        limits.connections = share.devices;
         let parts = listen::Parts {
             registry: StoreRegistry::new(store.clone(), &config, protocols),
             pipeline: pipeline.handle(),
             connections: connections.clone(),
             memory,
-            limits: listen::limits(&config.limits),
+            limits,
             epoch,
         };
-        let upkeep = tokio::spawn(upkeep(metrics.clone()));
 
         let mut listeners = JoinSet::new();
         for (_, listener) in devices {
@@ -177,11 +188,11 @@ impl Server {
             connections.clone(),
             config.commands.answer_timeout,
         );
-        let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
-        let retention = config
-            .store
-            .keep
-            .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
+        let mut services = JoinSet::new();
+        services.spawn(dispatcher.run(shutdown.clone()));
+        if let Some(keep) = config.store.keep {
+            services.spawn(retention::run(store.clone(), keep, shutdown.clone()));
+        }
         let reads = Arc::new(StoreReads(store.clone()));
         let router = milepost_api::router(Api {
             history: reads.clone(),
@@ -199,7 +210,7 @@ impl Server {
                 pipeline: pipeline.handle(),
                 listening,
             }),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: Arc::new(move || metrics.render(store.path())),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
@@ -207,36 +218,52 @@ impl Server {
             getting_started,
             shutdown: shutdown.clone(),
         });
-        let web = tokio::spawn(milepost_api::serve(
+        let mut web = JoinSet::new();
+        web.spawn(milepost_api::serve(
             http,
             router,
-            config.http.max_connections,
+            share.http,
             config.http.timeout,
             HTTP_GRACE,
             end_of_http.clone(),
         ));
 
-        shutdown.cancelled().await;
+        let mut abandoned = 0;
+        // What ends before it is asked to is broken: rather no server than half of one.
+        let broken = tokio::select! {
+            () = shutdown.cancelled() => None,
+            Some(ended) = listeners.join_next() => {
+                abandoned += ended.unwrap_or_default();
+                Some("a device listener")
+            }
+            Some(()) = ended(&mut services) => Some("a service of the store"),
+            Some(()) = ended(&mut web) => Some("HTTP"),
+        };
+        let broken = broken.filter(|_| !shutdown.is_cancelled());
+        if let Some(part) = broken {
+            tracing::error!("{part} has ended by itself: the process ends");
+            shutdown.cancel();
+        }
         tracing::info!("ending: no new connections; settling what was received");
         let deadline = Instant::now() + config.limits.drain_timeout;
-        let mut abandoned = 0;
         while let Some(ended) = listeners.join_next().await {
             match ended {
                 Ok(unsettled) => abandoned += unsettled,
                 Err(error) => tracing::error!(%error, "a listener broke"),
             }
         }
-        joined(dispatcher, "sending commands").await;
-        if let Some(retention) = retention {
-            joined(retention, "forgetting").await;
-        }
+        while ended(&mut services).await.is_some() {}
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(1));
         let drained = pipeline.drain(patience).await;
         end_of_http.cancel();
-        joined(web, "HTTP").await;
-        upkeep.abort();
+        while ended(&mut web).await.is_some() {}
+        if let Some(part) = broken {
+            return Err(Failure::new(format!(
+                "{part} ended by itself, which is a defect; the log says more"
+            )));
+        }
         if drained.clean && abandoned == 0 {
             tracing::info!(epoch, "ended cleanly");
             return Ok(());
@@ -249,9 +276,24 @@ impl Server {
     }
 }
 
-async fn joined<T>(task: tokio::task::JoinHandle<T>, name: &str) {
-    if let Err(error) = task.await {
-        tracing::error!(%error, "{name} broke");
+/// Waits until one of the tasks has ended, and says if it broke; `None` if there are none.
+async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Option<()> {
+    if let Err(error) = tasks.join_next().await? {
+        tracing::error!(%error, "a task broke");
+    }
+    Some(())
+}
+
+/// A folder that was there before keeps the permissions that it has.
+fn warn_if_others_can_read(data_dir: &Path) {
+    let others = Mode::RWXO | Mode::RWXG;
+    if let Ok(folder) = rustix::fs::stat(data_dir)
+        && Mode::from_raw_mode(folder.st_mode).intersects(others)
+    {
+        tracing::warn!(
+            folder = %data_dir.display(),
+            "other users of this machine can read the folder of the store: `chmod 700` it"
+        );
     }
 }
 
@@ -273,25 +315,4 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
     let epoch = store.begin_epoch().map_err(refused)?;
     let sink = store.sink(epoch).map_err(refused)?;
     Ok((store, sink, epoch))
-}
-
-/// Where everything that is counted goes. There is one in a process.
-fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
-        return Ok(handle.clone());
-    }
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Failure::new(format!("metrics cannot be recorded: {error}")))?;
-    Ok(RECORDER.get_or_init(|| handle).clone())
-}
-
-/// Keeps histograms that nobody reads from growing.
-async fn upkeep(metrics: PrometheusHandle) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
-    loop {
-        tick.tick().await;
-        metrics.run_upkeep();
-    }
 }

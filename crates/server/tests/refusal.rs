@@ -174,3 +174,38 @@ fn a_read_only_folder_is_refused_with_the_flag_that_changes_it() {
     let said = refused(&serve(&read_only.join("data"), &ANY));
     assert!(said.contains("--data-dir"), "{said}");
 }
+
+#[test]
+fn a_simulation_without_a_server_is_refused_with_the_reason() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = port.local_addr().unwrap().port();
+    let simulate = |server: &str| {
+        let output = milepost()
+            .args(["simulate", "--duration", "5", "--server", server])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = simulate(&format!("localhost:{port}"));
+    assert!(
+        said.contains(&format!("no server answers at localhost:{port}"))
+            && said.contains("milepost serve"),
+        "{said}"
+    );
+    assert!(simulate("localhost").contains("--server"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = milepost()
+        .arg("check-config")
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty());
+}

@@ -1,4 +1,4 @@
-//! Simulated trackers: vehicles on an island's roads whose trackers speak GT06 with a server,
+//! Simulated trackers: vehicles on the roads of an invented region whose trackers speak GT06 with a server,
 //! check every reply, keep what is not acknowledged and send it again.
 //!
 //! ```text
@@ -26,6 +26,7 @@ mod vehicle;
 mod wire;
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
@@ -46,6 +47,8 @@ use self::road::Roads;
 use self::tracker::{Habits, Tracker};
 use self::vehicle::{Parking, Vehicle};
 
+/// How long the server may take to accept a first connection.
+const FIRST_CONNECTION: Duration = Duration::from_secs(5);
 /// Streams of chance of one tracker that have nothing to do with its vehicle's trips.
 const TRACKER_STREAM: u64 = 1 << 32;
 const NETWORK_STREAM: u64 = 2 << 32;
@@ -55,6 +58,7 @@ const NETWORK_STREAM: u64 = 2 << 32;
 /// # Errors
 /// When it cannot start.
 pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<Summary, Error> {
+    let server = reach(&options.server).await?;
     let ledger = match &options.ledger {
         None => None,
         Some(path) => Some(
@@ -66,7 +70,7 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<Summa
     };
     let started = wall_clock();
     let network = Arc::new(Network {
-        server: options.server,
+        server,
         started: Instant::now(),
         journal: Arc::new(Journal::new(
             ledger,
@@ -106,6 +110,33 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<Summa
         summary.ledger_error = ledger.finish().err().map(|error| error.to_string());
     }
     Ok(summary)
+}
+
+/// The server's address. Without anything that answers there, a simulation would be a long wait
+/// for nothing.
+async fn reach(server: &str) -> Result<SocketAddr, Error> {
+    let no_address = |reason: String| Error::NoAddress {
+        server: server.to_owned(),
+        reason,
+    };
+    let found = tokio::net::lookup_host(server).await;
+    let addresses = found.map_err(|error| no_address(error.to_string()))?;
+    let mut refused = None;
+    for address in addresses {
+        let connecting = tokio::net::TcpStream::connect(address);
+        match timeout(FIRST_CONNECTION, connecting).await {
+            Ok(Ok(_)) => return Ok(address),
+            Ok(Err(error)) => refused = Some(error),
+            Err(_) => refused = Some(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Err(match refused {
+        Some(source) => Error::NoServer {
+            server: server.to_owned(),
+            source,
+        },
+        None => no_address("the name is not known".to_owned()),
+    })
 }
 
 fn start(options: &Options, network: &Arc<Network>) -> Result<JoinSet<()>, Error> {

@@ -109,6 +109,23 @@ impl FrameRanges {
         }
     }
 
+    /// From ranges, each with its first and its last frame, in rising order and without overlap.
+    /// `None` if they are not, or if there is none.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let mut ranges = ranges.into_iter();
+        let first = ranges.next().filter(|(first, last)| first <= last)?;
+        let mut last = first.1;
+        let mut rest = Vec::new();
+        for range in ranges {
+            if range.0 <= last || range.1 < range.0 {
+                return None;
+            }
+            last = range.1;
+            rest.push(range);
+        }
+        Some(Self { first, rest })
+    }
+
     /// How many frames there are.
     pub fn count(&self) -> u64 {
         self.iter()

@@ -54,6 +54,8 @@ mod name;
 mod network;
 mod power;
 mod profile;
+#[cfg(feature = "proto")]
+pub mod proto;
 mod quantity;
 mod report;
 mod signal;

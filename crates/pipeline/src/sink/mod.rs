@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "timescale")]
+pub mod timescale;
 
 use std::net::SocketAddr;
 

@@ -1,15 +1,15 @@
-//! Draws the island, by rules. Metres east and north of the town's centre are turned into degrees
+//! Draws the map, by rules. Metres east and north of the town's centre are turned into degrees
 //! and rounded to a millionth (0.1 m).
 //!
 //! - A town: 7 by 5 streets about 250 m apart, bent a little so that it looks grown; the middle
 //!   ones are main streets with lights.
 //! - A ring road around it, joined by the ends of the main streets.
-//! - Six country roads from the ring to the coast, each winding, with a village half way.
+//! - Six country roads from the ring to the outer road, each winding, with a village half way.
 //! - A lane from village to village.
-//! - The coast road, closed, with three capes.
-//! - A highway past the north of the town, from coast to coast.
+//! - The outer road, closed, with three bulges.
+//! - A highway past the north of the town, from side to side.
 //!
-//! To draw it anew: `MILEPOST_DRAW_ROADS=1 cargo test -p milepost the_checked_in_map`.
+//! To draw it anew: `MILEPOST_DRAW_ROADS=1 cargo test -p milepost-simulate the_checked_in_map`.
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use super::{Control, METRES_PER_DEGREE, Map, MapNode, MapRoad};
 
 /// Open water, 1,300 km from the nearest land.
-const CENTRE: (f64, f64) = (-25.4, -17.2);
+const CENTRE: (f64, f64) = (39.32, -3.12);
 
 #[derive(Default)]
 struct Drawing {

@@ -1,7 +1,7 @@
 //! The roads that simulated vehicles drive on.
 //!
-//! The map is `assets/roads.json`: an island that does not exist, in a part of the South Atlantic
-//! where there is only water. It is drawn by `draw.rs`, by rules and without any map data; a test
+//! The map is `assets/roads.json`: invented roads on a plain in the middle of Spain, so that what
+//! is shown on a real map is at least on land. It is drawn by `draw.rs`, by rules and without any map data; a test
 //! holds that the checked-in file is what the rules draw.
 
 #[cfg(test)]
@@ -14,7 +14,7 @@ pub(crate) use route::{Leg, Route};
 use serde::{Deserialize, Serialize};
 
 /// Length of a degree of latitude, in metres; a degree of longitude is shorter by the cosine of
-/// the latitude. Good to a few centimetres over the island.
+/// the latitude. Good to a few centimetres over the map.
 const METRES_PER_DEGREE: f64 = 111_195.0;
 
 /// The map as it is checked in.

@@ -1,0 +1,5 @@
+//! The spool against a model, with a fault at every write, and its thread.
+
+mod memory;
+mod model;
+mod waiting;
