@@ -232,7 +232,7 @@ impl<F: Follower, R: Replay> Following<F, R> {
     }
 }
 
-fn numbered<'a, T>(all: &'a [T], wanted: impl Fn(&usize) -> bool) -> Vec<&'a T> {
+fn numbered<T>(all: &[T], wanted: impl Fn(&usize) -> bool) -> Vec<&T> {
     all.iter()
         .enumerate()
         .filter(|(index, _)| wanted(index))

@@ -163,6 +163,7 @@ impl Pipeline {
             backoff: options.backoff.clone(),
             deadline: Arc::clone(&handle.deadline),
             health: Arc::clone(&handle.health),
+            condition: handle.condition.clone(),
             check_every: options.check_every,
             followers: handle.followers.clone(),
             summary: Drained::default(),
@@ -218,6 +219,7 @@ impl Pipeline {
             ..Drained::default()
         };
         for running in shards.values() {
+            running.handle.deadline.set(Instant::now() + within);
             running.handle.queue.close();
         }
         for running in shards.into_values() {

@@ -8,7 +8,7 @@ use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine};
 
 use crate::SinkError;
 use crate::ack::Outcome;
-use crate::condition::HealthCell;
+use crate::condition::{Condition, HealthCell};
 use crate::follow::{Committed, Followers};
 use crate::intake::{BatchLimits, IntakeQueue, Pending};
 use crate::lane::{Lane, Lanes, Snapshot};
@@ -27,6 +27,7 @@ pub(crate) struct Shard<J> {
     pub(crate) backoff: Backoff,
     pub(crate) deadline: Arc<RetryDeadline>,
     pub(crate) health: Arc<HealthCell>,
+    pub(crate) condition: Condition,
     pub(crate) check_every: Duration,
     pub(crate) followers: Followers,
     pub(crate) summary: Drained,
@@ -323,7 +324,8 @@ impl<J: Judge> Shard<J> {
                     if attempts == 1 || attempts.is_power_of_two() {
                         tracing::warn!(%error, attempts, "the store does not take data; waiting");
                     }
-                    if !self.deadline.wait(wait) {
+                    // A store that has failed fails at whatever comes first, and in many ways.
+                    if self.condition.has_failed().is_some() || !self.deadline.wait(wait) {
                         return Err(Stop::GivenUp);
                     }
                 }
@@ -462,8 +464,9 @@ impl<J: Judge> Shard<J> {
                 Err(error) => {
                     attempts += 1;
                     tracing::warn!(%error, "the end of the run could not be noted");
-                    let transient = matches!(error, SinkError::Transient(_));
-                    if !transient || !self.deadline.wait(self.backoff.wait(attempts)) {
+                    let is_final = !matches!(error, SinkError::Transient(_))
+                        || self.condition.has_failed().is_some();
+                    if is_final || !self.deadline.wait(self.backoff.wait(attempts)) {
                         return;
                     }
                 }

@@ -72,9 +72,10 @@ async fn an_urgent_frame_is_durable_within_two_batches_though_the_queue_is_full_
     for verdict in verdicts {
         assert_eq!(verdict.await, Outcome::Delivered);
     }
-    // Under way when it came: one that was being written, and one that was prepared meanwhile.
+    // Before it come at most the two that were under way: one that was being written, and one that
+    // was prepared meanwhile.
     let batch = batch_of(&control, 1_003).unwrap();
-    assert!(batch <= 2, "after {batch} batches");
+    assert!(batch <= 3, "in batch {batch}");
     let order: Vec<u64> = control.set(|state| {
         let all = state.durable.iter().map(|(n, _)| *n);
         all.filter(|n| *n >= 1_000).collect()
@@ -136,8 +137,9 @@ async fn a_heartbeat_does_not_wait_for_a_thousand_connections_with_data() {
     for verdict in verdicts {
         assert_eq!(verdict.await, Outcome::Delivered);
     }
+    // After the two that were under way.
     let batch = batch_of(&control, 50_000).unwrap();
-    assert!(batch <= 2, "after {batch} batches");
+    assert!(batch <= 3, "in batch {batch}");
     assert!(pipeline.drain(LONG).await.clean);
 }
 

@@ -159,10 +159,7 @@ impl Turns {
         {
             rounds -= 1;
             let mut left = most - selection.urgent;
-            loop {
-                let Some(line) = self.lines.get(&key) else {
-                    break;
-                };
+            while let Some(line) = self.lines.get(&key) {
                 if line.urgent == 0 || left == 0 || is_full(selection, limits, limits.frames) {
                     break;
                 }
@@ -258,10 +255,7 @@ impl Turns {
                 let worth = if was_fresh { self.unit } else { quantum };
                 line.deficit = line.deficit.saturating_add(worth);
             }
-            loop {
-                let Some(line) = self.lines.get(&key) else {
-                    break;
-                };
+            while let Some(line) = self.lines.get(&key) {
                 if line.frames.is_empty()
                     || line.deficit <= 0
                     || others_wait && line.taken >= cap

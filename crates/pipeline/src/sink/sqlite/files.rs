@@ -17,6 +17,9 @@ use crate::condition::Condition;
 /// How often the files are looked for while they are missing.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The database itself may become shorter, by a `VACUUM` in another program, but not without this.
+const FIRST_PAGE: u64 = 100;
+
 /// What tells one file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
@@ -127,7 +130,7 @@ impl Files {
 
     /// Before work: the files are as this process left them.
     fn unchanged(&self) -> Result<(), String> {
-        self.database.check(self.database.length)?;
+        self.database.check(FIRST_PAGE)?;
         if let Some(log) = &self.log {
             log.check(log.length)?;
         }
@@ -136,8 +139,7 @@ impl Files {
 
     /// After work: the files are the same, and as long as that work can have left them.
     fn note(&mut self) -> Result<(), String> {
-        let length = self.database.check(self.database.length)?;
-        self.database.length = length;
+        self.database.length = self.database.check(FIRST_PAGE)?;
         match &mut self.log {
             Some(log) => log.length = log.check(log.length.min(self.log_limit))?,
             // It is made with the first write.
