@@ -158,6 +158,13 @@ impl<'a, T: Trace> Reader<'a, T> {
     /// A field of one item.
     #[inline]
     fn take(&mut self, slot: Slot, next: Option<&Slot>) {
+        // Any text would be taken as a vendor: one that may be missing is, if the next field is here.
+        if slot.is_optional
+            && slot.field == Field::Vendor
+            && next.is_some_and(|next| !next.is_optional && self.fits(next.field, self.at))
+        {
+            return;
+        }
         if !self.put(slot.field) {
             self.search(slot, next);
         }

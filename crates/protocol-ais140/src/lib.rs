@@ -16,13 +16,17 @@ mod clock;
 pub mod command;
 mod deframer;
 pub mod dialect;
+mod encode;
 mod error;
+mod explain;
 mod field;
 mod frame;
 mod imei;
 mod incident;
 mod items;
 mod layout;
+#[cfg(feature = "telemetry")]
+mod lines;
 pub mod message;
 pub mod neighbour;
 #[cfg(feature = "telemetry")]
@@ -37,11 +41,15 @@ mod time;
 
 pub use deframer::{Deframer, LONGEST, LONGEST_BATCH};
 pub use dialect::{Dialect, Dialects, Kind, Meaning, ReplyClass};
+pub use encode::{EncodeError, encode};
 pub use error::{DecodeError, DecodeErrorKind, FrameError};
+pub use explain::Part;
 pub use field::{Field, UnknownField};
 pub use frame::{Form, Frame};
 pub use imei::Imei;
 pub use incident::Mark;
+#[cfg(feature = "telemetry")]
+pub use lines::{Line, Lines};
 pub use message::{Certainty, Known, Message};
 #[cfg(feature = "telemetry")]
 pub use profile::ProfileError;

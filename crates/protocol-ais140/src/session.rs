@@ -135,6 +135,12 @@ impl Session {
         &self.dialects
     }
 
+    /// The policy for replies.
+    #[must_use]
+    pub const fn policy(&self) -> ReplyPolicy {
+        self.policy
+    }
+
     /// The device, once it is identified.
     #[must_use]
     pub const fn imei(&self) -> Option<Imei> {

@@ -288,7 +288,7 @@ impl Source<'_> {
 
     fn commands(&self) -> Result<Vec<(Box<str>, Box<str>)>, DialectError> {
         let command = |text: &&str| {
-            let pair = text.split_once(' ').filter(|(verb, _)| super::compile::is_verb(verb));
+            let pair = text.split_once(' ').filter(|(verb, _)| is_verb(verb));
             pair.map(|(verb, template)| (verb.into(), template.into())).ok_or_else(|| {
                 let verbs = crate::command::VERBS.join(", ");
                 self.wrong("commands", text, format!("expected a verb ({verbs}) and a text"))

@@ -87,7 +87,8 @@ pub const TABLE: &[Source<'static>] = &[
         name: "roadpoint",
         about: "RoadPoint (vendor ROADRPA or empty)",
         headers: &["$NRM tracking", "$ALT tracking", "$LGN login", "$EPB emergency"],
-        vendors: &["ROADRPA"],
+        vendors: &["ROADRPA", ""],
+        login: &["registration,imei,firmware,lat,ns,lon,ew,checksum?"],
         tail: &[
             TAIL,
             "inputs,outputs,analog,analog,frame,odometer_km,text,text,text,text,text,checksum",

@@ -11,6 +11,9 @@ use crate::items::Items;
 use crate::layout::{Reader, Trace};
 use crate::{DecodeError, DecodeErrorKind, Field};
 
+/// The length of `$,BTH,`.
+const HEADER: usize = 6;
+
 const RECORD: [Field; 24] = [
     Field::Alert,
     Field::Status,
@@ -47,16 +50,16 @@ pub(super) fn read<T: Trace>(
     let dialect = dialects.by_name("tedi").cloned().unwrap_or_else(|| dialects.generic());
     let mut message = Message::new(Kind::Tracking, dialect.clone(), Certainty::Vendor);
     let missing = |field: Field, at: usize| Err(error(Kind::Tracking, field.name(), at, DecodeErrorKind::Missing));
-    trace.read("header", 0..7.min(raw.len()));
+    trace.read("header", 0..HEADER.min(raw.len()));
     let body = frame.body();
-    let head = Items::cut(raw, 7.min(body.len()), body.len().min(40), false);
+    let head = Items::cut(raw, HEADER.min(body.len()), find(body, 0).unwrap_or(body.len()).min(40), false);
     match head.get(0) {
         Some(imei) if message.record.set(Field::Imei, raw, imei) => {
             if let Some(span) = head.span(0) {
                 trace.read(Field::Imei.name(), span.range());
             }
         }
-        _ => return (missing(Field::Imei, 7), trace),
+        _ => return (missing(Field::Imei, HEADER), trace),
     }
     if let Some(span) = head.span(1) {
         trace.read("count", span.range());

@@ -186,12 +186,19 @@ impl<T: Trace> Fixed<'_, T> {
 
     fn login(&mut self) -> Result<(), DecodeError> {
         self.need(Field::Imei, 15)?;
-        // 16 characters; shorter ones occur, so what follows is counted from the end.
-        let key = self.left().saturating_sub(40).min(16);
+        // 16 characters; shorter ones occur, so it ends where a position begins.
+        let rest = self.raw.get(self.at..).unwrap_or_default();
+        let is_place = |at: &usize| {
+            matches!(rest.get(at + 10), Some(b'N' | b'S'))
+                && matches!(rest.get(at + 21), Some(b'E' | b'W'))
+        };
+        let key = (0..=16).find(is_place).unwrap_or(16);
         self.take(Field::Activation, key)?;
         self.place()?;
         self.time()?;
-        self.take(Field::Speed, 6)?;
+        if self.left() >= 6 {
+            self.take(Field::Speed, 6)?;
+        }
         Ok(())
     }
 

@@ -185,15 +185,20 @@ fn choose(
     }
     // Dialects with vendor ids come last where the packet has none of theirs.
     let mut best: Option<(i32, &Arc<Dialect>)> = None;
+    let mut is_tied = false;
     for dialect in core::iter::once(&candidates.first).chain(&candidates.others) {
         let reading = try_all(frame, items, dialect, dialect.layouts(kind));
         let Some((is_exact, score)) = reading else { continue };
         let score = score + 100 * i32::from(is_exact) - i32::from(!dialect.vendors.is_empty());
-        if best.is_none_or(|(most, _)| score > most) {
-            best = Some((score, dialect));
+        match best {
+            Some((most, _)) if score < most => {}
+            Some((most, _)) if score == most => is_tied = true,
+            _ => (best, is_tied) = (Some((score, dialect)), false),
         }
     }
     match best {
+        // Logins and emergencies that many dialects send alike say nothing about the dialect.
+        Some(_) if is_tied && kind != Kind::Tracking => (dialects.generic(), Certainty::Guessed),
         Some((score, dialect)) if score >= 90 => (dialect.clone(), Certainty::Fits),
         Some((_, dialect)) => (dialect.clone(), Certainty::Shared),
         None => (candidates.first, Certainty::Shared),

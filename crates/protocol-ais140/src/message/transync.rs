@@ -96,16 +96,15 @@ fn message<T: Trace>(
     let year = cursor.byte(Field::Date.name())?;
     let date = cursor.number(Field::Date.name(), 2)?.to_be_bytes();
     let clock = cursor.number(Field::Time.name(), 3)?.to_be_bytes();
-    if let ([.., month, day], [.., hour, minute, second]) = (date, clock) {
-        record.time = Some(DateTime {
-            year: 2000 + u16::from(year),
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        });
-    }
+    let ([.., month, day], [.., hour, minute, second]) = (date, clock);
+    record.time = Some(DateTime {
+        year: 2000 + u16::from(year),
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    });
     let degrees = |v: u64| f64::from(u32::try_from(v).unwrap_or(u32::MAX)) / 1_800_000.0;
     let latitude = degrees(cursor.number(Field::Latitude.name(), 4)?);
     let longitude = degrees(cursor.number(Field::Longitude.name(), 4)?);
