@@ -214,6 +214,7 @@ impl Writer<'_> {
             },
             Field::Registration => self.text(field, &record.registration.to_string())?,
             Field::Fix => {
+                // `A` and `V` in emergency packets.
                 let letters = more.alarm.is_some();
                 let fix = record.fix == Some(true);
                 self.push(match (letters, fix) {
@@ -223,8 +224,9 @@ impl Writer<'_> {
                     (false, false) => "0",
                 });
             }
-            Field::Date => self.date(more.alarm.is_some()),
-            Field::Time => self.clock(more.alarm.is_some()),
+            Field::Date | Field::DateItems | Field::Time | Field::TimeItems | Field::DateTime => {
+                self.time(field);
+            }
             Field::Latitude => self.number(record.latitude.map(f64::abs), 6),
             Field::NorthSouth => self.push(if record.latitude < Some(0.0) && record.latitude.is_some() { "S" } else { "N" }),
             Field::Longitude => self.number(record.longitude.map(f64::abs), 6),
@@ -333,34 +335,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn time(&self) -> DateTime {
-        self.record.time.unwrap_or_default()
-    }
-
-    fn is_split(&self) -> bool {
-        &*self.dialect.name == "xyz123"
-    }
-
-    fn date(&mut self, joined: bool) {
-        let DateTime { year, month, day, hour, minute, second } = self.time();
-        self.push(if joined {
-            format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{second:02}")
-        } else if self.is_split() {
-            format!("{day:02},{month:02},{year:04}")
-        } else {
-            format!("{day:02}{month:02}{year:04}")
-        });
-    }
-
-    fn clock(&mut self, joined: bool) {
-        let DateTime { hour, minute, second, .. } = self.time();
-        if joined {
-            return;
-        }
-        self.push(if self.is_split() {
-            format!("{hour:02},{minute:02},{second:02}")
-        } else {
-            format!("{hour:02}{minute:02}{second:02}")
+    fn time(&mut self, field: Field) {
+        let time = self.record.time.unwrap_or_default();
+        let DateTime { year, month, day, hour, minute, second } = time;
+        self.push(match field {
+            Field::Date => format!("{day:02}{month:02}{year:04}"),
+            Field::DateItems => format!("{day:02},{month:02},{year:04}"),
+            Field::Time => format!("{hour:02}{minute:02}{second:02}"),
+            Field::TimeItems => format!("{hour:02},{minute:02},{second:02}"),
+            _ => format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{second:02}"),
         });
     }
 

@@ -62,10 +62,16 @@ fields! {
     Registration "registration",
     /// GNSS fix: `1`, `0`; `A`, `V` in emergency packets.
     Fix "fix",
-    /// Date: `DDMMYYYY`, `DDMMYY`, three items, or date and time in one item of 12 or 14 digits.
+    /// Date: `DDMMYYYY`; read also as `DDMMYY`, in three items, or with the time in one item.
     Date "date",
     /// Time: `hhmmss`, or three items.
     Time "time",
+    /// Date in three items: day, month, year.
+    DateItems "date_items",
+    /// Time in three items: hour, minute, second.
+    TimeItems "time_items",
+    /// Date and time in one item of 14 digits; read in the other forms too.
+    DateTime "datetime",
     /// Latitude in degrees, or in degrees and minutes (`ddmm.mmmm`) where it exceeds 90.
     Latitude "lat",
     /// `N` or `S`.

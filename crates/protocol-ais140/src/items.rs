@@ -136,6 +136,14 @@ impl<'a> Items<'a> {
         Some(all.find(good).unwrap_or(first))
     }
 
+    /// Whether an item is latitude and longitude with their letters (`12.97N77.54E`).
+    pub(crate) fn has_joined_place(&self) -> bool {
+        (0..self.len).any(|at| match self.text(at) {
+            [b'0'..=b'9', inner @ .., b'E' | b'W'] => inner.iter().any(|b| matches!(b, b'N' | b'S')),
+            _ => false,
+        })
+    }
+
     /// The item before `N` or `S` two before `E` or `W`: the latitude.
     pub(crate) fn find_place(&self) -> Option<usize> {
         (1..self.len).find(|at| {

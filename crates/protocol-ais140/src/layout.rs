@@ -81,8 +81,12 @@ impl<'a, T: Trace> Reader<'a, T> {
                 Field::Imei => self.imei(*slot),
                 Field::Registration => self.registration(next),
                 Field::Fix => self.fix(*slot),
-                Field::Date => self.date(*slot),
-                Field::Time => self.clock(*slot),
+                Field::Date | Field::DateItems => self.date(*slot),
+                Field::Time | Field::TimeItems => self.clock(*slot),
+                Field::DateTime => {
+                    self.date(*slot);
+                    self.clock(Slot { field: Field::Time, is_optional: true });
+                }
                 Field::Latitude => self.place(*slot, next),
                 Field::NorthSouth | Field::Longitude | Field::EastWest => {}
                 Field::Place => self.joined_place(*slot),
@@ -148,7 +152,7 @@ impl<'a, T: Trace> Reader<'a, T> {
     fn fits(&self, field: Field, at: usize) -> bool {
         let Some(item) = self.items.get(at) else { return false };
         match field {
-            Field::Date => is_date(trim(item)),
+            Field::Date | Field::DateTime => is_date(trim(item)),
             Field::Latitude => self.items.find_place() == Some(at),
             Field::Neighbours | Field::ServingCell | Field::Time => false,
             _ => Record::default().set(field, self.raw, item),
@@ -247,7 +251,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         }
         if is_date(self.items.text(self.at))
             && is_clock(self.items.text(self.at + 1))
-            && next.is_some_and(|n| matches!(n.field, Field::Date | Field::Fix))
+            && next.is_some_and(|n| matches!(n.field, Field::Date | Field::DateTime | Field::Fix))
         {
             self.missing(Field::Registration, 3);
             return;
@@ -609,6 +613,8 @@ impl<'a, T: Trace> Reader<'a, T> {
         let last = self.items.len().min(from + 20);
         // The later ones win: neighbours may look like switches, tails rarely do.
         let rank = |at: &usize| match at.wrapping_sub(from) {
+            // Inputs and outputs in one item look like a frame number.
+            _ if !bits(*at + 1, 1, 4) => 0,
             n if n % 3 == 0 => 2,
             1 | 8 => 2,
             _ => 1,

@@ -36,6 +36,8 @@ mod read;
 mod record;
 mod reply;
 mod session;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod text;
 mod time;
 

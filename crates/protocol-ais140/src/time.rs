@@ -110,13 +110,16 @@ impl DateTime {
     ///
     /// 14 digits are `DDMMYYYYhhmmss`, or `YYYYMMDDhhmmss` (IS 16833) where the first reading is no
     /// date and the second is one. 12 digits are `DDMMYYhhmmss`.
+    /// A blank may stand between date and time.
     pub(crate) fn joined(item: &[u8]) -> Option<Self> {
         let date_len = match item.len() {
-            14 => 8,
+            14 | 15 => 8,
             12 => 6,
             _ => return None,
         };
         let (date, clock) = item.split_at_checked(date_len)?;
+        // `DDMMYYYY hhmmss`
+        let clock = if item.len() == 15 { clock.strip_prefix(b" ")? } else { clock };
         let mut time = Self::default();
         if !time.set_date(date) || !time.set_clock(clock) {
             return None;

@@ -18,6 +18,11 @@ const FRONT_FIX_LATE: &str = "vendor,firmware,type,alert?,status,imei,registrati
     lat,ns,lon,ew,speed,heading,satellites,altitude,pdop,hdop,operator,ignition,main_power,\
     main_volts,battery_volts,emergency,tamper?,gsm,mcc,mnc,lac,cell,neighbours";
 
+/// The same with date and time in three items each.
+const FRONT_SPLIT: &str = "vendor,firmware,type,alert?,status,imei,registration,fix,date_items,\
+    time_items,lat,ns,lon,ew,speed,heading,satellites,altitude,pdop,hdop,operator,ignition,\
+    main_power,main_volts,battery_volts,emergency,tamper?,gsm,mcc,mnc,lac,cell,neighbours";
+
 /// What follows the neighbours, as the standard has it.
 pub(super) const TAIL: &str = "inputs,outputs,frame,checksum";
 const TAIL_ANALOG: &str = "inputs,outputs,frame,analog,analog,delta,ota,checksum";
@@ -42,12 +47,12 @@ pub(super) const LOGINS: &[&str] = &[
 ];
 
 /// Emergency packets.
-const EPB: &str = "vendor?,message,imei,packet_status,date,time?,fix,lat,ns,lon,ew,altitude,speed,\
+const EPB: &str = "vendor?,message,imei,packet_status,datetime,fix,lat,ns,lon,ew,altitude,speed,\
     distance,provider,registration,reply,serving_cell?,checksum?";
-const EPB_PROVIDER_FIRST: &str = "vendor?,message,imei,packet_status,date,time?,fix,lat,ns,lon,ew,\
+const EPB_PROVIDER_FIRST: &str = "vendor?,message,imei,packet_status,datetime,fix,lat,ns,lon,ew,\
     altitude,speed,provider,distance,registration,reply,serving_cell?,checksum?";
 const EPB_SMS: &str =
-    "message,imei,lat,ns,lon,ew,fix,speed,cell,lac,date,time?,checksum?";
+    "message,imei,lat,ns,lon,ew,fix,speed,cell,lac,datetime,checksum?";
 pub(super) const EMERGENCIES: &[&str] = &[EPB, EPB_PROVIDER_FIRST, EPB_SMS];
 
 /// Health packets.
@@ -75,7 +80,7 @@ pub(super) const HEALTHS: &[&str] = &[
 /// `$,PC,12`: what a command changed.
 pub(super) const OTA: &str = "alert,imei,source,sender,date,time,parameters";
 /// `ACTVR`, `HCHKR`.
-pub(super) const ACTIVATION: &str = "activation,vendor,firmware,imei,alert,lat,ns,lon,ew,fix,date,\
+pub(super) const ACTIVATION: &str = "activation,vendor,firmware,imei,alert,lat,ns,lon,ew,fix,datetime,\
     heading,speed,gsm,mcc,mnc,lac,main_power,ignition,battery_volts,frame,type";
 
 /// Meanings of 17 to 19 that most states share.
@@ -203,7 +208,10 @@ pub const TABLE: &[Source<'static>] = &[
         headers: &["$NMP tracking"],
         vendors: &["GPSBOX", "TRAXSMART"],
         tail: &[
-            "inputs,outputs,frame,analog?,analog?,value?,delta?,ota,checksum",
+            TAIL_ANALOG,
+            TAIL_ANALOG_VALUE,
+            "inputs,outputs,frame,analog,analog,ota,checksum",
+            "inputs,outputs,frame,ota,checksum",
             TAIL,
         ],
         ending: "*CHK2",
@@ -573,6 +581,7 @@ pub const TABLE: &[Source<'static>] = &[
         about: "XYZ123 (DIMTS): date and time in three items each; logins are answered",
         headers: &["$,01 login", "$,02 health", "$,03 tracking", "$,04 tracking"],
         login: &["vendor,firmware,imei,registration"],
+        tracking: &[FRONT_SPLIT],
         health: &[HEALTH_OUTPUTS],
         neighbours: "cell,lac,signal",
         checksums: &["tracking crc32-mpeg2 $ comma hex"],
@@ -602,7 +611,7 @@ pub const TABLE: &[Source<'static>] = &[
         about: "OTSI (Telangana, Andhra Pradesh): degrees and minutes, `$,NRP` is an ordinary position",
         headers: &["$,OTSI any", "$,NRP tracking", "$,EPB emergency"],
         vendors: &["OTSI"],
-        tracking: &["imei,packet_status,date,time?,fix,lat,ns,lon,ew,altitude,speed,distance,\
+        tracking: &["imei,packet_status,datetime,fix,lat,ns,lon,ew,altitude,speed,distance,\
             provider,registration,reply?,checksum?"],
         tail: &[],
         health: &["time,text,iccid,text,imsi,type,vendor,firmware,imei,battery_pct,low_pct,memory_pct,\

@@ -137,7 +137,7 @@ fn kind_of(items: &Items<'_>, announced: Option<Kind>) -> Kind {
         // Health under a header of other kinds: iStartek's `$,HBT`, iTriangle's `$Header`.
         Some(Kind::Heartbeat | Kind::Unknown) if looks_like_health => Kind::Health,
         Some(Kind::Unknown) | None => {
-            if imei.is_some() && items.find_place().is_some() {
+            if imei.is_some() && (items.find_place().is_some() || items.has_joined_place()) {
                 Kind::Login
             } else if looks_like_health {
                 Kind::Health
