@@ -625,7 +625,9 @@ impl<'a, T: Trace> Reader<'a, T> {
     /// What follows the inputs, by the first of the dialect's tails that fits, else by shapes.
     fn tail(&mut self) {
         let dialect = self.dialect;
-        let layout = dialect.tails.iter().find(|tail| self.tail_fits(tail));
+        // One that ends without a checksum is taken last: the checksum may look like its last field.
+        let find = |sum: bool| dialect.tails.iter().find(|tail| self.tail_fits(tail) == Some(sum));
+        let layout = find(true).or_else(|| find(false));
         let Some(layout) = layout else {
             self.reading.is_exact = false;
             self.reading.score -= 4;
@@ -655,9 +657,11 @@ impl<'a, T: Trace> Reader<'a, T> {
         }
     }
 
-    /// Whether all items from here on have the forms of a tail, with none left over.
-    fn tail_fits(&self, tail: &Layout) -> bool {
+    /// Whether all items from here on have the forms of a tail, with none left over; and then
+    /// whether the packet's checksum, if the tail has one, is there.
+    fn tail_fits(&self, tail: &Layout) -> Option<bool> {
         let mut at = self.at;
+        let mut has_sum = true;
         for slot in &tail.0 {
             if slot.field == Field::Checksum {
                 if self.stated.is_some() {
@@ -665,10 +669,10 @@ impl<'a, T: Trace> Reader<'a, T> {
                 }
                 // The packet may have no checksum at all.
                 if let Some(span) = self.items.span(at) {
-                    if stated_item(self.raw, span.range()).is_none() {
-                        return false;
-                    }
+                    stated_item(self.raw, span.range())?;
                     at += 1;
+                } else {
+                    has_sum = false;
                 }
                 continue;
             }
@@ -676,15 +680,15 @@ impl<'a, T: Trace> Reader<'a, T> {
                 if slot.is_optional {
                     continue;
                 }
-                return false;
+                return None;
             };
             if shape(slot.field, trim(item)) {
                 at += 1;
             } else if !slot.is_optional {
-                return false;
+                return None;
             }
         }
-        at == self.items.len()
+        (at == self.items.len()).then_some(has_sum)
     }
 
     /// A tail that no dialect has: switches, the frame number, bracketed text; the rest is kept.
