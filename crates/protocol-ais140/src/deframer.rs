@@ -305,10 +305,13 @@ enum AfterStar {
     Inside,
 }
 
-fn after_star(rest: &[u8]) -> AfterStar {
+fn after_star(rest: &[u8], after_raw_byte: bool) -> AfterStar {
     let is_end = |b: Option<&u8>| matches!(b, Some(b'\r' | b'\n' | b'$' | b'[' | b' ' | 0));
     let comma = usize::from(rest.first() == Some(&b','));
     let sum = rest.get(comma..).unwrap_or_default();
+    if sum == b"X" {
+        return AfterStar::More;
+    }
     let len = if sum.starts_with(b"XX") {
         2
     } else {
@@ -318,8 +321,18 @@ fn after_star(rest: &[u8]) -> AfterStar {
         None if rest.len() < 80 => AfterStar::More,
         next if is_end(next) && is_sum_width(len) => AfterStar::End(comma + len),
         next if is_end(next) && len == 0 => AfterStar::End(comma),
+        // Damage after the end, such as a `$` that is no more one: the packet before it is whole.
+        _ if !after_raw_byte && is_sum_width(len) => AfterStar::End(comma + len),
+        _ if !after_raw_byte => AfterStar::End(0),
+        // Only where the checksum is one raw byte, words follow the star.
         _ => AfterStar::Inside,
     }
+}
+
+/// Whether the `*` at `at` follows an item of one byte that is no direction: a raw checksum.
+fn is_raw_sum(src: &[u8], at: usize) -> bool {
+    let item = at.checked_sub(2).and_then(|from| src.get(from..at));
+    matches!(item, Some([b',', sum]) if !matches!(sum, b'E' | b'W' | b',' | b'0'..=b'9'))
 }
 
 fn sentence(src: &[u8], scanned: usize) -> Found {
@@ -349,7 +362,7 @@ fn sentence(src: &[u8], scanned: usize) -> Found {
                 Some(b'*') => {
                     at += 1;
                     // What follows that star decides; a raw byte is never inside a login.
-                    match after_star(src.get(at + 1..).unwrap_or_default()) {
+                    match after_star(src.get(at + 1..).unwrap_or_default(), true) {
                         AfterStar::End(len) => return Found::Packet(at + 1 + len, 0),
                         AfterStar::More => return more(src, at - 1, limit),
                         AfterStar::Inside => {
@@ -362,7 +375,7 @@ fn sentence(src: &[u8], scanned: usize) -> Found {
             }
         }
         match src.get(at) {
-            Some(b'*') => match after_star(src.get(at + 1..).unwrap_or_default()) {
+            Some(b'*') => match after_star(src.get(at + 1..).unwrap_or_default(), is_raw_sum(src, at)) {
                 AfterStar::End(len) => return Found::Packet(at + 1 + len, 0),
                 AfterStar::More => return more(src, at, limit),
                 AfterStar::Inside => at += 1,
