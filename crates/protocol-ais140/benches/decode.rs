@@ -20,7 +20,9 @@ const ITRIANGLE: &[u8] = b"$Header,iTriangle,1_37T02B0164MAIS_2,NR,1,L,123456789
 
 /// The fields a report needs, taken by position and parsed with the standard library: no framing,
 /// no checksum, no dialect, no tolerance.
-fn bare(line: &[u8]) -> Option<(u64, f64, f64, [f64; 8], [u32; 16])> {
+type Fields = (u64, f64, f64, [f64; 8], [u32; 16]);
+
+fn bare(line: &[u8]) -> Option<Fields> {
     let text = core::str::from_utf8(line).ok()?;
     let items: Vec<&str> = text.split(',').collect();
     let number = |at: usize| items.get(at)?.parse::<f64>().ok();

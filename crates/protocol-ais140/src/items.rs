@@ -37,6 +37,10 @@ impl<'a> Items<'a> {
     pub(crate) fn cut(raw: &'a [u8], from: usize, to: usize, by_dollar: bool) -> Self {
         let mut items = Self { raw, spans: [Span::default(); MOST], len: 0 };
         let body = raw.get(..to).unwrap_or(raw);
+        if !by_dollar {
+            items.cut_at_commas(body, from);
+            return items;
+        }
         let mut start = from;
         let mut at = from;
         while let Some(byte) = body.get(at) {
@@ -45,25 +49,12 @@ impl<'a> Items<'a> {
                     items.push(start, at);
                     start = at + 1;
                 }
-                b'$' if by_dollar => {
+                b'$' => {
                     // `,$` is one separator.
                     if at > start {
                         items.push(start, at);
                     }
                     start = at + 1;
-                }
-                // A bracket counts at the beginning of an item, if it is closed.
-                b'(' | b'<' | b'{' | b'"' if at == start => {
-                    let close = match byte {
-                        b'(' => b')',
-                        b'<' => b'>',
-                        b'{' => b'}',
-                        _ => b'"',
-                    };
-                    let rest = body.get(at + 1..).unwrap_or_default();
-                    if let Some(len) = memchr::memchr(close, rest) {
-                        at += len + 1;
-                    }
                 }
                 _ => {}
             }
@@ -73,6 +64,40 @@ impl<'a> Items<'a> {
             items.push(start, body.len());
         }
         items
+    }
+
+    /// The usual case: items between commas, brackets apart.
+    fn cut_at_commas(&mut self, body: &[u8], from: usize) {
+        let mut start = from;
+        // A bracket counts at the beginning of an item, if it is closed: commas before this place
+        // are inside one.
+        let mut closed = self.close(body, start);
+        for at in memchr::memchr_iter(b',', body.get(from..).unwrap_or_default()) {
+            let at = from + at;
+            if at < closed {
+                continue;
+            }
+            self.push(start, at);
+            start = at + 1;
+            closed = self.close(body, start);
+        }
+        if start < body.len() {
+            self.push(start, body.len());
+        }
+    }
+
+    /// The place after the bracket that closes the one at `start`; `start` if there is none.
+    #[inline]
+    fn close(&self, body: &[u8], start: usize) -> usize {
+        let close = match body.get(start) {
+            Some(b'(') => b')',
+            Some(b'<') => b'>',
+            Some(b'{') => b'}',
+            Some(b'"') => b'"',
+            _ => return start,
+        };
+        let rest = body.get(start + 1..).unwrap_or_default();
+        memchr::memchr(close, rest).map_or(start, |len| start + len + 2)
     }
 
     #[inline]
@@ -169,7 +194,7 @@ pub(crate) fn has_check_digit(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[cfg(test)]

@@ -530,14 +530,14 @@ impl<'a, T: Trace> Reader<'a, T> {
                 self.triples(inner.split(|b| *b == b','), usual);
             }
             1 if first.len() >= 9
-                && first.len() % 9 == 0
+                && first.len().is_multiple_of(9)
                 && first.iter().all(u8::is_ascii_hexdigit) =>
             {
                 self.reading.record.neighbours = neighbour::packed(first);
                 self.unpack_serving(from);
             }
             1 => self.keep(from),
-            _ if usual == Order::CellSignal && count % 2 == 0 => {
+            _ if usual == Order::CellSignal && count.is_multiple_of(2) => {
                 let items = self.items;
                 self.reading.record.neighbours =
                     neighbour::pairs((from..to).filter_map(|at| items.get(at)));

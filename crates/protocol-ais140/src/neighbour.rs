@@ -3,7 +3,7 @@
 //! Makers print each neighbour as signal, area and cell in different orders. Which one it is can
 //! often be seen: the area code repeats, the signal is a small number.
 
-use crate::read::{decimal, hex, trim, whole};
+use crate::read::{decimal, digits, hex, trim, whole};
 
 /// The order of a neighbour's three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -166,9 +166,20 @@ pub(crate) fn triples<'a>(
     known: Option<Order>,
     usual: Order,
 ) -> (Neighbours, Evidence) {
+    let mut cut = [&[][..]; 18];
+    let mut len = 0;
+    for (place, item) in cut.iter_mut().zip(items) {
+        *place = item;
+        len += 1;
+    }
+    let cut = cut.get(..len).unwrap_or_default();
+    let expected = known.unwrap_or(usual);
+    if let Some(neighbours) = as_expected(cut, serving, expected) {
+        return (neighbours, Evidence { order: Some(expected), is_swapped: false });
+    }
     let mut rows = [[Value::default(); 3]; 6];
     let mut count = 0;
-    for (at, item) in items.enumerate().take(18) {
+    for (at, item) in cut.iter().enumerate() {
         if let Some(place) = rows.get_mut(at / 3).and_then(|row| row.get_mut(at % 3)) {
             *place = Value::read(item);
             count = at / 3 + 1;
@@ -198,6 +209,33 @@ pub(crate) fn triples<'a>(
         });
     }
     (neighbours, evidence)
+}
+
+/// The usual case: the area's column of the expected order begins with the serving area, and each
+/// value has its form. `None` in all other cases.
+fn as_expected(items: &[&[u8]], serving: &Cells, order: Order) -> Option<Neighbours> {
+    let (lac, cell, signal) = order.columns();
+    let lac_at = lac?;
+    let mut neighbours = Neighbours::default();
+    for row in items.chunks_exact(3) {
+        let item = |at: usize| row.get(at).copied().unwrap_or_default();
+        let lac = u32::try_from(whole(hex, item(lac_at))?).ok()?;
+        let id = whole(hex, item(cell))?;
+        let level = whole(digits::<1, 3>, item(signal))?;
+        if neighbours.len == 0 && (Some(lac) != serving.lac || serving.cell == Some(lac.into())) {
+            return None;
+        }
+        if id == 0 || id == 0xffff || lac == 0 {
+            return None;
+        }
+        neighbours.push(Neighbour {
+            lac: Some(lac),
+            cell: id,
+            signal: i16::try_from(level).ok(),
+            is_wide: trim(item(cell)).len() > 4,
+        });
+    }
+    (neighbours.len > 0 && items.len() == usize::from(neighbours.len) * 3).then_some(neighbours)
 }
 
 /// The order that columns show: the area's column repeats the serving area or itself, and of the

@@ -523,24 +523,42 @@ fn signals(report: &mut Report, record: &Record) {
 
 /// `61b4/9adb:31 …`: neighbours with their signals as printed.
 fn neighbour_text(neighbours: &[crate::neighbour::Neighbour]) -> Box<str> {
-    use core::fmt::Write as _;
-    let mut text = String::with_capacity(neighbours.len() * 18);
+    let mut text = String::with_capacity(neighbours.len() * 20);
     for n in neighbours {
         if !text.is_empty() {
             text.push(' ');
         }
-        let written = match (n.lac, n.signal) {
-            (Some(lac), Some(signal)) => write!(text, "{lac:x}/{:x}:{signal}", n.cell),
-            (Some(lac), None) => write!(text, "{lac:x}/{:x}", n.cell),
-            (None, Some(signal)) => write!(text, "{:x}:{signal}", n.cell),
-            (None, None) => write!(text, "{:x}", n.cell),
-        };
-        // Writing into a string cannot fail.
-        if written.is_err() {
-            break;
+        if let Some(lac) = n.lac {
+            push_digits(&mut text, lac.into(), 16);
+            text.push('/');
+        }
+        push_digits(&mut text, n.cell, 16);
+        if let Some(signal) = n.signal {
+            text.push_str(if signal < 0 { ":-" } else { ":" });
+            push_digits(&mut text, signal.unsigned_abs().into(), 10);
         }
     }
     text.into()
+}
+
+/// A number's digits. (Formatting four neighbours would cost as much as reading the packet.)
+fn push_digits(text: &mut String, value: u64, base: u64) {
+    let mut digits = [0_u8; 20];
+    let mut left = value;
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        let digit = u8::try_from(left % base).unwrap_or(0);
+        if let Some(place) = digits.get_mut(at) {
+            *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        }
+        left /= base;
+        if left == 0 || at == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(at..).unwrap_or_default();
+    text.push_str(core::str::from_utf8(digits).unwrap_or_default());
 }
 
 /// A key that is put together inline; what goes beyond is left out by a mark.

@@ -87,6 +87,11 @@ impl Source<'static> {
     };
 }
 
+/// Header tokens with the kinds that they announce.
+type Headers = Vec<(Box<[u8]>, Kind)>;
+/// Verbs with the texts that are sent.
+type Commands = Vec<(Box<str>, Box<str>)>;
+
 /// What is wrong with a dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("dialect {dialect:?}, {key}: {value:?}: {reason}")]
@@ -188,7 +193,7 @@ impl Source<'_> {
         Ok(Layout(slots))
     }
 
-    fn headers(&self) -> Result<Vec<(Box<[u8]>, Kind)>, DialectError> {
+    fn headers(&self) -> Result<Headers, DialectError> {
         let header = |text: &&str| {
             let form = "expected `$TOKEN KIND`, KIND being login, tracking, …, or any";
             let (token, kind) = text.split_once(' ').ok_or_else(|| self.wrong("headers", text, form))?;
@@ -286,7 +291,7 @@ impl Source<'_> {
         self.replies.iter().map(reply).collect()
     }
 
-    fn commands(&self) -> Result<Vec<(Box<str>, Box<str>)>, DialectError> {
+    fn commands(&self) -> Result<Commands, DialectError> {
         let command = |text: &&str| {
             let pair = text.split_once(' ').filter(|(verb, _)| is_verb(verb));
             pair.map(|(verb, template)| (verb.into(), template.into())).ok_or_else(|| {
