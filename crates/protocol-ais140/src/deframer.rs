@@ -321,18 +321,18 @@ fn after_star(rest: &[u8], after_raw_byte: bool) -> AfterStar {
         None if rest.len() < 80 => AfterStar::More,
         next if is_end(next) && is_sum_width(len) => AfterStar::End(comma + len),
         next if is_end(next) && len == 0 => AfterStar::End(comma),
+        // Only where the checksum is one raw byte, words follow the star after a comma.
+        _ if after_raw_byte && comma > 0 => AfterStar::Inside,
         // Damage after the end, such as a `$` that is no more one: the packet before it is whole.
-        _ if !after_raw_byte && is_sum_width(len) => AfterStar::End(comma + len),
-        _ if !after_raw_byte => AfterStar::End(0),
-        // Only where the checksum is one raw byte, words follow the star.
-        _ => AfterStar::Inside,
+        _ if is_sum_width(len) => AfterStar::End(comma + len),
+        _ => AfterStar::End(0),
     }
 }
 
-/// Whether the `*` at `at` follows an item of one byte that is no direction: a raw checksum.
+/// Whether the `*` at `at` follows an item of one byte that is no direction, digit or dash: a raw checksum.
 fn is_raw_sum(src: &[u8], at: usize) -> bool {
     let item = at.checked_sub(2).and_then(|from| src.get(from..at));
-    matches!(item, Some([b',', sum]) if !matches!(sum, b'E' | b'W' | b',' | b'0'..=b'9'))
+    matches!(item, Some([b',', sum]) if !matches!(sum, b'E' | b'W' | b',' | b'-' | b'0'..=b'9'))
 }
 
 fn sentence(src: &[u8], scanned: usize) -> Found {
@@ -429,8 +429,10 @@ fn inner_dollar(src: &[u8], at: usize, is_batch: bool) -> Option<bool> {
     let before = src.get(1..at).unwrap_or_default();
     let first = before.split(|b| *b == b'$').find(|part| !part.is_empty()).unwrap_or_default();
     let is_login = match first {
-        [head @ .., last] => !head.contains(&b',') && (*last == b',' || !before.contains(&b',')),
-        [] => false,
+        [head @ .., last] if !head.is_empty() => {
+            !head.contains(&b',') && (*last == b',' || !before.contains(&b','))
+        }
+        _ => false,
     };
     if !is_login {
         return Some(false);
