@@ -217,8 +217,9 @@ mod form {
     struct Sums {
         #[serde(skip_serializing_if = "Option::is_none")]
         locked: Option<String>,
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        candidates: BTreeMap<String, u8>,
+        /// In the order in which they were found.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<(String, u8)>,
     }
 
     /// A profile that cannot be read.
@@ -338,7 +339,7 @@ mod tests {
         let written = milepost_telemetry::Profile::from(&profile);
         assert_eq!(
             written.as_str(),
-            r#"{"version":1,"dialect":"roadpoint","dialect_version":1,"certainty":"header","detected_zone":330,"checksums":{"login":{"candidates":{"xor8 $ star hex":1}},"tracking":{"locked":"crc32 $ comma hex"}},"neighbours":"cell,lac,signal"}"#
+            r#"{"version":1,"dialect":"roadpoint","dialect_version":1,"certainty":"header","detected_zone":330,"checksums":{"login":{"candidates":[["xor8 $ star hex",1]]},"tracking":{"locked":"crc32 $ comma hex"}},"neighbours":"cell,lac,signal"}"#
         );
         assert_eq!(Profile::try_from(&written), Ok(profile));
         let empty = milepost_telemetry::Profile::from(&Profile::default());
