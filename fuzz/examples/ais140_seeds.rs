@@ -31,9 +31,16 @@ fn main() -> std::io::Result<()> {
     ];
     for (at, dialect) in dialects.iter().enumerate() {
         let imei = Imei::new(123_456_789_012_347);
-        let Some(mut vehicle) = Vehicle::new(&dialects, dialect.name(), imei) else { continue };
-        let written: Vec<_> = packets.iter().filter_map(|p| vehicle.packet(*p, &state).ok()).collect();
-        let Some(first) = written.iter().max_by_key(|bytes| bytes.len()) else { continue };
+        let Some(mut vehicle) = Vehicle::new(&dialects, dialect.name(), imei) else {
+            continue;
+        };
+        let written: Vec<_> = packets
+            .iter()
+            .filter_map(|p| vehicle.packet(*p, &state).ok())
+            .collect();
+        let Some(first) = written.iter().max_by_key(|bytes| bytes.len()) else {
+            continue;
+        };
         let known = u8::try_from(at + 1).unwrap_or(0);
         let message = [&[known][..], first.trim_ascii_end()].concat();
         let stream = [&[7][..], &written.concat()].concat();
@@ -45,7 +52,10 @@ fn main() -> std::io::Result<()> {
     let fixed = "vltdata=NRM12345678901234501L1060418102230023.125503N080.068033E4041231234123456789\
         070.48120.5025273011M";
     for target in ["ais140_message", "ais140_deframe", "ais140_session"] {
-        fs::write(seeds.join(target).join("cdac"), [&[0][..], fixed.as_bytes()].concat())?;
+        fs::write(
+            seeds.join(target).join("cdac"),
+            [&[0][..], fixed.as_bytes()].concat(),
+        )?;
     }
     Ok(())
 }

@@ -40,7 +40,9 @@ fn packets(stream: &[u8], chunk: usize) -> Vec<Vec<u8>> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((cut, stream)) = data.split_first() else { return };
+    let Some((cut, stream)) = data.split_first() else {
+        return;
+    };
     let whole = packets(stream, stream.len().max(1));
     let cut = packets(stream, usize::from(*cut).max(1));
     assert_eq!(whole, cut);

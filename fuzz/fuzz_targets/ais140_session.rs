@@ -38,16 +38,29 @@ impl Listener {
                         assert!(waits || message.kind != Kind::Emergency);
                         assert!(!reply.bytes.contains(&b'\n'));
                     }
-                    let origin = Origin { epoch: 1, connection: 1, frame: self.frame };
+                    let origin = Origin {
+                        epoch: 1,
+                        connection: 1,
+                        frame: self.frame,
+                    };
                     let at = Timestamp::from_unix(self.now);
                     let before = self.reports.len();
-                    normalize(&handled, &self.source, Arrival { at, origin }, &mut self.reports);
+                    normalize(
+                        &handled,
+                        &self.source,
+                        Arrival { at, origin },
+                        &mut self.reports,
+                    );
                     if handled.message.as_ref().is_ok_and(|m| !m.is_from_server()) {
                         assert!(self.reports.len() > before);
                     }
-                    self.said.push(format!("{:?} {:?}", handled.checksum, handled.reply));
+                    self.said
+                        .push(format!("{:?} {:?}", handled.checksum, handled.reply));
                     let kept = milepost_telemetry::Profile::from(self.session.profile());
-                    assert_eq!(Profile::try_from(&kept).as_ref(), Ok(self.session.profile()));
+                    assert_eq!(
+                        Profile::try_from(&kept).as_ref(),
+                        Ok(self.session.profile())
+                    );
                 }
                 Ok(None) => break,
                 Err(_) => {}
@@ -91,7 +104,9 @@ fn run(data: &[u8], chunk: usize, unconfirmed: bool) -> (Vec<Report>, Vec<String
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((setup, stream)) = data.split_first() else { return };
+    let Some((setup, stream)) = data.split_first() else {
+        return;
+    };
     if stream.len() > 8_192 {
         return;
     }

@@ -37,7 +37,11 @@ fn bare(line: &[u8]) -> Option<Fields> {
     let mut cells = [0; 16];
     cells[0] = date;
     cells[1] = time;
-    for (place, at) in cells.iter_mut().skip(2).zip([31, 32, 34, 35, 37, 38, 40, 41, 43, 44]) {
+    for (place, at) in cells
+        .iter_mut()
+        .skip(2)
+        .zip([31, 32, 34, 35, 37, 38, 40, 41, 43, 44])
+    {
         *place = hex(at)?;
     }
     for (place, at) in cells.iter_mut().skip(12).zip([29, 30, 28]) {
@@ -81,8 +85,15 @@ fn decode(c: &mut Criterion) {
         });
 
         let source = ReportSource::new(None, session.imei().and_then(|imei| imei.device_id()));
-        let origin = Origin { epoch: 1, connection: 1, frame: 1 };
-        let arrival = Arrival { at: Timestamp::from_unix(1_709_619_332), origin };
+        let origin = Origin {
+            epoch: 1,
+            connection: 1,
+            frame: 1,
+        };
+        let arrival = Arrival {
+            at: Timestamp::from_unix(1_709_619_332),
+            origin,
+        };
         let line = [&raw[..], b"\r\n"].concat();
         let mut stream = BytesMut::with_capacity(4_096);
         let mut reports = Vec::with_capacity(1);

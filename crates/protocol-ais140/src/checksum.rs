@@ -5,8 +5,8 @@ use core::ops::Range;
 use core::str::FromStr;
 
 use crc::{
-    CRC_8_MAXIM_DOW, CRC_16_ARC, CRC_16_KERMIT, CRC_16_XMODEM, CRC_32_ISO_HDLC, CRC_32_MPEG_2,
-    Crc, Table,
+    CRC_8_MAXIM_DOW, CRC_16_ARC, CRC_16_KERMIT, CRC_16_XMODEM, CRC_32_ISO_HDLC, CRC_32_MPEG_2, Crc,
+    Table,
 };
 
 /// Sixteen tables: about ten times as fast as one on packets of 300 bytes.
@@ -127,7 +127,10 @@ impl Algorithm {
     pub fn over(self, bytes: &[u8]) -> u32 {
         match self {
             Self::Xor8 => bytes.iter().fold(0, |sum, b| sum ^ b).into(),
-            Self::Sum8 => bytes.iter().fold(0_u8, |sum, b| sum.wrapping_add(*b)).into(),
+            Self::Sum8 => bytes
+                .iter()
+                .fold(0_u8, |sum, b| sum.wrapping_add(*b))
+                .into(),
             Self::Crc8Maxim => MAXIM.checksum(bytes).into(),
             Self::Sum16 => bytes
                 .iter()
@@ -145,9 +148,9 @@ impl Algorithm {
             Self::Crc16Arc => ARC.checksum(bytes).into(),
             Self::Crc32 => CRC32.checksum(bytes),
             Self::Crc32Mpeg2 => MPEG2.checksum(bytes),
-            Self::Rotate32 => bytes
-                .iter()
-                .fold(0_u32, |sum, b| sum.wrapping_add((*b).into()).rotate_right(1)),
+            Self::Rotate32 => bytes.iter().fold(0_u32, |sum, b| {
+                sum.wrapping_add((*b).into()).rotate_right(1)
+            }),
         }
     }
 }
@@ -188,7 +191,12 @@ impl FromStr for Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { algorithm, start, end, base } = self;
+        let Self {
+            algorithm,
+            start,
+            end,
+            base,
+        } = self;
         let names = (algorithm.name(), start.name(), end.name(), base.name());
         write!(f, "{} {} {} {}", names.0, names.1, names.2, names.3)
     }
@@ -253,7 +261,11 @@ impl Rule {
             }
             Base::Hex => {
                 // Behind an XOR one maker prints a SHA-256, which is not looked at.
-                let text = if text.len() == 66 { text.get(..2)? } else { text };
+                let text = if text.len() == 66 {
+                    text.get(..2)?
+                } else {
+                    text
+                };
                 let value = crate::read::whole(crate::read::hex, text)?;
                 u32::try_from(value).ok()
             }
@@ -305,7 +317,12 @@ pub fn search(raw: &[u8], stated: &Stated) -> Vec<Rule> {
                     if base == Base::Decimal && algorithm.bits() > 16 {
                         continue;
                     }
-                    let rule = Rule { algorithm, start, end, base };
+                    let rule = Rule {
+                        algorithm,
+                        start,
+                        end,
+                        base,
+                    };
                     if rule.check(raw, stated) == Some(true) && found.len() < 8 {
                         found.push(rule);
                     }
@@ -353,16 +370,27 @@ mod tests {
             let len = tail.find([',', '*']).unwrap_or(tail.len());
             raw.extend_from_slice(tail.as_bytes());
             let end = start + u32::try_from(len).unwrap();
-            let stated = Stated { start, end, star: None };
+            let stated = Stated {
+                start,
+                end,
+                star: None,
+            };
             let rule: Rule = rule.parse().unwrap();
             assert_eq!(rule.check(&raw, &stated), Some(true), "{rule}");
             assert!(search(&raw, &stated).contains(&rule), "{rule}");
         }
-        for (tail, rule) in [("*6F", "xor8 $ star hex"), ("*45", "xor8 $ before-star hex")] {
+        for (tail, rule) in [
+            ("*6F", "xor8 $ star hex"),
+            ("*45", "xor8 $ before-star hex"),
+        ] {
             let mut raw = LOGIN.strip_suffix(b",").unwrap().to_vec();
             let star = u32::try_from(raw.len()).unwrap();
             raw.extend_from_slice(tail.as_bytes());
-            let stated = Stated { start: star + 1, end: star + 3, star: Some(star) };
+            let stated = Stated {
+                start: star + 1,
+                end: star + 3,
+                star: Some(star),
+            };
             let rule: Rule = rule.parse().unwrap();
             assert_eq!(rule.check(&raw, &stated), Some(true), "{rule}");
         }
@@ -370,10 +398,19 @@ mod tests {
 
     #[test]
     fn rules_are_written_as_they_are_read() {
-        for rule in ["xor8 $ star hex", "sum8 $ comma dec", "rotate32 after-$, star-comma hex"] {
+        for rule in [
+            "xor8 $ star hex",
+            "sum8 $ comma dec",
+            "rotate32 after-$, star-comma hex",
+        ] {
             assert_eq!(rule.parse::<Rule>().unwrap().to_string(), rule);
         }
-        for junk in ["", "crc32 $ comma", "crc32 $ comma hex more", "md5 $ comma hex"] {
+        for junk in [
+            "",
+            "crc32 $ comma",
+            "crc32 $ comma hex more",
+            "md5 $ comma hex",
+        ] {
             assert_eq!(junk.parse::<Rule>(), Err(UnknownRule));
         }
     }

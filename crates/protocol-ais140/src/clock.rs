@@ -41,7 +41,12 @@ impl ClockWatch {
                 run.packets = run.packets.saturating_add(1);
                 run
             }
-            run => run.insert(Run { step, packets: 1, arrived: now, sent }),
+            run => run.insert(Run {
+                step,
+                packets: 1,
+                arrived: now,
+                sent,
+            }),
         };
         let is_steady = run.packets >= PACKETS
             && now.saturating_sub(run.arrived) >= SPAN_S
@@ -60,7 +65,9 @@ mod tests {
     fn a_steady_lead_is_the_zone_and_a_buffer_is_none() {
         let watch = |sent: &dyn Fn(i64) -> i64, arrives: &dyn Fn(i64) -> i64| {
             let mut watch = ClockWatch::default();
-            (0..10).filter_map(|i| watch.observe(NOW + sent(i), NOW + arrives(i))).last()
+            (0..10)
+                .filter_map(|i| watch.observe(NOW + sent(i), NOW + arrives(i)))
+                .last()
         };
         assert_eq!(watch(&|i| i * 30 + 19_800, &|i| i * 30 + 3), Some(330));
         assert_eq!(watch(&|i| i * 30, &|i| i * 30 + 3), Some(0));

@@ -89,14 +89,20 @@ pub fn encode(text: &str, dialect: &Dialect, imei: Option<Imei>) -> Result<Bytes
     let (verb, key, value) = match (word, key, value) {
         ("SET", Some(key), Some(value)) => ("set", key, value),
         ("SET", _, _) if !word_has_own_form(text, dialect) => {
-            return Err(CommandError::Incomplete { verb: "SET", needs: "a key and a value" });
+            return Err(CommandError::Incomplete {
+                verb: "SET",
+                needs: "a key and a value",
+            });
         }
         ("GET", Some(key), None) => ("get", key, ""),
         ("CLR", Some(key), None) => ("clear", key, ""),
         ("RELEASE", None, None) => ("release", "", ""),
         ("ACTIVATE", Some(code), None) => ("activate", "", code),
         ("ACTIVATE", None, _) => {
-            return Err(CommandError::Incomplete { verb: "ACTIVATE", needs: "the code" });
+            return Err(CommandError::Incomplete {
+                verb: "ACTIVATE",
+                needs: "the code",
+            });
         }
         ("RAW", Some(_), _) => return Ok(line(text.get(4..).unwrap_or_default())),
         _ => return Ok(line(text)),
@@ -110,7 +116,9 @@ pub fn encode(text: &str, dialect: &Dialect, imei: Option<Imei>) -> Result<Bytes
         let imei = imei.ok_or(CommandError::NoImei)?.to_string();
         // The password is the last six digits of the IMEI unless it was changed.
         let password = imei.get(9..).unwrap_or_default();
-        sent = sent.replace("{password}", password).replace("{imei}", &imei);
+        sent = sent
+            .replace("{password}", password)
+            .replace("{imei}", &imei);
     }
     if let Some(covered) = sent.strip_suffix("*{sum}") {
         let sum = Algorithm::Xor8.over(covered.strip_prefix('$').unwrap_or(covered).as_bytes());
@@ -121,7 +129,11 @@ pub fn encode(text: &str, dialect: &Dialect, imei: Option<Imei>) -> Result<Bytes
 
 /// `SET EO`: a maker's own words.
 fn word_has_own_form(text: &str, dialect: &Dialect) -> bool {
-    dialect.commands.iter().any(|(_, template)| **template == *text) || text.contains(':')
+    dialect
+        .commands
+        .iter()
+        .any(|(_, template)| **template == *text)
+        || text.contains(':')
 }
 
 fn line(text: &str) -> Bytes {
@@ -134,12 +146,19 @@ fn line(text: &str) -> Bytes {
 /// about `ACTV`.
 #[must_use]
 pub fn subject(text: &str) -> Option<&str> {
-    let separators = |c: char| matches!(c, ' ' | ',' | ':' | '|' | '#' | '^' | '@' | '(' | ')' | '*' | '<' | '>' | '$');
+    let separators = |c: char| {
+        matches!(
+            c,
+            ' ' | ',' | ':' | '|' | '#' | '^' | '@' | '(' | ')' | '*' | '<' | '>' | '$'
+        )
+    };
     text.split(separators)
         .filter(|word| !word.is_empty())
         .find(|word| {
             let is_verb = matches!(*word, "SET" | "GET" | "CLR" | "RLP" | "SMS" | "RAW");
-            let is_sender = word.contains('.') || word.bytes().all(|b| b.is_ascii_digit() && word.len() != 3) || word.starts_with("SCK");
+            let is_sender = word.contains('.')
+                || word.bytes().all(|b| b.is_ascii_digit() && word.len() != 3)
+                || word.starts_with("SCK");
             !is_verb && !is_sender
         })
 }
@@ -160,9 +179,15 @@ mod tests {
     fn each_dialect_has_its_words() {
         assert_eq!(sent("GET APN", "istartek").unwrap(), "GET APN\r\n");
         assert_eq!(sent("RELEASE", "apmk").unwrap(), "^STOP_EMG#\r\n");
-        assert_eq!(sent("ACTIVATE 654343", "apmk").unwrap(), "^ACTV,654343#\r\n");
+        assert_eq!(
+            sent("ACTIVATE 654343", "apmk").unwrap(),
+            "^ACTV,654343#\r\n"
+        );
         let release = sent("RELEASE", "amendment3").unwrap();
-        assert!(release.starts_with("$123456789012347,012347,CLR,020*"), "{release}");
+        assert!(
+            release.starts_with("$123456789012347,012347,CLR,020*"),
+            "{release}"
+        );
         assert_eq!(sent("SET EO", "istartek").unwrap(), "SET EO\r\n");
         assert_eq!(sent("RAW CLR 020", "nic").unwrap(), "CLR 020\r\n");
     }
@@ -171,10 +196,19 @@ mod tests {
     fn what_cannot_be_sent_is_refused_with_the_reason() {
         assert_eq!(sent(" ", "nic"), Err(CommandError::Empty));
         assert_eq!(sent("A\r\nB", "nic"), Err(CommandError::NotText));
-        assert_eq!(sent(&"A".repeat(600), "nic"), Err(CommandError::TooLong(600)));
+        assert_eq!(
+            sent(&"A".repeat(600), "nic"),
+            Err(CommandError::TooLong(600))
+        );
         let refused = sent("RELEASE", "nic").unwrap_err().to_string();
-        assert!(refused.contains("dialect nic") && refused.contains("RAW"), "{refused}");
-        assert!(matches!(sent("SET APN", "apmk"), Err(CommandError::Incomplete { .. })));
+        assert!(
+            refused.contains("dialect nic") && refused.contains("RAW"),
+            "{refused}"
+        );
+        assert!(matches!(
+            sent("SET APN", "apmk"),
+            Err(CommandError::Incomplete { .. })
+        ));
     }
 
     #[test]

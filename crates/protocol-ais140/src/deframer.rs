@@ -16,8 +16,8 @@
 use bytes::{Buf, BytesMut};
 use memchr::{memchr2, memchr3};
 
-use crate::frame::{Frame, VLTDATA, is_fixed, is_sum_width};
 use crate::FrameError;
+use crate::frame::{Frame, VLTDATA, is_fixed, is_sum_width};
 
 /// The longest packet of one record; real ones have 250 to 400 bytes.
 pub const LONGEST: usize = 4_096;
@@ -85,7 +85,10 @@ impl Deframer {
     /// # Errors
     /// [`FrameError::Skipped`] when bytes were passed over that belong to no packet. Go on.
     pub fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        let blanks = src.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | 0)).count();
+        let blanks = src
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | 0))
+            .count();
         if blanks > 0 {
             src.advance(blanks);
             self.scanned = 0;
@@ -159,7 +162,10 @@ fn looks_whole(src: &[u8]) -> bool {
     match src {
         [b'$', rest @ ..] => {
             rest.contains(&b'*')
-                || matches!(rest, [.., b',' | b'$' | b'#'] | [.., b',' | b'$', b'E' | b'W'])
+                || matches!(
+                    rest,
+                    [.., b',' | b'$' | b'#'] | [.., b',' | b'$', b'E' | b'W']
+                )
         }
         [0x3a, 0x3a, ..] => false,
         _ => true,
@@ -280,7 +286,9 @@ fn fixed(src: &[u8], scanned: usize) -> Found {
 
 /// TranSync: a length, then blocks of type, length and value up to `23 23`.
 fn transync(src: &[u8]) -> Found {
-    let Some(len) = src.get(2) else { return Found::More(0) };
+    let Some(len) = src.get(2) else {
+        return Found::More(0);
+    };
     let mut at = usize::from(*len) + 3;
     loop {
         match (src.get(at), src.get(at + 1)) {
@@ -375,11 +383,13 @@ fn sentence(src: &[u8], scanned: usize) -> Found {
             }
         }
         match src.get(at) {
-            Some(b'*') => match after_star(src.get(at + 1..).unwrap_or_default(), is_raw_sum(src, at)) {
-                AfterStar::End(len) => return Found::Packet(at + 1 + len, 0),
-                AfterStar::More => return more(src, at, limit),
-                AfterStar::Inside => at += 1,
-            },
+            Some(b'*') => {
+                match after_star(src.get(at + 1..).unwrap_or_default(), is_raw_sum(src, at)) {
+                    AfterStar::End(len) => return Found::Packet(at + 1 + len, 0),
+                    AfterStar::More => return more(src, at, limit),
+                    AfterStar::Inside => at += 1,
+                }
+            }
             Some(b'#') => {
                 // Another protocol's end, if nothing follows on the line.
                 match src.get(at + 1) {
@@ -419,15 +429,18 @@ fn inner_dollar(src: &[u8], at: usize, is_batch: bool) -> Option<bool> {
     if is_batch {
         // `$,01,L,`: a record of the batch.
         return match after {
-            [b',', a, b, b',', s, ..] => Some(
-                a.is_ascii_digit() && b.is_ascii_digit() && matches!(s, b'L' | b'H'),
-            ),
+            [b',', a, b, b',', s, ..] => {
+                Some(a.is_ascii_digit() && b.is_ascii_digit() && matches!(s, b'L' | b'H'))
+            }
             [] | [b','] | [b',', _] | [b',', _, _] | [b',', _, _, b','] => None,
             _ => Some(false),
         };
     }
     let before = src.get(1..at).unwrap_or_default();
-    let first = before.split(|b| *b == b'$').find(|part| !part.is_empty()).unwrap_or_default();
+    let first = before
+        .split(|b| *b == b'$')
+        .find(|part| !part.is_empty())
+        .unwrap_or_default();
     let is_login = match first {
         [head @ .., last] if !head.is_empty() => {
             !head.contains(&b',') && (*last == b',' || !before.contains(&b','))
@@ -445,7 +458,9 @@ fn inner_dollar(src: &[u8], at: usize, is_batch: bool) -> Option<bool> {
         [] => None,
         [b',', ..] => Some(false),
         _ => {
-            let len = after.iter().position(|b| matches!(b, b',' | b'$' | b'*' | b'\r' | b'\n'));
+            let len = after
+                .iter()
+                .position(|b| matches!(b, b',' | b'$' | b'*' | b'\r' | b'\n'));
             match len {
                 // A header is a short word of letters that a comma follows; in `$reg,$imei,` the
                 // comma is followed by `$`.
@@ -544,7 +559,11 @@ mod tests {
             let packets: Vec<_> = PACKETS.iter().copied().filter(is_text).collect();
             let stream = packets.join(separator);
             for chunk in 1..=64 {
-                assert_eq!(frames(stream.as_bytes(), chunk), packets, "{separator:?} {chunk}");
+                assert_eq!(
+                    frames(stream.as_bytes(), chunk),
+                    packets,
+                    "{separator:?} {chunk}"
+                );
             }
         }
     }
@@ -567,7 +586,11 @@ mod tests {
     fn a_pause_releases_what_could_grow_and_keeps_what_stops_in_the_middle() {
         let mut deframer = Deframer::new();
         let mut src = BytesMut::from(&b"$EPB,EMR,123456789012347,NM*"[..]);
-        assert_eq!(deframer.next_frame(&mut src), Ok(None), "a checksum may follow");
+        assert_eq!(
+            deframer.next_frame(&mut src),
+            Ok(None),
+            "a checksum may follow"
+        );
         deframer.on_pause();
         assert!(deframer.next_frame(&mut src).unwrap().is_some());
 

@@ -84,7 +84,9 @@ pub fn encode(record: &Record, kind: Kind, dialect: &Dialect) -> Result<Bytes, E
     };
     writer.layout(layout)?;
     let rule = dialect.own_rules(kind).next();
-    let Writer { items, checksum_at, .. } = writer;
+    let Writer {
+        items, checksum_at, ..
+    } = writer;
     Ok(finish(&header, items, checksum_at, rule, dialect))
 }
 
@@ -101,14 +103,32 @@ fn finish(
         Some(rule) if after_star(rule.end) == dialect.ending.before.contains('*') => dialect.ending,
         // The checksum of this kind stands elsewhere than that of positions.
         Some(rule) => match rule.end {
-            End::BeforeStar | End::Star => Ending { before: "*", after: "", width: width(rule) },
-            End::StarComma => Ending { before: "*,", after: "", width: width(rule) },
-            _ => Ending { before: ",", after: "*", width: width(rule) },
+            End::BeforeStar | End::Star => Ending {
+                before: "*",
+                after: "",
+                width: width(rule),
+            },
+            End::StarComma => Ending {
+                before: "*,",
+                after: "",
+                width: width(rule),
+            },
+            _ => Ending {
+                before: ",",
+                after: "*",
+                width: width(rule),
+            },
         },
         None => dialect.bare_ending,
     };
-    let mut out = if header.is_empty() { String::from("$") } else { format!("{header},") };
-    let at = checksum_at.filter(|_| !ending.before.contains('*')).unwrap_or(items.len());
+    let mut out = if header.is_empty() {
+        String::from("$")
+    } else {
+        format!("{header},")
+    };
+    let at = checksum_at
+        .filter(|_| !ending.before.contains('*'))
+        .unwrap_or(items.len());
     let (before, after) = items.split_at(at.min(items.len()));
     out.push_str(&before.join(","));
     match rule {
@@ -116,7 +136,9 @@ fn finish(
             out.push_str(ending.before);
             let end = match rule.end {
                 End::BeforeComma => out.len().saturating_sub(1),
-                End::BeforeStar => out.len().saturating_sub(ending.before.trim_start_matches(',').len()),
+                End::BeforeStar => out
+                    .len()
+                    .saturating_sub(ending.before.trim_start_matches(',').len()),
                 _ => out.len(),
             };
             let sum = rule.print(out.as_bytes(), end, ending.width);
@@ -169,7 +191,8 @@ impl Writer<'_> {
     }
 
     fn number(&mut self, value: Option<f64>, decimals: usize) {
-        self.items.push(format!("{:.decimals$}", value.unwrap_or(0.0)));
+        self.items
+            .push(format!("{:.decimals$}", value.unwrap_or(0.0)));
     }
 
     fn flag(&mut self, flag: Option<bool>) {
@@ -178,9 +201,12 @@ impl Writer<'_> {
 
     fn text(&mut self, field: Field, text: &str) -> Result<(), EncodeError> {
         let is_bracketed = matches!(text.as_bytes(), [b'(', .., b')'] | [b'<', .., b'>']);
-        let ends_item = |c: char| c.is_control() || matches!(c, '*' | '$' | '#') || c == ',' && !is_bracketed;
+        let ends_item =
+            |c: char| c.is_control() || matches!(c, '*' | '$' | '#') || c == ',' && !is_bracketed;
         if text.contains(ends_item) && field != Field::Parameters {
-            return Err(EncodeError::NotText { field: field.name() });
+            return Err(EncodeError::NotText {
+                field: field.name(),
+            });
         }
         self.push(text);
         Ok(())
@@ -195,7 +221,11 @@ impl Writer<'_> {
             Field::Vendor => self.text(field, &record.vendor.to_string())?,
             Field::Firmware => self.text(field, &record.firmware.to_string())?,
             Field::Type => {
-                let code = if record.packet_type.is_empty() { "NR".into() } else { record.packet_type.to_string() };
+                let code = if record.packet_type.is_empty() {
+                    "NR".into()
+                } else {
+                    record.packet_type.to_string()
+                };
                 self.text(field, &code)?;
             }
             Field::Alert => {
@@ -206,7 +236,11 @@ impl Writer<'_> {
                 }
             }
             Field::Status => self.push(if record.live == Some(false) { "H" } else { "L" }),
-            Field::PacketStatus => self.push(if record.live == Some(false) { "SP" } else { "NM" }),
+            Field::PacketStatus => self.push(if record.live == Some(false) {
+                "SP"
+            } else {
+                "NM"
+            }),
             Field::Imei => match record.imei {
                 Some(imei) => self.push(format!("{imei:015}")),
                 None if is_optional => {}
@@ -228,12 +262,30 @@ impl Writer<'_> {
                 self.time(field);
             }
             Field::Latitude => self.number(record.latitude.map(f64::abs), 6),
-            Field::NorthSouth => self.push(if record.latitude < Some(0.0) && record.latitude.is_some() { "S" } else { "N" }),
+            Field::NorthSouth => self.push(
+                if record.latitude < Some(0.0) && record.latitude.is_some() {
+                    "S"
+                } else {
+                    "N"
+                },
+            ),
             Field::Longitude => self.number(record.longitude.map(f64::abs), 6),
-            Field::EastWest => self.push(if record.longitude < Some(0.0) && record.longitude.is_some() { "W" } else { "E" }),
+            Field::EastWest => self.push(
+                if record.longitude < Some(0.0) && record.longitude.is_some() {
+                    "W"
+                } else {
+                    "E"
+                },
+            ),
             Field::Place => {
-                let (lat, lon) = (record.latitude.unwrap_or(0.0), record.longitude.unwrap_or(0.0));
-                let (ns, ew) = (if lat < 0.0 { 'S' } else { 'N' }, if lon < 0.0 { 'W' } else { 'E' });
+                let (lat, lon) = (
+                    record.latitude.unwrap_or(0.0),
+                    record.longitude.unwrap_or(0.0),
+                );
+                let (ns, ew) = (
+                    if lat < 0.0 { 'S' } else { 'N' },
+                    if lon < 0.0 { 'W' } else { 'E' },
+                );
                 self.push(format!("{:.6}{ns}{:.6}{ew}", lat.abs(), lon.abs()));
             }
             Field::Speed => self.number(record.speed, 1),
@@ -288,14 +340,20 @@ impl Writer<'_> {
             Field::OdometerKm => self.number(record.odometer_m.map(|m| m / 1_000.0), 1),
             Field::Delta => self.number(more.delta, 1),
             Field::Acceleration => {
-                let value = Few::as_slice(&more.accelerations).get(self.accelerations).copied();
+                let value = Few::as_slice(&more.accelerations)
+                    .get(self.accelerations)
+                    .copied();
                 self.accelerations += 1;
                 self.number(value, 2);
             }
             Field::Value => self.push("0"),
             Field::Text => self.push("-"),
             Field::Ota => {
-                let ota = if more.ota.is_empty() { "()".to_string() } else { more.ota.to_string() };
+                let ota = if more.ota.is_empty() {
+                    "()".to_string()
+                } else {
+                    more.ota.to_string()
+                };
                 self.text(field, &ota)?;
             }
             Field::Checksum => self.checksum_at = Some(self.items.len()),
@@ -305,15 +363,27 @@ impl Writer<'_> {
             }),
             Field::Distance => self.number(more.distance, 1),
             Field::Provider => {
-                let provider = if more.provider.is_empty() { "G".into() } else { more.provider.to_string() };
+                let provider = if more.provider.is_empty() {
+                    "G".into()
+                } else {
+                    more.provider.to_string()
+                };
                 self.text(field, &provider)?;
             }
             Field::Reply => {
-                let reply = if more.reply.is_empty() { "0".into() } else { more.reply.to_string() };
+                let reply = if more.reply.is_empty() {
+                    "0".into()
+                } else {
+                    more.reply.to_string()
+                };
                 self.text(field, &reply)?;
             }
             Field::Protocol => {
-                let protocol = if more.protocol.is_empty() { "AIS140".into() } else { more.protocol.to_string() };
+                let protocol = if more.protocol.is_empty() {
+                    "AIS140".into()
+                } else {
+                    more.protocol.to_string()
+                };
                 self.text(field, &protocol)?;
             }
             Field::Iccid => self.text(field, &more.iccid.to_string())?,
@@ -337,7 +407,14 @@ impl Writer<'_> {
 
     fn time(&mut self, field: Field) {
         let time = self.record.time.unwrap_or_default();
-        let DateTime { year, month, day, hour, minute, second } = time;
+        let DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = time;
         self.push(match field {
             Field::Date => format!("{day:02}{month:02}{year:04}"),
             Field::DateItems => format!("{day:02},{month:02},{year:04}"),
@@ -359,9 +436,16 @@ impl Writer<'_> {
         if order == Order::Packed {
             let mut packed = String::new();
             for neighbour in four.flatten() {
-                let Neighbour { lac, cell, signal, .. } = *neighbour;
+                let Neighbour {
+                    lac, cell, signal, ..
+                } = *neighbour;
                 let lac = lac.unwrap_or(0) & 0xfff;
-                let written = write!(packed, "{lac:03x}{:04x}{:02}", cell & 0xffff, signal.unwrap_or(0).clamp(0, 99));
+                let written = write!(
+                    packed,
+                    "{lac:03x}{:04x}{:02}",
+                    cell & 0xffff,
+                    signal.unwrap_or(0).clamp(0, 99)
+                );
                 debug_assert!(written.is_ok(), "a string takes all");
             }
             self.push(packed);
@@ -386,7 +470,9 @@ impl Writer<'_> {
 
     fn serving_cell(&mut self) {
         let cells = self.record.cells;
-        if let (Some(mcc), Some(mnc), Some(lac), Some(id)) = (cells.mcc, cells.mnc, cells.lac, cells.cell) {
+        if let (Some(mcc), Some(mnc), Some(lac), Some(id)) =
+            (cells.mcc, cells.mnc, cells.lac, cells.cell)
+        {
             self.push(mcc.to_string());
             self.push(format!("{mnc:02}"));
             self.push(format!("{lac:04x}"));
@@ -396,7 +482,11 @@ impl Writer<'_> {
 }
 
 fn cell(id: u64, is_wide: bool) -> String {
-    if is_wide { format!("{id:07x}") } else { format!("{id:04x}") }
+    if is_wide {
+        format!("{id:07x}")
+    } else {
+        format!("{id:04x}")
+    }
 }
 
 fn padded(bits: Bits, len: u8) -> String {

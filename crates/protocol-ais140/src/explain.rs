@@ -78,7 +78,12 @@ impl Message {
             let bytes = raw.get(range.clone()).unwrap_or_default();
             if !bytes.is_empty() {
                 let meaning = meaning(name, bytes, result.as_ref().ok());
-                parts.push(Part { range, name, raw: bytes.to_vec(), meaning });
+                parts.push(Part {
+                    range,
+                    name,
+                    raw: bytes.to_vec(),
+                    meaning,
+                });
             }
         };
         let gap = |range: Range<usize>| -> &'static str {
@@ -181,7 +186,9 @@ fn meaning(name: &str, bytes: &[u8], message: Option<&Message>) -> String {
         },
         "gsm" => crate::read::small::<u8>(item)
             .filter(|csq| *csq <= 31)
-            .map_or_else(String::new, |csq| format!("{} dBm", i16::from(csq) * 2 - 113)),
+            .map_or_else(String::new, |csq| {
+                format!("{} dBm", i16::from(csq) * 2 - 113)
+            }),
         "lac" | "cell" => hex(),
         "mode" => match item {
             b"M" => "moving".into(),

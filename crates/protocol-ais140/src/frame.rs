@@ -191,8 +191,8 @@ fn ending(raw: &[u8]) -> (usize, Option<Stated>) {
         // Not a checksum: a raw byte may stand before `*`, and words after it.
         return (star, None);
     }
-    let start = raw.len() - after.len()
-        + memchr(*text.first().unwrap_or(&0), after).unwrap_or_default();
+    let start =
+        raw.len() - after.len() + memchr(*text.first().unwrap_or(&0), after).unwrap_or_default();
     let end = start + text.len();
     let at = |v: usize| u32::try_from(v).ok();
     let stated = match (at(start), at(end), at(star)) {
@@ -224,7 +224,11 @@ pub(crate) fn stated_item(raw: &[u8], item: core::ops::Range<usize>) -> Option<S
     if !is_sum && !placeholder && !is_raw_byte {
         return None;
     }
-    let lead = if is_raw_byte { 0 } else { text.len() - text.trim_ascii_start().len() };
+    let lead = if is_raw_byte {
+        0
+    } else {
+        text.len() - text.trim_ascii_start().len()
+    };
     let len = if is_raw_byte { 1 } else { trimmed.len() };
     Some(Stated {
         start: u32::try_from(item.start.checked_add(lead)?).ok()?,

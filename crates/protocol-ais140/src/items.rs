@@ -12,7 +12,10 @@ pub(crate) struct Span {
 impl Span {
     fn new(start: usize, end: usize) -> Self {
         let at = |v: usize| u16::try_from(v).unwrap_or(u16::MAX);
-        Self { start: at(start), end: at(end) }
+        Self {
+            start: at(start),
+            end: at(end),
+        }
     }
 
     pub(crate) fn range(self) -> core::ops::Range<usize> {
@@ -35,7 +38,11 @@ impl<'a> Items<'a> {
     /// Cuts `raw[from..to]` at commas, and at `$` where `by_dollar`. Text in `()`, `<>`, `{}` and
     /// `""` is one item. An empty item at the end is none.
     pub(crate) fn cut(raw: &'a [u8], from: usize, to: usize, by_dollar: bool) -> Self {
-        let mut items = Self { raw, spans: [Span::default(); MOST], len: 0 };
+        let mut items = Self {
+            raw,
+            spans: [Span::default(); MOST],
+            len: 0,
+        };
         let body = raw.get(..to).unwrap_or(raw);
         if !by_dollar {
             items.cut_at_commas(body, from);
@@ -127,7 +134,11 @@ impl<'a> Items<'a> {
 
     #[inline]
     pub(crate) fn span(&self, at: usize) -> Option<Span> {
-        if at < self.len { self.spans.get(at).copied() } else { None }
+        if at < self.len {
+            self.spans.get(at).copied()
+        } else {
+            None
+        }
     }
 
     /// The bytes of an item without blanks; empty if there is none.
@@ -139,7 +150,10 @@ impl<'a> Items<'a> {
     /// The bytes from one item to the end.
     pub(crate) fn rest(&self, at: usize) -> Option<Span> {
         let (first, last) = (self.span(at)?, self.span(self.len.checked_sub(1)?)?);
-        Some(Span { start: first.start, end: last.end })
+        Some(Span {
+            start: first.start,
+            end: last.end,
+        })
     }
 
     /// The first item of 15 digits that can be an IMEI: one whose check digit is right and that
@@ -164,18 +178,21 @@ impl<'a> Items<'a> {
     /// Whether an item is latitude and longitude with their letters (`12.97N77.54E`).
     pub(crate) fn has_joined_place(&self) -> bool {
         (0..self.len).any(|at| match self.text(at) {
-            [b'0'..=b'9', inner @ .., b'E' | b'W'] => inner.iter().any(|b| matches!(b, b'N' | b'S')),
+            [b'0'..=b'9', inner @ .., b'E' | b'W'] => {
+                inner.iter().any(|b| matches!(b, b'N' | b'S'))
+            }
             _ => false,
         })
     }
 
     /// The item before `N` or `S` two before `E` or `W`: the latitude.
     pub(crate) fn find_place(&self) -> Option<usize> {
-        (1..self.len).find(|at| {
-            matches!(self.text(*at), b"N" | b"S")
-                && matches!(self.text(at.saturating_add(2)), b"E" | b"W" | b"N")
-        })
-        .and_then(|at| at.checked_sub(1))
+        (1..self.len)
+            .find(|at| {
+                matches!(self.text(*at), b"N" | b"S")
+                    && matches!(self.text(at.saturating_add(2)), b"E" | b"W" | b"N")
+            })
+            .and_then(|at| at.checked_sub(1))
     }
 }
 

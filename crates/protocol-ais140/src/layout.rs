@@ -69,8 +69,22 @@ impl<'a, T: Trace> Reader<'a, T> {
         stated: Option<Stated>,
         trace: T,
     ) -> Self {
-        let reading = Reading { stated, is_exact: true, ..Reading::default() };
-        Self { raw, items, dialect, order, stated, at: 0, reading, has_time: false, trace }
+        let reading = Reading {
+            stated,
+            is_exact: true,
+            ..Reading::default()
+        };
+        Self {
+            raw,
+            items,
+            dialect,
+            order,
+            stated,
+            at: 0,
+            reading,
+            has_time: false,
+            trace,
+        }
     }
 
     /// Reads all items by a layout.
@@ -85,7 +99,10 @@ impl<'a, T: Trace> Reader<'a, T> {
                 Field::Time | Field::TimeItems => self.clock(*slot),
                 Field::DateTime => {
                     self.date(*slot);
-                    self.clock(Slot { field: Field::Time, is_optional: true });
+                    self.clock(Slot {
+                        field: Field::Time,
+                        is_optional: true,
+                    });
                 }
                 Field::Latitude => self.place(*slot, next),
                 Field::NorthSouth | Field::Longitude | Field::EastWest => {}
@@ -123,8 +140,12 @@ impl<'a, T: Trace> Reader<'a, T> {
     fn extra(&mut self, at: usize) {
         self.reading.is_exact = false;
         self.reading.score -= 2;
-        let Some(item) = self.items.get(at) else { return };
-        if T::ON && let Some(span) = self.items.span(at) {
+        let Some(item) = self.items.get(at) else {
+            return;
+        };
+        if T::ON
+            && let Some(span) = self.items.span(at)
+        {
             self.trace.read("extra", span.range());
         }
         let more = self.reading.record.more_mut();
@@ -138,7 +159,9 @@ impl<'a, T: Trace> Reader<'a, T> {
     /// Takes the item at hand as a field. `false` if it does not have the field's form.
     #[inline]
     fn put(&mut self, field: Field) -> bool {
-        let Some(item) = self.items.get(self.at) else { return false };
+        let Some(item) = self.items.get(self.at) else {
+            return false;
+        };
         if !self.reading.record.set(field, self.raw, item) {
             return false;
         }
@@ -150,7 +173,9 @@ impl<'a, T: Trace> Reader<'a, T> {
 
     /// Whether an item has the form of a field.
     fn fits(&self, field: Field, at: usize) -> bool {
-        let Some(item) = self.items.get(at) else { return false };
+        let Some(item) = self.items.get(at) else {
+            return false;
+        };
         match field {
             Field::Date | Field::DateTime => is_date(trim(item)),
             Field::Latitude => self.items.find_place() == Some(at),
@@ -220,8 +245,8 @@ impl<'a, T: Trace> Reader<'a, T> {
         if self.put(Field::Imei) {
             return;
         }
-        let ahead = (self.at..self.items.len().min(self.at + 4))
-            .find(|at| self.fits(Field::Imei, *at));
+        let ahead =
+            (self.at..self.items.len().min(self.at + 4)).find(|at| self.fits(Field::Imei, *at));
         match ahead {
             Some(imei) => {
                 while self.at < imei {
@@ -262,7 +287,10 @@ impl<'a, T: Trace> Reader<'a, T> {
         }
         // `registration,,1,date`
         if is_fix_next
-            && self.items.get(self.at).is_some_and(|item| trim(item).is_empty())
+            && self
+                .items
+                .get(self.at)
+                .is_some_and(|item| trim(item).is_empty())
             && matches!(self.items.text(self.at + 1), b"0" | b"1" | b"A" | b"V")
         {
             self.mark(Field::Text, self.at);
@@ -297,14 +325,29 @@ impl<'a, T: Trace> Reader<'a, T> {
             self.mark(Field::Date, self.at);
             self.at += 1;
         } else if let Some((day, month, year)) = self.three()
-            && let Ok(year) = u16::try_from(if year < 100 && year > 0 { 2000 + year } else { year })
+            && let Ok(year) = u16::try_from(if year < 100 && year > 0 {
+                2000 + year
+            } else {
+                year
+            })
             && let (Ok(day), Ok(month)) = (u8::try_from(day), u8::try_from(month))
         {
-            time = DateTime { year, month, day, ..time };
+            time = DateTime {
+                year,
+                month,
+                day,
+                ..time
+            };
             self.reading.record.time = Some(time);
             self.three_read(Field::Date);
         } else {
-            self.search(slot, Some(&Slot { field: Field::Time, is_optional: false }));
+            self.search(
+                slot,
+                Some(&Slot {
+                    field: Field::Time,
+                    is_optional: false,
+                }),
+            );
         }
     }
 
@@ -320,10 +363,18 @@ impl<'a, T: Trace> Reader<'a, T> {
             self.mark(Field::Time, self.at);
             self.at += 1;
         } else if let Some((hour, minute, second)) = self.three()
-            && let (Ok(hour), Ok(minute), Ok(second)) =
-                (u8::try_from(hour), u8::try_from(minute), u8::try_from(second))
+            && let (Ok(hour), Ok(minute), Ok(second)) = (
+                u8::try_from(hour),
+                u8::try_from(minute),
+                u8::try_from(second),
+            )
         {
-            time = DateTime { hour, minute, second, ..time };
+            time = DateTime {
+                hour,
+                minute,
+                second,
+                ..time
+            };
             self.reading.record.time = Some(time);
             self.three_read(Field::Time);
         } else if item.len() == 8 && item.get(2) == Some(&b':') {
@@ -399,7 +450,12 @@ impl<'a, T: Trace> Reader<'a, T> {
             _ => None,
         };
         self.set_place(latitude, longitude, north, east);
-        for field in [Field::Latitude, Field::NorthSouth, Field::Longitude, Field::EastWest] {
+        for field in [
+            Field::Latitude,
+            Field::NorthSouth,
+            Field::Longitude,
+            Field::EastWest,
+        ] {
             self.mark(field, self.at);
             self.at += 1;
         }
@@ -430,7 +486,12 @@ impl<'a, T: Trace> Reader<'a, T> {
             return;
         }
         self.missing(Field::NorthSouth, 1);
-        for field in [Field::Latitude, Field::NorthSouth, Field::Longitude, Field::EastWest] {
+        for field in [
+            Field::Latitude,
+            Field::NorthSouth,
+            Field::Longitude,
+            Field::EastWest,
+        ] {
             self.mark(field, self.at);
             self.at += 1;
         }
@@ -464,7 +525,12 @@ impl<'a, T: Trace> Reader<'a, T> {
         };
         let sign = |negative: bool| Some(if negative { -1.0 } else { 1.0 });
         let (latitude, longitude) = (whole(decimal, latitude), whole(decimal, longitude));
-        self.set_place(latitude, longitude, sign(*north == b'S'), sign(*east == b'W'));
+        self.set_place(
+            latitude,
+            longitude,
+            sign(*north == b'S'),
+            sign(*east == b'W'),
+        );
         self.mark(Field::Place, self.at);
         self.at += 1;
     }
@@ -526,7 +592,9 @@ impl<'a, T: Trace> Reader<'a, T> {
             0 => {}
             1 if first.is_empty() => {}
             1 if first.starts_with(b"(") => {
-                let inner = first.get(1..first.len().saturating_sub(1)).unwrap_or_default();
+                let inner = first
+                    .get(1..first.len().saturating_sub(1))
+                    .unwrap_or_default();
                 self.triples(inner.split(|b| *b == b','), usual);
             }
             1 if first.len() >= 9
@@ -587,7 +655,9 @@ impl<'a, T: Trace> Reader<'a, T> {
         if joined.len() != 7 {
             return;
         }
-        let Some((lac, cell)) = joined.split_at_checked(3) else { return };
+        let Some((lac, cell)) = joined.split_at_checked(3) else {
+            return;
+        };
         let cells = &mut self.reading.record.cells;
         cells.lac = whole(hex, lac).and_then(|v| u32::try_from(v).ok());
         cells.cell = whole(hex, cell);
@@ -601,7 +671,11 @@ impl<'a, T: Trace> Reader<'a, T> {
             let item = self.items.text(at);
             (min..=max).contains(&item.len()) && Bits::read(item).is_some()
         };
-        let number = |at: usize| self.items.get(at).is_some_and(|i| whole(decimal, i).is_some());
+        let number = |at: usize| {
+            self.items
+                .get(at)
+                .is_some_and(|i| whole(decimal, i).is_some())
+        };
         let is_here = |at: usize| {
             let is_wide = self.items.text(at).len() == 6;
             let is_inputs = bits(at, 4, 4) || bits(at, 6, 6);
@@ -626,7 +700,12 @@ impl<'a, T: Trace> Reader<'a, T> {
     fn tail(&mut self) {
         let dialect = self.dialect;
         // One that ends without a checksum is taken last: the checksum may look like its last field.
-        let find = |sum: bool| dialect.tails.iter().find(|tail| self.tail_fits(tail) == Some(sum));
+        let find = |sum: bool| {
+            dialect
+                .tails
+                .iter()
+                .find(|tail| self.tail_fits(tail) == Some(sum))
+        };
         let layout = find(true).or_else(|| find(false));
         let Some(layout) = layout else {
             self.reading.is_exact = false;
@@ -696,7 +775,8 @@ impl<'a, T: Trace> Reader<'a, T> {
         let end = self.items.len();
         if Bits::read(self.items.text(self.at)).is_some() {
             self.put(Field::Inputs);
-            if self.items.text(self.at).len() <= 4 && Bits::read(self.items.text(self.at)).is_some() {
+            if self.items.text(self.at).len() <= 4 && Bits::read(self.items.text(self.at)).is_some()
+            {
                 self.put(Field::Outputs);
             }
         }
@@ -739,7 +819,9 @@ impl<'a, T: Trace> Reader<'a, T> {
         if self.reading.stated.is_some() {
             return;
         }
-        let Some(span) = self.items.span(self.at) else { return };
+        let Some(span) = self.items.span(self.at) else {
+            return;
+        };
         let stated = stated_item(self.raw, span.range());
         if stated.is_some() {
             self.reading.stated = stated;
@@ -770,7 +852,9 @@ impl<'a, T: Trace> Reader<'a, T> {
 
     /// Everything to the end. What looks like a checksum at the end may be one: the text keeps it.
     fn parameters(&mut self) {
-        let Some(rest) = self.items.rest(self.at) else { return };
+        let Some(rest) = self.items.rest(self.at) else {
+            return;
+        };
         let last = self.items.len().saturating_sub(1);
         let item = self.items.text(last);
         let is_sum = matches!(item.len(), 2 | 4 | 8) && item.iter().all(u8::is_ascii_hexdigit);

@@ -80,7 +80,12 @@ impl Lines {
     pub fn next_connection(&mut self) {
         let connection = self.origin.connection + 1;
         let dialects = self.session.dialects().clone();
-        *self = Self::new(dialects, self.session.policy(), self.tenant, self.profile.clone());
+        *self = Self::new(
+            dialects,
+            self.session.policy(),
+            self.tenant,
+            self.profile.clone(),
+        );
         self.origin.connection = connection;
     }
 
@@ -138,7 +143,10 @@ impl Lines {
             parts: Vec::new(),
             frame: None,
         };
-        let arrival = Arrival { at: now, origin: self.origin };
+        let arrival = Arrival {
+            at: now,
+            origin: self.origin,
+        };
         normalize(&handled, &self.source, arrival, &mut line.reports);
         if explain {
             line.parts = Message::explain(&frame, self.session.dialects(), &known).1;
@@ -173,7 +181,9 @@ fn kind(frame: &Frame) -> String {
             let text = raw.strip_prefix(b"vltdata=").unwrap_or(raw);
             String::from_utf8_lossy(text.get(..3).unwrap_or_default()).into_owned()
         }
-        Form::Bare => String::from_utf8_lossy(frame.raw().get(..5).unwrap_or_default()).into_owned(),
+        Form::Bare => {
+            String::from_utf8_lossy(frame.raw().get(..5).unwrap_or_default()).into_owned()
+        }
         Form::TranSync => "3A3A".into(),
         Form::Command => "command".into(),
         Form::Foreign => "foreign".into(),

@@ -76,7 +76,10 @@ impl Order {
 
 /// The serving cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of the vocabulary, documented at `Field`")]
+#[expect(
+    missing_docs,
+    reason = "the fields of the vocabulary, documented at `Field`"
+)]
 pub struct Cells {
     pub mcc: Option<u16>,
     pub mnc: Option<u16>,
@@ -138,7 +141,10 @@ impl Value {
             .then(|| whole(decimal, item))
             .flatten()
             .filter(|v| v.fract() == 0.0);
-        #[expect(clippy::cast_possible_truncation, reason = "four characters fit 16 bits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "four characters fit 16 bits"
+        )]
         let signal = signal.map(|v| v as i16);
         Self {
             // Zeros and ones all over stand for no cell.
@@ -175,7 +181,13 @@ pub(crate) fn triples<'a>(
     let cut = cut.get(..len).unwrap_or_default();
     let expected = known.unwrap_or(usual);
     if let Some(neighbours) = as_expected(cut, serving, expected) {
-        return (neighbours, Evidence { order: Some(expected), is_swapped: false });
+        return (
+            neighbours,
+            Evidence {
+                order: Some(expected),
+                is_swapped: false,
+            },
+        );
     }
     let mut rows = [[Value::default(); 3]; 6];
     let mut count = 0;
@@ -300,9 +312,10 @@ fn evidence(rows: &[[Value; 3]], serving: &Cells) -> Evidence {
     };
     let column = |list: &[u8; 3]| list.get(lac).copied().unwrap_or(0);
     // The area's column holds what is printed as the serving cell, and never the serving area.
-    let says_lac = rows
-        .iter()
-        .any(|r| r.get(lac).is_some_and(|v| v.id.is_some() && v.id == serving_lac));
+    let says_lac = rows.iter().any(|r| {
+        r.get(lac)
+            .is_some_and(|v| v.id.is_some() && v.id == serving_lac)
+    });
     Evidence {
         order: Order::of(lac, cell),
         is_swapped: column(&cells) > 0 && !says_lac,
@@ -316,8 +329,12 @@ pub(crate) fn packed(item: &[u8]) -> Neighbours {
         let parts = group
             .split_at_checked(3)
             .and_then(|(lac, rest)| rest.split_at_checked(4).map(|(cell, s)| (lac, cell, s)));
-        let Some((lac, cell, signal)) = parts else { continue };
-        let Some(cell) = whole(hex, cell) else { continue };
+        let Some((lac, cell, signal)) = parts else {
+            continue;
+        };
+        let Some(cell) = whole(hex, cell) else {
+            continue;
+        };
         neighbours.push(Neighbour {
             lac: whole(hex, lac).and_then(|v| u32::try_from(v).ok()),
             cell,
@@ -349,24 +366,44 @@ mod tests {
     use super::*;
 
     fn serving(lac: u32, cell: u64) -> Cells {
-        Cells { lac: Some(lac), cell: Some(cell), ..Cells::default() }
+        Cells {
+            lac: Some(lac),
+            cell: Some(cell),
+            ..Cells::default()
+        }
     }
 
     fn see(line: &str, serving: &Cells) -> Evidence {
-        triples(line.split(',').map(str::as_bytes), serving, None, Order::SignalLacCell).1
+        triples(
+            line.split(',').map(str::as_bytes),
+            serving,
+            None,
+            Order::SignalLacCell,
+        )
+        .1
     }
 
     #[test]
     fn the_column_that_repeats_is_the_area() {
         let cells = serving(0x61b4, 0x9ad9);
         for (line, order) in [
-            ("31,61B4,9ADB,28,61B4,9AE1,22,61B5,1F03", Order::SignalLacCell),
-            ("31,9ADB,61B4,28,9AE1,61B4,22,1F03,61B5", Order::SignalCellLac),
+            (
+                "31,61B4,9ADB,28,61B4,9AE1,22,61B5,1F03",
+                Order::SignalLacCell,
+            ),
+            (
+                "31,9ADB,61B4,28,9AE1,61B4,22,1F03,61B5",
+                Order::SignalCellLac,
+            ),
             ("61B4,9ADB,31,61B4,9AE1,28", Order::LacCellSignal),
             ("9ADB,61B4,31,0,0,0,0,0,0", Order::CellLacSignal),
         ] {
             let found = see(line, &cells);
-            assert_eq!((found.order, found.is_swapped), (Some(order), false), "{line}");
+            assert_eq!(
+                (found.order, found.is_swapped),
+                (Some(order), false),
+                "{line}"
+            );
         }
         assert_eq!(see("0,0,0,0000,0000,00,ffff,0000,33", &cells).order, None);
     }
@@ -392,7 +429,10 @@ mod tests {
     fn groups_of_nine_are_area_cell_and_signal() {
         let found = packed(b"998db1388999df1788");
         let first = found.as_slice()[0];
-        assert_eq!((first.lac, first.cell, first.signal), (Some(0x998), 0xdb13, Some(88)));
+        assert_eq!(
+            (first.lac, first.cell, first.signal),
+            (Some(0x998), 0xdb13, Some(88))
+        );
         assert_eq!(found.as_slice().len(), 2);
     }
 }

@@ -48,7 +48,11 @@ impl ReportSource {
     pub fn new(tenant: Option<Tenant>, device: Option<DeviceId>) -> Self {
         let protocol = DECODER.protocol();
         let seed = IdentitySeed::new(tenant.as_ref(), device.as_ref(), protocol.as_str());
-        Self { tenant, device, seed }
+        Self {
+            tenant,
+            device,
+            seed,
+        }
     }
 
     /// The device, if it has named itself.
@@ -69,12 +73,24 @@ pub struct Arrival {
 
 /// Appends the reports of a packet to `out`: one, or one for each record of a batch; none for what
 /// could not be read or comes from a server.
-pub fn normalize(handled: &Handled, source: &ReportSource, arrival: Arrival, out: &mut Vec<Report>) {
-    let Ok(message) = &handled.message else { return };
+pub fn normalize(
+    handled: &Handled,
+    source: &ReportSource,
+    arrival: Arrival,
+    out: &mut Vec<Report>,
+) {
+    let Ok(message) = &handled.message else {
+        return;
+    };
     if message.is_from_server() {
         return;
     }
-    let context = Context { handled, message, source, arrival };
+    let context = Context {
+        handled,
+        message,
+        source,
+        arrival,
+    };
     for (at, record) in message.records().enumerate() {
         let index = u32::try_from(at).unwrap_or(u32::MAX);
         out.push(context.report(record, index));
@@ -116,7 +132,9 @@ impl Context<'_> {
         power(&mut report, record);
         network(&mut report, record);
         switches(&mut report, record, dialect);
-        report.odometer = record.odometer_m.and_then(|m| Odometer::from_metres(m).ok());
+        report.odometer = record
+            .odometer_m
+            .and_then(|m| Odometer::from_metres(m).ok());
         identity(&mut report, record);
         self.events(&mut report, record, meaning, index);
         signals(&mut report, record);
@@ -125,13 +143,7 @@ impl Context<'_> {
     }
 
     /// The time, and the id that is made of it.
-    fn time(
-        &self,
-        report: &mut Report,
-        record: &Record,
-        place: Option<Coordinates>,
-        index: u32,
-    ) {
+    fn time(&self, report: &mut Report, record: &Record, place: Option<Coordinates>, index: u32) {
         let mut local = None;
         if let Some(t) = record.time {
             let raw = RawTime::Civil {
@@ -321,25 +333,42 @@ fn coordinates(record: &Record) -> Option<Coordinates> {
     Coordinates::from_degrees(record.latitude?, record.longitude?).ok()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "quantities are single precision")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "quantities are single precision"
+)]
 const fn narrow(value: f64) -> f32 {
     value as f32
 }
 
 fn fix(report: &mut Report, record: &Record, coordinates: Option<Coordinates>) {
-    let Some(coordinates) = coordinates else { return };
+    let Some(coordinates) = coordinates else {
+        return;
+    };
     let is_zero = coordinates.latitude_e7() == 0 && coordinates.longitude_e7() == 0;
     let has_fix = record.fix == Some(true) && !is_zero;
     // A login states the last position it had, without a time.
     let is_stated = record.fix.is_none();
-    let source = if has_fix || is_zero { FixSource::Gnss } else { FixSource::LastKnown };
-    let mut fix = Fix::new(coordinates, has_fix || is_stated && !is_zero && record.time.is_some(), source);
+    let source = if has_fix || is_zero {
+        FixSource::Gnss
+    } else {
+        FixSource::LastKnown
+    };
+    let mut fix = Fix::new(
+        coordinates,
+        has_fix || is_stated && !is_zero && record.time.is_some(),
+        source,
+    );
     if has_fix {
         fix.time = report.device_time;
     }
-    fix.altitude = record.altitude.and_then(|v| Altitude::from_metres(narrow(v)).ok());
+    fix.altitude = record
+        .altitude
+        .and_then(|v| Altitude::from_metres(narrow(v)).ok());
     fix.speed = record.speed.and_then(|v| Speed::from_kmh(narrow(v)).ok());
-    fix.course = record.heading.and_then(|v| Course::from_degrees(narrow(v)).ok());
+    fix.course = record
+        .heading
+        .and_then(|v| Course::from_degrees(narrow(v)).ok());
     fix.satellites = record.satellites;
     fix.hdop = record.hdop.and_then(|v| Dop::new(narrow(v)).ok());
     fix.pdop = record.pdop.and_then(|v| Dop::new(narrow(v)).ok());
@@ -402,7 +431,11 @@ fn network(report: &mut Report, record: &Record) {
 
 fn switches(report: &mut Report, record: &Record, dialect: &Dialect) {
     let row = |bits: Bits| {
-        let value = if dialect.is_last_input_first { bits.reversed() } else { bits.printed() };
+        let value = if dialect.is_last_input_first {
+            bits.reversed()
+        } else {
+            bits.printed()
+        };
         Switches::from_bits(value.into(), bits.len())
     };
     report.io.inputs = row(record.inputs);
@@ -550,7 +583,11 @@ fn push_digits(text: &mut String, value: u64, base: u64) {
         at -= 1;
         let digit = u8::try_from(left % base).unwrap_or(0);
         if let Some(place) = digits.get_mut(at) {
-            *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            *place = if digit < 10 {
+                b'0' + digit
+            } else {
+                b'a' + digit - 10
+            };
         }
         left /= base;
         if left == 0 || at == 0 {
@@ -569,7 +606,10 @@ struct Key {
 
 impl Default for Key {
     fn default() -> Self {
-        Self { len: 0, bytes: [0; 96] }
+        Self {
+            len: 0,
+            bytes: [0; 96],
+        }
     }
 }
 

@@ -108,9 +108,14 @@ pub(crate) fn judge(
             None => (Checksum::Unverified, Lesson::Nothing),
         };
     }
-    let own = dialect.own_rules(kind).find(|rule| rule.check(raw, stated) == Some(true));
+    let own = dialect
+        .own_rules(kind)
+        .find(|rule| rule.check(raw, stated) == Some(true));
     if let Some(rule) = own.filter(Rule::is_strong) {
-        let lesson = Checksums { locked: Some(rule), candidates: Vec::new() };
+        let lesson = Checksums {
+            locked: Some(rule),
+            candidates: Vec::new(),
+        };
         return (Checksum::Valid, Lesson::Learn(lesson));
     }
     if own.is_none() && !may_search {
@@ -121,7 +126,10 @@ pub(crate) fn judge(
         None => search(raw, stated),
     };
     if let Some(rule) = found.iter().copied().find(Rule::is_strong) {
-        let lesson = Checksums { locked: Some(rule), candidates: Vec::new() };
+        let lesson = Checksums {
+            locked: Some(rule),
+            candidates: Vec::new(),
+        };
         return (Checksum::Valid, Lesson::Learn(lesson));
     }
     if found.is_empty() {
@@ -129,12 +137,22 @@ pub(crate) fn judge(
     }
     let before = |rule: Rule| {
         let candidates = known.map(|known| &known.candidates[..]).unwrap_or_default();
-        candidates.iter().find(|(r, _)| *r == rule).map_or(0, |(_, n)| *n)
+        candidates
+            .iter()
+            .find(|(r, _)| *r == rule)
+            .map_or(0, |(_, n)| *n)
     };
-    let candidates: Vec<_> = found.iter().map(|r| (*r, before(*r).saturating_add(1))).collect();
+    let candidates: Vec<_> = found
+        .iter()
+        .map(|r| (*r, before(*r).saturating_add(1)))
+        .collect();
     let has_rule = |rule: Rule| dialects.iter().any(|d| d.rules().any(|(_, r)| r == rule));
     let enough = |(rule, count): &&(Rule, u8)| {
-        let needed = if own == Some(*rule) || has_rule(*rule) { 2 } else { 3 };
+        let needed = if own == Some(*rule) || has_rule(*rule) {
+            2
+        } else {
+            3
+        };
         *count >= needed
     };
     let locked = candidates.iter().find(enough).map(|(rule, _)| *rule);
@@ -144,8 +162,14 @@ pub(crate) fn judge(
         Checksum::Unverified
     };
     let lesson = match locked {
-        Some(_) => Checksums { locked, candidates: Vec::new() },
-        None => Checksums { locked: None, candidates },
+        Some(_) => Checksums {
+            locked,
+            candidates: Vec::new(),
+        },
+        None => Checksums {
+            locked: None,
+            candidates,
+        },
     };
     (verdict, Lesson::Learn(lesson))
 }
@@ -258,7 +282,10 @@ mod form {
             let form: Form = serde_json::from_str(profile.as_str()).map_err(malformed)?;
             // Names that a later version gave, and a rule that none knows, are not known here.
             let certainty = form.certainty.as_deref().and_then(|name| {
-                CERTAINTIES.iter().find(|(_, known)| *known == name).map(|(c, _)| *c)
+                CERTAINTIES
+                    .iter()
+                    .find(|(_, known)| *known == name)
+                    .map(|(c, _)| *c)
             });
             let mut checksums = BTreeMap::new();
             for (kind, sums) in &form.checksums {
@@ -276,7 +303,9 @@ mod form {
             }
             Ok(Self {
                 configured_dialect: form.configured_dialect,
-                dialect: form.dialect.map(|name| (name, form.dialect_version.unwrap_or(1))),
+                dialect: form
+                    .dialect
+                    .map(|name| (name, form.dialect_version.unwrap_or(1))),
                 certainty,
                 configured_zone: form.configured_zone,
                 detected_zone: form.detected_zone,
@@ -290,10 +319,17 @@ mod form {
         fn from(profile: &Profile) -> Self {
             let sums = |sums: &Checksums| Sums {
                 locked: sums.locked.map(|rule| rule.to_string()),
-                candidates: sums.candidates.iter().map(|(r, n)| (r.to_string(), *n)).collect(),
+                candidates: sums
+                    .candidates
+                    .iter()
+                    .map(|(r, n)| (r.to_string(), *n))
+                    .collect(),
             };
             let name = |certainty: Certainty| {
-                CERTAINTIES.iter().find(|(c, _)| *c == certainty).map(|(_, name)| (*name).into())
+                CERTAINTIES
+                    .iter()
+                    .find(|(c, _)| *c == certainty)
+                    .map(|(_, name)| (*name).into())
             };
             let form = Form {
                 version: VERSION,
@@ -326,8 +362,14 @@ mod tests {
     #[test]
     fn a_profile_is_read_back_and_its_form_is_stable() {
         let rule = |text: &str| text.parse::<Rule>().unwrap();
-        let sums = Checksums { locked: Some(rule("crc32 $ comma hex")), candidates: Vec::new() };
-        let more = Checksums { locked: None, candidates: vec![(rule("xor8 $ star hex"), 1)] };
+        let sums = Checksums {
+            locked: Some(rule("crc32 $ comma hex")),
+            candidates: Vec::new(),
+        };
+        let more = Checksums {
+            locked: None,
+            candidates: vec![(rule("xor8 $ star hex"), 1)],
+        };
         let profile = Profile {
             dialect: Some(("roadpoint".into(), 1)),
             certainty: Some(Certainty::Header),
@@ -350,7 +392,10 @@ mod tests {
     fn a_newer_profile_is_refused_and_a_newer_key_is_passed_over() {
         let read = |text: &str| Profile::try_from(&milepost_telemetry::Profile::new(text));
         assert_eq!(read(r#"{"version":2}"#), Err(ProfileError::Newer(2)));
-        assert_eq!(read(r#"{"version":1,"later":true}"#), Ok(Profile::default()));
+        assert_eq!(
+            read(r#"{"version":1,"later":true}"#),
+            Ok(Profile::default())
+        );
         assert!(matches!(read("junk"), Err(ProfileError::Malformed(_))));
     }
 }

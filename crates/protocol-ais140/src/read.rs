@@ -109,7 +109,10 @@ pub(crate) fn decimal(input: &[u8]) -> Read<'_, f64> {
     }
     let rest = number.get(len..).unwrap_or_default();
     let rest = rest.strip_prefix(b"%").unwrap_or(rest);
-    #[expect(clippy::cast_precision_loss, reason = "18 digits are more than any device measures")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "18 digits are more than any device measures"
+    )]
     let value = mantissa as f64 / POWERS.get(scale).copied().unwrap_or(1e18);
     Ok((rest, if negative { -value } else { value }))
 }
@@ -171,12 +174,23 @@ mod tests {
         assert_eq!(whole(decimal, b"-087"), Some(-87.0));
         assert_eq!(whole(decimal, b"94%"), Some(94.0));
         assert_eq!(whole(decimal, b"76.927553"), Some(76.927_553));
-        for junk in [&b""[..], b".", b"-", b"1.2.3", b"1e5", b"12a", b"1234567890123456789"] {
+        for junk in [
+            &b""[..],
+            b".",
+            b"-",
+            b"1.2.3",
+            b"1e5",
+            b"12a",
+            b"1234567890123456789",
+        ] {
             assert_eq!(whole(decimal, junk), None, "{junk:?}");
         }
         assert_eq!(whole(hex, b"975e416"), Some(0x0975_e416));
         assert_eq!(whole(hex, b"0x12"), None);
-        assert_eq!(whole(digits::<15, 15>, b"123456789012347"), Some(123_456_789_012_347));
+        assert_eq!(
+            whole(digits::<15, 15>, b"123456789012347"),
+            Some(123_456_789_012_347)
+        );
         assert_eq!(whole(digits::<15, 15>, b"12345678901234"), None);
     }
 }

@@ -21,7 +21,10 @@ pub enum Alarm {
 /// or empty. Numbers are in the units of [`Field`].
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields of the vocabulary, documented at `Field`")]
+#[expect(
+    missing_docs,
+    reason = "the fields of the vocabulary, documented at `Field`"
+)]
 pub struct Record {
     pub vendor: Text,
     pub firmware: Text,
@@ -66,7 +69,10 @@ pub struct Record {
 /// The fields that few packets have.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields of the vocabulary, documented at `Field`")]
+#[expect(
+    missing_docs,
+    reason = "the fields of the vocabulary, documented at `Field`"
+)]
 pub struct More {
     pub alarm: Option<Alarm>,
     pub geofence: Text,
@@ -162,8 +168,8 @@ impl Record {
             Field::Vendor => self.vendor = text(),
             Field::Firmware => self.firmware = text(),
             Field::Type => {
-                let is_type = (2..=4).contains(&item.len())
-                    && item.iter().all(u8::is_ascii_alphabetic);
+                let is_type =
+                    (2..=4).contains(&item.len()) && item.iter().all(u8::is_ascii_alphabetic);
                 match Code::new(item) {
                     Some(code) if is_type => self.packet_type = code,
                     _ => return false,
@@ -296,8 +302,8 @@ impl Record {
                 _ => return false,
             },
             Field::Iccid => {
-                let is_iccid = (18..=22).contains(&item.len())
-                    && item.iter().all(u8::is_ascii_alphanumeric);
+                let is_iccid =
+                    (18..=22).contains(&item.len()) && item.iter().all(u8::is_ascii_alphanumeric);
                 if !is_iccid {
                     return false;
                 }

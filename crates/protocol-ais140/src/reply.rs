@@ -46,15 +46,29 @@ pub(crate) fn reply(
     let mut text = rule.template.to_string();
     if text.contains('{') {
         let time = DateTime::from_unix(now).unwrap_or_default();
-        let DateTime { year, month, day, hour, minute, second } = time;
+        let DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = time;
         let time = format!("{day:02}{month:02}{year:04}{hour:02}{minute:02}{second:02}");
         let message = match record.alarm() {
             Some(Alarm::Emergency) => "EMR",
             Some(Alarm::End) => "SEM",
             None => "",
         };
-        let number = record.more.as_ref().map(|more| more.reply.to_string()).unwrap_or_default();
-        let imei = record.imei.map(|imei| format!("{imei:015}")).unwrap_or_default();
+        let number = record
+            .more
+            .as_ref()
+            .map(|more| more.reply.to_string())
+            .unwrap_or_default();
+        let imei = record
+            .imei
+            .map(|imei| format!("{imei:015}"))
+            .unwrap_or_default();
         for (name, value) in [
             ("{time}", &*time),
             ("{imei}", &*imei),

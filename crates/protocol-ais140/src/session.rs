@@ -10,7 +10,7 @@ use crate::message::{Certainty, Known, Message};
 use crate::neighbour::Order;
 use crate::profile::{Checksum, Lesson, judge};
 use crate::reply::{Reply, ReplyPolicy, reply};
-use crate::{Deframer, DecodeError, Frame, FrameError, Imei, Profile};
+use crate::{DecodeError, Deframer, Frame, FrameError, Imei, Profile};
 
 /// After so many packets whose checksum nothing fits, only one of [`SEARCH_EVERY`] is searched.
 const SEARCHES: u16 = 16;
@@ -209,7 +209,13 @@ impl Session {
         }
         let first = message.records().next();
         if let Some(record) = first {
-            handled.reply = reply(&message.dialect, message.kind, record, self.policy, unix_now);
+            handled.reply = reply(
+                &message.dialect,
+                message.kind,
+                record,
+                self.policy,
+                unix_now,
+            );
         }
         // A damaged packet teaches nothing but that it is damaged.
         if verdict != Checksum::Mismatch {
@@ -224,7 +230,10 @@ impl Session {
             self.learn_clock(sent, unix_now);
             self.learn_order(evidence.order, dialect.order);
         }
-        let kind = handled.message.as_ref().map_or(Kind::Unknown, |message| message.kind);
+        let kind = handled
+            .message
+            .as_ref()
+            .map_or(Kind::Unknown, |message| message.kind);
         self.learn_checksum(kind, lesson, verdict);
         handled
     }

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::Imei;
 use crate::dialect::{Dialect, Dialects, Kind, ReplyClass};
 use crate::encode::{EncodeError, encode};
 use crate::neighbour::Neighbour;
 use crate::record::{Alarm, Record};
 use crate::text::{Bits, Code, Text};
 use crate::time::DateTime;
-use crate::Imei;
 
 /// Dialects whose simulated vehicles send every kind of packet.
 pub const DIALECTS: &[&str] = &[
@@ -73,7 +73,11 @@ impl Vehicle {
     #[must_use]
     pub fn new(dialects: &Dialects, dialect: &str, imei: Imei) -> Option<Self> {
         let dialect = dialects.by_name(dialect)?.clone();
-        Some(Self { dialect, imei, frame: 0 })
+        Some(Self {
+            dialect,
+            imei,
+            frame: 0,
+        })
     }
 
     /// The packet's bytes, with a line end.
@@ -115,7 +119,9 @@ impl Vehicle {
             _ => Kind::Tracking,
         };
         let rules = &self.dialect.replies;
-        rules.iter().any(|rule| rule.on == kind && !rule.is_unconfirmed)
+        rules
+            .iter()
+            .any(|rule| rule.on == kind && !rule.is_unconfirmed)
     }
 
     fn record(&mut self, packet: Packet, state: &State) -> (Kind, Record) {
@@ -131,9 +137,11 @@ impl Vehicle {
         if kind == Kind::Tracking {
             self.frame = self.frame % 999_999 + 1;
         }
-        let vendor = self.dialect.vendors.first().map_or("SIM", |v| {
-            core::str::from_utf8(v).unwrap_or("SIM")
-        });
+        let vendor = self
+            .dialect
+            .vendors
+            .first()
+            .map_or("SIM", |v| core::str::from_utf8(v).unwrap_or("SIM"));
         let mut record = Record {
             vendor: vendor.into(),
             firmware: Text::from_static("1.0.0"),
@@ -141,7 +149,9 @@ impl Vehicle {
             alert: Some(alert),
             live: Some(packet != Packet::History),
             imei: Some(self.imei.number()),
-            registration: format!("KA01SIM{:03}", self.imei.number() % 1_000).as_str().into(),
+            registration: format!("KA01SIM{:03}", self.imei.number() % 1_000)
+                .as_str()
+                .into(),
             fix: Some(true),
             time: DateTime::from_unix(state.unix),
             latitude: Some(state.latitude),

@@ -43,9 +43,9 @@ impl DateTime {
         let (y, m) = (i64::from(self.year), i64::from(self.month));
         let y = if m <= 2 { y - 1 } else { y };
         let from_march = (m + 9) % 12;
-        let days = 365 * y + y / 4 - y / 100 + y / 400 + (from_march * 153 + 2) / 5
-            + i64::from(self.day)
-            - 719_469;
+        let days =
+            365 * y + y / 4 - y / 100 + y / 400 + (from_march * 153 + 2) / 5 + i64::from(self.day)
+                - 719_469;
         Some(
             days * 86_400
                 + i64::from(self.hour) * 3_600
@@ -99,7 +99,10 @@ impl DateTime {
 
     /// Sets the time from `hhmmss`.
     pub(crate) fn set_clock(&mut self, item: &[u8]) -> bool {
-        let Some(v) = (item.len() == 6).then(|| whole(digits::<6, 6>, item)).flatten() else {
+        let Some(v) = (item.len() == 6)
+            .then(|| whole(digits::<6, 6>, item))
+            .flatten()
+        else {
             return false;
         };
         (self.hour, self.minute, self.second) = (two(v / 10_000), two(v / 100), two(v));
@@ -119,7 +122,11 @@ impl DateTime {
         };
         let (date, clock) = item.split_at_checked(date_len)?;
         // `DDMMYYYY hhmmss`
-        let clock = if item.len() == 15 { clock.strip_prefix(b" ")? } else { clock };
+        let clock = if item.len() == 15 {
+            clock.strip_prefix(b" ")?
+        } else {
+            clock
+        };
         let mut time = Self::default();
         if !time.set_date(date) || !time.set_clock(clock) {
             return None;
@@ -152,8 +159,18 @@ const fn century(year: u64, date: u64) -> u64 {
 
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { year, month, day, hour, minute, second } = self;
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+        )
     }
 }
 
@@ -162,7 +179,14 @@ mod tests {
     use super::*;
 
     fn of(year: u16, month: u8, day: u8, hour: u8, minute: u8, second: u8) -> DateTime {
-        DateTime { year, month, day, hour, minute, second }
+        DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        }
     }
 
     #[test]
@@ -183,7 +207,10 @@ mod tests {
         assert_eq!(DateTime::joined(b"20240305061530"), expected);
         assert_eq!(DateTime::joined(b"050324061530"), expected);
         // 20 December of the year 1012 is no date, 12 October 2012 is one.
-        assert_eq!(DateTime::joined(b"20121012000000"), Some(of(2012, 10, 12, 0, 0, 0)));
+        assert_eq!(
+            DateTime::joined(b"20121012000000"),
+            Some(of(2012, 10, 12, 0, 0, 0))
+        );
         assert_eq!(DateTime::joined(b"1234567"), None);
     }
 }

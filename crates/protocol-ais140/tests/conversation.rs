@@ -47,20 +47,36 @@ impl Connection {
             handled = self.session.on_frame(&frame, now);
             assert_eq!(handled.identify, None);
         }
-        let origin = Origin { epoch: 1, connection: 1, frame: self.frame };
+        let origin = Origin {
+            epoch: 1,
+            connection: 1,
+            frame: self.frame,
+        };
         let mut reports = Vec::new();
-        let arrival = Arrival { at: Timestamp::from_unix(now), origin };
+        let arrival = Arrival {
+            at: Timestamp::from_unix(now),
+            origin,
+        };
         normalize(&handled, &self.source, arrival, &mut reports);
         (handled, reports)
     }
 }
 
 fn vehicle(dialect: &str) -> Vehicle {
-    Vehicle::new(&Dialects::builtin(), dialect, Imei::new(123_456_789_012_347)).unwrap()
+    Vehicle::new(
+        &Dialects::builtin(),
+        dialect,
+        Imei::new(123_456_789_012_347),
+    )
+    .unwrap()
 }
 
 fn mark(reports: &[Report]) -> Option<(EventKind, Option<Incident>)> {
-    reports[0].more.events.first().map(|event| (event.kind, event.incident))
+    reports[0]
+        .more
+        .events
+        .first()
+        .map(|event| (event.kind, event.incident))
 }
 
 #[test]
@@ -69,7 +85,9 @@ fn any_packet_names_the_device_and_another_device_is_asked_for_anew() {
     let packet = vehicle("rlp").packet(Packet::Position, &STATE).unwrap();
     let (_, reports) = connection.hear(&packet, NOW);
     assert_eq!(reports[0].device.unwrap().as_str(), "123456789012347");
-    let other = Vehicle::new(&Dialects::builtin(), "rlp", Imei::new(5)).unwrap().packet(Packet::Position, &STATE);
+    let other = Vehicle::new(&Dialects::builtin(), "rlp", Imei::new(5))
+        .unwrap()
+        .packet(Packet::Position, &STATE);
     let frame = Frame::new(other.unwrap().trim_ascii_end().to_vec().into());
     let asked = connection.session.on_frame(&frame, NOW).identify;
     assert_eq!(asked, Some(Imei::new(5)));
@@ -84,7 +102,10 @@ fn only_dialects_that_wait_for_an_answer_get_one_and_emergencies_only_when_store
     };
     let silent = ReplyPolicy::default();
     let reply = sent("wetrack", Packet::Login, silent).unwrap();
-    assert_eq!((&reply.bytes[..], reply.class), (&b"$LGN05032024061530*"[..], ReplyClass::Now));
+    assert_eq!(
+        (&reply.bytes[..], reply.class),
+        (&b"$LGN05032024061530*"[..], ReplyClass::Now)
+    );
     let reply = sent("xyz123", Packet::Login, silent).unwrap();
     assert_eq!(&reply.bytes[..], b"$,1,*");
     for dialect in ["roadpoint", "itriangle", "nic", "amendment3"] {
@@ -96,11 +117,20 @@ fn only_dialects_that_wait_for_an_answer_get_one_and_emergencies_only_when_store
     let mut connection = Connection::new(ReplyPolicy::new(true));
     let mut vehicle = vehicle("roadpoint");
     connection.hear(&vehicle.packet(Packet::Position, &STATE).unwrap(), NOW);
-    let reply = connection.hear(&vehicle.packet(Packet::Emergency, &STATE).unwrap(), NOW).0.reply;
+    let reply = connection
+        .hear(&vehicle.packet(Packet::Emergency, &STATE).unwrap(), NOW)
+        .0
+        .reply;
     let reply = reply.unwrap();
     assert_eq!(reply.class, ReplyClass::WhenDelivered);
-    assert_eq!(&reply.bytes[..], b"$AKN,EMR,123456789012347,KA01SIM347,0,05032024061530*");
-    assert_eq!(vehicle.understand(&reply.bytes), Some(ReplyClass::WhenDelivered));
+    assert_eq!(
+        &reply.bytes[..],
+        b"$AKN,EMR,123456789012347,KA01SIM347,0,05032024061530*"
+    );
+    assert_eq!(
+        vehicle.understand(&reply.bytes),
+        Some(ReplyClass::WhenDelivered)
+    );
 }
 
 #[test]
@@ -108,9 +138,15 @@ fn an_emergency_begins_is_repeated_and_ends() {
     let mut connection = Connection::new(ReplyPolicy::default());
     let mut vehicle = vehicle("itriangle");
     let calm = STATE;
-    let alarmed = State { emergency: true, ..STATE };
+    let alarmed = State {
+        emergency: true,
+        ..STATE
+    };
     let mut hear = |packet, state: &State, seconds| {
-        let state = State { unix: NOW + seconds, ..*state };
+        let state = State {
+            unix: NOW + seconds,
+            ..*state
+        };
         let bytes = vehicle.packet(packet, &state).unwrap();
         connection.hear(&bytes, NOW + seconds).1
     };
@@ -120,15 +156,27 @@ fn an_emergency_begins_is_repeated_and_ends() {
     assert_eq!(began[0].more.events[0].code, Some(10));
     let packet = hear(Packet::Emergency, &alarmed, 10);
     assert_eq!(packet[0].kind, Kind::Emergency);
-    assert_eq!(mark(&packet), Some((EventKind::Sos, Some(Incident::Repeat))));
+    assert_eq!(
+        mark(&packet),
+        Some((EventKind::Sos, Some(Incident::Repeat)))
+    );
     let goes_on = hear(Packet::Position, &alarmed, 20);
-    assert_eq!(mark(&goes_on), Some((EventKind::Sos, Some(Incident::Repeat))));
+    assert_eq!(
+        mark(&goes_on),
+        Some((EventKind::Sos, Some(Incident::Repeat)))
+    );
     let over = hear(Packet::EmergencyEnd, &calm, 30);
     assert_eq!(mark(&over), Some((EventKind::Sos, Some(Incident::End))));
     assert_eq!(mark(&hear(Packet::Position, &calm, 40)), None);
     // The next one ends by its flag alone.
-    assert_eq!(mark(&hear(Packet::Position, &alarmed, 50)).unwrap().1, Some(Incident::Begin));
-    assert_eq!(mark(&hear(Packet::Position, &calm, 60)).unwrap().1, Some(Incident::End));
+    assert_eq!(
+        mark(&hear(Packet::Position, &alarmed, 50)).unwrap().1,
+        Some(Incident::Begin)
+    );
+    assert_eq!(
+        mark(&hear(Packet::Position, &calm, 60)).unwrap().1,
+        Some(Incident::End)
+    );
 }
 
 #[test]
@@ -159,13 +207,62 @@ fn the_same_fact_from_the_buffer_has_the_same_id() {
         connection.hear(&bytes, NOW).1[0].id
     };
     let live = id(Packet::Position, &STATE);
-    assert_eq!(live, id(Packet::History, &STATE), "1 and 2, L and H, and the frame number");
+    assert_eq!(
+        live,
+        id(Packet::History, &STATE),
+        "1 and 2, L and H, and the frame number"
+    );
     assert_ne!(live, id(Packet::Alert(13), &STATE));
-    assert_ne!(live, id(Packet::Position, &State { unix: NOW + 1, ..STATE }));
-    assert_ne!(live, id(Packet::Position, &State { latitude: 12.9, ..STATE }));
-    assert_ne!(live, id(Packet::Position, &State { ignition: false, ..STATE }));
-    assert_ne!(live, id(Packet::Position, &State { emergency: true, ..STATE }));
-    assert_eq!(live, id(Packet::Position, &State { speed: 1.0, ..STATE }));
+    assert_ne!(
+        live,
+        id(
+            Packet::Position,
+            &State {
+                unix: NOW + 1,
+                ..STATE
+            }
+        )
+    );
+    assert_ne!(
+        live,
+        id(
+            Packet::Position,
+            &State {
+                latitude: 12.9,
+                ..STATE
+            }
+        )
+    );
+    assert_ne!(
+        live,
+        id(
+            Packet::Position,
+            &State {
+                ignition: false,
+                ..STATE
+            }
+        )
+    );
+    assert_ne!(
+        live,
+        id(
+            Packet::Position,
+            &State {
+                emergency: true,
+                ..STATE
+            }
+        )
+    );
+    assert_eq!(
+        live,
+        id(
+            Packet::Position,
+            &State {
+                speed: 1.0,
+                ..STATE
+            }
+        )
+    );
 }
 
 #[test]
@@ -175,10 +272,16 @@ fn local_time_is_learned_from_live_packets_only() {
         let mut vehicle = vehicle("rlp");
         for i in 0..10 {
             let now = NOW + i * 30;
-            let state = State { unix: now + 19_800, ..STATE };
+            let state = State {
+                unix: now + 19_800,
+                ..STATE
+            };
             connection.hear(&vehicle.packet(packet, &state).unwrap(), now);
         }
-        let state = State { unix: NOW + 19_800, ..STATE };
+        let state = State {
+            unix: NOW + 19_800,
+            ..STATE
+        };
         let bytes = vehicle.packet(Packet::Position, &state).unwrap();
         let report = connection.hear(&bytes, NOW).1.remove(0);
         (connection.session.profile().detected_zone, report)
@@ -200,7 +303,10 @@ fn an_eight_bit_sum_of_nobody_is_certain_after_three_packets_and_given_up_after_
              32.5,118.0,11,914.0,1.20,0.80,SIM,1,1,12.6,4.1,0,C,24,404,45,61b4,9ad9,0,0,0,0,0,0,0,0,0,0,\
              0,0,0001,00,{n:06},",
         );
-        let sum = text.bytes().skip(usize::from(base)).fold(0_u8, u8::wrapping_add);
+        let sum = text
+            .bytes()
+            .skip(usize::from(base))
+            .fold(0_u8, u8::wrapping_add);
         text.push_str(&format!("{sum:02X},*"));
         text
     };
@@ -212,14 +318,21 @@ fn an_eight_bit_sum_of_nobody_is_certain_after_three_packets_and_given_up_after_
         (3, Checksum::Valid),
         (4, Checksum::Valid),
     ] {
-        assert_eq!(connection.hear(packet(n, 0).as_bytes(), NOW).0.checksum, verdict, "{n}");
+        assert_eq!(
+            connection.hear(packet(n, 0).as_bytes(), NOW).0.checksum,
+            verdict,
+            "{n}"
+        );
     }
     // New firmware leaves out the `$`.
     for n in 5..8 {
         let found = connection.hear(packet(n, 1).as_bytes(), NOW).0.checksum;
         assert_eq!(found, Checksum::Mismatch, "{n}");
     }
-    assert_eq!(connection.hear(packet(8, 1).as_bytes(), NOW).0.checksum, Checksum::Valid);
+    assert_eq!(
+        connection.hear(packet(8, 1).as_bytes(), NOW).0.checksum,
+        Checksum::Valid
+    );
 }
 
 #[test]
@@ -285,8 +398,14 @@ fn missing_and_extra_fields_still_give_a_position_and_are_named() {
     assert_eq!(whole.checksum, milepost_telemetry::Checksum::Valid);
     assert_eq!(whole.cells().count(), 5);
     let said = |report: &Report, name: &str| {
-        let signal = report.more.signals.iter().find(|s| s.id.to_string() == name);
-        signal.and_then(|s| s.value.clone()).map(|v| serde_json::to_string(&v).unwrap())
+        let signal = report
+            .more
+            .signals
+            .iter()
+            .find(|s| s.id.to_string() == name);
+        signal
+            .and_then(|s| s.value.clone())
+            .map(|v| serde_json::to_string(&v).unwrap())
     };
     for (name, from, to, sign) in [
         ("no tamper", ",0,C,24", ",0,24", None),
@@ -296,10 +415,30 @@ fn missing_and_extra_fields_still_give_a_position_and_are_named() {
         ("joined date", "05032024,061530", "05032024061530", None),
         ("extra empty field", "KA01AB1234,1,", "KA01AB1234,,1,", None),
         ("no alert", ",NR,01,L,", ",NR,L,", None),
-        ("no operator", ",Airtel,", ",", Some(("ais140.missing", "operator"))),
-        ("no registration", ",KA01AB1234,1,", ",1,", Some(("ais140.missing", "registration"))),
-        ("stray number", ",0.80,Airtel", ",0.80,46,Airtel", Some(("ais140.extra", "46"))),
-        ("fix after time", ",1,05032024,061530,", ",05032024,061530,1,", None),
+        (
+            "no operator",
+            ",Airtel,",
+            ",",
+            Some(("ais140.missing", "operator")),
+        ),
+        (
+            "no registration",
+            ",KA01AB1234,1,",
+            ",1,",
+            Some(("ais140.missing", "registration")),
+        ),
+        (
+            "stray number",
+            ",0.80,Airtel",
+            ",0.80,46,Airtel",
+            Some(("ais140.extra", "46")),
+        ),
+        (
+            "fix after time",
+            ",1,05032024,061530,",
+            ",05032024,061530,1,",
+            None,
+        ),
     ] {
         let report = hear(&full.replace(from, to));
         let fix = report.fix.as_ref().unwrap_or_else(|| panic!("{name}"));
@@ -313,7 +452,11 @@ fn missing_and_extra_fields_still_give_a_position_and_are_named() {
         assert_eq!(report.cells().count(), 5, "{name}");
         match sign {
             Some((signal, value)) => {
-                assert_eq!(said(&report, signal), Some(format!("\"{value}\"")), "{name}");
+                assert_eq!(
+                    said(&report, signal),
+                    Some(format!("\"{value}\"")),
+                    "{name}"
+                );
             }
             None => assert_eq!(said(&report, "ais140.missing"), None, "{name}"),
         }

@@ -54,11 +54,25 @@ fn check(dialects: &Dialects, dialect: &Dialect, bytes: &[u8], kind: Kind, state
     let message = Message::decode(&frame, dialects, &known(dialects, name)).unwrap();
     assert_eq!(message.kind, kind, "{name}: {shown}");
     assert_eq!(message.record.imei, Some(IMEI), "{name}: {shown}");
-    let missing = message.record.more.as_ref().map(|more| more.missing.clone());
-    assert!(missing.is_none_or(|m| m.is_empty()), "{name}: {shown} {:?}", message.record.more);
+    let missing = message
+        .record
+        .more
+        .as_ref()
+        .map(|more| more.missing.clone());
+    assert!(
+        missing.is_none_or(|m| m.is_empty()),
+        "{name}: {shown} {:?}",
+        message.record.more
+    );
     if kind != Kind::Health && dialect.name() != "xyz123" {
-        assert!((message.record.latitude.unwrap() - state.latitude).abs() < 1e-6, "{name}: {shown}");
-        assert!((message.record.longitude.unwrap() - state.longitude).abs() < 1e-6, "{shown}");
+        assert!(
+            (message.record.latitude.unwrap() - state.latitude).abs() < 1e-6,
+            "{name}: {shown}"
+        );
+        assert!(
+            (message.record.longitude.unwrap() - state.longitude).abs() < 1e-6,
+            "{shown}"
+        );
     }
     let again = encode(&message.record, kind, dialect).unwrap();
     let again = String::from_utf8_lossy(&again).into_owned();
@@ -88,7 +102,9 @@ fn simulated_dialects_are_recognised_without_being_known() {
         let mut vehicle = Vehicle::new(&dialects, name, Imei::new(IMEI)).unwrap();
         let mut session = Session::default();
         for (packet, kind) in PACKETS {
-            let Ok(bytes) = vehicle.packet(packet, &STATE) else { continue };
+            let Ok(bytes) = vehicle.packet(packet, &STATE) else {
+                continue;
+            };
             let frame = frame(&bytes);
             let mut handled = session.on_frame(&frame, STATE.unix);
             if handled.identify.is_some() {
@@ -98,7 +114,12 @@ fn simulated_dialects_are_recognised_without_being_known() {
             let message = handled.message.unwrap();
             assert_eq!(message.kind, kind);
             if kind == Kind::Tracking {
-                assert_eq!(message.dialect.name(), *name, "{}", String::from_utf8_lossy(&bytes));
+                assert_eq!(
+                    message.dialect.name(),
+                    *name,
+                    "{}",
+                    String::from_utf8_lossy(&bytes)
+                );
                 assert_eq!(message.record.neighbours.as_slice().len(), 4);
             }
         }

@@ -21,7 +21,9 @@ struct Row {
 }
 
 fn rows(file: &str) -> Vec<Row> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/vectors")
+        .join(file);
     let Ok(text) = std::fs::read_to_string(path) else {
         println!("no further packets beside the repository: nothing to run");
         return Vec::new();
@@ -31,7 +33,9 @@ fn rows(file: &str) -> Vec<Row> {
         .map(|line| {
             let row: Value = serde_json::from_str(line).unwrap();
             Row {
-                n: row["n"].as_str().map_or_else(|| row["n"].to_string(), str::to_string),
+                n: row["n"]
+                    .as_str()
+                    .map_or_else(|| row["n"].to_string(), str::to_string),
                 raw: text_of(&row, "raw"),
                 hex: row["raw_hex"].as_str().map(|hex| format!("hex:{hex}")),
                 variant: text_of(&row, "variant"),
@@ -45,7 +49,12 @@ fn rows(file: &str) -> Vec<Row> {
 }
 
 fn read(row: &Row) -> Vec<Line> {
-    let mut lines = Lines::new(Dialects::builtin(), ReplyPolicy::default(), None, Profile::default());
+    let mut lines = Lines::new(
+        Dialects::builtin(),
+        ReplyPolicy::default(),
+        None,
+        Profile::default(),
+    );
     let text = row.hex.as_deref().unwrap_or(&row.raw);
     lines.line(text.as_bytes(), Timestamp::from_unix(1_796_000_000), false)
 }
@@ -55,7 +64,9 @@ fn value(report: &Value, key: &str) -> Option<Value> {
     let at = |path: &str| path.split('.').fold(report.clone(), |v, k| v[k].clone());
     let signal = |name: &str| {
         let all = report["signals"].as_array().cloned().unwrap_or_default();
-        all.iter().find(|s| s["id"] == name).map_or(Value::Null, |s| s["value"].clone())
+        all.iter()
+            .find(|s| s["id"] == name)
+            .map_or(Value::Null, |s| s["value"].clone())
     };
     Some(match key {
         "imei" => at("device"),
@@ -104,7 +115,11 @@ fn value(report: &Value, key: &str) -> Option<Value> {
         }
         "lac_hex" | "cell_hex" => {
             let cell = &report["network"]["cells"][0];
-            let id = if key == "lac_hex" { &cell["lac"] } else { &cell["cell_id"] };
+            let id = if key == "lac_hex" {
+                &cell["lac"]
+            } else {
+                &cell["cell_id"]
+            };
             id.as_u64().map_or(Value::Null, |id| json!(id))
         }
         _ => return None,
@@ -134,7 +149,9 @@ fn compare(n: &str, report: &Report, expect: &Value, wrong: &mut Vec<String>) ->
         if theirs.is_null() {
             continue;
         }
-        let Some(ours) = value(&report, key) else { continue };
+        let Some(ours) = value(&report, key) else {
+            continue;
+        };
         compared += 1;
         if !same(key, &ours, theirs) {
             wrong.push(format!("{n} {key}: {ours} instead of {theirs}"));
@@ -145,9 +162,18 @@ fn compare(n: &str, report: &Report, expect: &Value, wrong: &mut Vec<String>) ->
 
 /// Where we disagree, and why.
 const DISAGREEMENTS: &[(&str, &str)] = &[
-    ("F11 lac_hex", "zeros all over stand for no cell, as its mcc of null says"),
-    ("F11 cell_hex", "zeros all over stand for no cell, as its mcc of null says"),
-    ("F37 valid", "the packet is cut off before its position, and there is no fix without one"),
+    (
+        "F11 lac_hex",
+        "zeros all over stand for no cell, as its mcc of null says",
+    ),
+    (
+        "F11 cell_hex",
+        "zeros all over stand for no cell, as its mcc of null says",
+    ),
+    (
+        "F37 valid",
+        "the packet is cut off before its position, and there is no fix without one",
+    ),
 ];
 
 fn all_values(file: &str) {
@@ -189,7 +215,9 @@ fn all_values(file: &str) {
     }
     println!("{compared} values compared");
     wrong.retain(|line| {
-        let known = DISAGREEMENTS.iter().find(|(start, _)| line.starts_with(start));
+        let known = DISAGREEMENTS
+            .iter()
+            .find(|(start, _)| line.starts_with(start));
         if let Some((_, why)) = known {
             println!("{line}: {why}");
         }
@@ -210,7 +238,10 @@ fn values_of_cases_from_the_field_are_those_that_are_known() {
 
 #[test]
 fn a_checksum_is_never_wrong_before_its_rule_is_certain() {
-    for row in rows("ais140.jsonl").iter().chain(&rows("field/ais140.jsonl")) {
+    for row in rows("ais140.jsonl")
+        .iter()
+        .chain(&rows("field/ais140.jsonl"))
+    {
         for line in read(row) {
             assert_ne!(line.checksum, Checksum::Mismatch, "{}", row.n);
             if row.checksum == Some(true) {
@@ -226,10 +257,18 @@ fn a_checksum_is_never_wrong_before_its_rule_is_certain() {
 
 #[test]
 fn every_variant_has_a_dialect() {
-    for row in rows("ais140.jsonl").iter().chain(&rows("field/ais140.jsonl")) {
+    for row in rows("ais140.jsonl")
+        .iter()
+        .chain(&rows("field/ais140.jsonl"))
+    {
         for line in read(row) {
             let dialect = line.reports.first().and_then(|r| r.dialect);
-            println!("{:>4} {:<40} {}", row.n, row.variant, dialect.as_deref().unwrap_or("-"));
+            println!(
+                "{:>4} {:<40} {}",
+                row.n,
+                row.variant,
+                dialect.as_deref().unwrap_or("-")
+            );
         }
     }
 }

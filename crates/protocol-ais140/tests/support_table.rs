@@ -13,16 +13,26 @@ fn rows() -> Vec<String> {
                 .headers()
                 .map(|(token, kind)| {
                     let token = String::from_utf8_lossy(token);
-                    let kind = if kind == Kind::Unknown { "any" } else { kind.name() };
+                    let kind = if kind == Kind::Unknown {
+                        "any"
+                    } else {
+                        kind.name()
+                    };
                     format!("`{token}` {kind}")
                 })
                 .collect();
-            let mut rules: Vec<_> = dialect.rules().map(|(kind, rule)| format!("{kind} `{rule}`")).collect();
+            let mut rules: Vec<_> = dialect
+                .rules()
+                .map(|(kind, rule)| format!("{kind} `{rule}`"))
+                .collect();
             if rules.is_empty() {
                 rules.push("not known".into());
             }
-            let mut replies: Vec<_> =
-                Kind::WITH_LAYOUT.iter().filter(|k| dialect.replies_to(**k)).map(|k| k.name()).collect();
+            let mut replies: Vec<_> = Kind::WITH_LAYOUT
+                .iter()
+                .filter(|k| dialect.replies_to(**k))
+                .map(|k| k.name())
+                .collect();
             if replies.is_empty() {
                 replies.push("none");
             }
@@ -45,6 +55,13 @@ fn rows() -> Vec<String> {
 #[test]
 fn every_dialect_has_its_row() {
     let readme = include_str!("../README.md");
-    let missing: Vec<_> = rows().into_iter().filter(|row| !readme.contains(row.as_str())).collect();
-    assert!(missing.is_empty(), "rows that the README lacks:\n{}", missing.join("\n"));
+    let missing: Vec<_> = rows()
+        .into_iter()
+        .filter(|row| !readme.contains(row.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "rows that the README lacks:\n{}",
+        missing.join("\n")
+    );
 }

@@ -128,7 +128,11 @@ impl Source<'_> {
         }
         let order = Order::from_name(self.neighbours).ok_or_else(|| {
             let known = Order::ALL.map(Order::name).join("`, `");
-            self.wrong("neighbours", self.neighbours, format!("expected one of `{known}`"))
+            self.wrong(
+                "neighbours",
+                self.neighbours,
+                format!("expected one of `{known}`"),
+            )
         })?;
         let is_last_input_first = match self.bits {
             "first" => false,
@@ -196,7 +200,9 @@ impl Source<'_> {
     fn headers(&self) -> Result<Headers, DialectError> {
         let header = |text: &&str| {
             let form = "expected `$TOKEN KIND`, KIND being login, tracking, …, or any";
-            let (token, kind) = text.split_once(' ').ok_or_else(|| self.wrong("headers", text, form))?;
+            let (token, kind) = text
+                .split_once(' ')
+                .ok_or_else(|| self.wrong("headers", text, form))?;
             let kind = match kind {
                 "any" => Some(Kind::Unknown),
                 name => Kind::from_name(name),
@@ -212,8 +218,11 @@ impl Source<'_> {
 
     fn rules(&self) -> Result<Vec<(Kind, crate::checksum::Rule)>, DialectError> {
         let rule = |text: &&str| {
-            let form = "expected `KIND ALGORITHM START END BASE`, such as `tracking crc32 $ comma hex`";
-            let (kind, rule) = text.split_once(' ').ok_or_else(|| self.wrong("checksums", text, form))?;
+            let form =
+                "expected `KIND ALGORITHM START END BASE`, such as `tracking crc32 $ comma hex`";
+            let (kind, rule) = text
+                .split_once(' ')
+                .ok_or_else(|| self.wrong("checksums", text, form))?;
             let kind = Kind::from_name(kind).ok_or_else(|| self.wrong("checksums", text, form))?;
             let rule = rule.parse().map_err(|e| self.wrong("checksums", text, e))?;
             Ok((kind, rule))
@@ -239,8 +248,16 @@ impl Source<'_> {
         let found = known.iter().find(|(name, _, _)| *name == form);
         let width = digits.parse().unwrap_or(0);
         match found {
-            Some((_, before, after)) if width <= 8 => Ok(Ending { before, after, width }),
-            _ => Err(self.wrong(key, text, "expected an ending such as `,CHK8*`, `*CHK2` or `,*`")),
+            Some((_, before, after)) if width <= 8 => Ok(Ending {
+                before,
+                after,
+                width,
+            }),
+            _ => Err(self.wrong(
+                key,
+                text,
+                "expected an ending such as `,CHK8*`, `*CHK2` or `,*`",
+            )),
         }
     }
 
@@ -250,7 +267,13 @@ impl Source<'_> {
                 let meaning = Meaning::ALL.iter().find(|m| m.name() == name)?;
                 Some((id.parse().ok()?, *meaning))
             });
-            let known = || Meaning::ALL.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
+            let known = || {
+                Meaning::ALL
+                    .iter()
+                    .map(|m| m.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
             found.ok_or_else(|| {
                 let reason = format!("expected an id and one of {}", known());
                 self.wrong("alerts", text, reason)
@@ -294,10 +317,15 @@ impl Source<'_> {
     fn commands(&self) -> Result<Commands, DialectError> {
         let command = |text: &&str| {
             let pair = text.split_once(' ').filter(|(verb, _)| is_verb(verb));
-            pair.map(|(verb, template)| (verb.into(), template.into())).ok_or_else(|| {
-                let verbs = crate::command::VERBS.join(", ");
-                self.wrong("commands", text, format!("expected a verb ({verbs}) and a text"))
-            })
+            pair.map(|(verb, template)| (verb.into(), template.into()))
+                .ok_or_else(|| {
+                    let verbs = crate::command::VERBS.join(", ");
+                    self.wrong(
+                        "commands",
+                        text,
+                        format!("expected a verb ({verbs}) and a text"),
+                    )
+                })
         };
         self.commands.iter().map(command).collect()
     }
@@ -323,8 +351,16 @@ impl Dialect {
             order: Order::SignalLacCell,
             is_last_input_first: false,
             rules: Vec::new(),
-            ending: Ending { before: "", after: "*", width: 0 },
-            bare_ending: Ending { before: "", after: "*", width: 0 },
+            ending: Ending {
+                before: "",
+                after: "*",
+                width: 0,
+            },
+            bare_ending: Ending {
+                before: "",
+                after: "*",
+                width: 0,
+            },
             alerts: Vec::new(),
             replies: Vec::new(),
             commands: Vec::new(),

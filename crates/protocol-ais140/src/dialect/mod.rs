@@ -77,7 +77,9 @@ impl Kind {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::WITH_LAYOUT.into_iter().find(|kind| kind.name() == name)
+        Self::WITH_LAYOUT
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 
     pub(crate) fn index(self) -> Option<usize> {
@@ -223,7 +225,9 @@ impl Dialect {
     }
 
     pub(crate) fn has_vendor(&self, vendor: &[u8]) -> bool {
-        self.vendors.iter().any(|known| known.eq_ignore_ascii_case(vendor))
+        self.vendors
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(vendor))
     }
 
     pub(crate) fn own_rules(&self, kind: Kind) -> impl Iterator<Item = Rule> {
@@ -323,9 +327,16 @@ impl Dialects {
     /// The dialect for what fits no other.
     #[must_use]
     pub fn generic(&self) -> Arc<Dialect> {
-        self.by_name(GENERIC).or_else(|| self.0.first()).cloned().unwrap_or_else(|| {
-            // Only a set without any dialect has no first one, and none can be made so.
-            Arc::new(Source::STANDARD.compile().unwrap_or_else(|_| Dialect::empty()))
-        })
+        self.by_name(GENERIC)
+            .or_else(|| self.0.first())
+            .cloned()
+            .unwrap_or_else(|| {
+                // Only a set without any dialect has no first one, and none can be made so.
+                Arc::new(
+                    Source::STANDARD
+                        .compile()
+                        .unwrap_or_else(|_| Dialect::empty()),
+                )
+            })
     }
 }

@@ -51,8 +51,7 @@ const EPB: &str = "vendor?,message,imei,packet_status,datetime,fix,lat,ns,lon,ew
     distance,provider,registration,reply,serving_cell?,checksum?";
 const EPB_PROVIDER_FIRST: &str = "vendor?,message,imei,packet_status,datetime,fix,lat,ns,lon,ew,\
     altitude,speed,provider,distance,registration,reply,serving_cell?,checksum?";
-const EPB_SMS: &str =
-    "message,imei,lat,ns,lon,ew,fix,speed,cell,lac,datetime,checksum?";
+const EPB_SMS: &str = "message,imei,lat,ns,lon,ew,fix,speed,cell,lac,datetime,checksum?";
 pub(super) const EMERGENCIES: &[&str] = &[EPB, EPB_PROVIDER_FIRST, EPB_SMS];
 
 /// Health packets.
@@ -91,7 +90,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "roadpoint",
         about: "RoadPoint (vendor ROADRPA or empty)",
-        headers: &["$NRM tracking", "$ALT tracking", "$LGN login", "$EPB emergency"],
+        headers: &[
+            "$NRM tracking",
+            "$ALT tracking",
+            "$LGN login",
+            "$EPB emergency",
+        ],
         vendors: &["ROADRPA", ""],
         login: &["registration,imei,firmware,lat,ns,lon,ew,checksum?"],
         tail: &[
@@ -106,7 +110,9 @@ pub const TABLE: &[Source<'static>] = &[
         ],
         ending: ",CHK8*",
         alerts: FENCES,
-        replies: &["emergency durable unconfirmed $AKN,{message},{imei},{registration},{reply},{time}*"],
+        replies: &[
+            "emergency durable unconfirmed $AKN,{message},{imei},{registration},{reply},{time}*",
+        ],
         ..Source::STANDARD
     },
     Source {
@@ -127,7 +133,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "wetrack",
         about: "Wetrack140, Jimi (vendor MARK): waits for answers to login and heartbeat",
-        headers: &["$,NRM tracking", "$,LGN login", "$,HBT heartbeat", "$,EPB emergency"],
+        headers: &[
+            "$,NRM tracking",
+            "$,LGN login",
+            "$,HBT heartbeat",
+            "$,EPB emergency",
+        ],
         vendors: &["MARK"],
         login: &["vendor,registration,imei,firmware,protocol,lat,ns,lon,ew,checksum?"],
         tail: &["inputs,outputs,analog,odometer_m,frame,value,value,value,checksum"],
@@ -141,7 +152,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "istartek",
         about: "iStartek VT140",
-        headers: &["$,NRM tracking", "$,LGN login", "$,HBT health", "$,EPB emergency"],
+        headers: &[
+            "$,NRM tracking",
+            "$,LGN login",
+            "$,HBT health",
+            "$,EPB emergency",
+        ],
         vendors: &["istartracker", "istartek"],
         login: &["vendor,registration,imei,firmware,protocol,lat,ns,lon,ew"],
         tail: &["inputs,outputs,analog,analog,odometer_m,frame,checksum"],
@@ -170,7 +186,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "itriangle",
         about: "iTriangle and its resellers (NAVITECH, nliven), TS101 4G, VC 4G; JSD",
-        headers: &["$Header any", "$HEADER any", "$$Header any", "$EPB emergency"],
+        headers: &[
+            "$Header any",
+            "$HEADER any",
+            "$$Header any",
+            "$EPB emergency",
+        ],
         vendors: &["iTriangle", "iTriangle1", "NAVITECH", "nliven"],
         login: &[
             "vendor,registration,imei,firmware,protocol,lat,ns,lon,ew",
@@ -187,7 +208,12 @@ pub const TABLE: &[Source<'static>] = &[
             "health xor8 $ star hex",
         ],
         ending: "*CHK2",
-        alerts: &["17 overspeed", "18 geofence_enter", "19 geofence_exit", "52 tow"],
+        alerts: &[
+            "17 overspeed",
+            "18 geofence_enter",
+            "19 geofence_exit",
+            "52 tow",
+        ],
         ..Source::STANDARD
     },
     Source {
@@ -233,7 +259,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "maharashtra",
         about: "Maharashtra state build: two commas after the registration",
-        headers: &["$NMP tracking", "$HLP health", "$LGN login", "$EPB emergency"],
+        headers: &[
+            "$NMP tracking",
+            "$HLP health",
+            "$LGN login",
+            "$EPB emergency",
+        ],
         login: &["vendor,registration,imei,firmware,protocol,lat,ns,lon,ew"],
         tail: &[TAIL_ANALOG, TAIL_ANALOG_VALUE, TAIL_ANALOG_BARE],
         emergency: &[EPB_PROVIDER_FIRST, EPB],
@@ -269,7 +300,13 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "nic",
         about: "NIC: decimal XOR of four digits; OTA answers in `<…#>` after the alert",
-        headers: &["$PVT tracking", "$HEL health", "$HLM health", "$LGN login", "$EPB emergency"],
+        headers: &[
+            "$PVT tracking",
+            "$HEL health",
+            "$HLM health",
+            "$LGN login",
+            "$EPB emergency",
+        ],
         vendors: &["VLT1"],
         login: &[
             "registration,imei,firmware,protocol,lat,ns,lon,ew",
@@ -290,11 +327,19 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "odisha",
         about: "Odisha: logins without directions, a block of switches between inputs and outputs",
-        headers: &["$PVT tracking", "$HEL health", "$LGN login", "$EPB emergency"],
+        headers: &[
+            "$PVT tracking",
+            "$HEL health",
+            "$LGN login",
+            "$EPB emergency",
+        ],
         login: &["registration,imei,firmware,protocol,lat,lon,checksum?"],
         tail: &["inputs,block,outputs,value,frame,checksum"],
         neighbours: "cell,lac,signal",
-        checksums: &["tracking crc16-xmodem $ comma hex", "login rotate32 $ comma hex"],
+        checksums: &[
+            "tracking crc16-xmodem $ comma hex",
+            "login rotate32 $ comma hex",
+        ],
         ending: ",CHK4*",
         alerts: &[
             "17 geofence_enter",
@@ -313,11 +358,18 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "amendment3",
         about: "Amendment 3 and ARAI 2025, packets without a comma after `$`",
-        headers: &["$PVT tracking", "$HLM health", "$LGN login", "$EPB emergency"],
+        headers: &[
+            "$PVT tracking",
+            "$HLM health",
+            "$LGN login",
+            "$EPB emergency",
+        ],
         vendors: &["QUICKTEL"],
         login: &["registration,imei,iccid,firmware,protocol,lat,ns,lon,ew"],
         tail: &[TAIL_ANALOG, TAIL_ANALOG_OTA],
-        health: &["vendor,firmware,imei,battery_pct,low_pct,memory_pct,interval_on,interval_off,inputs,analog,analog"],
+        health: &[
+            "vendor,firmware,imei,battery_pct,low_pct,memory_pct,interval_on,interval_off,inputs,analog,analog",
+        ],
         checksums: &[
             "tracking xor8 after-$ before-star hex",
             "login xor8 after-$ before-star hex",
@@ -337,7 +389,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "amendment3-comma",
         about: "Amendment 3 and ARAI 2025, comma form; also Assam",
-        headers: &["$,PVT tracking", "$,LGN login", "$,HLM health", "$,EPB emergency"],
+        headers: &[
+            "$,PVT tracking",
+            "$,LGN login",
+            "$,HLM health",
+            "$,EPB emergency",
+        ],
         vendors: &["HPSP"],
         login: &["registration,imei,iccid,firmware,protocol,lat,ns,lon,ew,checksum?"],
         tail: &[TAIL, TAIL_ANALOG, TAIL_ANALOG_OTA],
@@ -371,9 +428,11 @@ pub const TABLE: &[Source<'static>] = &[
         about: "M2C 2025A: the number of the SIM card in place of the registration, no cells",
         headers: &["$HDR tracking"],
         vendors: &["2025A"],
-        tracking: &["vendor,firmware,type,alert,status,imei,iccid,tamper,fix,date,time,lat,ns,lon,ew,\
+        tracking: &[
+            "vendor,firmware,type,alert,status,imei,iccid,tamper,fix,date,time,lat,ns,lon,ew,\
             speed,heading,satellites,altitude,operator,gsm,value,value,ignition,main_power,\
-            main_volts,battery_volts,analog,text,text,text,text,frame,checksum"],
+            main_volts,battery_volts,analog,text,text,text,text,frame,checksum",
+        ],
         tail: &[],
         checksums: &["tracking sum16 $ comma hex"],
         ending: ",CHK4*",
@@ -455,7 +514,10 @@ pub const TABLE: &[Source<'static>] = &[
         name: "mfr",
         about: "MFR: odometer after the checksum",
         headers: &["$,A tracking"],
-        tail: &["inputs,outputs,frame,checksum,odometer_km,text,text,text", TAIL],
+        tail: &[
+            "inputs,outputs,frame,checksum,odometer_km,text,text,text",
+            TAIL,
+        ],
         neighbours: "lac,cell,signal",
         ending: ",CHK2,*",
         alerts: FENCES,
@@ -510,7 +572,11 @@ pub const TABLE: &[Source<'static>] = &[
         checksums: &["tracking xor8 $ comma hex"],
         ending: ",CHK2,*",
         alerts: FENCES,
-        commands: &["set @SET#RLP,{key},{value}", "clear @CLR#RLP,{key},", "get @GET#RLP,{key},"],
+        commands: &[
+            "set @SET#RLP,{key},{value}",
+            "clear @CLR#RLP,{key},",
+            "get @GET#RLP,{key},",
+        ],
         ..Source::STANDARD
     },
     Source {
@@ -566,9 +632,11 @@ pub const TABLE: &[Source<'static>] = &[
         ],
         vendors: &["TEDI"],
         login: &["registration,imei,firmware,protocol,lat,ns,lon,ew"],
-        tracking: &["vendor,firmware,type,alert,status,imei,registration,fix,date,time,lat,ns,lon,ew,\
+        tracking: &[
+            "vendor,firmware,type,alert,status,imei,registration,fix,date,time,lat,ns,lon,ew,\
             speed,heading,satellites,altitude,pdop,hdop,operator,ignition,main_power,main_volts,\
-            battery_volts,emergency,gsm,mcc,mnc,lac,cell_dec,neighbours"],
+            battery_volts,emergency,gsm,mcc,mnc,lac,cell_dec,neighbours",
+        ],
         neighbours: "cell,signal",
         ending: ",CHK4,*",
         bare_ending: ",*",
@@ -579,7 +647,12 @@ pub const TABLE: &[Source<'static>] = &[
     Source {
         name: "xyz123",
         about: "XYZ123 (DIMTS): date and time in three items each; logins are answered",
-        headers: &["$,01 login", "$,02 health", "$,03 tracking", "$,04 tracking"],
+        headers: &[
+            "$,01 login",
+            "$,02 health",
+            "$,03 tracking",
+            "$,04 tracking",
+        ],
         login: &["vendor,firmware,imei,registration"],
         tracking: &[FRONT_SPLIT],
         health: &[HEALTH_OUTPUTS],
@@ -611,11 +684,15 @@ pub const TABLE: &[Source<'static>] = &[
         about: "OTSI (Telangana, Andhra Pradesh): degrees and minutes, `$,NRP` is an ordinary position",
         headers: &["$,OTSI any", "$,NRP tracking", "$,EPB emergency"],
         vendors: &["OTSI"],
-        tracking: &["imei,packet_status,datetime,fix,lat,ns,lon,ew,altitude,speed,distance,\
-            provider,registration,reply?,checksum?"],
+        tracking: &[
+            "imei,packet_status,datetime,fix,lat,ns,lon,ew,altitude,speed,distance,\
+            provider,registration,reply?,checksum?",
+        ],
         tail: &[],
-        health: &["time,text,iccid,text,imsi,type,vendor,firmware,imei,battery_pct,low_pct,memory_pct,\
-            interval_on,interval_off,inputs,outputs"],
+        health: &[
+            "time,text,iccid,text,imsi,type,vendor,firmware,imei,battery_pct,low_pct,memory_pct,\
+            interval_on,interval_off,inputs,outputs",
+        ],
         ending: ",CHK2,*",
         bare_ending: ",*",
         alerts: FENCES,

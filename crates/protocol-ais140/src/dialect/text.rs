@@ -67,7 +67,11 @@ pub(super) fn read(toml: &str) -> Result<Vec<Dialect>, DialectError> {
             });
         };
         // Headers and vendors of another dialect are its own.
-        let base = Source { headers: &[], vendors: &[], ..*base };
+        let base = Source {
+            headers: &[],
+            vendors: &[],
+            ..*base
+        };
         let dialect = row.compile(&base)?;
         if all.iter().any(|other| other.name == dialect.name) {
             return Err(DialectError {
@@ -94,12 +98,21 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_dialect_key_and_value() {
         for (row, part) in [
-            ("tracking = [\"vendor,colour\"]", r#"dialect "acme", tracking: "colour": no field"#),
+            (
+                "tracking = [\"vendor,colour\"]",
+                r#"dialect "acme", tracking: "colour": no field"#,
+            ),
             ("headers = [\"ACME\"]", "expected `$TOKEN KIND`"),
-            ("checksums = [\"tracking md5 $ comma hex\"]", "not a checksum rule"),
+            (
+                "checksums = [\"tracking md5 $ comma hex\"]",
+                "not a checksum rule",
+            ),
             ("ending = \"#\"", "expected an ending"),
             ("alerts = [\"17 party\"]", "expected an id and one of"),
-            ("replies = [\"emergency now $OK\"]", "emergencies are answered when durable"),
+            (
+                "replies = [\"emergency now $OK\"]",
+                "emergencies are answered when durable",
+            ),
             ("commands = [\"dance\"]", "expected a verb"),
             ("neighbours = \"lac\"", "expected one of"),
             ("like = \"nobody\"", "expected one of"),

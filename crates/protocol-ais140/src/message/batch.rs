@@ -47,12 +47,27 @@ pub(super) fn read<T: Trace>(
     mut trace: T,
 ) -> (Result<Message, DecodeError>, T) {
     let raw = frame.raw();
-    let dialect = dialects.by_name("tedi").cloned().unwrap_or_else(|| dialects.generic());
+    let dialect = dialects
+        .by_name("tedi")
+        .cloned()
+        .unwrap_or_else(|| dialects.generic());
     let mut message = Message::new(Kind::Tracking, dialect.clone(), Certainty::Vendor);
-    let missing = |field: Field, at: usize| Err(error(Kind::Tracking, field.name(), at, DecodeErrorKind::Missing));
+    let missing = |field: Field, at: usize| {
+        Err(error(
+            Kind::Tracking,
+            field.name(),
+            at,
+            DecodeErrorKind::Missing,
+        ))
+    };
     trace.read("header", 0..HEADER.min(raw.len()));
     let body = frame.body();
-    let head = Items::cut(raw, HEADER.min(body.len()), find(body, 0).unwrap_or(body.len()).min(40), false);
+    let head = Items::cut(
+        raw,
+        HEADER.min(body.len()),
+        find(body, 0).unwrap_or(body.len()).min(40),
+        false,
+    );
     match head.get(0) {
         Some(imei) if message.record.set(Field::Imei, raw, imei) => {
             if let Some(span) = head.span(0) {
@@ -64,7 +79,10 @@ pub(super) fn read<T: Trace>(
     if let Some(span) = head.span(1) {
         trace.read("count", span.range());
     }
-    let slots = RECORD.map(|field| Slot { field, is_optional: field == Field::Ota });
+    let slots = RECORD.map(|field| Slot {
+        field,
+        is_optional: field == Field::Ota,
+    });
     let layout = Layout(slots.to_vec());
     let mut at = 0;
     while let Some(next) = find(body, at) {
@@ -95,7 +113,9 @@ pub(super) fn read<T: Trace>(
 fn find(body: &[u8], from: usize) -> Option<usize> {
     let from = from.max(3);
     let rest = body.get(from..)?;
-    rest.windows(2).position(|two| two == b"$,").map(|at| from + at)
+    rest.windows(2)
+        .position(|two| two == b"$,")
+        .map(|at| from + at)
 }
 
 /// Tells reads of a part at their places in the whole.
@@ -109,6 +129,9 @@ impl<T: Trace> Trace for At<T> {
 
     fn read(&mut self, field: &'static str, range: core::ops::Range<usize>) {
         let base = self.base;
-        self.trace.read(field, base.saturating_add(range.start)..base.saturating_add(range.end));
+        self.trace.read(
+            field,
+            base.saturating_add(range.start)..base.saturating_add(range.end),
+        );
     }
 }

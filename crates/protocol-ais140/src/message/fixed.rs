@@ -40,9 +40,18 @@ impl<T: Trace> Fixed<'_, T> {
 
     /// The next `len` bytes.
     fn bytes(&mut self, name: &'static str, len: usize) -> Result<Bytes, DecodeError> {
-        let Some(end) = self.at.checked_add(len).filter(|end| *end <= self.raw.len()) else {
+        let Some(end) = self
+            .at
+            .checked_add(len)
+            .filter(|end| *end <= self.raw.len())
+        else {
             let needed = u32::try_from(len.saturating_sub(self.left())).unwrap_or(u32::MAX);
-            return Err(error(self.kind, name, self.at, DecodeErrorKind::Truncated { needed }));
+            return Err(error(
+                self.kind,
+                name,
+                self.at,
+                DecodeErrorKind::Truncated { needed },
+            ));
         };
         self.trace.read(name, self.at..end);
         let bytes = self.raw.slice(self.at..end);
@@ -62,7 +71,12 @@ impl<T: Trace> Fixed<'_, T> {
         if self.take(field, len)? {
             Ok(())
         } else {
-            Err(error(self.kind, field.name(), at, DecodeErrorKind::Malformed))
+            Err(error(
+                self.kind,
+                field.name(),
+                at,
+                DecodeErrorKind::Malformed,
+            ))
         }
     }
 
@@ -73,7 +87,12 @@ impl<T: Trace> Fixed<'_, T> {
         self.record.time = time;
         match time {
             Some(_) => Ok(()),
-            None => Err(error(self.kind, Field::Date.name(), at, DecodeErrorKind::Malformed)),
+            None => Err(error(
+                self.kind,
+                Field::Date.name(),
+                at,
+                DecodeErrorKind::Malformed,
+            )),
         }
     }
 
@@ -95,7 +114,12 @@ impl<T: Trace> Fixed<'_, T> {
             number(&longitude).zip(sign(&east, b"E", b"W")),
         );
         let (Some((latitude, north)), Some((longitude, east))) = parts else {
-            return Err(error(self.kind, Field::Latitude.name(), at, DecodeErrorKind::Malformed));
+            return Err(error(
+                self.kind,
+                Field::Latitude.name(),
+                at,
+                DecodeErrorKind::Malformed,
+            ));
         };
         let (latitude, longitude) = crate::degrees(latitude, longitude);
         self.record.latitude = Some(latitude * north);
@@ -235,7 +259,11 @@ pub(super) fn read<T: Trace>(
     mut trace: T,
 ) -> (Result<Message, DecodeError>, T) {
     let raw = frame.raw();
-    let start = if raw.starts_with(VLTDATA) { VLTDATA.len() } else { 0 };
+    let start = if raw.starts_with(VLTDATA) {
+        VLTDATA.len()
+    } else {
+        0
+    };
     let header = raw.get(start..start.saturating_add(3)).unwrap_or_default();
     trace.read("header", 0..start.saturating_add(header.len()));
     let kind = match header {
@@ -244,9 +272,18 @@ pub(super) fn read<T: Trace>(
         b"EPB" => Kind::Emergency,
         _ => Kind::Tracking,
     };
-    let dialect = dialects.by_name("cdac").cloned().unwrap_or_else(|| dialects.generic());
+    let dialect = dialects
+        .by_name("cdac")
+        .cloned()
+        .unwrap_or_else(|| dialects.generic());
     let mut message = Message::new(kind, dialect, Certainty::Vendor);
-    let mut fixed = Fixed { raw, at: start + header.len(), kind, record: Record::default(), trace };
+    let mut fixed = Fixed {
+        raw,
+        at: start + header.len(),
+        kind,
+        record: Record::default(),
+        trace,
+    };
     let result = match header {
         b"LGN" => fixed.login(),
         b"HLM" => fixed.health(),
@@ -260,7 +297,11 @@ pub(super) fn read<T: Trace>(
     }
     if kind == Kind::Emergency {
         let is_end = fixed.record.alert == Some(11);
-        fixed.record.more_mut().alarm = Some(if is_end { crate::Alarm::End } else { crate::Alarm::Emergency });
+        fixed.record.more_mut().alarm = Some(if is_end {
+            crate::Alarm::End
+        } else {
+            crate::Alarm::Emergency
+        });
     }
     message.record = fixed.record;
     (result.map(|()| message), fixed.trace)
@@ -273,10 +314,18 @@ fn one<T: Trace>(fixed: &mut Fixed<'_, T>, header: &[u8]) -> Result<(), DecodeEr
         // `key:value` pairs up to `*`.
         return fixed.rest(Field::Parameters);
     }
-    let fence = if matches!(fixed.record.alert, Some(18..=21)) { 5 } else { 0 };
+    let fence = if matches!(fixed.record.alert, Some(18..=21)) {
+        5
+    } else {
+        0
+    };
     let is_newer = fixed.left() >= 13 + fence;
     // Padding is no field.
-    if fixed.left() < 5 { Ok(()) } else { fixed.after_body(is_newer) }
+    if fixed.left() < 5 {
+        Ok(())
+    } else {
+        fixed.after_body(is_newer)
+    }
 }
 
 fn batch<T: Trace>(fixed: &mut Fixed<'_, T>, message: &mut Message) -> Result<(), DecodeError> {
@@ -284,8 +333,14 @@ fn batch<T: Trace>(fixed: &mut Fixed<'_, T>, message: &mut Message) -> Result<()
     let imei = fixed.record.imei;
     let count_at = fixed.at;
     let count = fixed.bytes("count", 3)?;
-    let count = crate::read::small::<usize>(&count)
-        .ok_or_else(|| error(Kind::Tracking, "count", count_at, DecodeErrorKind::Malformed))?;
+    let count = crate::read::small::<usize>(&count).ok_or_else(|| {
+        error(
+            Kind::Tracking,
+            "count",
+            count_at,
+            DecodeErrorKind::Malformed,
+        )
+    })?;
     // The newer form has 13 more characters in each body.
     let is_newer = {
         let mut at = fixed.at;

@@ -129,6 +129,16 @@ pub(crate) fn read<T: Trace>(
 }
 
 /// An error at a byte of a packet.
-pub(crate) fn error(kind: Kind, field: &'static str, at: usize, what: DecodeErrorKind) -> DecodeError {
-    DecodeError::new(kind.name(), field, u32::try_from(at).unwrap_or(u32::MAX), what)
+pub(crate) fn error(
+    kind: Kind,
+    field: &'static str,
+    at: usize,
+    what: DecodeErrorKind,
+) -> DecodeError {
+    DecodeError::new(
+        kind.name(),
+        field,
+        u32::try_from(at).unwrap_or(u32::MAX),
+        what,
+    )
 }

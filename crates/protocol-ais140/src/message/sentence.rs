@@ -86,12 +86,22 @@ impl Candidates {
             if known.is_configured {
                 let first = dialect.clone();
                 let certainty = Certainty::Vendor;
-                return kind.map(|kind| Self { first, kind, others: Vec::new(), certainty });
+                return kind.map(|kind| Self {
+                    first,
+                    kind,
+                    others: Vec::new(),
+                    certainty,
+                });
             }
             if let Some(kind) = kind {
                 let first = dialect.clone();
                 let certainty = Certainty::Header;
-                return Some(Self { first, kind, others: Vec::new(), certainty });
+                return Some(Self {
+                    first,
+                    kind,
+                    others: Vec::new(),
+                    certainty,
+                });
             }
         }
         let mut all = dialects
@@ -99,10 +109,23 @@ impl Candidates {
             .filter_map(|d| d.kind_of(header).map(|kind| (d, kind)));
         let (first, kind) = all.next()?;
         let others: Vec<_> = all.map(|(d, _)| d.clone()).collect();
-        let certainty = if others.is_empty() { Certainty::Header } else { Certainty::Shared };
+        let certainty = if others.is_empty() {
+            Certainty::Header
+        } else {
+            Certainty::Shared
+        };
         let has_word = header.len() > 2;
-        let certainty = if has_word { certainty } else { Certainty::Shared };
-        Some(Self { first: first.clone(), kind, others, certainty })
+        let certainty = if has_word {
+            certainty
+        } else {
+            Certainty::Shared
+        };
+        Some(Self {
+            first: first.clone(),
+            kind,
+            others,
+            certainty,
+        })
     }
 }
 
@@ -129,8 +152,11 @@ fn kind_of(items: &Items<'_>, announced: Option<Kind>) -> Kind {
         }
     }
     let imei = items.find_imei();
-    let is_number =
-        |at: usize| items.get(at).is_some_and(|item| whole(decimal, item).is_some());
+    let is_number = |at: usize| {
+        items
+            .get(at)
+            .is_some_and(|item| whole(decimal, item).is_some())
+    };
     let looks_like_health =
         imei.is_some_and(|at| (1..=4).all(|n| is_number(at + n) && items.text(at + n).len() <= 6));
     match announced {
@@ -164,13 +190,17 @@ fn choose(
         let known = known.dialect.clone();
         return match known {
             Some(dialect) => (dialect, Certainty::Guessed),
-            None => (by_vendor(items, dialects).unwrap_or_else(|| dialects.generic()), Certainty::Guessed),
+            None => (
+                by_vendor(items, dialects).unwrap_or_else(|| dialects.generic()),
+                Certainty::Guessed,
+            ),
         };
     };
     if known.is_configured {
         return (candidates.first, candidates.certainty);
     }
-    let vendor = |dialect: &Dialect| (0..items.len().min(3)).any(|at| dialect.has_vendor(items.text(at)));
+    let vendor =
+        |dialect: &Dialect| (0..items.len().min(3)).any(|at| dialect.has_vendor(items.text(at)));
     if vendor(&candidates.first) {
         return (candidates.first, Certainty::Vendor);
     }
@@ -188,7 +218,9 @@ fn choose(
     let mut is_tied = false;
     for dialect in core::iter::once(&candidates.first).chain(&candidates.others) {
         let reading = try_all(frame, items, dialect, dialect.layouts(kind));
-        let Some((is_exact, score)) = reading else { continue };
+        let Some((is_exact, score)) = reading else {
+            continue;
+        };
         let score = score + 100 * i32::from(is_exact) - i32::from(!dialect.vendors.is_empty());
         match best {
             Some((most, _)) if score < most => {}
@@ -277,7 +309,12 @@ fn finish(
         let says = !record.ota().is_empty();
         if !says {
             let at = items.span(0).map_or(0, |span| span.range().start);
-            return Err(error(kind, Field::Imei.name(), at, DecodeErrorKind::Missing));
+            return Err(error(
+                kind,
+                Field::Imei.name(),
+                at,
+                DecodeErrorKind::Missing,
+            ));
         }
     }
     let mut message = Message::new(kind, dialect, certainty);
@@ -297,14 +334,23 @@ fn unknown<T: Trace>(
     let raw = frame.raw();
     let Some(imei) = items.find_imei() else {
         let at = items.span(0).map_or(1, |span| span.range().start);
-        return Err(error(Kind::Unknown, Field::Imei.name(), at, DecodeErrorKind::Missing));
+        return Err(error(
+            Kind::Unknown,
+            Field::Imei.name(),
+            at,
+            DecodeErrorKind::Missing,
+        ));
     };
     let mut message = Message::new(Kind::Unknown, dialects.generic(), Certainty::Guessed);
     if let Some(item) = items.get(imei) {
         message.record.set(Field::Imei, raw, item);
     }
     for at in 0..items.len() {
-        let name = if at == imei { Field::Imei.name() } else { "unknown" };
+        let name = if at == imei {
+            Field::Imei.name()
+        } else {
+            "unknown"
+        };
         if let Some(span) = items.span(at) {
             trace.read(name, span.range());
         }

@@ -54,11 +54,14 @@ impl<T: Trace> Cursor<'_, T> {
         };
         self.trace.read(name, self.at..end);
         self.at = end;
-        Ok(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        Ok(bytes
+            .iter()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
     fn byte(&mut self, name: &'static str) -> Result<u8, DecodeError> {
-        self.number(name, 1).map(|v| u8::try_from(v).unwrap_or(u8::MAX))
+        self.number(name, 1)
+            .map(|v| u8::try_from(v).unwrap_or(u8::MAX))
     }
 }
 
@@ -67,7 +70,11 @@ pub(super) fn read<T: Trace>(
     dialects: &Dialects,
     trace: T,
 ) -> (Result<Message, DecodeError>, T) {
-    let mut cursor = Cursor { raw: frame.raw(), at: 0, trace };
+    let mut cursor = Cursor {
+        raw: frame.raw(),
+        at: 0,
+        trace,
+    };
     let result = message(frame, dialects, &mut cursor);
     (result, cursor.trace)
 }
@@ -77,7 +84,10 @@ fn message<T: Trace>(
     dialects: &Dialects,
     cursor: &mut Cursor<'_, T>,
 ) -> Result<Message, DecodeError> {
-    let dialect = dialects.by_name("transync").cloned().unwrap_or_else(|| dialects.generic());
+    let dialect = dialects
+        .by_name("transync")
+        .cloned()
+        .unwrap_or_else(|| dialects.generic());
     let mut message = Message::new(Kind::Tracking, dialect, Certainty::Vendor);
     let record = &mut message.record;
     cursor.number("start", 2)?;
@@ -86,11 +96,14 @@ fn message<T: Trace>(
     record.cells.lac = u32::try_from(cursor.number(Field::Lac.name(), 2)?).ok();
     let imei_at = cursor.at;
     let imei = cursor.number(Field::Imei.name(), 8)?;
-    record.imei = Some(
-        bcd(imei).ok_or_else(|| {
-            error(Kind::Tracking, Field::Imei.name(), imei_at, DecodeErrorKind::Malformed)
-        })?,
-    );
+    record.imei = Some(bcd(imei).ok_or_else(|| {
+        error(
+            Kind::Tracking,
+            Field::Imei.name(),
+            imei_at,
+            DecodeErrorKind::Malformed,
+        )
+    })?);
     record.frame = u32::try_from(cursor.number(Field::Frame.name(), 2)?).ok();
     cursor.byte(Field::Type.name())?;
     let year = cursor.byte(Field::Date.name())?;
@@ -129,10 +142,15 @@ fn message<T: Trace>(
     record.satellites = Some(cursor.byte(Field::Satellites.name())?);
     record.hdop = Some(cursor.byte(Field::Hdop.name())?.into());
     let analog = cursor.number(Field::Analog.name(), 2)?;
-    record.analog.push(f64::from(u16::try_from(analog).unwrap_or(u16::MAX)));
+    record
+        .analog
+        .push(f64::from(u16::try_from(analog).unwrap_or(u16::MAX)));
     if blocks > cursor.at {
         // A longer head than is known.
-        cursor.number(Field::Text.name(), (blocks - cursor.at).min(cursor.raw.len() - cursor.at))?;
+        cursor.number(
+            Field::Text.name(),
+            (blocks - cursor.at).min(cursor.raw.len() - cursor.at),
+        )?;
     }
     let from = cursor.at;
     while cursor.raw.len().saturating_sub(cursor.at) > 2 {
@@ -140,7 +158,14 @@ fn message<T: Trace>(
         let len = cursor.byte("block length")?;
         let left = cursor.raw.len().saturating_sub(cursor.at);
         let at = cursor.at;
-        cursor.number(if block == 1 { Field::OdometerMetres.name() } else { "block" }, usize::from(len).min(left))?;
+        cursor.number(
+            if block == 1 {
+                Field::OdometerMetres.name()
+            } else {
+                "block"
+            },
+            usize::from(len).min(left),
+        )?;
         // The unit of the odometer is not stated; it is kept with the other blocks.
         debug_assert!(cursor.at >= at);
     }
@@ -158,7 +183,11 @@ fn message<T: Trace>(
 /// Sixteen BCD digits of which the first is 0.
 fn bcd(raw: u64) -> Option<u64> {
     let mut value = 0_u64;
-    for digit in raw.to_be_bytes().into_iter().flat_map(|b| [b >> 4, b & 0x0f]) {
+    for digit in raw
+        .to_be_bytes()
+        .into_iter()
+        .flat_map(|b| [b >> 4, b & 0x0f])
+    {
         if digit > 9 {
             return None;
         }
