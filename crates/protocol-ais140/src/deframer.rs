@@ -422,10 +422,11 @@ fn more(src: &[u8], at: usize, limit: usize) -> Found {
 
 /// Whether a `$` at `at` belongs to the packet; `None` if more bytes are needed.
 fn inner_dollar(src: &[u8], at: usize, is_batch: bool) -> Option<bool> {
-    if at == 1 {
-        return Some(true);
-    }
     let after = src.get(at + 1..).unwrap_or_default();
+    if at == 1 {
+        // `$$Header`, but not a stray `$` before `$,BTH`.
+        return after.first().map(|byte| *byte != b',');
+    }
     if is_batch {
         // `$,01,L,`: a record of the batch.
         return match after {

@@ -234,7 +234,10 @@ impl Session {
             .message
             .as_ref()
             .map_or(Kind::Unknown, |message| message.kind);
-        self.learn_checksum(kind, lesson, verdict);
+        // What has no layout has no checksum of its own.
+        if kind.index().is_some() {
+            self.learn_checksum(kind, lesson, verdict);
+        }
         handled
     }
 
