@@ -42,9 +42,10 @@ fn frame(bytes: &[u8]) -> Frame {
 
 /// What a device of a dialect is known to be.
 fn known(dialects: &Dialects, name: &str) -> Known {
-    let mut known = Known::default();
-    known.dialect = dialects.by_name(name).cloned();
-    known
+    Known {
+        dialect: dialects.by_name(name).cloned(),
+        ..Known::default()
+    }
 }
 
 fn check(dialects: &Dialects, dialect: &Dialect, bytes: &[u8], kind: Kind, state: &State) {
