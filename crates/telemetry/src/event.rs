@@ -33,6 +33,8 @@ kinds! {
     LowBatteryShutdown,
     /// The device's own battery is low.
     LowBattery,
+    /// The device's own battery is no longer low.
+    LowBatteryEnd,
     /// The external supply is low.
     LowExternalPower,
     /// The device protects the vehicle's battery and has switched itself off.
@@ -175,6 +177,8 @@ kinds! {
     LineCut,
     /// A fault that the device found in itself.
     Fault,
+    /// A command changed the device's settings, or asked for them.
+    SettingsChanged,
     /// A code that no table knows.
     Unknown,
 }
