@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use milepost_listener::{AcceptAll, NotDelivered, Server, protocols::Gt06};
+use milepost_listener::{AcceptAll, Limits, NotDelivered, Server, protocols::Gt06};
 use milepost_telemetry::{Envelope, Tenant};
 use tokio_util::sync::CancellationToken;
 
@@ -172,11 +172,15 @@ async fn serve(ours: bool) {
             logins,
         });
         let registry = AcceptAll(Tenant::new("bench").unwrap());
+        let mut limits = Limits::default();
+        // It is the machine's limit that is measured.
+        limits.rate = None;
         let server = Server::new(Gt06::default(), registry, move |envelope: Envelope| {
             drop(envelope);
             progress.add(1);
             async { Ok::<(), NotDelivered>(()) }
         })
+        .limits(limits)
         .bind(addr)
         .unwrap();
         println!("{}", server.local_addr().unwrap());

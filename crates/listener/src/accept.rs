@@ -38,15 +38,25 @@ pub trait Accept: Send + 'static {
 pub struct Tcp {
     listener: TcpListener,
     keepalive: Option<Duration>,
+    descriptors: DescriptorReserve,
 }
 
 impl Tcp {
     /// Streams of a listener that is there already; `keepalive` is the silence after which the
     /// kernel probes a peer.
-    pub const fn new(listener: TcpListener, keepalive: Option<Duration>) -> Self {
+    pub fn new(listener: TcpListener, keepalive: Option<Duration>) -> Self {
         Self {
             listener,
             keepalive,
+            descriptors: DescriptorReserve::new(0),
+        }
+    }
+
+    /// Streams of a listener that is there already, set up as the limits say.
+    pub(crate) fn with_limits(listener: TcpListener, limits: &Limits) -> Self {
+        Self {
+            descriptors: DescriptorReserve::new(limits.descriptor_reserve),
+            ..Self::new(listener, limits.keepalive)
         }
     }
 
@@ -54,7 +64,7 @@ impl Tcp {
     pub(crate) fn bind(addr: SocketAddr, limits: &Limits) -> Result<Self, ServeError> {
         let listener =
             listen(addr, limits.backlog).map_err(|source| ServeError::Bind { addr, source })?;
-        Ok(Self::new(listener, limits.keepalive))
+        Ok(Self::with_limits(listener, limits))
     }
 
     fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
@@ -95,6 +105,7 @@ impl Accept for Tcp {
 
     async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         let (stream, peer) = self.listener.accept().await?;
+        self.descriptors.check(&stream)?;
         // A peer that is gone already refuses options; its first read says so too.
         if let Err(e) = self.set_up(&stream) {
             tracing::debug!(%peer, error = %e, "socket options were refused");
@@ -104,6 +115,57 @@ impl Accept for Tcp {
 
     fn local_addr(&self) -> Option<SocketAddr> {
         self.listener.local_addr().ok()
+    }
+}
+
+/// File descriptors that connections leave to the rest of the process: its store must be able to
+/// open a file, and its HTTP to accept, however many connect.
+///
+/// The system gives the lowest free number, so a high one says that few are left.
+#[derive(Debug, Clone, Copy)]
+struct DescriptorReserve {
+    /// The first number that is not for connections.
+    ceiling: u64,
+}
+
+impl DescriptorReserve {
+    #[cfg(unix)]
+    fn new(reserve: u64) -> Self {
+        use rustix::process::{Resource, getrlimit};
+
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // Of few descriptors at most a quarter is kept.
+        Self::within(limit, reserve.min(limit / 4))
+    }
+
+    #[cfg(not(unix))]
+    const fn new(_: u64) -> Self {
+        Self::within(u64::MAX, 0)
+    }
+
+    const fn within(limit: u64, reserve: u64) -> Self {
+        Self {
+            ceiling: limit.saturating_sub(reserve),
+        }
+    }
+
+    #[cfg(unix)]
+    fn check(self, stream: &TcpStream) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+
+        let number = u64::try_from(stream.as_raw_fd()).unwrap_or_default();
+        if number < self.ceiling {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "the last file descriptors are kept for the store and HTTP: raise the limit on open \
+             files, or lower the number of connections",
+        ))
+    }
+
+    #[cfg(not(unix))]
+    const fn check(self, _: &TcpStream) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -266,6 +328,21 @@ mod tests {
             back_off.failed(&io::ErrorKind::ConnectionAborted.into()),
             None
         );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_last_descriptors_are_not_for_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut tcp = Tcp::new(listener, None);
+        tcp.descriptors = DescriptorReserve::within(1_000, 1_000);
+        let _first = TcpStream::connect(addr).await.unwrap();
+        let refused = tcp.accept().await.unwrap_err();
+        assert!(BackOff::default().failed(&refused).is_some());
+        tcp.descriptors = DescriptorReserve::within(1_000_000, 0);
+        let _second = TcpStream::connect(addr).await.unwrap();
+        tcp.accept().await.unwrap();
     }
 
     #[test]

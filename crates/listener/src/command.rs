@@ -5,12 +5,23 @@ use std::fmt;
 
 /// A command on its way to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Command {
     /// A number that is unique for the device; where the protocol allows, the device repeats it
     /// in its answer.
     pub flag: u32,
     /// The command, in the device's own words.
     pub text: Box<str>,
+}
+
+impl Command {
+    /// A command with a number that is unique for the device.
+    pub fn new(flag: u32, text: impl Into<Box<str>>) -> Self {
+        Self {
+            flag,
+            text: text.into(),
+        }
+    }
 }
 
 /// A session could not send a command.

@@ -1,24 +1,27 @@
-//! What a session may know, and what it may ask for.
+//! What a session may know during a call, and what it may ask for.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use bytes::Bytes;
 use milepost_telemetry::{DeviceId, DeviceKey, Name, Origin, Profile, Report, Timestamp};
 
-/// The surroundings of one call into a session, and the place where it leaves its wishes. The
-/// framework carries them out after the call returns.
+/// The surroundings of one call into a session, and what the session asks for. The framework
+/// carries it out after the call returns.
 #[derive(Debug)]
 pub struct Context<'a> {
     now: Timestamp,
+    instant: Instant,
     peer: Option<SocketAddr>,
     origin: Origin,
     device: Option<&'a DeviceKey>,
-    pub(crate) wishes: &'a mut Wishes,
+    pub(crate) actions: &'a mut Actions,
 }
 
 /// What a session asked for during one call.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Actions {
     pub(crate) identify: Option<DeviceId>,
     pub(crate) learn: Option<Profile>,
     pub(crate) reports: Vec<Report>,
@@ -26,36 +29,66 @@ pub(crate) struct Wishes {
     pub(crate) replies: Vec<Bytes>,
     pub(crate) replies_when_delivered: Vec<Bytes>,
     pub(crate) close: Option<&'static str>,
+    pub(crate) hold: bool,
+    pub(crate) settle: Settle,
+}
+
+/// Which of the held frames an envelope settles.
+#[derive(Debug, Default)]
+pub(crate) enum Settle {
+    #[default]
+    None,
+    Ranges(Vec<RangeInclusive<u64>>),
+    All,
+}
+
+impl Settle {
+    pub(crate) fn includes(&self, frame: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Ranges(ranges) => ranges.iter().any(|range| range.contains(&frame)),
+            Self::All => true,
+        }
+    }
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         now: Timestamp,
+        instant: Instant,
         peer: Option<SocketAddr>,
         origin: Origin,
         device: Option<&'a DeviceKey>,
-        wishes: &'a mut Wishes,
+        actions: &'a mut Actions,
     ) -> Self {
         Self {
             now,
+            instant,
             peer,
             origin,
             device,
-            wishes,
+            actions,
         }
     }
 
-    /// When the frame arrived. The only clock a session has.
+    /// When the frame arrived; in calls without a frame, the time now.
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Who is on the other end, on a network.
+    /// The time now on a clock that never goes back: what
+    /// [`Session::wake_at`](crate::Session::wake_at) is reckoned from.
+    pub const fn instant(&self) -> Instant {
+        self.instant
+    }
+
+    /// The peer's address, on a network.
     pub const fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Where the frame stands: the key of facts that carry no time of their own.
+    /// Where the frame stands: the key of facts that carry no time of their own. In calls without
+    /// a frame: the last frame.
     pub const fn origin(&self) -> Origin {
         self.origin
     }
@@ -69,22 +102,22 @@ impl<'a> Context<'a> {
     /// then it goes on in `on_identified`, or the connection is closed. Only a frame that could be
     /// read can do so.
     pub fn identify(&mut self, id: DeviceId) {
-        self.wishes.identify = Some(id);
+        self.actions.identify = Some(id);
     }
 
     /// Keeps what was learned about the device; it also travels with the frames after this one.
     pub fn learn(&mut self, profile: Profile) {
-        self.wishes.learn = Some(profile);
+        self.actions.learn = Some(profile);
     }
 
-    /// Hands on what the frame said.
+    /// Hands on what the frame reports.
     pub fn emit(&mut self, report: Report) {
         self.reports().push(report);
     }
 
-    /// What the frame said so far: more can be made in place.
+    /// What was handed on so far: more can be made in place.
     pub fn reports(&mut self) -> &mut Vec<Report> {
-        let reports = &mut self.wishes.reports;
+        let reports = &mut self.actions.reports;
         if reports.capacity() == 0 {
             // Nearly all frames make one. Many may wait for a slow store.
             reports.reserve_exact(1);
@@ -94,22 +127,48 @@ impl<'a> Context<'a> {
 
     /// The frame was understood and holds nothing to store; why.
     pub fn filter(&mut self, reason: &'static str) {
-        self.wishes.filtered = Some(Name::new(reason));
+        self.actions.filtered = Some(Name::new(reason));
+    }
+
+    /// Holds the frame for a later envelope: it is received and counted, and takes memory, but is
+    /// not in flight. What is given to [`reply_when_delivered`](Self::reply_when_delivered) with
+    /// it leaves when the envelope that settles it is durable.
+    ///
+    /// A frame may be held while an envelope settles earlier ones
+    /// ([`settle_held`](Self::settle_held)).
+    pub fn hold(&mut self) {
+        self.actions.hold = true;
+    }
+
+    /// The envelope of this call also settles the held frames with these numbers
+    /// ([`Origin::frame`](milepost_telemetry::Origin)). Can be called for several ranges; numbers
+    /// of frames that are not held are passed over.
+    pub fn settle_held(&mut self, frames: RangeInclusive<u64>) {
+        match &mut self.actions.settle {
+            Settle::All => {}
+            Settle::Ranges(ranges) => ranges.push(frames),
+            none => *none = Settle::Ranges(vec![frames]),
+        }
+    }
+
+    /// The envelope of this call also settles all frames that are held.
+    pub fn settle_all_held(&mut self) {
+        self.actions.settle = Settle::All;
     }
 
     /// Answers at once, even while nothing can be stored: logins, heartbeats, the time.
     pub fn reply(&mut self, bytes: Bytes) {
-        self.wishes.replies.push(bytes);
+        self.actions.replies.push(bytes);
     }
 
     /// Answers when this frame's reports are durable; never if they will not be. Such answers
-    /// leave in the order of their frames and do not hold up the others.
+    /// leave in the order of their envelopes and do not hold up the others.
     pub fn reply_when_delivered(&mut self, bytes: Bytes) {
-        self.wishes.replies_when_delivered.push(bytes);
+        self.actions.replies_when_delivered.push(bytes);
     }
 
     /// Closes the connection after the replies given so far; why.
     pub fn close(&mut self, reason: &'static str) {
-        self.wishes.close = Some(reason);
+        self.actions.close = Some(reason);
     }
 }

@@ -24,7 +24,7 @@ use milepost_telemetry::Envelope;
 /// next is made, and none waits for the one before. The framework bounds how many are under way;
 /// at the bound the socket is not read, so a future that waits is back-pressure. It is polled to
 /// its end, also when the peer is gone; only a drain that runs out of time drops it, and the end of
-/// a connection while there is no [`Room`](crate::Room) for it. That need not take the envelope
+/// a connection while the [`MemoryBudget`](crate::MemoryBudget) is used up and the envelope was taken beyond it. That need not take the envelope
 /// back, but one that only waits should let go of it.
 pub trait Deliver: Send + Sync + 'static {
     /// Resolves when the envelope is durable, or will not be.

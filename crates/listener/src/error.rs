@@ -26,7 +26,7 @@ pub enum CloseReason {
     Peer,
     /// The network broke it.
     Io(io::ErrorKind),
-    /// It did not name itself in time.
+    /// It did not log in in time.
     LoginTimeout,
     /// It was silent for too long.
     IdleTimeout,
@@ -44,8 +44,15 @@ pub enum CloseReason {
     TooManyBad,
     /// The beginning of a frame grew beyond the limit.
     FrameTooLong,
-    /// A newer connection of the same device replaced it.
+    /// Newer connections took its place: its device has too many from this network or from too
+    /// many networks, or there are too many peers of a datagram socket.
     Superseded,
+    /// Too many frames or bytes before an accepted login.
+    Stranger,
+    /// Memory was short, and this connection had most of it in partial frames and uploads.
+    Memory,
+    /// The session held more frames than it may, and settled none.
+    HeldTooMuch,
     /// The session broke its contract (it panicked, or made no progress).
     Defect,
     /// The server is being drained; all frames were settled.
@@ -72,6 +79,9 @@ impl CloseReason {
             Self::TooManyBad => "too_many_bad",
             Self::FrameTooLong => "frame_too_long",
             Self::Superseded => "superseded",
+            Self::Stranger => "stranger",
+            Self::Memory => "memory",
+            Self::HeldTooMuch => "held_too_much",
             Self::Defect => "defect",
             Self::Drained => "drained",
             Self::DrainTimeout => "drain_timeout",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Rate;
+
 /// What one server allows its peers. The defaults suit trackers on mobile networks.
 ///
 /// A server takes a count of zero as one, and a time beyond a year as a year.
@@ -22,11 +24,34 @@ pub struct Limits {
     pub connections_per_ip: Option<usize>,
     /// Connections that the kernel holds until they are accepted.
     pub backlog: u32,
-    /// Frames of one connection that may wait for their verdict. At the bound the socket is not
-    /// read, and so nothing is answered, heartbeats included.
+    /// File descriptors that are left to the rest of the process (its store, its HTTP): a
+    /// connection that would take one of the last so many is not accepted.
+    pub descriptor_reserve: u64,
+    /// Datagram conversations at once. Beyond it one without an accepted login ends, else one that
+    /// has been silent for long.
+    pub datagram_peers: usize,
+    /// Frames of one connection that may wait for their verdict. At the bound the socket is read
+    /// only as far as 16 frames ahead, and nothing is answered, heartbeats included. Urgent frames
+    /// have a reserve of 16 more.
     pub in_flight: usize,
     /// Bytes of one connection's frames that may wait for their verdict; as for `in_flight`.
     pub in_flight_bytes: usize,
+    /// Frames of one connection that its session may hold. At the bound the session is woken; if
+    /// it settles none, the connection is closed.
+    pub held: usize,
+    /// Bytes of one connection's frames that its session may hold; as for `held`.
+    pub held_bytes: usize,
+    /// Envelopes of one connection; at the limit the socket is not read. `None`: no limit.
+    pub rate: Option<Rate>,
+    /// Frames of one connection before an accepted login. The next one closes it unread. A login
+    /// counts only if it is refused.
+    pub stranger_frames: u32,
+    /// Bytes of one connection before an accepted login; more close it.
+    pub stranger_bytes: usize,
+    /// Frames of all connections without an accepted login; more close their connection unread.
+    pub stranger_rate: Rate,
+    /// Frames of one connection whose device is in quarantine; at the limit it is not read.
+    pub quarantine_rate: Rate,
     /// Replies that may wait for a peer that does not read them, in bytes. Above it the
     /// connection's frames are not handled until the peer reads.
     pub unwritten: usize,
@@ -34,7 +59,7 @@ pub struct Limits {
     pub partial_frame: usize,
     /// Unreadable frames and runs of foreign bytes in a row that a connection survives.
     pub bad_in_row: u32,
-    /// Time to name itself.
+    /// Time to log in.
     pub login: Duration,
     /// Silence after which a connection is closed. Several times the devices' heartbeat.
     pub idle: Duration,
@@ -46,9 +71,6 @@ pub struct Limits {
     pub resolve: Duration,
     /// Silence after which a session is told that the sender has paused, when bytes are left.
     pub pause: Duration,
-    /// How long a connection that a newer one of the same device (and network) has replaced may
-    /// live on.
-    pub superseded: Duration,
     /// How long a socket that is being closed is held open for acknowledgements that still wait
     /// for their verdict.
     pub settle: Duration,
@@ -67,8 +89,17 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_ip: None,
             backlog: 4_096,
+            descriptor_reserve: 256,
+            datagram_peers: 10_000,
             in_flight: 64,
             in_flight_bytes: 256 * 1_024,
+            held: 4_096,
+            held_bytes: 256 * 1_024,
+            rate: Some(Rate::new(500, 5_000)),
+            stranger_frames: 16,
+            stranger_bytes: 64 * 1_024,
+            stranger_rate: Rate::new(1_000, 1_000),
+            quarantine_rate: Rate::new(1, 16),
             unwritten: 64 * 1_024,
             partial_frame: 128 * 1_024,
             bad_in_row: 64,
@@ -78,7 +109,6 @@ impl Default for Limits {
             write: Duration::from_secs(30),
             resolve: Duration::from_secs(10),
             pause: Duration::from_secs(1),
-            superseded: Duration::from_secs(10),
             settle: Duration::from_secs(30),
             linger: Duration::from_secs(1),
             drain: Duration::from_secs(20),
@@ -93,8 +123,11 @@ impl Limits {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
         for count in [
             &mut self.connections,
+            &mut self.datagram_peers,
             &mut self.in_flight,
             &mut self.in_flight_bytes,
+            &mut self.held,
+            &mut self.held_bytes,
             &mut self.unwritten,
             &mut self.partial_frame,
         ] {
@@ -110,7 +143,6 @@ impl Limits {
             &mut self.write,
             &mut self.resolve,
             &mut self.pause,
-            &mut self.superseded,
             &mut self.settle,
             &mut self.linger,
             &mut self.drain,

@@ -6,17 +6,18 @@
 //! | `milepost_listener_connections_open` | protocol | gauge: connections whose last frame is not settled |
 //! | `milepost_listener_accepted_total` | protocol | connections accepted |
 //! | `milepost_listener_accept_errors_total` | protocol | failed accepts (out of file descriptors, aborted) |
-//! | `milepost_listener_rejected_total` | protocol, reason | connections closed at once: `connections_per_ip` |
+//! | `milepost_listener_rejected_total` | protocol, reason | connections closed at once: `connections_per_ip`; datagrams not taken: `datagram_peers`, `datagram_queue` |
 //! | `milepost_listener_closed_total` | protocol, reason | connections ended, by [`CloseReason`] |
 //! | `milepost_listener_received_bytes_total` | protocol | bytes read |
 //! | `milepost_listener_frames_total` | protocol, outcome | frames: `reports`, `filtered`, `quarantined`, `lost` |
 //! | `milepost_listener_skipped_bytes_total` | protocol, looks_like | bytes that belong to no frame |
 //! | `milepost_listener_replies_total` | protocol, class | answers: `immediate`, `delivered`, `withheld` |
-//! | `milepost_listener_in_flight` | protocol | gauge: frames handed over that wait for their verdict |
+//! | `milepost_listener_in_flight` | protocol | gauge: envelopes handed over that wait for their verdict |
 //! | `milepost_listener_not_delivered_total` | protocol, reason | verdicts that were not `Ok`: `failed`, `lost` |
 //! | `milepost_listener_abandoned_total` | protocol | frames without verdict when a drain ran out of time |
-//! | `milepost_listener_given_up_total` | protocol | frames beyond the [`Room`](crate::Room) for all whose peer has gone: not stored |
-//! | `milepost_listener_takeovers_total` | protocol, network | a device's newer connection while an older lived: `same`, `other` |
+//! | `milepost_listener_given_up_total` | protocol | frames beyond the [`MemoryBudget`](crate::MemoryBudget) whose peer has gone: not stored |
+//! | `milepost_listener_gave_way_total` | protocol | connections that gave up an upload or were closed because memory for partial frames was used up |
+//! | `milepost_listener_parallel_logins_total` | protocol, network | logins of a device that was connected already: from the `same` network, from an `other` |
 //! | `milepost_listener_uploads_abandoned_total` | protocol, reason | files in blocks that were not whole: when the connection ended (`closed`), at a `login` of another device; what is given up otherwise is told by a report |
 //!
 //! `outcome` is what the listener made of a frame. `lost` is a defect of a session: it said
@@ -44,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     pub(crate) abandoned: Counter,
     pub(crate) given_up: Counter,
+    pub(crate) gave_way: Counter,
 }
 
 impl Metrics {
@@ -69,6 +71,7 @@ impl Metrics {
             in_flight: gauge!("milepost_listener_in_flight", "protocol" => protocol),
             abandoned: counter!("milepost_listener_abandoned_total", "protocol" => protocol),
             given_up: counter!("milepost_listener_given_up_total", "protocol" => protocol),
+            gave_way: counter!("milepost_listener_gave_way_total", "protocol" => protocol),
         }
     }
 
@@ -107,10 +110,10 @@ impl Metrics {
         .increment(1);
     }
 
-    pub(crate) fn takeover(&self, same_network: bool) {
+    pub(crate) fn parallel_login(&self, same_network: bool) {
         let network = if same_network { "same" } else { "other" };
         counter!(
-            "milepost_listener_takeovers_total",
+            "milepost_listener_parallel_logins_total",
             "protocol" => self.protocol, "network" => network
         )
         .increment(1);

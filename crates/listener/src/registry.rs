@@ -4,28 +4,92 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 
-use crate::Identified;
+use crate::Network;
 
 /// What a connection claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claim {
     /// The protocol that it speaks.
     pub protocol: Name,
-    /// The id that it gave itself. Anyone can claim any id.
+    /// The id that it gave itself, or that the configuration gives it. Anyone can claim any id.
     pub id: DeviceId,
-    /// Where it comes from, on a network.
+    /// The peer's address, on a network.
     pub peer: Option<SocketAddr>,
+    /// The network of that address, as wide as [`NetworkPolicy`](crate::NetworkPolicy) says.
+    pub network: Option<Network>,
+}
+
+impl Claim {
+    /// A claim from nowhere.
+    pub const fn new(protocol: Name, id: DeviceId) -> Self {
+        Self {
+            protocol,
+            id,
+            peer: None,
+            network: None,
+        }
+    }
+}
+
+/// Who a connection turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identified {
+    /// Tenant and device.
+    pub device: DeviceKey,
+    /// What is known about the device, if anything.
+    pub profile: Option<Profile>,
+    /// When the device was first seen in the claim's network; `None`: now.
+    pub first_seen: Option<Timestamp>,
+    /// Whether the configuration binds the device to the claim's network.
+    pub bound: bool,
+}
+
+impl Identified {
+    /// A device of which nothing more is known.
+    pub const fn new(device: DeviceKey) -> Self {
+        Self {
+            device,
+            profile: None,
+            first_seen: None,
+            bound: false,
+        }
+    }
+
+    /// With what is known about the device.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Option<Profile>) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// With the time at which the device was first seen in the claim's network.
+    #[must_use]
+    pub const fn first_seen(mut self, at: Option<Timestamp>) -> Self {
+        self.first_seen = at;
+        self
+    }
+
+    /// With whether the configuration binds the device to the claim's network.
+    #[must_use]
+    pub const fn bound(mut self, bound: bool) -> Self {
+        self.bound = bound;
+        self
+    }
 }
 
 /// A registry's answer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resolution {
     /// A device of ours.
     Accept(Identified),
     /// Talk to it (so that it does not reconnect in a tight loop), but keep all it reports in
-    /// quarantine. It can neither be given commands nor take over a device's connection.
+    /// quarantine. It can neither be given commands nor compete with a device's connections, and
+    /// is heard no faster than [`Limits::quarantine_rate`](crate::Limits::quarantine_rate).
     Quarantine(Identified),
     /// Close the connection without an answer. Many devices reconnect at once and for ever.
     Refuse,
@@ -37,10 +101,16 @@ pub enum Resolution {
 /// be read while the data path is down, since logins are answered even then.
 pub trait Registry: Send + Sync + 'static {
     /// Resolves a claim.
+    ///
+    /// The answer also says since when the device has been seen in the claim's network and
+    /// whether it is bound to it: that decides which connection gets commands when several
+    /// networks are connected.
     fn resolve(&self, claim: Claim) -> impl Future<Output = Resolution> + Send;
 
-    /// Keeps what a session has learned. Called in order for one connection; must not block.
-    fn learn(&self, device: &DeviceKey, profile: &Profile);
+    /// Keeps what a session has learned. What is learned by one protocol is nothing to another:
+    /// profiles are kept per (tenant, device, protocol). Called in order for one connection; must
+    /// not block.
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile);
 }
 
 impl<R: Registry> Registry for Arc<R> {
@@ -48,8 +118,8 @@ impl<R: Registry> Registry for Arc<R> {
         R::resolve(self, claim)
     }
 
-    fn learn(&self, device: &DeviceKey, profile: &Profile) {
-        R::learn(self, device, profile);
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile) {
+        R::learn(self, protocol, device, profile);
     }
 }
 
@@ -59,15 +129,11 @@ pub struct AcceptAll(pub Tenant);
 
 impl Registry for AcceptAll {
     async fn resolve(&self, claim: Claim) -> Resolution {
-        let device = DeviceKey {
+        Resolution::Accept(Identified::new(DeviceKey {
             tenant: self.0,
             device: claim.id,
-        };
-        Resolution::Accept(Identified {
-            device,
-            profile: None,
-        })
+        }))
     }
 
-    fn learn(&self, _: &DeviceKey, _: &Profile) {}
+    fn learn(&self, _: Name, _: &DeviceKey, _: &Profile) {}
 }

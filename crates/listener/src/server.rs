@@ -2,27 +2,32 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use milepost_telemetry::{Name, Timestamp};
-use tokio::net::TcpListener;
+use milepost_telemetry::DeviceId;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::{Admitted, BackOff, PerIp};
+use crate::carrier::StreamPeer;
 use crate::connection::Connection;
+use crate::datagrams::BoundDatagrams;
+use crate::drain::{Drained, drain};
+use crate::log_limit::LogLimits;
 use crate::metrics::Metrics;
+use crate::shared::{Claims, Shared};
 use crate::{
-    Accept, Clock, Connections, Deliver, Limits, Protocol, Registry, Room, ServeError, SystemClock,
-    Tcp,
+    Accept, Clock, Connections, Datagrams, Deliver, FrameTrace, Limits, MemoryBudget, Protocol,
+    Registry, ServeError, SystemClock, Tcp,
 };
 
 /// Tells servers apart that share their [`Connections`].
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// What a server will speak and with whom; [`bind`](Self::bind) makes it listen.
+/// What a server will speak and with whom; [`bind`](Self::bind) makes it listen for streams,
+/// [`bind_datagrams`](Self::bind_datagrams) for datagrams.
 pub struct Server<P, R, D> {
     protocol: P,
     registry: R,
@@ -31,11 +36,14 @@ pub struct Server<P, R, D> {
     epoch: u64,
     clock: Arc<dyn Clock>,
     connections: Connections,
-    room: Room,
+    memory: MemoryBudget,
+    claims: Option<Box<Claims>>,
+    trace: Vec<FrameTrace>,
 }
 
 impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
-    /// A server with default limits, the system's clock, connections and room of its own.
+    /// A server with default limits, the system's clock, connections and a memory budget of its
+    /// own.
     pub fn new(protocol: P, registry: R, deliver: D) -> Self {
         Self {
             protocol,
@@ -45,7 +53,9 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
             epoch: 0,
             clock: Arc::new(SystemClock),
             connections: Connections::default(),
-            room: Room::default(),
+            memory: MemoryBudget::default(),
+            claims: None,
+            trace: Vec::new(),
         }
     }
 
@@ -79,11 +89,28 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
         self
     }
 
-    /// Shares the room for frames in flight with other servers, so that it bounds all of them
-    /// together.
+    /// Shares the memory budget with other servers, so that it bounds all of them together.
     #[must_use]
-    pub fn room(mut self, room: Room) -> Self {
-        self.room = room;
+    pub fn memory(mut self, memory: MemoryBudget) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Which device the configuration says a peer is: for peers that do not log in. The registry
+    /// resolves it like a login, before the first frame.
+    #[must_use]
+    pub fn claims(
+        mut self,
+        claims: impl Fn(Option<SocketAddr>) -> Option<DeviceId> + Send + Sync + 'static,
+    ) -> Self {
+        self.claims = Some(Box::new(claims));
+        self
+    }
+
+    /// Logs the frames and replies of a device or an address; can be given several times.
+    #[must_use]
+    pub fn trace(mut self, whose: FrameTrace) -> Self {
+        self.trace.push(whose);
         self
     }
 
@@ -98,31 +125,59 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
 
     /// Serves a listener that is there already.
     pub fn from_listener(self, listener: TcpListener) -> Bound<P, R, D, Tcp> {
-        let tcp = Tcp::new(listener, self.limits.keepalive);
+        let tcp = Tcp::with_limits(listener, &self.limits);
         self.serve(tcp)
     }
 
     /// Serves any source of connections.
     pub fn serve<A: Accept>(self, accept: A) -> Bound<P, R, D, A> {
-        let name = self.protocol.name();
+        let local = accept.local_addr();
         Bound {
             accept,
-            shared: Arc::new(Shared {
-                metrics: Metrics::new(name),
-                name,
-                id: NEXT.fetch_add(1, Ordering::Relaxed),
-                protocol: self.protocol,
-                registry: self.registry,
-                deliver: self.deliver,
-                limits: self.limits.workable(),
-                epoch: self.epoch,
-                clock: self.clock,
-                connections: self.connections,
-                room: self.room,
-                strangers: RateLimit::default(),
-                abandoned: AtomicU64::new(0),
-            }),
+            shared: self.share(local),
         }
+    }
+
+    /// Receives datagrams on an address. Called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ServeError::Bind`] when the address cannot be bound.
+    pub fn bind_datagrams(
+        self,
+        addr: SocketAddr,
+    ) -> Result<BoundDatagrams<P, R, D, UdpSocket>, ServeError> {
+        let socket =
+            crate::socket::bind(addr).map_err(|source| ServeError::Bind { addr, source })?;
+        Ok(self.serve_datagrams(socket))
+    }
+
+    /// Serves any source of datagrams.
+    pub fn serve_datagrams<S: Datagrams>(self, socket: S) -> BoundDatagrams<P, R, D, S> {
+        let local = socket.local_addr();
+        BoundDatagrams::new(self.share(local), socket)
+    }
+
+    fn share(self, local: Option<SocketAddr>) -> Arc<Shared<P, R, D>> {
+        let name = self.protocol.name();
+        Arc::new(Shared {
+            metrics: Metrics::new(name),
+            name,
+            has_commands: self.protocol.has_commands(),
+            server: NEXT.fetch_add(1, Ordering::Relaxed),
+            protocol: self.protocol,
+            registry: self.registry,
+            deliver: self.deliver,
+            limits: self.limits.workable(),
+            epoch: self.epoch,
+            clock: self.clock,
+            connections: self.connections,
+            memory: self.memory,
+            claims: self.claims,
+            trace: self.trace,
+            local,
+            log: LogLimits::default(),
+            abandoned: AtomicU64::new(0),
+        })
     }
 }
 
@@ -130,15 +185,6 @@ impl<P: Protocol, R: Registry, D: Deliver> Server<P, R, D> {
 pub struct Bound<P, R, D, A> {
     accept: A,
     shared: Arc<Shared<P, R, D>>,
-}
-
-/// How a server ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Frames that were received and not settled when the drain ran out of time. Their devices
-    /// were told nothing.
-    pub abandoned: u64,
 }
 
 impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
@@ -160,27 +206,10 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
         let _ = shutdown
             .run_until_cancelled(self.accept_all(&tracker))
             .await;
-        // Whoever comes now is refused by the kernel instead of waiting for us.
+        // Peers that connect now are refused by the kernel instead of waiting for us.
         let Self { accept, shared } = self;
         drop(accept);
-        shared.connections.drain(shared.id);
-        tracker.close();
-        // Connections end by their own deadline; a session that does not return has none.
-        let margin = Duration::from_secs(1);
-        let patience = shared.limits.drain + shared.limits.linger + margin;
-        if tokio::time::timeout(patience, tracker.wait())
-            .await
-            .is_err()
-        {
-            tracing::error!(
-                protocol = %shared.name,
-                connections = tracker.len(),
-                "connections did not end in time"
-            );
-        }
-        Drained {
-            abandoned: shared.abandoned.load(Ordering::Relaxed),
-        }
+        drain(&shared, &tracker).await
     }
 
     async fn accept_all(&mut self, tracker: &TaskTracker) {
@@ -205,8 +234,11 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
                 Err(e) => {
                     self.shared.metrics.accept_errors.increment(1);
                     if let Some(wait) = back_off.failed(&e) {
-                        tracing::warn!(protocol = %self.shared.name, error = %e, ?wait,
-                            "cannot accept connections");
+                        let now = self.shared.clock.now();
+                        if let Some(left_out) = self.shared.log.accept.admit(now) {
+                            tracing::warn!(protocol = %self.shared.name, error = %e, ?wait,
+                                left_out, "cannot accept connections");
+                        }
                         tokio::time::sleep(wait).await;
                     }
                     continue;
@@ -225,76 +257,14 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
                 _ => None,
             };
             let entry = self.shared.connections.open(
-                self.shared.id,
+                self.shared.server,
                 self.shared.name,
+                self.shared.has_commands,
                 peer,
                 self.shared.clock.now(),
             );
-            let io = Admitted::new(io, permit, ip_permit);
-            tracker.spawn(Connection::new(Arc::clone(&self.shared), io, entry));
+            let carrier = StreamPeer(Admitted::new(io, permit, ip_permit));
+            tracker.spawn(Connection::new(Arc::clone(&self.shared), carrier, entry));
         }
-    }
-}
-
-/// What all connections of a server share.
-pub(crate) struct Shared<P, R, D> {
-    pub(crate) protocol: P,
-    pub(crate) registry: R,
-    pub(crate) deliver: D,
-    pub(crate) limits: Limits,
-    pub(crate) epoch: u64,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) connections: Connections,
-    pub(crate) room: Room,
-    pub(crate) metrics: Metrics,
-    pub(crate) name: Name,
-    pub(crate) strangers: RateLimit,
-    id: u64,
-    abandoned: AtomicU64,
-}
-
-impl<P, R, D> Shared<P, R, D> {
-    pub(crate) fn abandoned(&self, frames: usize) {
-        self.abandoned.fetch_add(frames as u64, Ordering::Relaxed);
-    }
-}
-
-/// Keeps strangers from filling the log: some lines per minute, and how many were left out.
-#[derive(Debug, Default)]
-pub struct RateLimit {
-    minute: AtomicU64,
-    admitted: AtomicU32,
-    silenced: AtomicU64,
-}
-
-impl RateLimit {
-    /// Lines in a minute.
-    pub const PER_MINUTE: u32 = 30;
-
-    /// Whether one more line may be written, and how many were not since the last.
-    pub fn admit(&self, now: Timestamp) -> Option<u64> {
-        let minute = now.as_unix().unsigned_abs() / 60;
-        if self.minute.swap(minute, Ordering::Relaxed) != minute {
-            self.admitted.store(0, Ordering::Relaxed);
-        }
-        if self.admitted.fetch_add(1, Ordering::Relaxed) >= Self::PER_MINUTE {
-            self.silenced.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(self.silenced.swap(0, Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strangers_get_some_lines_a_minute_and_the_rest_is_counted() {
-        let limit = RateLimit::default();
-        let noon = Timestamp::from_unix(1_800_000_000);
-        let admitted = (0..100).filter_map(|_| limit.admit(noon)).count();
-        assert_eq!(admitted, 30);
-        assert_eq!(limit.admit(noon.offset_millis(60_000)), Some(70));
     }
 }

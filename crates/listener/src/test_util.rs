@@ -7,6 +7,7 @@
     reason = "panicking is how these say that a test has failed"
 )]
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::{Accept, Deliver, NotDelivered};
+use crate::{Accept, Datagrams, Deliver, NotDelivered};
 
 /// How long a device waits for what it expects.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const DEADLINE: Duration = Duration::from_secs(3_600);
 /// What fits into one direction of a stream before it stalls.
 const PIPE: usize = 4 * 1_024;
 
@@ -77,7 +78,7 @@ pub struct Device {
 impl Device {
     /// Sends bytes in one write.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        timeout(PATIENCE, self.io.write_all(bytes.as_ref()))
+        timeout(DEADLINE, self.io.write_all(bytes.as_ref()))
             .await
             .expect("the server did not read")
             .expect("the connection is open");
@@ -109,7 +110,7 @@ impl Device {
     pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let mut read = vec![0; bytes.len()];
-        timeout(PATIENCE, self.io.read_exact(&mut read))
+        timeout(DEADLINE, self.io.read_exact(&mut read))
             .await
             .unwrap_or_else(|_| panic!("never came: {:?}", String::from_utf8_lossy(bytes)))
             .unwrap_or_else(|e| panic!("{e}; expected {:?}", String::from_utf8_lossy(bytes)));
@@ -129,11 +130,109 @@ impl Device {
     /// Expects the server to close the connection without another byte, and closes it too.
     pub async fn expect_end(mut self) {
         let mut rest = Vec::new();
-        timeout(PATIENCE, self.io.read_to_end(&mut rest))
+        timeout(DEADLINE, self.io.read_to_end(&mut rest))
             .await
             .expect("the connection was not closed")
             .expect("an orderly end");
         assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+}
+
+/// A datagram socket without a network: devices send to it, a server receives.
+pub fn datagram_network() -> (DatagramDialer, DatagramSocket) {
+    let (dial, incoming) = mpsc::unbounded_channel();
+    let answers = Arc::default();
+    let dialer = DatagramDialer {
+        dial,
+        answers: Arc::clone(&answers),
+    };
+    let socket = DatagramSocket {
+        incoming: tokio::sync::Mutex::new(incoming),
+        answers,
+    };
+    (dialer, socket)
+}
+
+type Answers = Arc<Mutex<HashMap<SocketAddr, mpsc::UnboundedSender<Vec<u8>>>>>;
+
+/// The devices' end of a [`datagram_network`].
+#[derive(Debug, Clone)]
+pub struct DatagramDialer {
+    dial: mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>,
+    answers: Answers,
+}
+
+impl DatagramDialer {
+    /// A device at an address.
+    pub fn device(&self, at: SocketAddr) -> DatagramDevice {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(at, sender);
+        DatagramDevice {
+            dial: self.dial.clone(),
+            answers,
+            at,
+        }
+    }
+}
+
+/// A device that sends and receives datagrams.
+#[derive(Debug)]
+pub struct DatagramDevice {
+    dial: mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>,
+    answers: mpsc::UnboundedReceiver<Vec<u8>>,
+    at: SocketAddr,
+}
+
+impl DatagramDevice {
+    /// Sends a datagram.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        let sent = self.dial.send((bytes.as_ref().to_vec(), self.at));
+        sent.expect("a server that receives");
+    }
+
+    /// Receives exactly this datagram.
+    pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = String::from_utf8_lossy(bytes.as_ref()).into_owned();
+        let answer = timeout(DEADLINE, self.answers.recv())
+            .await
+            .unwrap_or_else(|_| panic!("never came: {bytes:?}"))
+            .expect("a server");
+        assert_eq!(String::from_utf8_lossy(&answer), bytes);
+    }
+
+    /// Waits and expects nothing.
+    pub async fn expect_silence(&mut self, wait: Duration) {
+        let answer = timeout(wait, self.answers.recv()).await;
+        assert!(answer.is_err(), "not silent: {answer:?}");
+    }
+}
+
+/// The server's end of a [`datagram_network`].
+#[derive(Debug)]
+pub struct DatagramSocket {
+    incoming: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Vec<u8>, SocketAddr)>>,
+    answers: Answers,
+}
+
+impl Datagrams for DatagramSocket {
+    async fn receive(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let received = self.incoming.lock().await.recv().await;
+        let Some((bytes, from)) = received else {
+            // Nobody will ever send again.
+            return std::future::pending().await;
+        };
+        let len = bytes.len().min(buf.len());
+        buf[..len].copy_from_slice(&bytes[..len]);
+        Ok((len, from))
+    }
+
+    fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = answers.get(&to).ok_or(io::ErrorKind::NotConnected)?;
+        device
+            .send(bytes.to_vec())
+            .map_err(|_| io::ErrorKind::NotConnected.into())
     }
 }
 

@@ -6,11 +6,11 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use common::{LineSession, Picky};
+use bytes::BytesMut;
+use common::{Line, LineSession, Picky};
 use milepost_listener::test_util::{Device, Dialer, Shelf, network};
 use milepost_listener::{
-    Closed, Context, Drained, Identified, Limits, Protocol, Server, Session, Skipped,
+    Closed, Context, Drained, Identified, Limits, Opened, Protocol, Server, Session, Skipped,
 };
 use milepost_telemetry::{Name, Quarantine};
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ impl Protocol for Diary {
         Name::new("lines")
     }
 
-    fn session(&self) -> Writer {
+    fn session(&self, _: &Opened) -> Writer {
         Writer {
             session: LineSession::default(),
             diary: self.clone(),
@@ -51,13 +51,13 @@ impl Protocol for Diary {
 }
 
 impl Session for Writer {
-    type Frame = Bytes;
+    type Frame = Line;
 
-    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, Skipped> {
+    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Line>, Skipped> {
         self.session.next_frame(src)
     }
 
-    fn on_frame(&mut self, frame: Bytes, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+    fn on_frame(&mut self, frame: Line, cx: &mut Context<'_>) -> Result<(), Quarantine> {
         self.session.on_frame(frame, cx)
     }
 
@@ -70,7 +70,7 @@ impl Session for Writer {
         self.session.on_pause();
     }
 
-    fn on_close(&mut self, closed: &Closed<'_>) {
+    fn on_close(&mut self, closed: &Closed<'_>, _: &mut Context<'_>) {
         let device = closed.device.map(|key| key.device.to_string());
         let device = device.unwrap_or_else(|| "nobody".to_owned());
         self.diary.note(format!("{device}: {}", closed.reason));
@@ -139,7 +139,10 @@ async fn every_end_is_told_once_with_its_reason() {
     stranger.expect_end().await;
     drop(rig.dial.connect());
     let older = rig.login().await;
-    let _newer = rig.login().await;
+    let mut newer = Vec::new();
+    for _ in 0..4 {
+        newer.push(rig.login().await);
+    }
     older.expect_end().await;
 
     let told = rig.end().await;
@@ -156,6 +159,9 @@ async fn every_end_is_told_once_with_its_reason() {
             "nobody: refused",
             "nobody: peer",
             "42: superseded",
+            "42: drained",
+            "42: drained",
+            "42: drained",
             "42: drained",
         ]
     );

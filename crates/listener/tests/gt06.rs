@@ -16,7 +16,7 @@ use milepost_listener::{
 use milepost_protocol_gt06::address::{Language, Purpose, Question, Resolver};
 use milepost_protocol_gt06::message::{FileBlock, FileCheck};
 use milepost_protocol_gt06::{AckPolicy, Message};
-use milepost_telemetry::{Content, DeviceKey, Kind, Profile, Tenant, Timestamp};
+use milepost_telemetry::{Content, DeviceKey, Kind, Name, Profile, Tenant, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 /// The login of the manual: 752533678900242, eight hours east.
@@ -29,16 +29,15 @@ struct Memory(Arc<Mutex<Option<Profile>>>);
 
 impl Registry for Memory {
     async fn resolve(&self, claim: Claim) -> Resolution {
-        Resolution::Accept(Identified {
-            device: DeviceKey {
-                tenant: Tenant::new("acme").unwrap(),
-                device: claim.id,
-            },
-            profile: self.0.lock().unwrap().clone(),
-        })
+        let device = DeviceKey {
+            tenant: Tenant::new("acme").unwrap(),
+            device: claim.id,
+        };
+        let profile = self.0.lock().unwrap().clone();
+        Resolution::Accept(Identified::new(device).with_profile(profile))
     }
 
-    fn learn(&self, _: &DeviceKey, profile: &Profile) {
+    fn learn(&self, _: Name, _: &DeviceKey, profile: &Profile) {
         *self.0.lock().unwrap() = Some(profile.clone());
     }
 }
@@ -82,6 +81,7 @@ async fn a_device_logs_in_beats_and_reports() {
     let (mut device, shelf) = connect(&memory);
     device.send(bytes(LOGIN)).await;
     device.expect(bytes(LOGIN_ANSWER)).await;
+    let learned = memory.0.lock().unwrap().clone();
 
     let heartbeat = frame(0x13, "4604040002", 6);
     device.send(&heartbeat).await;
@@ -113,10 +113,27 @@ async fn a_device_logs_in_beats_and_reports() {
     assert_eq!(envelopes[2].raw, location);
 
     // What the login taught is kept, and travels with the frames after it.
-    let learned = memory.0.lock().unwrap().clone();
     assert!(learned.as_ref().unwrap().as_str().contains("480"));
     assert_eq!(envelopes[0].profile, None);
     assert_eq!(envelopes[1].profile, learned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alarms_are_urgent_and_locations_are_not() {
+    let (mut device, shelf) = connect(&Memory::default());
+    device.send(bytes(LOGIN)).await;
+    device.expect(bytes(LOGIN_ANSWER)).await;
+    let gps = "0f0c1d0233050c027ac8190c4658000014e0";
+    let alarm = format!("{gps}09 01cc00287d001f71 4406040101");
+    for number in [0x16, 0x26, 0x27] {
+        device.send(frame(number, &alarm, 7)).await;
+    }
+    device
+        .send(frame(0x22, &format!("{gps}01cc00287d001f71 010000"), 8))
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let urgent: Vec<_> = shelf.envelopes().iter().map(|e| e.urgent).collect();
+    assert_eq!(urgent, [false, true, true, true, false]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,11 +192,7 @@ async fn a_command_that_cannot_be_sent_is_refused_with_its_own_reason() {
     let reason = async |text: &str| {
         let envelopes = shelf.envelopes();
         let key = envelopes.last().unwrap().device.unwrap();
-        let text = text.into();
-        match connections
-            .send_command(&key, Command { flag: 1, text })
-            .await
-        {
+        match connections.send_command(&key, Command::new(1, text)).await {
             Err(NotSent::Refused(refused)) => {
                 assert!(!refused.may_retry());
                 refused.to_string()
@@ -197,8 +210,7 @@ async fn a_command_that_cannot_be_sent_is_refused_with_its_own_reason() {
     device.send(bytes("78780d010359339075005244010d0a")).await;
     device.expect(bytes("78780d01010d0a")).await;
     let key = shelf.envelopes()[0].device.unwrap();
-    let text = "RELAY,1#".into();
-    let refused = connections.send_command(&key, Command { flag: 2, text });
+    let refused = connections.send_command(&key, Command::new(2, "RELAY,1#"));
     let refused = refused.await.unwrap_err().to_string();
     assert!(refused.contains("take no text commands"), "{refused}");
     device.expect_silence(Duration::from_secs(1)).await;

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,10 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{Lines, Picky, Rig, key, summaries, summary};
-use milepost_listener::test_util::{Incoming, Shelf, network};
-use milepost_listener::{Accept, AcceptAll, Command, Connections, NotDelivered, NotSent, Server};
-use milepost_telemetry::{Envelope, Profile, Tenant};
+use common::{LineSession, Lines, Picky, Rig, key, summaries, summary};
+use milepost_listener::test_util::{Device, Incoming, Shelf, network};
+use milepost_listener::{
+    Accept, AcceptAll, Claim, Command, Connections, Identified, Network, NotDelivered, NotSent,
+    Opened, Protocol, Registry, Resolution, Server,
+};
+use milepost_telemetry::{DeviceId, DeviceKey, Envelope, Name, Profile, Tenant, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -23,10 +27,7 @@ fn at(ip: &str) -> Option<SocketAddr> {
 }
 
 fn command(text: &str) -> Command {
-    Command {
-        flag: 1,
-        text: text.into(),
-    }
+    Command::new(1, text)
 }
 
 const A_WHILE: Duration = Duration::from_secs(1);
@@ -147,7 +148,7 @@ async fn a_command_is_sent_when_it_is_written() {
         .connections
         .send_command(&key("42"), command("stop"))
         .await;
-    assert_eq!(sent, Ok(()));
+    sent.unwrap();
     device.expect("do stop\n").await;
     let refused = rig
         .connections
@@ -190,67 +191,133 @@ async fn a_command_that_comes_while_the_connection_closes_is_certainly_not_sent(
     assert_eq!(send.await, Err(NotSent::NotConnected));
 }
 
+/// Devices that were first seen in their network when their registry says so.
+#[derive(Clone, Default)]
+struct Known {
+    first_seen: Arc<Mutex<HashMap<Network, Timestamp>>>,
+    bound: Option<Network>,
+}
+
+impl Registry for Known {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        let network = claim.network.unwrap();
+        let first_seen = self.first_seen.lock().unwrap().get(&network).copied();
+        Resolution::Accept(
+            Identified::new(key(claim.id.as_str()))
+                .first_seen(first_seen)
+                .bound(self.bound == Some(network)),
+        )
+    }
+
+    fn learn(&self, _: Name, _: &DeviceKey, _: &Profile) {}
+}
+
+/// The clock of [`Rig`].
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+async fn login_from(rig: &Rig, ip: &str) -> Device {
+    let mut device = rig.dial.connect_from(at(ip));
+    device.send("I 42\n").await;
+    device.expect("welcome\n").await;
+    device
+}
+
+async fn send(rig: &Rig) -> Result<Option<SocketAddr>, NotSent> {
+    let device = key("42");
+    let sent = rig.connections.send_command(&device, command("go"));
+    sent.await.map(|sent| sent.peer)
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_rebinding_nat_takes_the_commands_along_and_the_old_connection_ends() {
-    let rig = Rig::new(|limits| limits.superseded = Duration::from_secs(10));
-    let mut old = rig.dial.connect_from(at("10.0.0.1"));
-    old.send("I 42\n").await;
-    old.expect("welcome\n").await;
-    let mut new = rig.dial.connect_from(at("10.0.0.1"));
-    new.send("I 42\n").await;
-    new.expect("welcome\n").await;
-    rig.connections
+async fn from_one_network_the_newest_connection_gets_the_commands_and_the_older_lives_on() {
+    let rig = Rig::new(|_| {});
+    let mut old = login_from(&rig, "10.0.0.1").await;
+    let mut new = login_from(&rig, "10.0.0.2").await;
+    let sent = rig
+        .connections
         .send_command(&key("42"), command("where"))
         .await
         .unwrap();
     new.expect("do where\n").await;
-    // Data of the old one is still taken, until it ends.
+    let described = rig.connections.of(&key("42"));
+    assert_eq!(sent.connection, described[1].connection);
+    assert_eq!(sent.network.unwrap().to_string(), "10.0.0.0/24");
+    assert_eq!(
+        described
+            .iter()
+            .map(|c| c.takes_commands)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
     old.send("D rest\n").await;
     old.expect("stored rest\n").await;
-    old.expect_end().await;
-    assert_eq!(rig.connections.of(&key("42")).len(), 1);
+    old.expect_silence(Duration::from_secs(600)).await;
+    drop(new);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.0.1")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_from_elsewhere_does_not_get_the_commands_while_the_old_one_lives() {
+async fn a_login_from_elsewhere_ends_no_connection_and_leaves_the_commands_contested() {
     let rig = Rig::new(|_| {});
-    let mut old = rig.dial.connect_from(at("10.0.0.1"));
-    old.send("I 42\n").await;
-    old.expect("welcome\n").await;
-    let mut thief = rig.dial.connect_from(at("192.0.2.9"));
-    thief.send("I 42\nD mine\n").await;
-    thief.expect("welcome\nstored mine\n").await;
-
-    // Nobody knows yet whether the old one is dead.
-    let contested = rig
-        .connections
-        .send_command(&key("42"), command("stop"))
-        .await;
-    assert_eq!(contested, Err(NotSent::Contested));
-    assert!(
-        rig.connections
-            .of(&key("42"))
-            .iter()
-            .all(|c| !c.takes_commands)
-    );
-    // It is not.
+    let mut old = login_from(&rig, "10.0.0.1").await;
+    let mut thief = login_from(&rig, "192.0.2.9").await;
+    thief.send("D mine\n").await;
+    thief.expect("stored mine\n").await;
+    // However often each speaks: a speaker proves nothing.
     old.send("H\n").await;
     old.expect("alive\n").await;
-    rig.connections
-        .send_command(&key("42"), command("stop"))
-        .await
-        .unwrap();
-    old.expect("do stop\n").await;
-    thief.expect_silence(Duration::from_secs(60)).await;
-
-    // Now it is.
+    assert_eq!(send(&rig).await, Err(NotSent::Contested));
+    let described = rig.connections.of(&key("42"));
+    assert_eq!(described.len(), 2);
+    assert!(described.iter().all(|c| !c.takes_commands));
     drop(old);
     tokio::time::sleep(A_WHILE).await;
-    rig.connections
-        .send_command(&key("42"), command("stop"))
-        .await
-        .unwrap();
-    thief.expect("do stop\n").await;
+    assert_eq!(send(&rig).await, Ok(at("192.0.2.9")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_networks_the_one_first_seen_a_day_before_all_others_gets_the_commands() {
+    let known = Known::default();
+    let note = |network: &str, hours: i64| {
+        let at = NOW.offset_millis(-hours * 3_600_000);
+        let network = network.parse().unwrap();
+        known.first_seen.lock().unwrap().insert(network, at);
+    };
+    note("10.0.0.0/24", 30);
+    note("10.0.1.0/24", 5);
+    note("10.0.2.0/24", 7);
+    let rig = Rig::with_registry(|_| {}, known.clone());
+    let _fresh = login_from(&rig, "10.0.1.1").await;
+    let old = login_from(&rig, "10.0.0.1").await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.0.1")));
+    // One that was seen 23 hours after it contests it.
+    let rival = login_from(&rig, "10.0.2.1").await;
+    assert_eq!(send(&rig).await, Err(NotSent::Contested));
+    drop(rival);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.0.1")));
+    // One that nobody has seen before was first seen now.
+    let _stranger = login_from(&rig, "10.0.3.1").await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.0.1")));
+    drop(old);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(send(&rig).await, Err(NotSent::Contested));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_the_configuration_binds_comes_before_an_older_one() {
+    let known = Known {
+        bound: Some("10.0.1.0/24".parse().unwrap()),
+        ..Known::default()
+    };
+    let old = NOW.offset_millis(-1_000 * 3_600_000);
+    let network = "10.0.0.0/24".parse().unwrap();
+    known.first_seen.lock().unwrap().insert(network, old);
+    let rig = Rig::with_registry(|_| {}, known);
+    let _old = login_from(&rig, "10.0.0.1").await;
+    let _bound = login_from(&rig, "10.0.1.1").await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.1.1")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,36 +338,131 @@ async fn who_waits_for_a_device_learns_of_it_when_commands_can_go_to_it() {
     // However fast, it comes after the answer to the login.
     old.expect("welcome\ndo where\n").await;
 
-    // From elsewhere: not while the old one lives.
     let mut new = rig.dial.connect_from(at("192.0.2.9"));
     new.send("I 42\n").await;
     new.expect("welcome\n").await;
+    assert_eq!(arrivals.recv().await.unwrap(), key("42"));
     assert_eq!(
         rig.connections.takes_commands(&key("42")),
         Err(NotSent::Contested)
     );
-    arrivals.try_recv().unwrap_err();
     drop(old);
     assert_eq!(arrivals.recv().await.unwrap(), key("42"));
     assert_eq!(rig.connections.takes_commands(&key("42")), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_has_only_so_many_connections() {
+async fn of_one_network_the_fifth_connection_closes_the_oldest_of_that_network() {
     let rig = Rig::new(|_| {});
+    let mut other = login_from(&rig, "192.0.2.9").await;
     let mut devices = Vec::new();
-    for i in 1..=6 {
-        let mut device = rig.dial.connect_from(at(&format!("10.0.0.{i}")));
-        device.send("I 42\n").await;
-        device.expect("welcome\n").await;
-        devices.push(device);
+    for i in 1..=5 {
+        devices.push(login_from(&rig, &format!("10.0.0.{i}")).await);
     }
-    tokio::time::sleep(A_WHILE).await;
-    let live = rig.connections.of(&key("42"));
-    assert_eq!(live.len(), 4);
-    // The one that holds the commands is not pushed out by newcomers.
-    assert_eq!(live[0].peer, at("10.0.0.1"));
-    assert_eq!(live[3].peer, at("10.0.0.6"));
+    devices.remove(0).expect_end().await;
+    other.send("H\n").await;
+    other.expect("alive\n").await;
+    for device in &mut devices {
+        device.send("D x\n").await;
+        device.expect("stored x\n").await;
+    }
+    assert_eq!(rig.connections.of(&key("42")).len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_nine_networks_the_one_first_seen_last_is_closed_though_it_came_first() {
+    let known = Known::default();
+    for i in 0..9 {
+        // The later it connects here, the earlier it was seen first.
+        let network = format!("10.0.{i}.0/24").parse().unwrap();
+        let first_seen = NOW.offset_millis(-i * 1_000);
+        known.first_seen.lock().unwrap().insert(network, first_seen);
+    }
+    let rig = Rig::with_registry(|_| {}, known);
+    let mut devices = Vec::new();
+    for i in 0..9 {
+        devices.push(login_from(&rig, &format!("10.0.{i}.1")).await);
+    }
+    devices.remove(0).expect_end().await;
+    assert_eq!(rig.connections.of(&key("42")).len(), 8);
+    // A newcomer is the one that goes.
+    let mut newcomer = rig.dial.connect_from(at("10.0.99.1"));
+    newcomer.send("I 42\n").await;
+    newcomer.expect("welcome\n").await;
+    newcomer.expect_end().await;
+    for device in &mut devices {
+        device.send("D x\n").await;
+        device.expect("stored x\n").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_protocol_s_connection_of_the_device_competes_for_nothing() {
+    struct Forwarder;
+    impl Protocol for Forwarder {
+        type Session = LineSession;
+        fn name(&self) -> Name {
+            Name::new("forwarder")
+        }
+        fn session(&self, _: &Opened) -> LineSession {
+            LineSession::default()
+        }
+        fn has_commands(&self) -> bool {
+            false
+        }
+    }
+    let rig = Rig::new(|_| {});
+    let (dial, incoming) = network();
+    let server = Server::new(
+        Forwarder,
+        AcceptAll(Tenant::new("acme").unwrap()),
+        rig.shelf.clone(),
+    )
+    .connections(rig.connections.clone())
+    .serve(incoming);
+    tokio::spawn(server.run(CancellationToken::new()));
+    let mut forwarder = dial.connect_from(at("192.0.2.9"));
+    forwarder.send("I 42\n").await;
+    forwarder.expect("welcome\n").await;
+    let _tracker = login_from(&rig, "10.0.0.1").await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.0.1")));
+    for i in 1..=4 {
+        drop(login_from(&rig, &format!("192.0.2.{i}")).await);
+    }
+    forwarder.send("D x\n").await;
+    forwarder.expect("stored x\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_the_configuration_is_resolved_before_the_first_frame() {
+    let (dial, incoming) = network();
+    let shelf = Shelf::default();
+    let connections = Connections::default();
+    let server = Server::new(Lines, Picky::default(), shelf.clone())
+        .connections(connections.clone())
+        .claims(|peer| {
+            let id = if peer? == at("10.0.0.1")? {
+                "slow"
+            } else {
+                "refused"
+            };
+            Some(DeviceId::new(id).unwrap())
+        })
+        .serve(incoming);
+    tokio::spawn(server.run(CancellationToken::new()));
+    let mut device = dial.connect_from(at("10.0.0.1"));
+    device.send("D one\n").await;
+    device.expect_silence(Duration::from_millis(1_900)).await;
+    // The toy session wants to report its login here, where there is no frame to settle.
+    device.expect("welcome\nstored one\n").await;
+    assert_eq!(summaries(&shelf), ["reports one"]);
+    assert_eq!(shelf.envelopes()[0].device, Some(key("slow")));
+    assert!(connections.is_connected(&key("slow")));
+    dial.connect_from(at("10.0.0.2")).expect_end().await;
+    // Who is claimed to be nobody logs in as ever.
+    let mut device = dial.connect();
+    device.send("I 42\n").await;
+    device.expect("welcome\n").await;
 }
 
 /// Streams whose peers can still be heard and, from some moment on, not be told anything.
@@ -390,6 +552,6 @@ async fn a_command_waits_for_the_next_connection_when_nothing_can_be_written_on_
     next.send("I 42\n").await;
     next.expect("welcome\n").await;
     let sent = connections.send_command(&key("42"), command("stop")).await;
-    assert_eq!(sent, Ok(()));
+    sent.unwrap();
     next.expect("do stop\n").await;
 }

@@ -69,7 +69,7 @@ fn a_conversation_is_counted_by_outcome_class_and_reason() {
         ("replies_total{withheld}", 2.0),
         ("skipped_bytes_total{http}", 6.0),
         ("skipped_bytes_total{truncated}", 4.0),
-        ("takeovers_total{same}", 1.0),
+        ("parallel_logins_total{same}", 1.0),
     ];
     assert_eq!(total, expected.map(|(name, n)| (name.to_owned(), n)).into());
 }

@@ -1,24 +1,20 @@
-//! The verdict on an envelope, shared by everything that the envelope became.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+//! The verdict on an envelope.
 
 use tokio::sync::oneshot;
 
-use crate::entrance::Room;
+use crate::permit::{Cost, Permit};
 
-/// What became of an envelope. They are ordered: of several, the worst wins.
+/// What became of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum Outcome {
     /// It is durable: as new rows, as a duplicate of durable ones, or in quarantine.
-    Delivered = 0,
+    Delivered,
     /// It holds nothing to store, and that is on record.
-    Filtered = 1,
+    Filtered,
     /// It could not be stored.
-    Failed = 2,
-    /// Nobody said what became of it.
-    Lost = 3,
+    Failed,
+    /// It was dropped without a verdict.
+    Lost,
 }
 
 impl Outcome {
@@ -36,110 +32,83 @@ impl Outcome {
             Self::Lost => "lost",
         }
     }
-
-    const fn from_u8(v: u8) -> Self {
-        match v {
-            0 => Self::Delivered,
-            1 => Self::Filtered,
-            2 => Self::Failed,
-            _ => Self::Lost,
-        }
-    }
 }
 
-/// One share in the acknowledgement of an envelope.
-///
-/// Cloning makes another share. The verdict is out when the last share is settled or dropped; a
-/// share that is dropped without a verdict counts as [`Outcome::Lost`].
+/// The acknowledgement of an envelope, and of all that was derived from it. Dropped without a
+/// verdict it reports [`Outcome::Lost`].
 #[derive(Debug)]
 pub(crate) struct Ack {
-    shared: Arc<Shared>,
-    settled: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    worst: AtomicU8,
-    tell: Option<oneshot::Sender<Outcome>>,
-    /// The envelope's room in the queue: given back with the verdict.
-    _room: Option<Room>,
+    verdict: Option<oneshot::Sender<Outcome>>,
+    permit: Option<Permit>,
 }
 
 impl Ack {
-    /// An acknowledgement that is told to `tell`.
-    pub(crate) fn new(tell: oneshot::Sender<Outcome>, room: Option<Room>) -> Self {
-        let shared = Shared {
-            worst: AtomicU8::new(Outcome::Delivered as u8),
-            tell: Some(tell),
-            _room: room,
-        };
+    pub(crate) const fn new(verdict: oneshot::Sender<Outcome>, permit: Permit) -> Self {
         Self {
-            shared: Arc::new(shared),
-            settled: false,
+            verdict: Some(verdict),
+            permit: Some(permit),
         }
     }
 
-    /// Gives this share's verdict.
-    pub(crate) fn settle(mut self, outcome: Outcome) {
-        self.note(outcome);
-        self.settled = true;
+    /// Reports the verdict. The permit's cost is the caller's to give back.
+    pub(crate) fn resolve(mut self, outcome: Outcome) -> Cost {
+        self.report(outcome);
+        self.permit.take().map(Permit::take).unwrap_or_default()
     }
 
-    fn note(&self, outcome: Outcome) {
-        self.shared.worst.fetch_max(outcome as u8, Ordering::AcqRel);
-    }
-}
-
-impl Clone for Ack {
-    fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            settled: false,
+    fn report(&mut self, outcome: Outcome) {
+        if let Some(verdict) = self.verdict.take() {
+            // The connection may have ended; the data is kept all the same.
+            let _ended = verdict.send(outcome).is_err();
         }
     }
 }
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if !self.settled {
-            self.note(Outcome::Lost);
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(tell) = self.tell.take() {
-            // Nobody may be listening any more: the connection is gone, the data is not.
-            let _nobody = tell.send(Outcome::from_u8(*self.worst.get_mut()));
-        }
+        self.report(Outcome::Lost);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-    #[test]
-    fn the_worst_share_wins_and_nothing_is_said_before_the_last() {
-        let (tell, mut heard) = oneshot::channel();
-        let ack = Ack::new(tell, None);
-        let (second, third) = (ack.clone(), ack.clone());
-        ack.settle(Outcome::Delivered);
-        second.settle(Outcome::Failed);
-        assert!(heard.try_recv().is_err());
-        third.settle(Outcome::Filtered);
-        assert_eq!(heard.try_recv(), Ok(Outcome::Failed));
+    use super::*;
+    use crate::permit::Permits;
+
+    const SEVEN: Cost = Cost {
+        open: 7,
+        reserved: 0,
+    };
+
+    #[derive(Debug, Default)]
+    struct Home(AtomicU64);
+
+    impl Permits for Home {
+        fn release(self: Arc<Self>, cost: Cost) {
+            self.0.fetch_add(cost.open, Ordering::Relaxed);
+        }
     }
 
     #[test]
-    fn a_silent_drop_is_lost() {
-        let (tell, mut heard) = oneshot::channel();
-        let ack = Ack::new(tell, None);
-        let forgotten = ack.clone();
-        ack.settle(Outcome::Delivered);
-        drop(forgotten);
+    fn a_silent_drop_is_lost_and_gives_its_permit_back() {
+        let home = Arc::new(Home::default());
+        let (verdict, mut heard) = oneshot::channel();
+        drop(Ack::new(verdict, Permit::new(home.clone(), SEVEN)));
         assert_eq!(heard.try_recv(), Ok(Outcome::Lost));
+        assert_eq!(home.0.load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn a_verdict_is_reported_once_and_its_permit_is_the_callers() {
+        let home = Arc::new(Home::default());
+        let (verdict, mut heard) = oneshot::channel();
+        let ack = Ack::new(verdict, Permit::new(home.clone(), SEVEN));
+        assert_eq!(ack.resolve(Outcome::Filtered), SEVEN);
+        assert_eq!(heard.try_recv(), Ok(Outcome::Filtered));
+        assert_eq!(home.0.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -147,6 +116,5 @@ mod tests {
         use Outcome::{Delivered, Failed, Filtered, Lost};
         let durable = [Delivered, Filtered, Failed, Lost].map(Outcome::is_durable);
         assert_eq!(durable, [true, true, false, false]);
-        assert!(Delivered < Filtered && Filtered < Failed && Failed < Lost);
     }
 }

@@ -4,9 +4,13 @@ use std::error::Error;
 
 /// A sink did not take a batch; nothing of it is stored.
 ///
-/// The two kinds are handled differently, in one place each: a transient failure is tried again
-/// with back-off for as long as it takes, a permanent one is the fault of a record, which is found
-/// by halving the batch and set aside.
+/// Each kind is handled in one place:
+///
+/// | kind | what the shard does |
+/// |---|---|
+/// | transient | tries again with back-off, without end |
+/// | permanent | finds the record at fault by halving the batch, and sets it aside |
+/// | fatal | gives up: nothing more is acknowledged, and the process must end |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -16,6 +20,9 @@ pub enum SinkError {
     /// It will never work with this batch.
     #[error("refused: {0}")]
     Permanent(#[source] Box<dyn Error + Send + Sync>),
+    /// It will never work with any batch: another writer has taken over, or the store is gone.
+    #[error("given up: {0}")]
+    Fatal(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl SinkError {
@@ -24,7 +31,12 @@ impl SinkError {
         Self::Transient(source.into())
     }
 
-    /// It will never work.
+    /// It will never work with any batch.
+    pub fn fatal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Fatal(source.into())
+    }
+
+    /// It will never work with this batch.
     pub fn permanent(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Permanent(source.into())
     }

@@ -6,7 +6,7 @@ use milepost_telemetry::DeviceKey;
 
 use crate::latest::Latest;
 use crate::sink::{Loaded, Slot};
-use crate::stage::States;
+use crate::stage::{Stages, States};
 
 /// One device's lane: everything that its reports can change.
 #[derive(Debug, Clone)]
@@ -19,15 +19,33 @@ pub(crate) struct Lane {
     pub(crate) states: States,
 }
 
-impl From<Loaded> for Lane {
-    fn from(loaded: Loaded) -> Self {
+impl Lane {
+    pub(crate) fn restore(loaded: Loaded, stages: &Stages) -> Self {
         Self {
             slot: loaded.slot,
             known: loaded.known,
             latest: loaded.latest,
-            states: States::restore(&loaded.states),
+            states: stages.restore(&loaded.states),
         }
     }
+
+    pub(crate) fn snapshot(&self, stages: &Stages) -> Loaded {
+        Loaded {
+            slot: self.slot,
+            known: self.known,
+            latest: self.latest.clone(),
+            states: stages.snapshot(&self.states),
+        }
+    }
+}
+
+/// The lanes that a shard has in memory, as they were committed last: what it is attached with,
+/// and what is left of it when it is detached.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Each device with its states.
+    pub lanes: Vec<(DeviceKey, Loaded)>,
 }
 
 /// The committed lanes that are kept in memory; any other is read back from the store.
@@ -63,6 +81,14 @@ impl Lanes {
         self.young.insert(device, lane);
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&DeviceKey, &Lane)> {
+        let old = self
+            .old
+            .iter()
+            .filter(|(key, _)| !self.young.contains_key(key));
+        self.young.iter().chain(old)
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.young.len() + self.old.len()
@@ -82,7 +108,7 @@ mod tests {
             tenant,
             device: DeviceId::new(&n.to_string()).unwrap(),
         };
-        let lane = |n| Lane::from(Loaded::new(Slot(n)));
+        let lane = |n| Lane::restore(Loaded::new(Slot(n)), &Stages::none());
         let mut lanes = Lanes::new(10);
         for n in 1..1_000 {
             lanes.keep(key(n), lane(n));

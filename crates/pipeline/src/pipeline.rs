@@ -1,29 +1,30 @@
-//! The way in and the way out: submit, drain.
+//! The way in and the way out: attach, submit, detach, drain.
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, mpsc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use milepost_telemetry::Envelope;
 use tokio::sync::oneshot;
 
 use crate::ack::Outcome;
-use crate::batch::{BatchLimits, Gather};
-use crate::entrance::Entrance;
-use crate::health::{Health, HealthCell};
-use crate::lane::Lanes;
-use crate::retry::{Backoff, Patience};
+use crate::condition::{Condition, Health, HealthCell};
+use crate::follow::Followers;
+use crate::intake::{BatchLimits, IntakeQueue};
+use crate::lane::{Lane, Lanes, Snapshot};
+use crate::retry::{Backoff, RetryDeadline};
 use crate::shard::{Drained, Shard};
-use crate::sink::Sink;
+use crate::sink::{Follower, Judge, Replay};
 use crate::stage::Stages;
 
 /// How much a pipeline may hold, and how it works.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Frames that are taken over and have no verdict yet, at most: what a crash can cost (none of
-    /// it acknowledged).
+    /// Envelopes of a shard that are taken over and have no verdict yet, at most: what a crash
+    /// can cost (none of it acknowledged).
     pub queue_frames: usize,
     /// Their bytes, at most: an estimate of the memory they take.
     pub queue_bytes: usize,
@@ -37,6 +38,8 @@ pub struct Options {
     pub check_every: Duration,
     /// How long a store may be at work on one batch before it counts as stalled.
     pub stalled_after: Duration,
+    /// What is done with each report, in order.
+    pub stages: Stages,
 }
 
 impl Default for Options {
@@ -49,15 +52,25 @@ impl Default for Options {
             lanes: 65_536,
             check_every: Duration::from_secs(2),
             stalled_after: Duration::from_secs(10),
+            stages: Stages::default(),
         }
     }
 }
 
-/// The way into a pipeline. Cheap to clone.
+/// The number of a shard. A pipeline that takes connections has one; one that reads a log has one
+/// per partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u32);
+
+/// The way into a shard. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    entrance: Arc<Entrance>,
-    health: Arc<[Arc<HealthCell>]>,
+    queue: Arc<IntakeQueue>,
+    health: Arc<HealthCell>,
+    condition: Condition,
+    followers: Followers,
+    backoff: Backoff,
+    deadline: Arc<RetryDeadline>,
     stalled_after: Duration,
 }
 
@@ -67,129 +80,238 @@ pub struct Handle {
 /// tried once.
 #[derive(Debug)]
 pub struct Pipeline {
+    options: Options,
+    shards: Mutex<HashMap<ShardId, Running>>,
+    first: Option<Handle>,
+}
+
+#[derive(Debug)]
+struct Running {
     handle: Handle,
-    patience: Arc<Patience>,
-    shards: Vec<oneshot::Receiver<Drained>>,
+    ended: oneshot::Receiver<(Drained, Snapshot)>,
+}
+
+impl Running {
+    /// Takes nothing more, and waits for the shard's end.
+    async fn end(self, within: Duration) -> (Drained, Snapshot) {
+        self.handle.deadline.set(Instant::now() + within);
+        self.handle.queue.close();
+        // Without a result it has panicked.
+        self.ended.await.unwrap_or_default()
+    }
 }
 
 impl Pipeline {
+    /// A pipeline without shards: [`attach`](Self::attach) adds them.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            options: options.clone(),
+            shards: Mutex::default(),
+            first: None,
+        }
+    }
+
     /// Starts a pipeline with one shard.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(sink: impl Sink, options: &Options) -> std::io::Result<Self> {
-        Self::start_sharded([sink], options)
+    pub fn start(judge: impl Judge, options: &Options) -> std::io::Result<Self> {
+        let mut pipeline = Self::new(options);
+        let handle = pipeline.attach(ShardId(0), judge, Snapshot::default())?;
+        pipeline.first = Some(handle);
+        Ok(pipeline)
     }
 
-    /// Starts a pipeline with a shard for each sink; each device belongs to one of them.
+    /// Starts a shard, with the lanes that it begins with (none: all are read from the judge when
+    /// they are needed). Its devices must be those of no other shard.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub fn start_sharded<S: Sink>(
-        sinks: impl IntoIterator<Item = S>,
-        options: &Options,
-    ) -> std::io::Result<Self> {
-        let patience = Arc::new(Patience::default());
-        let received = Arc::new(AtomicU64::new(0));
-        let (mut queues, mut shards, mut health) = (Vec::new(), Vec::new(), Vec::new());
-        for sink in sinks {
-            let (queue, work) = mpsc::channel();
-            let (done, finished) = oneshot::channel();
-            let cell = Arc::new(HealthCell::default());
-            let shard = Shard {
-                sink,
-                lanes: Lanes::new(options.lanes),
-                stages: Stages::default(),
-                gather: Gather::new(options.batch.clone()),
-                backoff: options.backoff.clone(),
-                patience: Arc::clone(&patience),
-                health: Arc::clone(&cell),
-                check_every: options.check_every,
-                received: Arc::clone(&received),
-                summary: Drained::default(),
-            };
-            std::thread::Builder::new()
-                .name(format!("shard-{}", queues.len()))
-                .spawn(move || {
-                    // Whoever waits for the end may have given up.
-                    let _nobody = done.send(shard.run(&work));
-                })?;
-            queues.push(queue);
-            shards.push(finished);
-            health.push(cell);
+    /// When there is a shard of that number, or no thread can be started.
+    pub fn attach(
+        &self,
+        shard: ShardId,
+        judge: impl Judge,
+        lanes: Snapshot,
+    ) -> std::io::Result<Handle> {
+        let mut shards = self.shards();
+        if shards.contains_key(&shard) {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                format!("shard {} is attached already", shard.0),
+            ));
         }
-        let entrance = Entrance::new(options.queue_frames, options.queue_bytes, queues, received);
-        Ok(Self {
-            handle: Handle {
-                entrance: Arc::new(entrance),
-                health: health.into(),
-                stalled_after: options.stalled_after,
-            },
-            patience,
-            shards,
-        })
+        let options = &self.options;
+        let handle = Handle {
+            queue: Arc::new(IntakeQueue::new(options.queue_frames, options.queue_bytes)),
+            health: Arc::default(),
+            condition: judge.condition(),
+            followers: Followers::default(),
+            backoff: options.backoff.clone(),
+            deadline: Arc::default(),
+            stalled_after: options.stalled_after,
+        };
+        let mut kept = Lanes::new(options.lanes);
+        for (key, loaded) in lanes.lanes {
+            kept.keep(key, Lane::restore(loaded, &options.stages));
+        }
+        let running = Shard {
+            judge,
+            queue: Arc::clone(&handle.queue),
+            lanes: kept,
+            stages: options.stages.clone(),
+            limits: options.batch.clone(),
+            backoff: options.backoff.clone(),
+            deadline: Arc::clone(&handle.deadline),
+            health: Arc::clone(&handle.health),
+            condition: handle.condition.clone(),
+            check_every: options.check_every,
+            followers: handle.followers.clone(),
+            summary: Drained::default(),
+            offset: None,
+        };
+        let (done, ended) = oneshot::channel();
+        let (queue, condition) = (Arc::clone(&handle.queue), handle.condition.clone());
+        std::thread::Builder::new()
+            .name(format!("shard-{}", shard.0))
+            .spawn(move || {
+                // Whatever a panic leaves behind is not used again: the process is to end.
+                let result = catch_unwind(AssertUnwindSafe(|| running.run()));
+                if result.is_err() {
+                    condition.fail(&format!("shard {} has panicked: see the log", shard.0));
+                }
+                queue.shard_ended();
+                if let Ok(result) = result {
+                    // Whoever waits for the end may have given up.
+                    let _nobody = done.send(result).is_err();
+                }
+            })?;
+        let running = Running {
+            handle: handle.clone(),
+            ended,
+        };
+        shards.insert(shard, running);
+        Ok(handle)
     }
 
-    /// The way in.
+    /// Takes nothing more for a shard, settles what was taken, and notes the end in its store.
+    /// What cannot be stored within `within` is `Failed`. Returns the shard's sums and its lanes;
+    /// nothing if there is no such shard.
+    pub async fn detach(&self, shard: ShardId, within: Duration) -> Option<(Drained, Snapshot)> {
+        let running = self.shards().remove(&shard)?;
+        Some(running.end(within).await)
+    }
+
+    /// The way into the shard of a pipeline that was [started](Self::start) with one.
+    ///
+    /// # Panics
+    /// When it was made without: [`attach`](Self::attach) returns the handles then.
+    #[expect(clippy::expect_used, reason = "a misuse that shows at the first call")]
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.first.clone().expect("a pipeline that was started")
     }
 
     /// Takes nothing more, settles what was taken, and notes the end in the store. What cannot be
-    /// stored within `patience` is `Failed`: its devices were not told.
-    pub async fn drain(mut self, patience: Duration) -> Drained {
-        self.patience.ends(Instant::now() + patience);
-        self.handle.entrance.close();
+    /// stored within `within` is `Failed`: its devices were not told.
+    pub async fn drain(self, within: Duration) -> Drained {
+        let shards = std::mem::take(&mut *self.shards());
         let mut all = Drained {
             clean: true,
             ..Drained::default()
         };
-        for shard in std::mem::take(&mut self.shards) {
-            all = all.and(shard.await.unwrap_or_default());
+        for running in shards.values() {
+            running.handle.deadline.set(Instant::now() + within);
+            running.handle.queue.close();
+        }
+        for running in shards.into_values() {
+            all = all.and(running.end(within).await.0);
         }
         all
+    }
+
+    fn shards(&self) -> MutexGuard<'_, HashMap<ShardId, Running>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.patience.ends(Instant::now());
-        self.handle.entrance.close();
+        for running in self.shards().values() {
+            running.handle.deadline.set(Instant::now());
+            running.handle.queue.close();
+        }
     }
 }
 
 impl Handle {
     /// Takes an envelope over, and resolves when its outcome is known.
     ///
-    /// Envelopes keep the order of the *calls*, even when their futures are polled late, or in
-    /// another order: the call itself takes the place in the line. Where the queue is full the
-    /// envelope waits, which is the back-pressure; it is counted as received when it enters.
-    /// Dropping the future afterwards does not take the envelope back; dropping it while it waits
-    /// does.
+    /// Envelopes of one connection keep the order of the *calls*, even when their futures are
+    /// polled late, or in another order. If the queue is full the envelope waits, which is the
+    /// back-pressure; it is counted as received when it enters. Dropping the future afterwards
+    /// does not take the envelope back; dropping it while it waits does.
     pub fn submit(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
-        let cost = envelope.footprint();
-        let (heard, ticket) = self.entrance.enter(envelope, cost);
+        self.put(envelope, None)
+    }
+
+    /// Takes an envelope over that comes from a log, with its offset there. All of them are kept
+    /// in the order of the calls, which is to be the order of the log.
+    pub fn submit_at(
+        &self,
+        envelope: Envelope,
+        offset: i64,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        self.put(envelope, Some(offset))
+    }
+
+    fn put(
+        &self,
+        envelope: Envelope,
+        offset: Option<i64>,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        let (verdict, ticket) = self.queue.submit(envelope, offset);
         async move {
-            let outcome = heard.await.unwrap_or(Outcome::Lost);
+            let outcome = verdict.await.unwrap_or(Outcome::Lost);
             drop(ticket);
             outcome
         }
     }
 
-    /// Whether the store takes data, also when there is none: an idle store is asked every
-    /// [`Options::check_every`]. That shows a lock that somebody else holds, or a disk that hangs
-    /// (after [`Options::stalled_after`]); that a disk is full shows when something is written.
+    /// Adds a follower. It begins where it says, and gets from `replay` what it has missed.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn follow(
+        &self,
+        name: &str,
+        follower: impl Follower,
+        replay: impl Replay,
+    ) -> std::io::Result<()> {
+        let (backoff, deadline) = (self.backoff.clone(), Arc::clone(&self.deadline));
+        self.followers
+            .add(name, follower, replay, backoff, deadline)
+    }
+
+    /// Whether the store takes data, also while there is none: an idle store is asked every
+    /// [`Options::check_every`]. That shows a lock that another program holds, or a disk that
+    /// hangs (after [`Options::stalled_after`]); a full disk shows when something is written.
     pub fn health(&self) -> Health {
-        if self.entrance.is_dead() {
-            return Health::Stalled("a thread of the pipeline is gone".into());
+        if let Some(problem) = self.condition.problem() {
+            return Health::Stalled(problem);
         }
-        let mut each = self.health.iter().map(|cell| cell.get(self.stalled_after));
-        each.find(|health| *health != Health::Ready)
-            .unwrap_or_default()
+        if self.queue.is_dead() {
+            return Health::Stalled("the pipeline's thread has ended".into());
+        }
+        self.health.get(self.stalled_after)
+    }
+
+    /// The condition of the shard and of its store: whoever runs the process ends it when this
+    /// has [failed](Condition::failed).
+    pub fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// How many frames were taken over in this run.
     pub fn received(&self) -> u64 {
-        self.entrance.received()
+        self.queue.received()
     }
 }

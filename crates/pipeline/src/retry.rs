@@ -31,22 +31,22 @@ impl Backoff {
     }
 }
 
-/// Until when waiting makes sense: for ever, until somebody sets a deadline.
+/// Until when something is tried again: without end, until a deadline is set.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct RetryDeadline {
     deadline: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
-impl Patience {
-    /// From now on, waiting ends at `deadline`.
-    pub(crate) fn ends(&self, deadline: Instant) {
+impl RetryDeadline {
+    /// Sets the deadline; of several the earliest counts.
+    pub(crate) fn set(&self, deadline: Instant) {
         let mut current = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Some(current.map_or(deadline, |known| known.min(deadline)));
         self.changed.notify_all();
     }
 
-    /// Waits; `false` when the deadline has come.
+    /// Waits; `false` if the deadline comes first.
     pub(crate) fn wait(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,12 +85,12 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_a_wait_that_has_begun() {
-        let patience = Patience::default();
+        let deadline = RetryDeadline::default();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| patience.wait(Duration::from_secs(3_600)));
-            patience.ends(Instant::now());
+            let waiting = scope.spawn(|| deadline.wait(Duration::from_secs(3_600)));
+            deadline.set(Instant::now());
             assert!(!waiting.join().unwrap());
         });
-        assert!(!patience.wait(Duration::ZERO));
+        assert!(!deadline.wait(Duration::ZERO));
     }
 }

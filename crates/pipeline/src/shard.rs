@@ -2,36 +2,40 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use milepost_telemetry::{Content as Said, DeviceKey, Envelope, Quarantine};
+use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine};
 
 use crate::SinkError;
 use crate::ack::Outcome;
-use crate::batch::{Gather, Pending, Work};
-use crate::health::HealthCell;
-use crate::lane::{Lane, Lanes};
-use crate::retry::{Backoff, Patience};
-use crate::sink::{Batch, Changed, Content, Frame, Sink, Written};
-use crate::stage::{Flow, Stages};
+use crate::condition::{Condition, HealthCell};
+use crate::follow::{Committed, Followers};
+use crate::intake::{BatchLimits, IntakeQueue, Pending};
+use crate::lane::{Lane, Lanes, Snapshot};
+use crate::permit::Cost;
+use crate::retry::{Backoff, RetryDeadline};
+use crate::sink::{Batch, BatchFrame, ChangedDevice, FrameResult, Judge, Mark, Source, Written};
+use crate::stage::{DeviceSettings, Flow, StageContext, Stages};
 
-/// A shard: the only owner of its lanes and of its sink.
-pub(crate) struct Shard<S> {
-    pub(crate) sink: S,
+/// A shard: the only owner of its lanes and of its judge.
+pub(crate) struct Shard<J> {
+    pub(crate) judge: J,
+    pub(crate) queue: Arc<IntakeQueue>,
     pub(crate) lanes: Lanes,
     pub(crate) stages: Stages,
-    pub(crate) gather: Gather,
+    pub(crate) limits: BatchLimits,
     pub(crate) backoff: Backoff,
-    pub(crate) patience: Arc<Patience>,
+    pub(crate) deadline: Arc<RetryDeadline>,
     pub(crate) health: Arc<HealthCell>,
+    pub(crate) condition: Condition,
     pub(crate) check_every: Duration,
-    pub(crate) received: Arc<AtomicU64>,
+    pub(crate) followers: Followers,
     pub(crate) summary: Drained,
+    /// The first offset of the source that is in no committed batch.
+    pub(crate) offset: Option<i64>,
 }
 
-/// What a pipeline did in its life.
+/// What a shard did in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
@@ -54,12 +58,12 @@ impl Drained {
     }
 }
 
-/// Why a batch did not get through.
-enum Gone {
+/// Why a batch is not tried again.
+enum Stop {
     /// A record in it is at fault.
     Refused(SinkError),
-    /// There is no more time to try.
-    OutOfTime,
+    /// The deadline has come, or the store can never take it.
+    GivenUp,
 }
 
 /// The state of a batch's devices on top of the committed lanes. It becomes the committed state
@@ -75,11 +79,17 @@ impl Overlay {
         let place = self.places.get(device)?;
         self.lanes.get(*place).map(|(_, lane)| lane)
     }
+
+    fn add(&mut self, device: DeviceKey, lane: Lane) {
+        self.places.insert(device, self.lanes.len());
+        self.lanes.push((device, lane));
+    }
 }
 
 /// A batch that is being written.
 struct UnderWay {
     frames: Vec<Pending>,
+    batch: Arc<Batch>,
     overlay: Overlay,
     since: Instant,
 }
@@ -88,107 +98,111 @@ struct UnderWay {
 /// one waits for that, so that more can join it.
 const WORTH_PREPARING: usize = 64;
 
-impl<S: Sink> Shard<S> {
+impl<J: Judge> Shard<J> {
     /// Works until the queue ends.
     ///
     /// While one batch is being written the next is prepared, on top of the states that the first
-    /// will have left. If the first fails, what was prepared is forgotten, and both are done
-    /// again, one after the other.
-    pub(crate) fn run(mut self, queue: &Receiver<Work>) -> Drained {
+    /// will have left. If the first fails, what was prepared is dropped, and both are done again,
+    /// one after the other.
+    pub(crate) fn run(mut self) -> (Drained, Snapshot) {
+        let queue = Arc::clone(&self.queue);
         let mut under_way: Option<UnderWay> = None;
         loop {
-            let mut gathered = if under_way.is_some() {
-                self.gather.ready(queue)
+            let mut selected = if under_way.is_some() {
+                queue.ready(&self.limits)
             } else {
-                let idle = || check(&mut self.sink, &self.health);
-                self.gather.next(queue, self.check_every, idle)
+                let idle = || check(&mut self.judge, &self.health);
+                queue.next(&self.limits, self.check_every, idle)
             };
-            if gathered.frames.len() < WORTH_PREPARING
+            if selected.frames.len() < WORTH_PREPARING
                 && let Some(before) = under_way.take()
             {
-                if let Err(frames) = self.land(before) {
-                    self.settle(frames);
+                if let Err(frames) = self.finish_batch(before) {
+                    self.store(frames);
                 }
-                self.gather.top_up(&mut gathered, queue);
+                queue.top_up(&mut selected, &self.limits);
             }
-            if !gathered.frames.is_empty() {
-                under_way = self.fly(gathered.frames, under_way);
+            if !selected.frames.is_empty() {
+                under_way = self.begin_batch(selected.frames, under_way);
             }
-            if gathered.last {
+            if selected.last {
                 break;
             }
         }
         if let Some(before) = under_way
-            && let Err(frames) = self.land(before)
+            && let Err(frames) = self.finish_batch(before)
         {
-            self.settle(frames);
+            self.store(frames);
         }
-        // Frames that were still waiting to enter are not taken any more.
-        while let Ok(work) = queue.try_recv() {
-            if let Work::Frame(pending) = work {
-                self.fail(vec![*pending]);
-            }
-        }
-        self.finish();
-        self.summary
+        self.followers.finish();
+        self.note_end();
+        let lanes = self.lanes.iter();
+        let snapshot = Snapshot {
+            lanes: lanes
+                .map(|(key, lane)| (*key, lane.snapshot(&self.stages)))
+                .collect(),
+        };
+        (self.summary, snapshot)
     }
 
     /// Prepares a batch, waits for the one before it, and begins to write it.
-    fn fly(&mut self, frames: Vec<Pending>, before: Option<UnderWay>) -> Option<UnderWay> {
+    fn begin_batch(&mut self, frames: Vec<Pending>, before: Option<UnderWay>) -> Option<UnderWay> {
         let overlay = before.as_ref().map(|before| &before.overlay);
-        let prepared = self
-            .prepare(&envelopes(&frames), overlay)
-            .and_then(|(overlay, batch)| Ok((overlay, self.sink.prepare(batch)?)));
-        let landed = match before {
+        let prepared = self.prepare(&frames, overlay).and_then(|(overlay, batch)| {
+            let prepared = self.judge.prepare(&batch)?;
+            Ok((overlay, batch, prepared))
+        });
+        let completed = match before {
             None => Ok(None),
-            Some(before) => self.landed(before).map(Some),
+            Some(before) => self.complete_batch(before).map(Some),
         };
-        let (prepared, landed) = match (prepared, landed) {
+        let (prepared, completed) = match (prepared, completed) {
             // Only what was prepared on top of states that are committed may be written.
-            (Ok(prepared), Ok(landed)) => (prepared, landed),
-            (_, landed) => {
-                match landed {
-                    Ok(Some(landed)) => self.acknowledge(landed),
+            (Ok(prepared), Ok(completed)) => (prepared, completed),
+            (_, completed) => {
+                match completed {
+                    Ok(Some(completed)) => self.acknowledge(completed),
                     Ok(None) => {}
-                    Err(failed) => self.settle(failed),
+                    Err(failed) => self.store(failed),
                 }
-                self.settle(frames);
+                self.store(frames);
                 return None;
             }
         };
-        let (overlay, prepared) = prepared;
+        let (overlay, batch, prepared) = prepared;
         let begun = self.begin(prepared);
         // The devices of the batch before are told while this one is being written.
-        if let Some(landed) = landed {
-            self.acknowledge(landed);
+        if let Some(completed) = completed {
+            self.acknowledge(completed);
         }
         match begun {
             Ok(()) => Some(UnderWay {
                 frames,
+                batch,
                 overlay,
                 since: Instant::now(),
             }),
             Err(_) => {
-                self.settle(frames);
+                self.store(frames);
                 None
             }
         }
     }
 
     /// Waits for a batch, and tells its devices; or gives its frames back.
-    fn land(&mut self, under_way: UnderWay) -> Result<(), Vec<Pending>> {
-        let frames = self.landed(under_way)?;
+    fn finish_batch(&mut self, under_way: UnderWay) -> Result<(), Vec<Pending>> {
+        let frames = self.complete_batch(under_way)?;
         self.acknowledge(frames);
         Ok(())
     }
 
     /// Waits for a batch. If it is durable its states are the committed ones. Its frames come
     /// back either way.
-    fn landed(&mut self, under_way: UnderWay) -> Result<Vec<Pending>, Vec<Pending>> {
+    fn complete_batch(&mut self, under_way: UnderWay) -> Result<Vec<Pending>, Vec<Pending>> {
         match self.complete() {
             Ok(written) => {
                 count(&written, under_way.since);
-                self.commit(under_way.overlay);
+                self.commit(under_way.overlay, under_way.batch, written);
                 Ok(under_way.frames)
             }
             Err(error) => {
@@ -198,94 +212,110 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn begin(&mut self, prepared: S::Prepared) -> Result<(), SinkError> {
-        self.health.begun();
-        let begun = self.sink.begin(prepared);
+    fn begin(&mut self, prepared: J::Prepared) -> Result<(), SinkError> {
+        self.health.call_begins();
+        let begun = self.judge.begin(prepared);
         if begun.is_err() {
-            self.health.came_back();
+            self.health.call_ends();
         }
         begun
     }
 
     fn complete(&mut self) -> Result<Written, SinkError> {
-        let written = self.sink.complete();
-        self.health.came_back();
+        let written = self.judge.complete();
+        self.health.call_ends();
         written
     }
 
-    fn commit(&mut self, overlay: Overlay) {
+    fn commit(&mut self, overlay: Overlay, batch: Arc<Batch>, written: Written) {
         for (device, lane) in overlay.lanes {
             self.lanes.keep(device, lane);
         }
+        if let Mark::Offset { offset, .. } = batch.mark {
+            self.offset = offset;
+        }
         self.health.ready();
-    }
-
-    fn acknowledge(&mut self, frames: Vec<Pending>) {
-        self.summary.settled += u64::try_from(frames.len()).unwrap_or(u64::MAX);
-        for pending in frames {
-            let outcome = match pending.envelope.content {
-                Said::Filtered(_) => Outcome::Filtered,
-                Said::Reports(_) | Said::Quarantined(_) => Outcome::Delivered,
-            };
-            pending.ack.settle(outcome);
+        if !self.followers.is_empty() {
+            self.followers.offer(&Committed {
+                batch,
+                written: Arc::new(written),
+            });
         }
     }
 
+    fn acknowledge(&mut self, frames: Vec<Pending>) {
+        let mut cost = Cost::default();
+        for pending in frames {
+            let outcome = match pending.envelope.content {
+                Content::Filtered(_) => Outcome::Filtered,
+                Content::Reports(_) | Content::Quarantined(_) => Outcome::Delivered,
+            };
+            self.summary.settled += pending.envelope.frames.count();
+            cost.add(pending.ack.resolve(outcome));
+        }
+        self.queue.give_back(cost);
+    }
+
     /// Stores frames, in order, and tells each its outcome. It takes as long as it takes.
-    fn settle(&mut self, mut frames: Vec<Pending>) {
-        match self.attempt(&envelopes(&frames)) {
+    fn store(&mut self, mut frames: Vec<Pending>) {
+        match self.attempt(&frames) {
             Ok(()) => self.acknowledge(frames),
-            Err(Gone::OutOfTime) => self.fail(frames),
-            Err(Gone::Refused(error)) if frames.len() == 1 => {
+            Err(Stop::GivenUp) => self.fail(frames),
+            Err(Stop::Refused(error)) if frames.len() == 1 => {
                 for pending in frames {
                     self.set_aside(pending, &error);
                 }
             }
-            Err(Gone::Refused(_)) => {
+            Err(Stop::Refused(_)) => {
                 let second = frames.split_off(frames.len() / 2);
-                self.settle(frames);
-                self.settle(second);
+                self.store(frames);
+                self.store(second);
             }
         }
     }
 
-    /// A frame that the sink refuses for what it is: it is kept like one that cannot be read.
-    fn set_aside(&mut self, pending: Pending, error: &SinkError) {
+    /// A frame that the judge refuses for what it is: it is kept like one that cannot be read.
+    fn set_aside(&mut self, mut pending: Pending, error: &SinkError) {
         tracing::error!(
             origin = ?pending.envelope.origin,
             device = ?pending.envelope.device,
             %error,
             "a frame cannot be stored and is set aside"
         );
-        let mut envelope = pending.envelope.clone();
+        let mut envelope = Envelope::clone(&pending.envelope);
         envelope.content =
-            Said::Quarantined(Quarantine::new(format!("could not be stored: {error}")));
-        match self.attempt(&[&envelope]) {
-            Ok(()) => self.acknowledge(vec![Pending {
-                envelope,
-                ..pending
-            }]),
-            Err(_) => self.fail(vec![pending]),
+            Content::Quarantined(Quarantine::new(format!("could not be stored: {error}")));
+        pending.envelope = Arc::new(envelope);
+        let frames = vec![pending];
+        match self.attempt(&frames) {
+            Ok(()) => self.acknowledge(frames),
+            Err(_) => self.fail(frames),
         }
     }
 
     fn fail(&mut self, frames: Vec<Pending>) {
-        let failed = u64::try_from(frames.len()).unwrap_or(u64::MAX);
-        metrics::counter!("milepost_frames_failed_total").increment(failed);
-        self.summary.failed += failed;
+        let mut cost = Cost::default();
         for pending in frames {
-            pending.ack.settle(Outcome::Failed);
+            let failed = pending.envelope.frames.count();
+            metrics::counter!("milepost_frames_failed_total").increment(failed);
+            self.summary.failed += failed;
+            cost.add(pending.ack.resolve(Outcome::Failed));
         }
+        self.queue.give_back(cost);
     }
 
     /// Runs the stages and writes, again and again while the failure is transient. The stages are
     /// deterministic, so each attempt gives the same.
-    fn attempt(&mut self, envelopes: &[&Envelope]) -> Result<(), Gone> {
+    fn attempt(&mut self, frames: &[Pending]) -> Result<(), Stop> {
         let mut attempts = 0;
         loop {
-            match self.try_once(envelopes) {
+            match self.try_once(frames) {
                 Ok(()) => return Ok(()),
-                Err(error @ SinkError::Permanent(_)) => return Err(Gone::Refused(error)),
+                Err(error @ SinkError::Permanent(_)) => return Err(Stop::Refused(error)),
+                Err(error @ SinkError::Fatal(_)) => {
+                    self.health.stalled(&error);
+                    return Err(Stop::GivenUp);
+                }
                 Err(error @ SinkError::Transient(_)) => {
                     attempts += 1;
                     self.health.stalled(&error);
@@ -294,22 +324,23 @@ impl<S: Sink> Shard<S> {
                     if attempts == 1 || attempts.is_power_of_two() {
                         tracing::warn!(%error, attempts, "the store does not take data; waiting");
                     }
-                    if !self.patience.wait(wait) {
-                        return Err(Gone::OutOfTime);
+                    // A store that has failed fails at whatever comes first, and in many ways.
+                    if self.condition.has_failed().is_some() || !self.deadline.wait(wait) {
+                        return Err(Stop::GivenUp);
                     }
                 }
             }
         }
     }
 
-    fn try_once(&mut self, envelopes: &[&Envelope]) -> Result<(), SinkError> {
+    fn try_once(&mut self, frames: &[Pending]) -> Result<(), SinkError> {
         let since = Instant::now();
-        let (overlay, batch) = self.prepare(envelopes, None)?;
-        let prepared = self.sink.prepare(batch)?;
+        let (overlay, batch) = self.prepare(frames, None)?;
+        let prepared = self.judge.prepare(&batch)?;
         self.begin(prepared)?;
         let written = self.complete()?;
         count(&written, since);
-        self.commit(overlay);
+        self.commit(overlay, batch, written);
         Ok(())
     }
 
@@ -317,78 +348,115 @@ impl<S: Sink> Shard<S> {
     /// leave.
     fn prepare(
         &mut self,
-        envelopes: &[&Envelope],
+        frames: &[Pending],
         under_way: Option<&Overlay>,
-    ) -> Result<(Overlay, Batch), SinkError> {
-        let mut overlay = Overlay::default();
-        let mut batch = Batch {
-            frames: Vec::with_capacity(envelopes.len()),
-            reports: Vec::with_capacity(envelopes.len()),
-            ..Batch::default()
-        };
-        for envelope in envelopes {
-            let device = match &envelope.device {
-                Some(key) => Some(self.enter(&mut overlay, under_way, key)?),
-                None => None,
-            };
+    ) -> Result<(Overlay, Arc<Batch>), SinkError> {
+        let mut overlay = self.lanes_of(frames, under_way)?;
+        let mut batch = Batch::new(self.mark(frames));
+        batch.frames.reserve(frames.len());
+        batch.reports.reserve(frames.len());
+        let mut settings: Vec<Option<DeviceSettings>> = vec![None; overlay.lanes.len()];
+        for pending in frames {
+            let envelope = &pending.envelope;
+            let device = envelope
+                .device
+                .as_ref()
+                .and_then(|key| overlay.places.get(key).copied());
             let lane = device.and_then(|at| overlay.lanes.get_mut(at));
-            let content = work_on(
-                &self.stages,
-                lane.map(|(_, lane)| lane),
-                envelope,
-                &mut batch,
-            );
-            batch.frames.push(Frame {
-                origin: envelope.origin,
-                received_at: envelope.received_at,
-                peer: envelope.peer,
-                protocol: envelope.protocol,
+            let own = device.and_then(|at| settings.get_mut(at));
+            let result = match (lane, own) {
+                (Some((key, lane)), Some(settings)) => {
+                    let settings = settings.get_or_insert_with(|| self.stages.settings_of(key));
+                    work_on(&self.stages, Some((lane, settings)), envelope, &mut batch)
+                }
+                _ => work_on(&self.stages, None, envelope, &mut batch),
+            };
+            batch.frames.push(BatchFrame {
+                envelope: Arc::clone(envelope),
                 device,
-                raw: envelope.raw.clone(),
-                content,
+                result,
             });
         }
-        batch
-            .devices
-            .extend(overlay.lanes.iter().map(|(key, lane)| Changed {
+        batch.devices = overlay
+            .lanes
+            .iter_mut()
+            .map(|(key, lane)| ChangedDevice {
                 key: *key,
                 slot: lane.slot,
                 known: lane.known,
                 latest: lane.latest.clone(),
-                states: lane.states.snapshot(),
-            }));
-        batch.received = self.received.load(Ordering::Acquire);
-        Ok((overlay, batch))
+                states: lane
+                    .states
+                    .take_changed()
+                    .then(|| self.stages.snapshot(&lane.states)),
+            })
+            .collect();
+        Ok((overlay, Arc::new(batch)))
     }
 
-    /// The place of a device's lane in the overlay: copied there from the committed lanes, or
-    /// read back from the store.
-    fn enter(
+    /// The lanes of a batch's devices: copied from the batch under way, or from the committed
+    /// lanes, or read back from the store, all that are missing at once.
+    fn lanes_of(
         &mut self,
-        overlay: &mut Overlay,
+        frames: &[Pending],
         under_way: Option<&Overlay>,
-        key: &DeviceKey,
-    ) -> Result<usize, SinkError> {
-        if let Some(place) = overlay.places.get(key) {
-            return Ok(*place);
+    ) -> Result<Overlay, SinkError> {
+        let mut overlay = Overlay::default();
+        let mut missing = Vec::new();
+        let devices = frames.iter().filter_map(|one| one.envelope.device.as_ref());
+        for key in devices {
+            if overlay.places.contains_key(key) {
+                continue;
+            }
+            let known = under_way.and_then(|before| before.find(key));
+            match known.or_else(|| self.lanes.find(key)) {
+                Some(lane) => overlay.add(*key, lane.clone()),
+                None => {
+                    // Its place is taken when it is loaded.
+                    overlay.places.insert(*key, usize::MAX);
+                    missing.push(*key);
+                }
+            }
         }
-        let known = under_way.and_then(|before| before.find(key));
-        let lane = match known.or_else(|| self.lanes.find(key)) {
-            Some(lane) => lane.clone(),
-            None => Lane::from(self.sink.load(key)?),
-        };
-        let place = overlay.lanes.len();
-        overlay.places.insert(*key, place);
-        overlay.lanes.push((*key, lane));
-        Ok(place)
+        if !missing.is_empty() {
+            let loaded = self.judge.load(&missing)?;
+            for (key, loaded) in missing.into_iter().zip(loaded) {
+                overlay.add(key, Lane::restore(loaded, &self.stages));
+            }
+        }
+        Ok(overlay)
     }
 
-    fn finish(&mut self) {
-        let received = self.received.load(Ordering::Acquire);
+    fn mark(&self, frames: &[Pending]) -> Mark {
+        match self.judge.source() {
+            Source::Epoch(epoch) => Mark::Epoch {
+                epoch,
+                received: self.queue.received(),
+            },
+            Source::Partition {
+                topic,
+                partition,
+                generation,
+            } => Mark::Offset {
+                topic,
+                partition,
+                offset: frames
+                    .iter()
+                    .rev()
+                    .find_map(|pending| pending.offset)
+                    .map(|last| last.saturating_add(1))
+                    .or(self.offset),
+                generation,
+            },
+        }
+    }
+
+    fn note_end(&mut self) {
+        let mark = self.mark(&[]);
         let settled = self.summary.failed == 0;
         let mut attempts = 0;
         loop {
-            match self.sink.finish(received, settled) {
+            match self.judge.finish(&mark, settled) {
                 Ok(()) => {
                     self.summary.clean = settled;
                     return;
@@ -396,8 +464,9 @@ impl<S: Sink> Shard<S> {
                 Err(error) => {
                     attempts += 1;
                     tracing::warn!(%error, "the end of the run could not be noted");
-                    let permanent = matches!(error, SinkError::Permanent(_));
-                    if permanent || !self.patience.wait(self.backoff.wait(attempts)) {
+                    let is_final = !matches!(error, SinkError::Transient(_))
+                        || self.condition.has_failed().is_some();
+                    if is_final || !self.deadline.wait(self.backoff.wait(attempts)) {
                         return;
                     }
                 }
@@ -407,10 +476,10 @@ impl<S: Sink> Shard<S> {
 }
 
 /// Looks whether the store would take something, while there is nothing to be taken.
-fn check(sink: &mut impl Sink, health: &HealthCell) {
-    health.begun();
-    let checked = sink.check();
-    health.came_back();
+fn check(judge: &mut impl Judge, health: &HealthCell) {
+    health.call_begins();
+    let checked = judge.check();
+    health.call_ends();
     match checked {
         Ok(()) => health.ready(),
         Err(error) => {
@@ -420,53 +489,54 @@ fn check(sink: &mut impl Sink, health: &HealthCell) {
     }
 }
 
-fn envelopes(frames: &[Pending]) -> Vec<&Envelope> {
-    frames.iter().map(|pending| &pending.envelope).collect()
-}
-
 /// Runs the stages over what a frame said, and adds the reports that remain to the batch.
 fn work_on(
     stages: &Stages,
-    mut lane: Option<&mut Lane>,
+    mut lane: Option<(&mut Lane, &DeviceSettings)>,
     envelope: &Envelope,
     batch: &mut Batch,
-) -> Content {
-    if let Some(lane) = &mut lane {
+) -> FrameResult {
+    if let Some((lane, _)) = &mut lane {
         lane.latest.seen(envelope.received_at);
     }
     let reports = match &envelope.content {
-        Said::Reports(reports) => reports,
-        Said::Filtered(reason) => return Content::Filtered(*reason),
-        Said::Quarantined(why) => return Content::Quarantined(why.clone()),
+        Content::Reports(reports) => reports,
+        Content::Filtered(reason) => return FrameResult::Filtered(*reason),
+        Content::Quarantined(_) => return FrameResult::Quarantined,
     };
-    if let Some(lane) = &mut lane {
+    if let Some((lane, _)) = &mut lane {
         lane.known = true;
     }
     let first = batch.reports.len();
+    let mut all_derived = Vec::new();
     let mut filtered = None;
     for report in reports {
         let mut report = report.clone();
-        let flow = match &mut lane {
-            Some(lane) => {
-                let flow = stages.apply(&mut lane.states, &mut report);
-                if flow == Flow::Pass {
-                    lane.latest.observe(&report);
-                }
-                flow
-            }
+        let Some((lane, settings)) = &mut lane else {
             // Nothing is remembered of a device that has not said its name.
-            None => Flow::Pass,
+            batch.reports.push(report);
+            continue;
         };
-        match flow {
-            Flow::Pass => batch.reports.push(report),
+        let mut cx = StageContext::new(settings, &report);
+        match stages.apply(&mut lane.states, &mut report, &mut cx) {
+            Flow::Pass => {
+                let (mut derived, mut corrections) = cx.finish();
+                all_derived.append(&mut derived);
+                batch.corrections.append(&mut corrections);
+                lane.latest.observe(&report);
+                batch.reports.push(report);
+            }
             Flow::Duplicate => {}
             Flow::Filter(reason) => filtered = Some(reason),
         }
     }
-    match (batch.reports.len() > first, filtered) {
-        (true, _) => Content::Reports(batch.reports.len() - first),
-        (false, Some(reason)) => Content::Filtered(reason),
-        (false, None) => Content::Duplicate,
+    let own = batch.reports.len() - first;
+    let derived = all_derived.len();
+    batch.reports.append(&mut all_derived);
+    match (own, filtered) {
+        (1.., _) => FrameResult::Reports { own, derived },
+        (0, Some(reason)) => FrameResult::Filtered(reason),
+        (0, None) => FrameResult::Duplicate,
     }
 }
 

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
-use milepost_pipeline::{Backoff, Handle, Health, Options, Outcome, Pipeline};
+use milepost_pipeline::sink::sqlite::{Page, Span, Store, StoreOptions};
+use milepost_pipeline::sink::{FollowFrom, Follower, News, Position};
+use milepost_pipeline::{Backoff, Handle, Health, Options, Outcome, Pipeline, SinkError};
 use milepost_telemetry::{Content, ReportId};
 use support::{at, frame, key, position};
 
@@ -23,6 +24,10 @@ use support::{at, frame, key, position};
 const FOLDER: &str = "MILEPOST_TEST_FOLDER";
 /// Whether the child is to store without syncing.
 const UNSYNCED: &str = "MILEPOST_TEST_UNSYNCED";
+/// The file of the child's follower, and in which of its writes the child dies: before it (the
+/// judge has committed), or in its middle.
+const FOLLOWER: &str = "MILEPOST_TEST_FOLLOWER";
+const DIES: &str = "MILEPOST_TEST_DIES";
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
@@ -34,6 +39,7 @@ fn what_was_acknowledged_survives_kill_9() {
         assert_eq!(missing(&store, &acknowledged), 0, "round {round}");
         let audit = store.reader().unwrap().audit().unwrap();
         assert!(audit.ok, "{audit:?}");
+        marks_and_rows_agree(&store);
         let bound = u64::try_from(Options::default().queue_frames).unwrap();
         assert!(audit.epochs.iter().all(|epoch| epoch.abandoned <= bound));
     }
@@ -88,6 +94,132 @@ fn a_full_disk_stops_acknowledgements_and_they_go_on_when_there_is_space() {
     assert_eq!(missing(&support::open(&disk), &acknowledged), 0);
 }
 
+/// What is written in one transaction is of one moment: the history, the last known state and the
+/// stages' states of each device, and the counters (which the audit compares).
+fn marks_and_rows_agree(store: &Store) {
+    let reader = store.reader().unwrap();
+    let mut devices = 0;
+    for n in 0..7 {
+        let Some(device) = reader.device(&key(n)).unwrap() else {
+            continue;
+        };
+        devices += 1;
+        let newest = all_of(store, n).into_iter().map(|(_, time)| time).max();
+        assert_eq!(device.latest.fix_time, newest);
+        let db = rusqlite::Connection::open(store.path()).unwrap();
+        let state: Vec<u8> = db
+            .query_row(
+                "SELECT state FROM device WHERE device = ?1",
+                [device.key.device.as_str()],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let guard = newest.unwrap().as_millis().to_be_bytes();
+        assert!(state.ends_with(&guard), "{state:?}");
+    }
+    assert!(devices > 0);
+}
+
+fn all_of(store: &Store, device: u64) -> Vec<(ReportId, milepost_telemetry::Timestamp)> {
+    let reader = store.reader().unwrap();
+    let page = Page::first(1_000_000);
+    let all = reader
+        .history(&key(device), &Span::default(), &page)
+        .unwrap();
+    all.items
+        .iter()
+        .map(|report| (report.id, report.time))
+        .collect()
+}
+
+/// A follower that keeps data and mark in a file: a line for each report, and after those of a
+/// write a line with the mark.
+struct InFile {
+    file: PathBuf,
+    /// How many writes are still to be done, and whether the last is done in part.
+    dies: Option<(u32, bool)>,
+}
+
+impl Follower for InFile {
+    fn begin(&mut self) -> Result<FollowFrom, SinkError> {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        // A last line without an end was being written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mark = whole.lines().rev().find_map(|line| {
+            let row = line.strip_prefix("mark ")?.parse().ok()?;
+            Some(Position { row, correction: 0 })
+        });
+        Ok(FollowFrom::Position(mark.unwrap_or(Position::START)))
+    }
+
+    fn write(&mut self, new: &News<'_>, up_to: Position) -> Result<(), SinkError> {
+        let mut text = String::new();
+        for report in &new.reports {
+            text += &format!("{}\n", report.id);
+        }
+        let (mut dies, mut part) = (false, 0);
+        if let Some((left, in_the_middle)) = &mut self.dies {
+            dies = *left == 0;
+            *left = left.saturating_sub(1);
+            part = if *in_the_middle { text.len() / 2 } else { 0 };
+        }
+        let mut file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&self.file)
+            .map_err(SinkError::transient)?;
+        let written = if dies { &text[..part] } else { text.as_str() };
+        file.write_all(written.as_bytes())
+            .map_err(SinkError::transient)?;
+        if dies {
+            std::process::abort();
+        }
+        writeln!(file, "mark {}", up_to.row).map_err(SinkError::transient)
+    }
+}
+
+#[test]
+fn a_follower_misses_nothing_though_the_process_dies_before_and_in_the_middle_of_its_writes() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = elsewhere.path().join("followed");
+    for dies in ["0 before", "0 middle", "3 before", "3 middle", "1 middle"] {
+        let mut child = Storing::following(folder.path(), &file, dies);
+        // Until it is dead by itself.
+        while child.next_line().is_some() {}
+        child.process.wait().unwrap();
+        let store = support::open(&folder);
+        assert!(store.reader().unwrap().audit().unwrap().ok, "{dies}");
+        marks_and_rows_agree(&store);
+    }
+    // The next run catches up, with nothing new.
+    let store = support::open(&folder);
+    let epoch = store.begin_epoch().unwrap();
+    let options = Options::default();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &options).unwrap();
+    let follower = InFile {
+        file: file.clone(),
+        dies: None,
+    };
+    let replay = store.replay().unwrap();
+    pipeline.handle().follow("file", follower, replay).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    assert!(
+        runtime
+            .block_on(pipeline.drain(Duration::from_secs(60)))
+            .clean
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    let followed: std::collections::HashSet<&str> = text.lines().collect();
+    let stored: Vec<_> = (0..7).flat_map(|n| all_of(&store, n)).collect();
+    assert!(stored.len() > 20);
+    for (id, _) in stored {
+        assert!(
+            followed.contains(id.to_string().as_str()),
+            "{id} was missed"
+        );
+    }
+}
+
 fn missing(store: &Store, ids: &[ReportId]) -> usize {
     assert!(!ids.is_empty());
     let reader = store.reader().unwrap();
@@ -123,6 +255,19 @@ impl Storing {
                 .env("SHIM_FULL", shim.full_flag());
         }
         let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines }
+    }
+
+    fn following(folder: &Path, file: &Path, dies: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .env(FOLDER, folder)
+            .env(FOLLOWER, file)
+            .env(DIES, dies)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap());
         Self { process, lines }
     }
@@ -221,7 +366,17 @@ fn child() {
         first: Duration::from_millis(5),
         most: Duration::from_millis(20),
     };
-    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &options).unwrap();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &options).unwrap();
+    if let Some(file) = std::env::var_os(FOLLOWER) {
+        let dies = std::env::var(DIES).unwrap();
+        let (writes, how) = dies.split_once(' ').unwrap();
+        let follower = InFile {
+            file: file.into(),
+            dies: Some((writes.parse().unwrap(), how == "middle")),
+        };
+        let replay = store.replay().unwrap();
+        pipeline.handle().follow("file", follower, replay).unwrap();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,166 +1,26 @@
-//! The pipeline over a sink that does as it is told.
+//! The pipeline over a judge that does as it is told.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![cfg(feature = "sqlite")]
 
 mod support;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use milepost_pipeline::sink::Content as Stored;
-use milepost_pipeline::sink::{Batch, Loaded, Sink, Slot, Written};
-use milepost_pipeline::{Backoff, Health, Options, Outcome, Pipeline, SinkError};
+use milepost_pipeline::sink::{Batch, Judge, LaneStore, Loaded, Mark, Source, Written};
+use milepost_pipeline::{Health, Outcome, Pipeline, SinkError};
 use milepost_telemetry::{Content, DeviceKey};
+use support::judge::{Control, LONG, options};
 use support::{frame, key, located, position};
-
-/// What the test and the sink share.
-#[derive(Default)]
-struct State {
-    /// Batches that are refused before one is taken.
-    transient: u32,
-    /// Frames that no batch may hold, unless as quarantined.
-    poison: Vec<u64>,
-    /// Whether batches wait to become durable.
-    closed: bool,
-    /// Whether batches wait to begin, and how many have come so far.
-    begin_closed: bool,
-    begun: u32,
-    /// Frames in the order in which they became durable, with what was stored.
-    durable: Vec<(u64, &'static str)>,
-    /// The `late` marks of the reports, in the same order.
-    late: Vec<Option<bool>>,
-    devices: HashMap<DeviceKey, (Slot, Vec<u8>)>,
-    finished: Option<(u64, bool)>,
-}
-
-#[derive(Clone, Default)]
-struct Control(Arc<(Mutex<State>, Condvar)>);
-
-impl Control {
-    fn set<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let done = change(&mut self.0.0.lock().unwrap());
-        self.0.1.notify_all();
-        done
-    }
-
-    /// Blocks until the state is as wanted.
-    fn wait(&self, wanted: impl Fn(&State) -> bool) {
-        let state = self.0.0.lock().unwrap();
-        let (_state, waited) = self
-            .0
-            .1
-            .wait_timeout_while(state, LONG, |state| !wanted(state))
-            .unwrap();
-        assert!(!waited.timed_out());
-    }
-
-    fn sink(&self) -> Fake {
-        Fake {
-            control: self.clone(),
-            under_way: None,
-        }
-    }
-}
-
-struct Fake {
-    control: Control,
-    under_way: Option<Batch>,
-}
-
-impl Sink for Fake {
-    type Prepared = Batch;
-
-    fn load(&mut self, device: &DeviceKey) -> Result<Loaded, SinkError> {
-        self.control.set(|state| {
-            let mut loaded = Loaded::new(Slot(0));
-            if let Some((slot, states)) = state.devices.get(device) {
-                loaded.slot = *slot;
-                loaded.states.clone_from(states);
-            }
-            Ok(loaded)
-        })
-    }
-
-    fn prepare(&mut self, batch: Batch) -> Result<Batch, SinkError> {
-        Ok(batch)
-    }
-
-    fn begin(&mut self, batch: Batch) -> Result<(), SinkError> {
-        assert!(self.under_way.is_none(), "one batch at a time");
-        self.control.set(|state| state.begun += 1);
-        self.control.wait(|state| !state.begin_closed);
-        self.under_way = Some(batch);
-        Ok(())
-    }
-
-    fn complete(&mut self) -> Result<Written, SinkError> {
-        let batch = self.under_way.take().unwrap();
-        let (lock, changed) = &*self.control.0;
-        let mut state = lock.lock().unwrap();
-        while state.closed {
-            state = changed.wait(state).unwrap();
-        }
-        if state.transient > 0 {
-            state.transient -= 1;
-            return Err(SinkError::transient("locked, says the test"));
-        }
-        let kind = |content: &Stored| match content {
-            Stored::Reports(_) => "reports",
-            Stored::Duplicate => "duplicate",
-            Stored::Filtered(_) => "filtered",
-            Stored::Quarantined(_) => "quarantined",
-        };
-        let frames: Vec<_> = batch
-            .frames
-            .iter()
-            .map(|frame| (frame.origin.frame, kind(&frame.content)))
-            .collect();
-        if frames
-            .iter()
-            .any(|(n, kind)| *kind == "reports" && state.poison.contains(n))
-        {
-            return Err(SinkError::permanent("poison, says the test"));
-        }
-        state.durable.extend(frames);
-        changed.notify_all();
-        state
-            .late
-            .extend(batch.reports.iter().map(|report| report.late));
-        for device in batch.devices {
-            state
-                .devices
-                .insert(device.key, (device.slot, device.states));
-        }
-        Ok(Written::default())
-    }
-
-    fn finish(&mut self, received: u64, settled: bool) -> Result<(), SinkError> {
-        self.control
-            .set(|state| state.finished = Some((received, settled)));
-        Ok(())
-    }
-}
-
-fn options() -> Options {
-    let mut options = Options::default();
-    options.backoff = Backoff {
-        first: Duration::from_millis(1),
-        most: Duration::from_millis(2),
-    };
-    options
-}
-
-const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn nobody_is_told_before_the_batch_is_durable() {
     let control = Control::default();
     control.set(|state| state.closed = true);
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let mut verdict = pin!(pipeline.handle().submit(located(&key(1), 1, 0)));
     let early = tokio::time::timeout(Duration::from_millis(50), &mut verdict).await;
     assert!(early.is_err());
@@ -178,7 +38,7 @@ async fn frames_are_stored_in_the_order_of_the_calls_even_through_a_full_queue()
     let mut options = options();
     options.queue_frames = 3;
     options.batch.frames = 2;
-    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     let verdicts: Vec<_> = (1..=50)
@@ -199,7 +59,7 @@ async fn frames_that_wait_enter_in_order_though_nobody_polls() {
     control.set(|state| state.closed = true);
     let mut options = options();
     options.queue_frames = 3;
-    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options).unwrap();
     let handle = pipeline.handle();
     let verdicts: Vec<_> = (1..=9)
         .map(|n| handle.submit(located(&key(1), n, 0)))
@@ -217,7 +77,7 @@ async fn a_full_queue_makes_callers_wait_and_their_frames_are_not_received_yet()
     control.set(|state| state.closed = true);
     let mut options = options();
     options.queue_frames = 3;
-    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options).unwrap();
     let handle = pipeline.handle();
     let mut verdicts: Vec<_> = (1..=5)
         .map(|n| Box::pin(handle.submit(located(&key(n), n, 0))))
@@ -238,7 +98,7 @@ async fn a_full_queue_makes_callers_wait_and_their_frames_are_not_received_yet()
 #[tokio::test]
 async fn a_failed_batch_leaves_no_trace_in_any_stage() {
     let control = Control::default();
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     control.set(|state| state.transient = 3);
@@ -263,7 +123,7 @@ async fn a_failed_batch_leaves_no_trace_in_any_stage() {
 async fn a_repeat_of_a_frame_under_way_shares_its_fate() {
     let control = Control::default();
     control.set(|state| state.closed = true);
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     let mut first = Box::pin(handle.submit(located(&device, 1, 0)));
@@ -287,7 +147,7 @@ async fn a_batch_prepared_on_one_that_fails_is_prepared_again() {
     });
     let mut options = options();
     options.batch.frames = 100;
-    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     // The first batch is frame 1 alone. While it is about to be written the rest comes, enough to
@@ -334,7 +194,7 @@ async fn poison_costs_one_frame_and_the_rest_goes_on_in_order() {
         state.closed = true;
         state.poison = vec![13];
     });
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     let verdicts: Vec<_> = (1..=40)
@@ -362,7 +222,7 @@ async fn poison_costs_one_frame_and_the_rest_goes_on_in_order() {
 async fn a_drain_that_runs_out_of_time_says_failed_and_the_end_is_not_clean() {
     let control = Control::default();
     control.set(|state| state.transient = u32::MAX);
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let handle = pipeline.handle();
     let verdict = Box::pin(handle.submit(located(&key(1), 1, 0)));
     while handle.health() == Health::Ready {
@@ -380,7 +240,7 @@ async fn a_store_that_does_not_come_back_is_not_ready() {
     control.set(|state| state.closed = true);
     let mut options = options();
     options.stalled_after = Duration::from_millis(20);
-    let pipeline = Pipeline::start(control.sink(), &options).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options).unwrap();
     let handle = pipeline.handle();
     assert_eq!(handle.health(), Health::Ready);
     let verdict = Box::pin(handle.submit(located(&key(1), 1, 0)));
@@ -399,7 +259,7 @@ async fn a_store_that_does_not_come_back_is_not_ready() {
 async fn a_drain_settles_what_was_queued() {
     let control = Control::default();
     control.set(|state| state.closed = true);
-    let pipeline = Pipeline::start(control.sink(), &options()).unwrap();
+    let pipeline = Pipeline::start(control.judge(), &options()).unwrap();
     let handle = pipeline.handle();
     let verdicts: Vec<_> = (1..=200)
         .map(|n| Box::pin(handle.submit(located(&key(n), n, 0))))
@@ -413,14 +273,19 @@ async fn a_drain_settles_what_was_queued() {
 }
 
 #[tokio::test]
-async fn a_sink_that_panics_loses_its_frames_and_says_so() {
+async fn a_judge_that_panics_loses_its_frames_and_the_process_hears_that_it_must_end() {
     struct Panics;
-    impl Sink for Panics {
-        type Prepared = ();
-        fn load(&mut self, _: &DeviceKey) -> Result<Loaded, SinkError> {
+    impl LaneStore for Panics {
+        fn load(&mut self, _: &[DeviceKey]) -> Result<Vec<Loaded>, SinkError> {
             panic!("on purpose")
         }
-        fn prepare(&mut self, _: Batch) -> Result<(), SinkError> {
+    }
+    impl Judge for Panics {
+        type Prepared = ();
+        fn source(&self) -> Source {
+            Source::Epoch(1)
+        }
+        fn prepare(&mut self, _: &Arc<Batch>) -> Result<(), SinkError> {
             Ok(())
         }
         fn begin(&mut self, (): ()) -> Result<(), SinkError> {
@@ -429,7 +294,7 @@ async fn a_sink_that_panics_loses_its_frames_and_says_so() {
         fn complete(&mut self) -> Result<Written, SinkError> {
             Ok(Written::default())
         }
-        fn finish(&mut self, _: u64, _: bool) -> Result<(), SinkError> {
+        fn finish(&mut self, _: &Mark, _: bool) -> Result<(), SinkError> {
             Ok(())
         }
     }
@@ -448,6 +313,9 @@ async fn a_sink_that_panics_loses_its_frames_and_says_so() {
     assert!(worst.iter().all(|outcome| !outcome.is_durable()));
     assert_eq!(worst.first(), Some(&Outcome::Lost));
     assert_eq!(handle.submit(located(&key(1), 0, 0)).await, Outcome::Failed);
-    assert!(matches!(handle.health(), Health::Stalled(_)));
+    // Whoever runs the process hears that it must end.
+    let reason = handle.condition().failed().await;
+    assert!(reason.contains("panicked"), "{reason}");
+    assert!(matches!(handle.health(), Health::Stalled(why) if *why == *reason));
     assert!(!pipeline.drain(LONG).await.clean);
 }

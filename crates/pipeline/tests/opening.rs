@@ -7,9 +7,10 @@ mod support;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use milepost_pipeline::sink::sqlite::{Store, StoreError, StoreOptions};
+use milepost_pipeline::sink::sqlite::{KeptProfile, Page, Span, Store, StoreError, StoreOptions};
 use milepost_pipeline::{Options, Pipeline};
-use support::{filtered, key, located, open, unreadable};
+use milepost_telemetry::Profile;
+use support::{at, gt06, key, located, open, position};
 
 fn refusal(folder: &tempfile::TempDir) -> StoreError {
     Store::open(folder, StoreOptions::default()).unwrap_err()
@@ -63,39 +64,102 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
-#[tokio::test]
-async fn an_older_store_is_brought_up_to_date_and_its_sums_stay_true() {
+/// A store as version 0.1 left it in format 3, with a report, an echo, a frame in quarantine, a
+/// profile and commands.
+fn older_store() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
-    store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &Options::default()).unwrap();
-    let handle = pipeline.handle();
-    for n in 0..3 {
-        handle.submit(located(&key(1), 3 * n, 0)).await;
-        handle.submit(filtered(&key(1), 3 * n + 1)).await;
-        handle.submit(unreadable(3 * n + 2)).await;
-    }
-    assert!(pipeline.drain(Duration::from_secs(20)).await.clean);
-    let before = store.reader().unwrap().audit().unwrap();
-    let path = store.path().to_owned();
-    drop((store, handle));
+    let db = rusqlite::Connection::open(folder.path().join("milepost.sqlite")).unwrap();
+    db.execute_batch(include_str!("formats/3.sql")).unwrap();
+    folder
+}
 
-    // As format 2 left it: every record single.
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch("DROP TABLE folded; PRAGMA user_version = 2")
-        .unwrap();
-    drop(db);
+#[tokio::test]
+async fn an_older_store_is_read_as_it_is_and_its_sums_stay_true() {
+    let folder = older_store();
     let error = Store::open_read_only(&folder).unwrap_err();
     assert!(error.to_string().contains("older format"), "{error}");
-    let after = open(&folder).reader().unwrap().audit().unwrap();
-    assert!(after.ok, "{after:?}");
-    assert_eq!(after, before);
-    let sums = &after.epochs[0];
+    let store = open(&folder);
+    let reader = store.reader().unwrap();
+    let audit = reader.audit().unwrap();
+    assert!(audit.ok, "{audit:?}");
+    let sums = &audit.epochs[0];
+    let of_the_run = [sums.received, sums.stored, sums.duplicate, sums.quarantined];
+    assert_eq!(of_the_run, [4, 1, 1, 1]);
+    assert_eq!(sums.filtered.get("echo"), Some(&1));
+
+    let device = key(1);
+    let page = Page::first(10);
+    let history = reader.history(&device, &Span::default(), &page).unwrap();
+    let mut expected = position(&device, 0, 0);
+    expected.late = Some(false);
+    assert_eq!(history.items, [expected.clone()]);
+    let frame = reader.kept_frame(&expected.id).unwrap().unwrap();
+    assert_eq!(frame.profile, KeptProfile::Unknown);
     assert_eq!(
-        (sums.stored, sums.duplicate, sums.quarantined),
-        (1, 2, 3),
-        "{after:?}"
+        (frame.ids.as_slice(), frame.received_at),
+        (&[(0, expected.id)][..], at(0))
     );
+    let profile = reader.profile(&device, gt06()).unwrap();
+    assert_eq!(profile, Some(Profile::new("learned long ago")));
+    let command = reader.command(1_700_000_001).unwrap().unwrap();
+    assert_eq!(command.flag, command.id);
+
+    // What comes now is beside it, and is one history with it.
+    let epoch = store.begin_epoch().unwrap();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &Options::default()).unwrap();
+    for (n, time) in [(1, 0), (2, 10)] {
+        let mut envelope = located(&device, n, time);
+        envelope.origin.epoch = epoch;
+        pipeline.handle().submit(envelope).await;
+    }
+    assert!(pipeline.drain(Duration::from_secs(20)).await.clean);
+    let history = reader.history(&device, &Span::default(), &page).unwrap();
+    assert_eq!(history.items.len(), 2);
+    let audit = reader.audit().unwrap();
+    assert!(audit.ok && audit.epochs[1].duplicate == 1, "{audit:?}");
+
+    // Plain SQL sees both alike.
+    let db = rusqlite::Connection::open(store.path()).unwrap();
+    let seen: Vec<(String, i64, i64, i64, f64, f64, String)> = db
+        .prepare(
+            "SELECT kind, time, received_at, fix_time, latitude, speed_kmh, device
+             FROM history ORDER BY time",
+        )
+        .unwrap()
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+            ))
+        })
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let expected = |time: i64| {
+        let millis = at(time).as_millis();
+        let id = device.device.to_string();
+        (
+            "location".to_owned(),
+            millis,
+            millis,
+            millis,
+            23.0,
+            54.0,
+            id,
+        )
+    };
+    assert_eq!(seen, [expected(0), expected(10)]);
+
+    // It can be forgotten like what is new.
+    assert_eq!(reader.arrivals().unwrap(), Some((at(0), at(10))));
+    let forgotten = store.forget_before(at(5), 10).await.unwrap();
+    assert_eq!((forgotten.reports, forgotten.quarantined), (1, 1));
+    assert!(reader.audit().unwrap().ok);
 }
 
 #[test]
@@ -123,7 +187,7 @@ async fn a_damaged_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &Options::default()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &Options::default()).unwrap();
     let handle = pipeline.handle();
     let mut verdicts = Vec::new();
     for n in 1..500 {

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use milepost_pipeline::sink::sqlite::{CommandState, NotQueued, Page, Span, Store, StoreOptions};
 use milepost_pipeline::{Backoff, Health, Options, Outcome, Pipeline};
-use milepost_telemetry::{Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId, Signal};
-use support::{at, filtered, frame, key, located, open, position, unreadable};
+use milepost_telemetry::{
+    CommandAnswer, CommandOutcome, Content, DeviceKey, IgnitionSource, Io, Kind, Profile, ReportId,
+};
+use support::{at, filtered, frame, gt06, key, located, open, position, unreadable};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -18,7 +20,7 @@ async fn every_frame_ends_in_one_bucket_and_a_clean_epoch_adds_up() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     assert_eq!(store.begin_epoch().unwrap(), 1);
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &Options::default()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &Options::default()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
 
@@ -71,7 +73,7 @@ async fn what_comes_back_is_what_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &Options::default()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &Options::default()).unwrap();
     let device = key(1);
     let mut sent = position(&device, 5, 6);
     sent.io.note_ignition(true, IgnitionSource::Field);
@@ -116,7 +118,7 @@ async fn a_store_that_is_locked_is_not_ready_though_nothing_comes() {
     let epoch = store.begin_epoch().unwrap();
     let mut options = quick();
     options.check_every = Duration::from_millis(5);
-    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &options).unwrap();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &options).unwrap();
     let handle = pipeline.handle();
     let lock = rusqlite::Connection::open(store.path()).unwrap();
     lock.busy_timeout(SOON).unwrap();
@@ -141,7 +143,7 @@ async fn what_is_given_up_at_an_end_in_a_stall_was_received_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let epoch = store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &quick()).unwrap();
     let handle = pipeline.handle();
     handle.submit(located(&key(1), 1, 0)).await;
     let lock = rusqlite::Connection::open(store.path()).unwrap();
@@ -178,7 +180,7 @@ async fn a_locked_store_holds_data_back_and_readers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     handle.submit(located(&device, 1, 0)).await;
@@ -196,8 +198,8 @@ async fn a_locked_store_holds_data_back_and_readers_go_on() {
     assert!(why.contains("locked by another program"), "{why}");
     // Nothing that a login needs waits for the writer.
     let profile = Profile::new("learned while stalled");
-    store.put_profile(&device, &profile).unwrap();
-    let read = store.read(move |reader| Ok((reader.count()?, reader.profile(&key(1))?)));
+    store.put_profile(&device, gt06(), &profile).unwrap();
+    let read = store.read(move |reader| Ok((reader.count()?, reader.profile(&key(1), gt06())?)));
     assert_eq!(read.await.unwrap(), (1, Some(profile.clone())));
 
     lock.execute_batch("ROLLBACK").unwrap();
@@ -212,7 +214,7 @@ async fn a_locked_store_holds_data_back_and_readers_go_on() {
     );
     drop(store);
     let reopened = open(&folder);
-    let known = reopened.reader().unwrap().profile(&device).unwrap();
+    let known = reopened.reader().unwrap().profile(&device, gt06()).unwrap();
     assert_eq!(known, Some(profile));
 }
 
@@ -223,7 +225,7 @@ async fn a_restart_forgets_nothing_and_a_late_report_never_moves_the_last_positi
     for (epoch, time, expected) in [(1, 100, 100), (2, 50, 100), (3, 100, 100), (4, 200, 200)] {
         let store = open(&folder);
         assert_eq!(store.begin_epoch().unwrap(), epoch);
-        let pipeline = Pipeline::start(store.sink(epoch).unwrap(), &quick()).unwrap();
+        let pipeline = Pipeline::start(store.judge(epoch).unwrap(), &quick()).unwrap();
         let mut envelope = located(&device, 1, time);
         envelope.origin.epoch = epoch;
         assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
@@ -249,7 +251,7 @@ async fn lists_are_read_in_pages_that_fit_together() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let device = key(1);
     // Three reports for each moment, so that pages end between equals.
     let mut sent = Vec::new();
@@ -319,7 +321,7 @@ async fn quarantine_is_bounded_and_what_it_forgets_stays_counted() {
     options.quarantine = 5;
     let store = Store::open(&folder, options).unwrap();
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     for n in 1..=12 {
         pipeline.handle().submit(unreadable(n)).await;
     }
@@ -343,7 +345,7 @@ async fn records_of_frames_outside_of_the_history_are_bounded_and_stay_counted()
     for run in 1..=2 {
         let store = Store::open(&folder, options.clone()).unwrap();
         assert_eq!(store.begin_epoch().unwrap(), run);
-        let pipeline = Pipeline::start(store.sink(run).unwrap(), &quick()).unwrap();
+        let pipeline = Pipeline::start(store.judge(run).unwrap(), &quick()).unwrap();
         let handle = pipeline.handle();
         for n in 0..25 {
             // In the second run the position is known from the first.
@@ -400,7 +402,7 @@ async fn what_arrived_long_ago_is_forgotten_on_request_and_stays_counted() {
     let mut last = 0;
     for run in 1..=2 {
         store.begin_epoch().unwrap();
-        let pipeline = Pipeline::start(store.sink(run).unwrap(), &quick()).unwrap();
+        let pipeline = Pipeline::start(store.judge(run).unwrap(), &quick()).unwrap();
         for n in 0..10 {
             last += 1;
             // By its own clock the device reports from the far future, then from the past: what
@@ -428,7 +430,7 @@ async fn what_arrived_long_ago_is_forgotten_on_request_and_stays_counted() {
     // In small steps, of which some end within a frame.
     let (mut reports, mut quarantined) = (0, 0);
     loop {
-        let forgotten = store.forget(at(15), 3).await.unwrap();
+        let forgotten = store.forget_before(at(15), 3).await.unwrap();
         reports += forgotten.reports;
         quarantined += forgotten.quarantined;
         let audit = store.reader().unwrap().audit().unwrap();
@@ -450,10 +452,10 @@ async fn what_arrived_long_ago_is_forgotten_on_request_and_stays_counted() {
     assert_eq!(reader.device(&device).unwrap(), latest);
 
     // All of it; and the store goes on.
-    while store.forget(at(1_000), 3).await.unwrap().more {}
+    while store.forget_before(at(1_000), 3).await.unwrap().more {}
     assert_eq!(reader.count().unwrap(), 0);
     assert_eq!(store.begin_epoch().unwrap(), 3);
-    let pipeline = Pipeline::start(store.sink(3).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(3).unwrap(), &quick()).unwrap();
     let mut envelope = located(&device, 1, 5);
     envelope.origin.epoch = 3;
     assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
@@ -472,18 +474,22 @@ async fn commands_that_have_ended_are_forgotten_and_their_numbers_do_not_return(
     let far = at(1_000_000_000);
     let mut ids = Vec::new();
     for (text, expires) in [("A", at(1)), ("B", far), ("C", at(1))] {
-        let queued = store.queue_command(&device, text, expires, 9).await;
+        let queued = store.queue_command(&device, gt06(), text, expires, 9).await;
         ids.push(queued.unwrap().id);
     }
     store.expire_commands(at(2)).await.unwrap();
     let found = |id| store.reader().unwrap().command(id).unwrap().is_some();
-    assert_eq!(store.forget(at(2), 9).await.unwrap().commands, 0);
-    assert_eq!(store.forget(at(3), 9).await.unwrap().commands, 2);
+    assert_eq!(store.forget_before(at(2), 9).await.unwrap().commands, 0);
+    assert_eq!(store.forget_before(at(3), 9).await.unwrap().commands, 2);
     assert_eq!(
         [found(ids[0]), found(ids[1]), found(ids[2])],
         [false, true, false]
     );
-    let next = store.queue_command(&device, "D", far, 9).await.unwrap().id;
+    let next = store
+        .queue_command(&device, gt06(), "D", far, 9)
+        .await
+        .unwrap()
+        .id;
     assert!(next > ids[2]);
 }
 
@@ -495,7 +501,7 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     let device = key(1);
     let far = at(1_000_000_000);
     let command = store
-        .queue_command(&device, "RELAY,1#", far, 9)
+        .queue_command(&device, gt06(), "RELAY,1#", far, 9)
         .await
         .unwrap();
     assert_eq!(command.status, CommandState::Queued);
@@ -504,20 +510,30 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     let store = open(&folder);
     let waiting = store.reader().unwrap().open_commands().unwrap();
     assert_eq!(waiting, std::slice::from_ref(&command));
-    let taken = store.take_command(&device).await.unwrap().unwrap();
+    let taken = store
+        .take_command(&device, gt06(), None)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((taken.id, taken.status), (command.id, CommandState::Sent));
-    assert!(store.take_command(&device).await.unwrap().is_none());
+    assert!(
+        store
+            .take_command(&device, gt06(), None)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     let mut changes = store.command_changes();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let answer = |from: &DeviceKey, n: u64| {
         let mut report = position(from, i64::try_from(n).unwrap(), 100);
         report.kind = Kind::CommandReply;
         report.fix = None;
-        report.more.reply_to = Some(command.id);
-        report.more.text = Some("Cut off: Success".into());
-        let outcome = Signal::named("test.command_outcome").text("success");
-        report.more.signals.push(outcome);
+        let mut answer = CommandAnswer::new("Cut off: Success");
+        answer.flag = Some(command.flag);
+        answer.outcome = Some(CommandOutcome::Success);
+        report.more.answer = Some(answer);
         frame(Some(from), n, Content::Reports(vec![report]))
     };
     // Another device cannot answer for this one.
@@ -542,7 +558,10 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
     assert_eq!(done.outcome.as_deref(), Some("success"));
     assert!(!store.command_refused(command.id, "too late").await.unwrap());
 
-    let refused = store.queue_command(&device, "X", far, 9).await.unwrap();
+    let refused = store
+        .queue_command(&device, gt06(), "X", far, 9)
+        .await
+        .unwrap();
     assert!(
         store
             .command_refused(refused.id, "no such thing")
@@ -550,11 +569,20 @@ async fn an_answer_is_matched_with_its_command_in_its_reports_transaction() {
             .unwrap()
     );
     assert!(!store.withdraw_command(command.id).await.unwrap());
-    let back = store.queue_command(&device, "Z", far, 9).await.unwrap();
+    let back = store
+        .queue_command(&device, gt06(), "Z", far, 9)
+        .await
+        .unwrap();
     assert!(store.withdraw_command(back.id).await.unwrap());
     assert!(!store.withdraw_command(back.id).await.unwrap());
-    assert_eq!(store.take_command(&device).await.unwrap(), None);
-    let short = store.queue_command(&device, "Y", at(1), 9).await.unwrap();
+    assert_eq!(
+        store.take_command(&device, gt06(), None).await.unwrap(),
+        None
+    );
+    let short = store
+        .queue_command(&device, gt06(), "Y", at(1), 9)
+        .await
+        .unwrap();
     assert_eq!(
         store
             .reader()
@@ -589,12 +617,14 @@ fn answer(
     let mut report = position(from, i64::try_from(n).unwrap(), 100);
     report.kind = Kind::CommandReply;
     report.fix = None;
-    report.more.reply_to = Some(flag);
-    report.more.text = Some(format!("answer {n}").into());
-    if let Some(outcome) = outcome {
-        let signal = Signal::named("test.command_outcome").text(outcome);
-        report.more.signals.push(signal);
-    }
+    let mut answer = CommandAnswer::new(format!("answer {n}"));
+    answer.flag = (flag != 0).then_some(flag);
+    answer.outcome = outcome.map(|name| {
+        use CommandOutcome::{Deferred, Refused, Success};
+        let known = [Success, Refused, Deferred];
+        known.into_iter().find(|o| o.as_str() == name).unwrap()
+    });
+    report.more.answer = Some(answer);
     frame(Some(from), n, Content::Reports(vec![report]))
 }
 
@@ -603,12 +633,12 @@ async fn an_answer_without_a_flag_is_for_what_the_device_was_sent_last() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let device = key(1);
     let far = at(1_000_000_000);
     let queue = async |text| {
-        let queued = store.queue_command(&device, text, far, 9).await;
-        queued.unwrap().id
+        let queued = store.queue_command(&device, gt06(), text, far, 9).await;
+        queued.unwrap()
     };
     let (first, second) = (queue("A").await, queue("B").await);
     let found = |id| store.reader().unwrap().command(id).unwrap().unwrap();
@@ -617,18 +647,22 @@ async fn an_answer_without_a_flag_is_for_what_the_device_was_sent_last() {
     pipeline.handle().submit(answer(&device, 1, 0, None)).await;
     pipeline
         .handle()
-        .submit(answer(&device, 2, first, None))
+        .submit(answer(&device, 2, first.flag, None))
         .await;
-    assert_eq!(found(first).status, CommandState::Queued);
+    assert_eq!(found(first.id).status, CommandState::Queued);
 
-    store.take_command(&device).await.unwrap().unwrap();
+    store
+        .take_command(&device, gt06(), None)
+        .await
+        .unwrap()
+        .unwrap();
     pipeline
         .handle()
         .submit(answer(&device, 3, 0, Some("refused")))
         .await;
-    assert_eq!(found(first).status, CommandState::Refused);
-    assert_eq!(found(first).answer.as_deref(), Some("answer 3"));
-    assert_eq!(found(second).status, CommandState::Queued);
+    assert_eq!(found(first.id).status, CommandState::Refused);
+    assert_eq!(found(first.id).answer.as_deref(), Some("answer 3"));
+    assert_eq!(found(second.id).status, CommandState::Queued);
 }
 
 #[tokio::test]
@@ -636,13 +670,17 @@ async fn an_answer_without_a_flag_settles_no_command_that_it_may_not_be_for() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let device = key(1);
     let found = |id| store.reader().unwrap().command(id).unwrap().unwrap();
     let far = at(1_000_000_000);
     let sent = async |text| {
-        let queued = store.queue_command(&device, text, far, 9).await;
-        store.take_command(&device).await.unwrap().unwrap();
+        let queued = store.queue_command(&device, gt06(), text, far, 9).await;
+        store
+            .take_command(&device, gt06(), None)
+            .await
+            .unwrap()
+            .unwrap();
         queued.unwrap().id
     };
     let mut n = 0;
@@ -650,8 +688,7 @@ async fn an_answer_without_a_flag_settles_no_command_that_it_may_not_be_for() {
         n += 1;
         let mut envelope = answer(&device, n, 0, outcome);
         if let (Some(verb), Content::Reports(reports)) = (verb, &mut envelope.content) {
-            let signal = Signal::named("test.command_verb").text(verb);
-            reports[0].more.signals.push(signal);
+            reports[0].more.answer.as_mut().unwrap().verb = Some(verb.into());
         }
         pipeline.handle().submit(envelope).await;
     };
@@ -683,23 +720,28 @@ async fn late_and_second_answers_are_taken_where_they_say_something_new() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let device = key(1);
     let soon = at(1_000_000_000);
-    let id = store
-        .queue_command(&device, "RELAY,1#", soon, 9)
+    let queued = store.queue_command(&device, gt06(), "RELAY,1#", soon, 9);
+    let (id, flag) = queued.await.map(|one| (one.id, one.flag)).unwrap();
+    let found = || store.reader().unwrap().command(id).unwrap().unwrap();
+    store
+        .take_command(&device, gt06(), None)
         .await
         .unwrap()
-        .id;
-    let found = || store.reader().unwrap().command(id).unwrap().unwrap();
-    store.take_command(&device).await.unwrap().unwrap();
+        .unwrap();
     // Certainly not sent after all: it waits again, and is sent again.
     assert!(store.command_unsent(id).await.unwrap());
     assert_eq!(
         (found().status, found().sent_at),
         (CommandState::Queued, None)
     );
-    store.take_command(&device).await.unwrap().unwrap();
+    store
+        .take_command(&device, gt06(), None)
+        .await
+        .unwrap()
+        .unwrap();
 
     store.expire_commands(soon).await.unwrap();
     let mut n = 0;
@@ -707,7 +749,7 @@ async fn late_and_second_answers_are_taken_where_they_say_something_new() {
         n += 1;
         pipeline
             .handle()
-            .submit(answer(&device, n, id, Some(outcome)))
+            .submit(answer(&device, n, flag, Some(outcome)))
             .await;
     };
     said("deferred").await;
@@ -725,11 +767,17 @@ async fn no_more_commands_wait_for_a_device_than_may() {
     let store = open(&folder);
     let far = at(1_000_000_000);
     for _ in 0..2 {
-        store.queue_command(&key(1), "A", far, 2).await.unwrap();
+        store
+            .queue_command(&key(1), gt06(), "A", far, 2)
+            .await
+            .unwrap();
     }
-    let refused = store.queue_command(&key(1), "A", far, 2).await;
+    let refused = store.queue_command(&key(1), gt06(), "A", far, 2).await;
     assert!(matches!(refused, Err(NotQueued::TooMany(2))), "{refused:?}");
-    store.queue_command(&key(2), "A", far, 2).await.unwrap();
+    store
+        .queue_command(&key(2), gt06(), "A", far, 2)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -737,7 +785,7 @@ async fn frames_that_are_set_aside_make_no_device_known() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.begin_epoch().unwrap();
-    let pipeline = Pipeline::start(store.sink(1).unwrap(), &quick()).unwrap();
+    let pipeline = Pipeline::start(store.judge(1).unwrap(), &quick()).unwrap();
     let handle = pipeline.handle();
     let device = key(1);
     let set_aside = |n| {

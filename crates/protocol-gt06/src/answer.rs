@@ -35,6 +35,17 @@ impl Outcome {
     }
 }
 
+#[cfg(feature = "telemetry")]
+impl From<Outcome> for milepost_telemetry::CommandOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success,
+            Outcome::Deferred => Self::Deferred,
+            Outcome::Refused => Self::Refused,
+        }
+    }
+}
+
 /// A position in words.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]

@@ -2,24 +2,17 @@
 //!
 //! It covers everything from the length field (one or two bytes) to the end of the serial number,
 //! and is sent high byte first. The start marker and the stop bytes are outside.
-//!
-//! # How it is worked out
-//!
-//! By tables it would be the largest part of a frame's time, so this goes by words. The polynomial
-//! P = x¹⁶ + x¹² + x⁵ + 1 has few terms, and squaring it spreads them: P⁸ = x¹²⁸ + x⁹⁶ + x⁴⁰ + 1,
-//! P⁴ = x⁶⁴ + x⁴⁸ + x²⁰ + 1. What P⁸ divides P divides, so a word at x¹²⁸ may as well stand at x⁹⁶,
-//! x⁴⁰ and 1: that takes away the first of three words with a few shifts, and so the powers of P
-//! halve what is left down to sixteen bits.
-//!
-//! Bits are in the order in which they are sent, lowest of a byte first: the lowest bit of a word
-//! has the highest power, and dividing by x is a shift to the left. A part that is shifted to
-//! where it came from is shifted again; `1 + f + f² + f³` of the shift `f` is `(1 + f)(1 + f²)`.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crc::{CRC_16_IBM_SDLC, Crc, Table};
+
+/// CRC-16/X-25, which the `crc` crate's catalogue names IBM-SDLC.
+static CRC: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_IBM_SDLC);
+
 /// The register before the first byte.
-const INITIAL: u16 = 0xffff;
+const INITIAL: u16 = CRC_16_IBM_SDLC.init;
 
 /// The checksum of the bytes from the length field to the serial number.
 ///
@@ -29,33 +22,24 @@ const INITIAL: u16 = 0xffff;
 #[inline]
 #[must_use]
 pub fn checksum(covered: &[u8]) -> u16 {
-    // Where the length is fixed, so is every step: those of the usual 0x12, 0x22 and 0xA0.
-    !if let Ok(covered) = <&[u8; 33]>::try_from(covered) {
-        by_words(INITIAL, covered)
-    } else if let Ok(covered) = <&[u8; 30]>::try_from(covered) {
-        by_words(INITIAL, covered)
-    } else if let Ok(covered) = <&[u8; 40]>::try_from(covered) {
-        by_words(INITIAL, covered)
-    } else {
-        any_length(INITIAL, covered)
-    }
+    CRC.checksum(covered)
 }
 
 /// A checksum that is worked out piece by piece.
-#[derive(Clone, Copy)]
-pub(crate) struct Digest(u16);
+#[derive(Clone)]
+pub(crate) struct Digest(crc::Digest<'static, u16, Table<16>>);
 
 impl Digest {
-    pub(crate) const fn new() -> Self {
-        Self(INITIAL)
+    pub(crate) fn new() -> Self {
+        Self(CRC.digest())
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0 = any_length(self.0, bytes);
+        self.0.update(bytes);
     }
 
-    pub(crate) const fn finish(self) -> u16 {
-        !self.0
+    pub(crate) fn finish(&self) -> u16 {
+        self.0.clone().finalize()
     }
 }
 
@@ -165,86 +149,9 @@ pub(crate) mod effort {
     }
 }
 
-#[inline(never)]
-fn any_length(register: u16, bytes: &[u8]) -> u16 {
-    by_words(register, bytes)
-}
-
-/// The register after these bytes.
-#[inline(always)]
-fn by_words(register: u16, bytes: &[u8]) -> u16 {
-    // Two bytes of zeros follow, and as many go before as make whole words of it all.
-    let padding = 6_usize.wrapping_sub(bytes.len()) % 8;
-    let (Some(first), Some(last), Some(rest)) = (
-        bytes.first_chunk(),
-        bytes.last_chunk(),
-        bytes.get(8 - padding..),
-    ) else {
-        return less_than_a_word(register, bytes);
-    };
-    // What is still to be added to the next two words.
-    let mut carried = u128::from(register) << (padding * 8);
-    let mut word = u64::from_le_bytes(*first) << (padding * 8);
-    for next in rest.as_chunks().0 {
-        carried = fold(carried, word);
-        word = u64::from_le_bytes(*next);
-    }
-    let last = u64::from_le_bytes(*last) >> 16;
-    finish(carried ^ (u128::from(last) << 64 | u128::from(word)))
-}
-
-#[cold]
-fn less_than_a_word(register: u16, bytes: &[u8]) -> u16 {
-    let mut words = u128::from(register);
-    for (byte, at) in bytes.iter().zip(0..) {
-        words ^= u128::from(*byte) << (at * 8);
-    }
-    finish(words << (112 - bytes.len() * 8))
-}
-
-/// Takes a word away, with what was to be added to it: by P⁸.
-#[inline(always)]
-const fn fold(carried: u128, word: u64) -> u128 {
-    let [this, next] = halves(carried);
-    let word = word ^ this;
-    let word = word ^ word << 32;
-    let near = next ^ word >> 32 ^ word << 24;
-    let far = word ^ word >> 40;
-    (far as u128) << 64 | near as u128
-}
-
-/// What two words leave: by P⁴, P² and P.
-#[inline(always)]
-const fn finish(words: u128) -> u16 {
-    let [word, next] = halves(words);
-    let word = word ^ word << 32;
-    let word = word ^ word << 16 ^ word << 44;
-    let words = next ^ word ^ word >> 48 ^ word >> 20;
-
-    let (word, next) = ((words & 0xffff_ffff) as u32, (words >> 32) as u32);
-    let word = word ^ word << 16;
-    let word = word ^ word << 8 ^ word << 22;
-    let words = next ^ word ^ word >> 24 ^ word >> 10;
-
-    let (word, next) = ((words & 0xffff) as u16, (words >> 16) as u16);
-    let word = word ^ word << 8;
-    let word = word ^ word << 4 ^ word << 11;
-    next ^ word ^ word >> 12 ^ word >> 5
-}
-
-#[inline(always)]
-const fn halves(words: u128) -> [u64; 2] {
-    const LOW: u128 = 0xffff_ffff_ffff_ffff;
-    [(words & LOW) as u64, (words >> 64) as u64]
-}
-
 #[cfg(test)]
 mod tests {
-    use crc::{CRC_16_IBM_SDLC, Crc};
-
     use super::*;
-
-    static X25: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_SDLC);
 
     #[test]
     fn the_worked_example_of_the_login_reply() {
@@ -277,11 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_one_of_the_catalogue_whatever_the_length_and_the_pieces() {
+    fn it_is_the_same_in_one_piece_in_two_and_byte_by_byte() {
         let bytes = bytes(70_000);
         for len in (0..600).chain([65_536, 70_000]) {
             let covered = &bytes[..len];
-            let expected = X25.checksum(covered);
+            let step = |register, byte: &u8| next(register, *byte);
+            let expected = !covered.iter().fold(INITIAL, step);
             assert_eq!(checksum(covered), expected, "{len}");
             for cut in [0, 1, 5, 8, 17, len / 2, len.saturating_sub(1), len] {
                 let (front, back) = covered.split_at(cut.min(len));

@@ -416,6 +416,35 @@ impl Assembler {
             .retain(|last| now.saturating_sub(last.came) <= idle);
     }
 
+    /// About how many bytes of memory the uploads take: their data and what is kept about each
+    /// block.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        /// A block's place, its data's handle and its node.
+        const PER_BLOCK: usize = 104;
+        let blocks = self.uploads.iter().map(|upload| upload.blocks.len());
+        blocks
+            .fold(0, usize::saturating_add)
+            .saturating_mul(PER_BLOCK)
+            .saturating_add(self.held)
+    }
+
+    /// Gives up the largest upload, because memory is short. Returns how many bytes that freed,
+    /// about.
+    pub fn shed(&mut self) -> usize {
+        let before = self.footprint();
+        let largest = self
+            .uploads
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, upload)| upload.held)
+            .map(|(at, _)| at);
+        if let Some(at) = largest {
+            self.abandon(at);
+        }
+        before.saturating_sub(self.footprint())
+    }
+
     /// Gives up everything, as at the end of a connection.
     pub fn clear(&mut self) {
         self.last_blocks.clear();
@@ -895,6 +924,26 @@ mod tests {
         }
         a.clear();
         assert_eq!(a.take_abandoned().len(), 40);
+    }
+
+    #[test]
+    fn when_memory_is_short_the_largest_upload_is_given_up_and_named() {
+        let mut a = Assembler::new(Limits::default());
+        assert_eq!((a.footprint(), a.shed()), (0, 0));
+        let data = [7; 300];
+        for (id, blocks) in [(1, 1), (2, 3), (3, 2)] {
+            for n in 0..blocks {
+                let id = UploadId {
+                    number: 0x8d,
+                    file: id,
+                };
+                a.push(id, Place::Offset(n * 300), Some(10_000), &data, 0);
+            }
+        }
+        assert_eq!(a.footprint(), 6 * 404);
+        assert_eq!(a.shed(), 3 * 404);
+        assert_eq!((a.held(), a.uploads()), (900, 2));
+        assert_eq!(a.take_abandoned().len(), 1);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 
 use milepost_telemetry::{
     Coordinates, Course, Decoder, DeviceId, Fix, FixSource, IdentitySeed, Kind, Name, Origin,
-    RawTime, Report, ReportId, Signal, Speed, Tenant, TimeSource, Timestamp, Zone,
+    RawTime, Report, ReportId, Signal, Speed, Tenant, TimeSource, Timestamp, Voltage, Zone,
 };
 
 use crate::field::{DateTime, Gps, Position};
@@ -80,7 +80,22 @@ pub type Reports = Vec<Report>;
 /// Turns a message into reports, which are added to `out`.
 #[inline]
 pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut Reports) {
+    let first = out.len();
     message.normalize(cx, out);
+    for report in out.iter_mut().skip(first) {
+        note_measured_supply(report);
+    }
+}
+
+/// A measured supply of a vehicle's voltage means that external power is connected, whatever a flag
+/// says: on many models the flag means "charging", which a full battery does not. The flag itself
+/// stays in `charging`.
+#[inline]
+fn note_measured_supply(report: &mut Report) {
+    let supply = report.power.external.map(Voltage::as_volts);
+    if supply.is_some_and(|volts| (12.0..=30.0).contains(&volts)) {
+        report.power.external_connected = Some(true);
+    }
 }
 
 /// Turns what became of uploaded files into reports, after those of the message itself: a file
@@ -267,9 +282,11 @@ impl<'a> Context<'a> {
             fix.time = if time == gps.time() {
                 report.device_time
             } else {
-                self.utc(gps.time()).map(|(utc, _)| utc)
+                self.utc(gps.time())
+                    .map(|(utc, _)| utc)
+                    .filter(|utc| utc.is_plausible_device_time(self.received_at))
             };
-            if local.is_some() {
+            if report.device_time.is_some() {
                 report.time_source = TimeSource::Fix;
             }
         }

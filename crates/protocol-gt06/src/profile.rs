@@ -15,6 +15,9 @@ pub struct Profile {
     /// The family of devices, as it was learned.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub dialect: Option<Dialect>,
+    /// How many frames spoke for the learned family; from [`Profile::CERTAIN`] on it stays.
+    #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "is_zero"))]
+    pub dialect_evidence: u8,
     /// The family of devices, set by hand: it goes before what was learned.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub configured_dialect: Option<Dialect>,
@@ -30,6 +33,9 @@ pub struct Profile {
     /// Whether its locations are acknowledged, against the session's policy.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub acknowledge_locations: Option<bool>,
+    /// Whether it counts its battery in percent: then 6 is 6 %, not the highest level.
+    #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "is_false"))]
+    pub battery_in_percent: bool,
     /// The language word of commands to it; none unless it is said here, since old GT06 refuse
     /// commands that have one.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
@@ -67,7 +73,42 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+#[cfg(feature = "telemetry")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(value: &u8) -> bool {
+    *value == 0
+}
+
 impl Profile {
+    /// As many frames that speak for a family make it certain.
+    pub const CERTAIN: u8 = 3;
+
+    /// Weighs what a frame says about the family of its device.
+    ///
+    /// One frame is enough to read by its family what follows. A family that fewer than
+    /// [`Self::CERTAIN`] frames spoke for is given up when as many contradict it.
+    pub(crate) fn weigh_dialect(&mut self, told: Option<Dialect>, contradicts: bool) {
+        match (self.dialect, told) {
+            (None, told) => {
+                self.dialect = told;
+                self.dialect_evidence = u8::from(told.is_some());
+            }
+            (Some(known), Some(told)) if known == told => {
+                self.dialect_evidence = self.dialect_evidence.saturating_add(1).min(Self::CERTAIN);
+            }
+            (Some(_), told)
+                if (told.is_some() || contradicts) && self.dialect_evidence < Self::CERTAIN =>
+            {
+                self.dialect_evidence = self.dialect_evidence.saturating_sub(1);
+                if self.dialect_evidence == 0 {
+                    self.dialect = told;
+                    self.dialect_evidence = u8::from(told.is_some());
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The dialect; unless one is known, the manuals' reading.
     #[inline]
     #[must_use]

@@ -231,10 +231,15 @@ impl Session {
             }
             Err(_) => (Message::unread(frame, dialect).1, Direction::Device),
         };
-        // Learned before, it stays; one that is set by hand counts more.
-        if self.profile.dialect.is_none() {
-            let told = message.as_ref().ok().and_then(Message::dialect);
-            self.profile.dialect = told.filter(|dialect| self.may_be(*dialect));
+        if let Ok(message) = &message {
+            let told = message.dialect().filter(|dialect| self.may_be(*dialect));
+            let known = self.profile.dialect;
+            let contradicts = known.is_some_and(|known| message.contradicts(known));
+            self.profile.weigh_dialect(told, contradicts);
+            let battery = message.raw_battery();
+            if battery.is_some_and(|raw| crate::field::ONLY_PERCENT.contains(&raw)) {
+                self.profile.battery_in_percent = true;
+            }
         }
         if let Some((time, live)) = message.as_ref().ok().and_then(Message::clock)
             && let Some(minutes) = self.offsets.observe(time, live, unix_now)
@@ -387,6 +392,20 @@ impl Session {
         self.profile != before
     }
 
+    /// About how many bytes of memory uploads take that are not whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.uploads
+            .as_ref()
+            .map_or(0, |uploads| uploads.footprint())
+    }
+
+    /// Gives up the largest upload, because memory is short; the next report of a file names it.
+    /// Returns how many bytes that freed, about.
+    pub fn shed(&mut self) -> usize {
+        self.uploads.as_mut().map_or(0, |uploads| uploads.shed())
+    }
+
     /// The connection has ended. Uploads that are not whole are given up; they are named here,
     /// since no frame comes any more whose report could tell of them.
     #[must_use]
@@ -414,6 +433,7 @@ impl Session {
             self.profile.model = Some(model);
             if self.profile.dialect.is_none() {
                 self.profile.dialect = self.models.dialect(model);
+                self.profile.dialect_evidence = Profile::CERTAIN;
             }
         }
         if let Some(minutes) = self.login.zone {
@@ -423,6 +443,7 @@ impl Session {
             self.profile.bare_frames = bare;
             if bare {
                 self.profile.dialect.get_or_insert(Dialect::Topin);
+                self.profile.dialect_evidence = Profile::CERTAIN;
             }
             self.profile.dialect = self.profile.dialect.filter(|known| self.may_be(*known));
         }

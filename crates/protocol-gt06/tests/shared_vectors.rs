@@ -8,7 +8,9 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use milepost_protocol_gt06::message::LocationRest;
 use milepost_protocol_gt06::normalize::{Context, Speaker};
-use milepost_protocol_gt06::{DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile};
+use milepost_protocol_gt06::{
+    DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile, Session,
+};
 use milepost_telemetry::{Origin, Timestamp};
 use serde_json::Value;
 
@@ -472,4 +474,101 @@ fn is_same(theirs: &Value, ours: &Value) -> bool {
         (Some(a), Some(b)) => (a - b).abs() < 5e-6,
         _ => theirs == ours,
     }
+}
+
+/// A report's value at a dotted path, in the JSON form.
+fn at<'a>(report: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(report, |value, part| match part.parse::<usize>() {
+            Ok(index) => value.get(index),
+            Err(_) => value.get(part),
+        })
+}
+
+/// Frames of one connection: the last one's reports, as JSON, and what it is answered.
+fn last_of(session: &mut Session, raw: &[Bytes]) -> (Vec<Value>, Option<String>) {
+    let now = Timestamp::from_civil(2026, 11, 30, 0, 0, 0).unwrap();
+    let (mut reports, mut reply) = (Vec::new(), None);
+    for bytes in raw {
+        let mut stream = BytesMut::from(&bytes[..]);
+        let mut paused = false;
+        loop {
+            let frame = match session.next_frame(&mut stream) {
+                Ok(Some(frame)) => frame,
+                Ok(None) if paused => break,
+                Ok(None) => {
+                    session.on_pause();
+                    paused = true;
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            let known = session.profile().clone();
+            let handled = session.on_frame(&frame, now.as_unix());
+            if handled.identify.is_some() {
+                session.on_identified(None);
+            }
+            let speaker = Speaker::new(None, None);
+            let cx = Context::new(frame.head(), &known, &speaker, now, Origin::default());
+            let mut said = Vec::new();
+            if let Ok(message) = &handled.message {
+                milepost_protocol_gt06::normalize::normalize(message, &cx, &mut said);
+            }
+            reports = said
+                .iter()
+                .map(|report| serde_json::to_value(report).unwrap())
+                .collect();
+            reply = handled.reply.map(|reply| hex::encode(&reply.bytes));
+        }
+    }
+    (reports, reply)
+}
+
+#[test]
+fn field_cases_without_doubt_are_right() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/field/gt06.jsonl");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        println!("no field cases beside the repository: nothing to run");
+        return;
+    };
+    let mut wrong = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let is_doubtful = row
+            .get("doubt")
+            .is_some_and(|doubt| *doubt != Value::Bool(false));
+        let before = row["before"].as_array().into_iter().flatten();
+        let raw: Vec<Bytes> = before
+            .chain([&row["hex"]])
+            .map(|hex| hex::decode(hex.as_str().unwrap()).unwrap().into())
+            .collect();
+        let mut session = Session::new(milepost_protocol_gt06::AckPolicy::default());
+        let (reports, reply) = last_of(&mut session, &raw);
+        let report = reports.first().cloned().unwrap_or_default();
+        for (path, expected) in row["expect"].as_object().unwrap() {
+            let found = match path.as_str() {
+                "reply" => reply.clone().map_or(Value::Null, Value::String),
+                path => at(&report, path).cloned().unwrap_or(Value::Null),
+            };
+            let same = match (expected.as_f64(), found.as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() <= 1e-6_f64.max(a.abs() * 1e-6),
+                _ => match expected.as_str().and_then(|text| text.strip_prefix("not ")) {
+                    Some(other) => found != other && !found.is_null(),
+                    None => *expected == found,
+                },
+            };
+            if !same {
+                let doubt = if is_doubtful { " (in doubt)" } else { "" };
+                println!(
+                    "case {}{doubt}: {path}: {found}, expected {expected}",
+                    n + 1
+                );
+                if !is_doubtful {
+                    wrong.push(n + 1);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

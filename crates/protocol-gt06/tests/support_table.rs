@@ -11,7 +11,7 @@ const README: &str = include_str!("../README.md");
 const DISPATCH: &str = include_str!("../src/message/mod.rs");
 
 /// Numbers that the public manuals and captures of the family name.
-const NAMED: &str = "01 08 09 10 11 12 13 14 15 16 17 18 19 1A 1E 1F 20 21 22 23 24 25 26 27 28 2A \
+const NAMED: &str = "01 08 09 10 11 12 13 14 15 16 17 18 19 1A 1B 1E 1F 20 21 22 23 24 25 26 27 28 2A \
     2C 2D 2E 30 31 32 33 34 35 36 37 38 39 40 41 42 43 57 61 65 66 69 70 80 81 82 84 8A 8B 8C 8D \
     90 92 93 94 95 97 99 9B 9C A0 A1 A2 A3 A4 A5 A7 A9 B0 B2 F1 F2 F3 FD";
 

@@ -125,8 +125,9 @@ fn times_in_the_words_of_an_answer_follow_the_rule_of_unspecified_zones() {
         BytesMut::from(&milepost_protocol_gt06::Message::from(reply).to_bytes(1)[..])
     };
     let utc = Timestamp::from_unix(1_767_323_045);
+    let arrival = utc.as_unix() + 5;
     let mut device = Device::log_in();
-    let report = device.send(answer(), NOW);
+    let report = device.send(answer(), arrival);
     assert_eq!(report.zone, Some(Zone::Login));
     assert_eq!(report.time, utc);
     assert_eq!(report.fix.unwrap().time, Some(utc));
@@ -135,7 +136,7 @@ fn times_in_the_words_of_an_answer_follow_the_rule_of_unspecified_zones() {
     profile.zones.login = Some(480);
     profile.zones.configured = Some(60);
     device.session.on_identified(Some(profile));
-    let report = device.send(answer(), NOW);
+    let report = device.send(answer(), arrival);
     assert_eq!(report.zone, Some(Zone::Configured));
     assert_eq!(report.time, Timestamp::from_unix(1_767_348_245));
 }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use milepost_pipeline::sink::sqlite::{Audit, Page, Reader, Span, Store};
+use milepost_simulate::ledger::{self, Comparison, LedgerAudit};
 use milepost_telemetry::{DeviceKey, Tenant};
 use serde::Serialize;
 
 use crate::config::{self, FILE_ENV, Loaded, Sources};
 use crate::failure::Failure;
-use crate::simulate::ledger::{self, Comparison, LedgerAudit};
+use crate::protocol::Protocols;
 
 /// Flags of `milepost audit`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -50,16 +51,15 @@ struct Finding {
 ///
 /// # Errors
 /// When the store or the ledger cannot be read.
-pub fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub fn run(options: &Options, protocols: Protocols) -> Result<ExitCode, Failure> {
     let data_dir = options.data_dir.clone();
-    let Loaded { config, .. } = config::load(&Sources {
+    let flag = |folder| ("data_dir".to_owned(), "--data-dir".to_owned(), folder);
+    let sources = Sources {
         file: options.config.as_deref(),
         environment: std::env::vars_os().collect(),
-        flags: data_dir
-            .map(|folder| ("data_dir", "--data-dir", folder))
-            .into_iter()
-            .collect(),
-    })?;
+        flags: data_dir.map(flag).into_iter().collect(),
+    };
+    let Loaded { config, .. } = config::load(&sources, protocols)?;
     let wrong = |error: &dyn fmt::Display| {
         Failure::new(format!(
             "cannot audit {}: {error}",

@@ -1,8 +1,8 @@
 //! `milepost check-config`: what would run, and where each value comes from.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-use crate::config::{DEVICE_KEYS, KEYS, Loaded, Place};
+use crate::config::{Loaded, Place, keys};
 use crate::failure::Failure;
 use crate::options::Options;
 
@@ -13,18 +13,21 @@ use crate::options::Options;
 pub fn run(options: &Options) -> Result<(), Failure> {
     let loaded = options.load()?;
     for warning in &loaded.warnings {
-        eprintln!("milepost: {warning}");
+        crate::complain(warning);
     }
     let mut out = std::io::stdout().lock();
-    print(&loaded, &mut out)?;
-    Ok(())
+    match print(options, &loaded, &mut out) {
+        // Whoever reads our output has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
-fn print(loaded: &Loaded, out: &mut impl Write) -> std::io::Result<()> {
+fn print(options: &Options, loaded: &Loaded, out: &mut impl Write) -> std::io::Result<()> {
     let Loaded {
         config, origins, ..
     } = loaded;
-    for key in KEYS {
+    for key in keys(options.protocols) {
         let place = origins
             .iter()
             .find(|(name, _)| *name == key.name)
@@ -37,10 +40,10 @@ fn print(loaded: &Loaded, out: &mut impl Write) -> std::io::Result<()> {
     let listed = &config.devices.listed;
     writeln!(out, "# {} listed devices", listed.len())?;
     for device in listed {
-        let set = DEVICE_KEYS.iter().filter_map(|key| {
-            let value = (key.show)(device)?;
-            Some(format!("{} = {value}", key.name))
-        });
+        let set = device
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"));
         let set: Vec<_> = set.collect();
         writeln!(out, "# device {}: {}", device.id, set.join(", "))?;
     }

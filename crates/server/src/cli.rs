@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{audit, check_config, decode, demo, options, serve, shutdown, simulate};
+use crate::protocol::{BUILT_IN, Protocols};
+use crate::{audit, check_config, decode, demo, logging, options, serve, simulate};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -27,46 +29,67 @@ enum Command {
     /// Say what frames mean: one message per line in, one JSON object per message out.
     Decode(decode::Options),
     /// Simulate trackers against a server.
-    Simulate(Box<simulate::Options>),
+    Simulate(Box<milepost_simulate::Options>),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
     Audit(audit::Options),
 }
 
-/// Reads the command line and does what it says.
+/// Reads the command line and does what it says, with the protocols of the `milepost` binary.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.run() {
+    main_with(BUILT_IN)
+}
+
+/// The same with other protocols: for a binary that adds its own.
+pub fn main_with(protocols: Protocols) -> ExitCode {
+    let mut command = Cli::command();
+    for role in ["serve", "check-config"] {
+        command = command.mut_subcommand(role, |role| options::with_protocols(role, protocols));
+    }
+    if let Some((simulated, _)) = protocols.simulated() {
+        command = command.mut_subcommand("demo", |demo| demo::with_protocol(demo, simulated));
+    }
+    let names = protocols.iter().map(|protocol| protocol.name());
+    let names = PossibleValuesParser::new(names.collect::<Vec<_>>());
+    command = command.mut_subcommand("decode", |decode| {
+        decode.mut_arg("protocol", |protocol| protocol.value_parser(names))
+    });
+    let matches = command.get_matches();
+    let done = Cli::from_arg_matches(&matches)
+        .map_err(|error| error.exit())
+        .and_then(|cli: Cli| cli.run(&matches, protocols));
+    // Before the reason of a failure, which is the last line.
+    logging::finish();
+    match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("milepost: {failure}");
+            crate::complain(failure);
             ExitCode::FAILURE
         }
     }
 }
 
 impl Cli {
-    fn run(self) -> Result<ExitCode, Failure> {
+    fn run(self, matches: &ArgMatches, protocols: Protocols) -> Result<ExitCode, Failure> {
+        let none = ArgMatches::default();
+        let flags = matches.subcommand().map_or(&none, |(_, flags)| flags);
+        let with_protocols = |options: options::Options| options::Options {
+            protocols,
+            listen: options::listen_flags(flags, protocols),
+            ..options
+        };
         match self.command {
             Command::Serve(options) => runtime()?
-                .block_on(serve::run(&options))
+                .block_on(serve::run(&with_protocols(options)))
                 .map(|()| ExitCode::SUCCESS),
             Command::Demo(options) => runtime()?
-                .block_on(demo::run(options))
+                .block_on(demo::run(options, flags, protocols))
                 .map(|()| ExitCode::SUCCESS),
             Command::CheckConfig(options) => {
-                check_config::run(&options).map(|()| ExitCode::SUCCESS)
+                check_config::run(&with_protocols(options)).map(|()| ExitCode::SUCCESS)
             }
-            Command::Decode(options) => decode::run(options),
-            Command::Simulate(options) => runtime()?.block_on(async {
-                let shutdown = shutdown::on_signal()?;
-                let summary = simulate::run(*options, shutdown).await?;
-                Ok(if summary.is_ok() {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                })
-            }),
-            Command::Audit(options) => audit::run(&options),
+            Command::Decode(options) => decode::run(options, protocols),
+            Command::Simulate(options) => runtime()?.block_on(simulate::run(*options, protocols)),
+            Command::Audit(options) => audit::run(&options, protocols),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use milepost_listener::{Clock as _, Connections, NotSent, SystemClock};
+use milepost_pipeline::command::SentTo;
 use milepost_pipeline::sink::sqlite::{Command, CommandState, Store, StoreError};
 use milepost_telemetry::{DeviceKey, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
@@ -88,6 +89,7 @@ enum Done {
 pub(crate) struct Dispatcher {
     store: Store,
     connections: Connections,
+    epoch: u64,
     answer_timeout: Duration,
     lanes: HashMap<DeviceKey, Lane>,
     /// Whose answer is awaited.
@@ -106,12 +108,14 @@ impl Dispatcher {
     pub(crate) fn new(
         store: Store,
         connections: Connections,
+        epoch: u64,
         answer_timeout: Duration,
     ) -> (Self, Bell) {
         let (ring, bell) = mpsc::unbounded_channel();
         let dispatcher = Self {
             store,
             connections,
+            epoch,
             answer_timeout,
             lanes: HashMap::new(),
             under_way: HashMap::new(),
@@ -247,9 +251,9 @@ impl Dispatcher {
         // One that is queued from here on says so.
         lane.waiting = false;
         let (store, connections) = (self.store.clone(), self.connections.clone());
-        let device = *device;
+        let (device, epoch) = (*device, self.epoch);
         self.jobs.spawn(async move {
-            let done = send_next(&store, &connections, &device).await;
+            let done = send_next(&store, &connections, epoch, &device).await;
             (device, done)
         });
     }
@@ -331,8 +335,23 @@ impl Dispatcher {
 }
 
 /// Takes a device's oldest waiting command to its connection.
-async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey) -> Done {
-    let command = match store.take_command(device).await {
+async fn send_next(
+    store: &Store,
+    connections: &Connections,
+    epoch: u64,
+    device: &DeviceKey,
+) -> Done {
+    // Its answer is to come from there.
+    let of_device = connections.of(device);
+    let Some(takes) = of_device.into_iter().find(|one| one.takes_commands) else {
+        return Done::Later;
+    };
+    let to = SentTo {
+        epoch,
+        connection: takes.connection,
+        network: takes.network.map(|network| network.to_string().into()),
+    };
+    let command = match store.take_command(device, takes.protocol, Some(to)).await {
         Ok(Some(command)) => command,
         Ok(None) => return Done::Nothing,
         Err(error) => {
@@ -341,16 +360,13 @@ async fn send_next(store: &Store, connections: &Connections, device: &DeviceKey)
         }
     };
     let id = command.id;
-    let order = milepost_listener::Command {
-        flag: id,
-        text: command.text.into(),
-    };
-    match connections.send_command(device, order).await {
-        Ok(()) => {
+    let command = milepost_listener::Command::new(command.flag, command.text);
+    match connections.send_command(device, command).await {
+        Ok(_) => {
             tracing::info!(command = id, device = %device.device, "a command was sent");
             Done::Sent(id)
         }
-        Err(NotSent::Interrupted) => {
+        Err(NotSent::Interrupted(_)) => {
             tracing::warn!(
                 command = id,
                 device = %device.device,

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, FILE_ENV, Faults, Flag, Loaded, Sources};
+use clap::{Arg, ArgMatches, Command};
+
+use crate::config::{self, Config, FILE_ENV, Faults, Flag, Loaded, Sources};
+use crate::protocol::Protocols;
 
 /// Flags that override the environment, which overrides the file.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -16,9 +19,6 @@ pub struct Options {
     /// Where the HTTP API and the page listen [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
-    /// Where GT06 trackers connect; "off" for nowhere [default: 0.0.0.0:5023].
-    #[arg(long, value_name = "ADDR")]
-    pub gt06: Option<String>,
     /// What /v1 requests must show. Other users of this machine can see a flag; the environment
     /// (MILEPOST_API_TOKEN) and the file are safer.
     #[arg(long, value_name = "TOKEN")]
@@ -29,6 +29,35 @@ pub struct Options {
     /// text or json [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// The protocols that there are.
+    #[arg(skip)]
+    pub protocols: Protocols,
+    /// Where the devices of each connect: the flags that [`with_protocols`] has added.
+    #[arg(skip)]
+    pub listen: Vec<(&'static str, String)>,
+}
+
+/// Adds a flag for each protocol: where its devices connect.
+pub fn with_protocols(mut command: Command, protocols: Protocols) -> Command {
+    for protocol in protocols.iter() {
+        let name = protocol.name();
+        let key = format!("{name}.listen");
+        let default = Config::of(protocols).protocols.texts(&key).join(",");
+        let help = format!(
+            "Where {} devices connect; \"off\" for nowhere [default: {default}]",
+            protocol.title()
+        );
+        command = command.arg(Arg::new(name).long(name).value_name("ADDR").help(help));
+    }
+    command
+}
+
+/// What those flags say.
+pub fn listen_flags(matches: &ArgMatches, protocols: Protocols) -> Vec<(&'static str, String)> {
+    let named = protocols.iter().map(|protocol| protocol.name());
+    named
+        .filter_map(|name| Some((name, matches.get_one::<String>(name)?.clone())))
+        .collect()
 }
 
 impl Options {
@@ -37,24 +66,32 @@ impl Options {
     /// # Errors
     /// All that is wrong with it.
     pub fn load(&self) -> Result<Loaded, Faults> {
-        config::load(&Sources {
+        let sources = Sources {
             file: self.config.as_deref(),
             environment: std::env::vars_os().collect(),
             flags: self.flags(),
-        })
+        };
+        config::load(&sources, self.protocols)
     }
 
     fn flags(&self) -> Vec<Flag> {
-        [
+        let own = [
             ("data_dir", "--data-dir", &self.data_dir),
             ("http.listen", "--http", &self.http),
-            ("gt06.listen", "--gt06", &self.gt06),
             ("http.api_token", "--api-token", &self.api_token),
             ("log.level", "--log-level", &self.log_level),
             ("log.format", "--log-format", &self.log_format),
-        ]
-        .into_iter()
-        .filter_map(|(key, flag, value)| Some((key, flag, value.clone()?)))
-        .collect()
+        ];
+        let own = own.into_iter().filter_map(|(key, flag, value)| {
+            Some((key.to_owned(), flag.to_owned(), value.clone()?))
+        });
+        let listen = self.listen.iter().map(|(name, address)| {
+            (
+                format!("{name}.listen"),
+                format!("--{name}"),
+                address.clone(),
+            )
+        });
+        own.chain(listen).collect()
     }
 }

@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost_listener::{Claim, Clock, Identified, RateLimit, Registry, Resolution, SystemClock};
+use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock};
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
-use milepost_telemetry::{DeviceId, DeviceKey, Profile, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 
-use crate::config::{Devices, UnknownDevice};
-use crate::gt06::Configured;
+use crate::config::{Config, Device, UnknownDevice};
+use crate::protocol::Protocols;
 
 /// Devices that are remembered; when there are more, all are forgotten and read again.
 const MAX_REMEMBERED: usize = 500_000;
@@ -27,11 +27,15 @@ struct Inner {
     store: Store,
     tenant: Tenant,
     unknown: UnknownDevice,
-    configured: Configured,
-    known: Mutex<HashMap<DeviceId, Option<Profile>>>,
-    strangers: RateLimit,
+    protocols: Protocols,
+    configured: HashMap<DeviceId, Device>,
+    known: Mutex<HashMap<Speaker, Option<Profile>>>,
+    strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
+
+/// A device by one of its protocols.
+type Speaker = (DeviceId, Name);
 
 /// What the store says about a claim.
 enum Found {
@@ -43,24 +47,22 @@ enum Found {
 
 impl StoreRegistry {
     /// A registry on a store.
-    pub(crate) fn new(store: Store, devices: &Devices, configured: Configured) -> Self {
-        Self::with_clock(store, devices, configured, SystemClock)
+    pub(crate) fn new(store: Store, config: &Config, protocols: Protocols) -> Self {
+        Self::with_clock(store, config, protocols, SystemClock)
     }
 
-    fn with_clock(
-        store: Store,
-        devices: &Devices,
-        configured: Configured,
-        clock: impl Clock,
-    ) -> Self {
+    fn with_clock(store: Store, config: &Config, protocols: Protocols, clock: impl Clock) -> Self {
+        let devices = &config.devices;
+        let listed = devices.listed.iter();
         Self {
             inner: Arc::new(Inner {
                 store,
                 tenant: devices.tenant,
                 unknown: devices.unknown,
-                configured,
+                protocols,
+                configured: listed.map(|device| (device.id, device.clone())).collect(),
                 known: Mutex::default(),
-                strangers: RateLimit::default(),
+                strangers: LogLimit::default(),
                 clock: Box::new(clock),
             }),
         }
@@ -73,7 +75,7 @@ impl StoreRegistry {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
         self.inner
             .known
             .lock()
@@ -81,7 +83,7 @@ impl StoreRegistry {
     }
 
     /// The devices that are remembered, with a place for one more.
-    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<DeviceId, Option<Profile>>> {
+    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
         let mut known = self.known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();
@@ -91,18 +93,22 @@ impl StoreRegistry {
 
     /// Remembers what the store said of a device, unless more is known by now: what another
     /// connection of it has learned since the store was asked must not be undone.
-    fn remember(&self, device: DeviceId, profile: Option<Profile>) -> Option<Profile> {
+    fn remember(&self, claim: &Claim, profile: Option<Profile>) -> Option<Profile> {
         let mut known = self.known_and_one_more();
-        known.entry(device).or_insert(profile).clone()
+        known
+            .entry((claim.id, claim.protocol))
+            .or_insert(profile)
+            .clone()
     }
 
-    async fn find(&self, device: DeviceId) -> Found {
-        if let Some(profile) = self.known().get(&device) {
+    async fn find(&self, claim: &Claim) -> Found {
+        let (device, protocol) = (claim.id, claim.protocol);
+        if let Some(profile) = self.known().get(&(device, protocol)) {
             return Found::Known(profile.clone());
         }
         let key = self.key(device);
         let reading = self.inner.store.look_up(move |reader| {
-            let profile = reader.profile(&key)?;
+            let profile = reader.profile(&key, protocol)?;
             // What was set aside does not make a device known.
             let known = profile.is_some() || reader.device(&key)?.is_some();
             Ok::<_, StoreError>((known, profile))
@@ -118,21 +124,60 @@ impl StoreRegistry {
     }
 }
 
+impl StoreRegistry {
+    /// When the device was first seen in the claim's network; `None` if that is not known.
+    async fn first_seen(&self, claim: &Claim) -> Option<Timestamp> {
+        let network = claim.network?.to_string();
+        let key = self.key(claim.id);
+        let reading = self
+            .inner
+            .store
+            .look_up(move |reader| reader.networks(&key));
+        let known = reading.await.ok()?;
+        let seen = known.into_iter().find(|one| one.network == network)?;
+        Some(seen.first_seen)
+    }
+
+    /// Notes from where an accepted device has come.
+    fn note_network(&self, claim: &Claim) {
+        let Some(network) = claim.network else { return };
+        let noted = self.inner.store.put_network(
+            &self.key(claim.id),
+            &network.to_string(),
+            self.inner.clock.now(),
+        );
+        if let Err(error) = noted {
+            tracing::debug!(%error, device = %claim.id, "a device's network could not be noted");
+        }
+    }
+}
+
 impl Registry for StoreRegistry {
     async fn resolve(&self, claim: Claim) -> Resolution {
-        let configured = &self.inner.configured;
-        let found = self.find(claim.id).await;
-        let identified = |profile: Option<Profile>| Identified {
-            device: self.key(claim.id),
-            profile: configured.over(claim.id, profile),
+        let configured = self.inner.configured.get(&claim.id);
+        let protocol = self.inner.protocols.named(claim.protocol.as_str());
+        let found = self.find(&claim).await;
+        let first_seen = self.first_seen(&claim).await;
+        let is_bound = configured
+            .is_some_and(|device| claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip())));
+        let identified = |profile: Option<Profile>| {
+            Identified::new(self.key(claim.id))
+                .with_profile(match protocol {
+                    Some(protocol) => protocol.profile(configured, profile),
+                    None => profile,
+                })
+                .first_seen(first_seen)
+                .bound(is_bound)
         };
-        let welcome = configured.lists(claim.id) || self.inner.unknown == UnknownDevice::Accept;
+        let welcome = configured.is_some() || self.inner.unknown == UnknownDevice::Accept;
         match found {
             Found::Known(profile) => {
-                Resolution::Accept(identified(self.remember(claim.id, profile)))
+                self.note_network(&claim);
+                Resolution::Accept(identified(self.remember(&claim, profile)))
             }
             Found::Unknown if welcome => {
-                Resolution::Accept(identified(self.remember(claim.id, None)))
+                self.note_network(&claim);
+                Resolution::Accept(identified(self.remember(&claim, None)))
             }
             // A login is answered even when the store cannot be read; but not remembered.
             Found::Unavailable if welcome => Resolution::Accept(identified(None)),
@@ -140,9 +185,14 @@ impl Registry for StoreRegistry {
             // it says until then would be missing from its history.
             Found::Unavailable => Resolution::Refuse,
             Found::Unknown => {
-                if let Some(silenced) = self.inner.strangers.admit(self.inner.clock.now()) {
+                if let Some(left_out) = self.inner.strangers.admit(self.inner.clock.now()) {
+                    let what = match self.inner.unknown {
+                        UnknownDevice::Quarantine => "an unknown device: its reports are set aside",
+                        _ => "an unknown device: its connection was closed",
+                    };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, silenced, "an unknown device"
+                        device = %claim.id, peer = ?claim.peer, left_out,
+                        "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }
                 if self.inner.unknown == UnknownDevice::Quarantine {
@@ -154,10 +204,10 @@ impl Registry for StoreRegistry {
         }
     }
 
-    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile) {
         self.known_and_one_more()
-            .insert(device.device, Some(profile.clone()));
-        if let Err(error) = self.inner.store.put_profile(device, profile) {
+            .insert((device.device, protocol), Some(profile.clone()));
+        if let Err(error) = self.inner.store.put_profile(device, protocol, profile) {
             tracing::warn!(%error, device = %device.device, "what was learned could not be kept");
         }
     }
@@ -182,16 +232,12 @@ mod tests {
         }
         let mut config = Config::default();
         config.devices.unknown = unknown;
-        let registry = StoreRegistry::new(store, &config.devices, Configured::new(&config));
+        let registry = StoreRegistry::new(store, &config, Protocols::default());
         registry.resolve(claim("752533678900242")).await
     }
 
     fn claim(id: &str) -> Claim {
-        Claim {
-            protocol: milepost_telemetry::Name::new("gt06"),
-            id: DeviceId::new(id).unwrap(),
-            peer: None,
-        }
+        Claim::new(Name::new("gt06"), DeviceId::new(id).unwrap())
     }
 
     /// What is logged, to be read by the test.
@@ -220,8 +266,7 @@ mod tests {
     fn accepting(folder: &tempfile::TempDir) -> (Store, StoreRegistry) {
         let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
         let config = Config::default();
-        let configured = Configured::new(&config);
-        let registry = StoreRegistry::new(store.clone(), &config.devices, configured);
+        let registry = StoreRegistry::new(store.clone(), &config, Protocols::default());
         (store, registry)
     }
 
@@ -286,11 +331,11 @@ mod tests {
                 panic!("not accepted");
             };
             let learned = Profile::new("learned");
-            registry.learn(&quick.device, &learned);
+            registry.learn(Name::new("gt06"), &quick.device, &learned);
             let Resolution::Accept(slow) = slow.await else {
                 panic!("not accepted");
             };
-            let known = registry.known().get(&claim.id).cloned();
+            let known = registry.known().get(&(claim.id, claim.protocol)).cloned();
             assert_eq!(known, Some(Some(learned.clone())));
             assert_eq!((slow.device, slow.profile), (quick.device, Some(learned)));
         });
@@ -315,20 +360,17 @@ mod tests {
         // A clock that goes only when it is told to.
         let seconds = Arc::new(AtomicI64::new(1_800_000_000));
         let clock = Arc::clone(&seconds);
-        let registry = StoreRegistry::with_clock(
-            store,
-            &config.devices,
-            Configured::new(&config),
-            move || Timestamp::from_unix(clock.load(Ordering::Relaxed)),
-        );
-        let most = usize::try_from(RateLimit::PER_MINUTE).unwrap();
+        let registry = StoreRegistry::with_clock(store, &config, Protocols::default(), move || {
+            Timestamp::from_unix(clock.load(Ordering::Relaxed))
+        });
+        let most = usize::try_from(LogLimit::PER_MINUTE).unwrap();
         for n in 0..most + 20 {
             registry.resolve(claim(&format!("{n:015}"))).await;
         }
         let lines = log.take();
         assert_eq!(lines.len(), most, "{lines:?}");
         let named =
-            |line: &String| line.contains("an unknown device") && line.contains("silenced=0");
+            |line: &String| line.contains("an unknown device") && line.contains("left_out=0");
         assert!(lines.iter().all(named), "{lines:?}");
         assert!(lines[1].contains("device=000000000000001"), "{lines:?}");
 
@@ -336,7 +378,7 @@ mod tests {
         registry.resolve(claim("752533678900242")).await;
         let lines = log.take();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("silenced=20"), "{lines:?}");
+        assert!(lines[0].contains("left_out=20"), "{lines:?}");
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! Forgets what is older than the operator wants to keep.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost_listener::{Clock as _, SystemClock};
-use milepost_pipeline::sink::sqlite::{Forgotten, Store, StoreError};
+use milepost_pipeline::sink::sqlite::{CutOff, Forgotten, Retention, Store, StoreError};
 use milepost_telemetry::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +19,38 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn run(store: Store, keep: Duration, shutdown: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retention = Retention::new(keep);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        let before = SystemClock.now().offset_millis(-keep);
+        let arrivals = match store.read(|reader| reader.arrivals()).await {
+            Ok(arrivals) => arrivals,
+            Err(error) => {
+                tracing::warn!(%error, "what is too old could not be found; later again");
+                continue;
+            }
+        };
+        let before = match retention.cut_off(arrivals, SystemClock.now(), Instant::now()) {
+            CutOff::Before(before) => before,
+            CutOff::Waits {
+                before,
+                oldest,
+                begins,
+            } => {
+                if begins {
+                    tracing::warn!(
+                        %before,
+                        %oldest,
+                        "more than a day of history would be forgotten at once: that waits for 24 \
+                         hours. Is the clock right?"
+                    );
+                }
+                continue;
+            }
+            _ => continue,
+        };
         tokio::select! {
             // What is under way is done or not done, and never half.
             () = shutdown.cancelled() => return,
@@ -41,7 +66,7 @@ pub(crate) async fn run(store: Store, keep: Duration, shutdown: CancellationToke
 async fn forget(store: &Store, before: Timestamp) -> Result<(), StoreError> {
     let mut all = Forgotten::default();
     loop {
-        let forgotten = store.forget(before, STEP).await?;
+        let forgotten = store.forget_before(before, STEP).await?;
         for (what, rows, sum) in [
             ("reports", forgotten.reports, &mut all.reports),
             ("quarantine", forgotten.quarantined, &mut all.quarantined),

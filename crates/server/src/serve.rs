@@ -5,29 +5,36 @@
 //! the way of a frame: no new connections and no more reading, then what was received is settled
 //! and acknowledged, then the store notes that the run ended cleanly; HTTP answers until last.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use milepost_listener::protocols::Gt06;
-use milepost_listener::{Connections, Deliver, Limits, NotDelivered, Room};
-use milepost_pipeline::sink::sqlite::{SqliteSink, Store, StoreError, StoreOptions};
-use milepost_pipeline::{Handle, Outcome, Pipeline};
-use milepost_telemetry::Envelope;
+use milepost_api::{Api, GettingStarted};
+use milepost_listener::{Connections, MemoryBudget};
+use milepost_pipeline::Pipeline;
+use milepost_pipeline::sink::sqlite::{
+    BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
+};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{Connected, Parts, StoreCommands, StoreReads};
 use crate::commands::Dispatcher;
-use crate::config::{self, Config, Loaded};
+use crate::config::{Config, Loaded};
+use crate::descriptors::{self, Share};
 use crate::failure::Failure;
-use crate::gt06::{self, Configured};
-use crate::http::{self, Api, Listening};
+use crate::listening::Listening;
+use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::protocol::Protocols;
+use crate::protocol::listen::{self, DeviceListener};
 use crate::registry::StoreRegistry;
-use crate::{descriptors, logging, retention, shutdown};
+use crate::{logging, retention, shutdown};
 
 /// How long HTTP requests may still run when all else has ended.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -45,7 +52,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     let shutdown = shutdown::on_signal()?;
-    let server = Server::start(&config).await?;
+    let server = Server::start(&config, options.protocols).await?;
     crate::say(format_args!("milepost is ready: {server}"));
     server.run(shutdown).await
 }
@@ -53,12 +60,14 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
 /// A server that listens and is ready to run.
 pub struct Server {
     http: TcpListener,
-    gt06: Vec<TcpListener>,
+    protocols: Protocols,
+    devices: Vec<(&'static str, Box<dyn DeviceListener>)>,
     store: Store,
     pipeline: Pipeline,
     epoch: u64,
     config: Config,
-    metrics: PrometheusHandle,
+    share: Share,
+    metrics: Metrics,
 }
 
 impl std::fmt::Display for Server {
@@ -67,8 +76,8 @@ impl std::fmt::Display for Server {
             Some(address) => write!(f, "http://{address}")?,
             None => f.write_str("http (unknown address)")?,
         }
-        for address in self.gt06_addrs() {
-            write!(f, ", gt06 {address}")?;
+        for (name, address) in self.device_addrs() {
+            write!(f, ", {name} {address}")?;
         }
         write!(f, ", data {}", self.config.data_dir.display())
     }
@@ -79,29 +88,36 @@ impl Server {
     ///
     /// # Errors
     /// When any of it fails; with what would help.
-    pub async fn start(config: &Config) -> Result<Self, Failure> {
-        descriptors::raise();
-        let http = bind(config.http.listen, "http.listen", "--http")?;
-        let gt06 = config
-            .gt06
-            .listen
-            .iter()
-            .map(|address| bind(*address, "gt06.listen", "--gt06"))
-            .collect::<Result<_, _>>()?;
-        let metrics = metrics_recorder()?;
-        let data_dir = config.data_dir.clone();
-        let opening = tokio::task::spawn_blocking(move || open(&data_dir));
-        let (store, sink, epoch) = opening
+    pub async fn start(config: &Config, protocols: Protocols) -> Result<Self, Failure> {
+        // Where vehicles are, and what they can be told, is for this user.
+        umask(Mode::RWXG | Mode::RWXO);
+        warn_if_others_can_read(&config.data_dir);
+        let open_files = descriptors::raise();
+        let http = listen::bind(config.http.listen, "http.listen", "--http")?;
+        let mut devices = Vec::new();
+        for protocol in protocols.iter() {
+            let bound = protocol.bind(config)?.into_iter();
+            devices.extend(bound.map(|listener| (protocol.name(), listener)));
+        }
+        let share = descriptors::share(open_files, config, devices.len());
+        let metrics = Metrics::global();
+        let opening = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || open(&config))
+        };
+        let (store, judge, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(sink, &milepost_pipeline::Options::default())?;
+        let pipeline = Pipeline::start(judge, &milepost_pipeline::Options::default())?;
         Ok(Self {
             http,
-            gt06,
+            protocols,
+            devices,
             store,
             pipeline,
             epoch,
             config: config.clone(),
+            share,
             metrics,
         })
     }
@@ -111,9 +127,10 @@ impl Server {
         self.http.local_addr().ok()
     }
 
-    /// Where GT06 listens.
-    pub fn gt06_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.gt06.iter().filter_map(|l| l.local_addr().ok())
+    /// Where devices connect, with the name of each protocol.
+    pub fn device_addrs(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let listeners = self.devices.iter();
+        listeners.filter_map(|(name, listener)| Some((*name, listener.local_addr()?)))
     }
 
     /// Serves until `shutdown`, then settles what was received.
@@ -123,93 +140,142 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
         let Self {
             http,
-            gt06,
+            protocols,
+            devices,
             store,
             pipeline,
             epoch,
             config,
+            share,
             metrics,
         } = self;
+        let getting_started = protocols
+            .iter()
+            .filter_map(|protocol| {
+                let mut listening = devices.iter().filter(|(name, _)| *name == protocol.name());
+                let address = listening.find_map(|(_, listener)| listener.local_addr())?;
+                let lines = protocol.getting_started().iter();
+                Some(GettingStarted {
+                    protocol: protocol.title().to_owned(),
+                    port: address.port(),
+                    lines: lines.map(ToString::to_string).collect(),
+                })
+            })
+            .collect();
         let connections = Connections::default();
-        let room = Room::new(config.limits.max_in_flight_mib.saturating_mul(1 << 20));
+        let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
-        let registry = StoreRegistry::new(store.clone(), &config.devices, Configured::new(&config));
-        let upkeep = tokio::spawn(upkeep(metrics.clone()));
+        let mut limits = listen::limits(&config.limits);
+        limits.connections = share.devices;
+        let parts = listen::Parts {
+            registry: StoreRegistry::new(store.clone(), &config, protocols),
+            pipeline: pipeline.handle(),
+            connections: connections.clone(),
+            memory,
+            limits,
+            epoch,
+        };
 
         let mut listeners = JoinSet::new();
-        for socket in gt06 {
-            let server = milepost_listener::Server::new(
-                Gt06::from(gt06::session(&config)),
-                registry.clone(),
-                ToPipeline(pipeline.handle()),
-            )
-            .limits(limits(&config.limits))
-            .epoch(epoch)
-            .connections(connections.clone())
-            .room(room.clone())
-            .from_listener(socket);
-            let shutdown = shutdown.clone();
+        for (_, listener) in devices {
+            let serving = listener.run(&parts, shutdown.clone());
             let running = listening.running();
             listeners.spawn(async move {
                 let _running = running;
-                server.run(shutdown).await
+                serving.await
             });
         }
 
         let (dispatcher, bell) = Dispatcher::new(
             store.clone(),
             connections.clone(),
+            epoch,
             config.commands.answer_timeout,
         );
-        let dispatcher = tokio::spawn(dispatcher.run(shutdown.clone()));
-        let retention = config
-            .store
-            .keep
-            .map(|keep| tokio::spawn(retention::run(store.clone(), keep, shutdown.clone())));
-        let router = http::router(Api {
-            store: store.clone(),
-            pipeline: pipeline.handle(),
-            connections,
-            listening,
-            metrics,
+        let mut services = JoinSet::new();
+        services.spawn(dispatcher.run(shutdown.clone()));
+        if let Some(keep) = config.store.keep {
+            services.spawn(retention::run(store.clone(), keep, shutdown.clone()));
+        }
+        let reads = Arc::new(StoreReads(store.clone()));
+        let router = milepost_api::router(Api {
+            history: reads.clone(),
+            devices: reads.clone(),
+            quarantine: reads,
+            commands: Arc::new(StoreCommands {
+                store: store.clone(),
+                connections: connections.clone(),
+                bell,
+                protocols,
+                max_waiting: config.commands.max_waiting,
+            }),
+            connections: Arc::new(Connected(connections)),
+            readiness: Arc::new(Parts {
+                pipeline: pipeline.handle(),
+                listening,
+            }),
+            metrics: Arc::new(move || metrics.render(store.path())),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,
-            commands: config.commands.clone(),
-            bell,
+            command_expires: config.commands.expires,
+            getting_started,
             shutdown: shutdown.clone(),
         });
-        let web = tokio::spawn(http::serve(
+        let mut web = JoinSet::new();
+        web.spawn(milepost_api::serve(
             http,
             router,
-            config.http.max_connections,
+            share.http,
             config.http.timeout,
             HTTP_GRACE,
             end_of_http.clone(),
         ));
 
-        shutdown.cancelled().await;
+        let condition = pipeline.handle().condition().clone();
+        let mut abandoned = 0;
+        // What ends before it is asked to is broken: rather no server than half of one.
+        let broken = tokio::select! {
+            () = shutdown.cancelled() => None,
+            reason = condition.failed() => {
+                end_of_http.cancel();
+                return Err(Failure::new(format!(
+                    "the server cannot go on and has ended; nothing was acknowledged since: {reason}"
+                )));
+            }
+            Some(ended) = listeners.join_next() => {
+                abandoned += ended.unwrap_or_default();
+                Some("a device listener")
+            }
+            Some(()) = ended(&mut services) => Some("a service of the store"),
+            Some(()) = ended(&mut web) => Some("HTTP"),
+        };
+        let broken = broken.filter(|_| !shutdown.is_cancelled());
+        if let Some(part) = broken {
+            tracing::error!("{part} has ended by itself: the process ends");
+            shutdown.cancel();
+        }
         tracing::info!("ending: no new connections; settling what was received");
         let deadline = Instant::now() + config.limits.drain_timeout;
-        let mut abandoned = 0;
         while let Some(ended) = listeners.join_next().await {
             match ended {
-                Ok(drained) => abandoned += drained.abandoned,
+                Ok(unsettled) => abandoned += unsettled,
                 Err(error) => tracing::error!(%error, "a listener broke"),
             }
         }
-        joined(dispatcher, "sending commands").await;
-        if let Some(retention) = retention {
-            joined(retention, "forgetting").await;
-        }
+        while ended(&mut services).await.is_some() {}
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(1));
         let drained = pipeline.drain(patience).await;
         end_of_http.cancel();
-        joined(web, "HTTP").await;
-        upkeep.abort();
+        while ended(&mut web).await.is_some() {}
+        if let Some(part) = broken {
+            return Err(Failure::new(format!(
+                "{part} ended by itself, which is a defect; the log says more"
+            )));
+        }
         if drained.clean && abandoned == 0 {
             tracing::info!(epoch, "ended cleanly");
             return Ok(());
@@ -222,70 +288,30 @@ impl Server {
     }
 }
 
-/// Listens on an address, or says who is in the way.
-fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<TcpListener, Failure> {
-    milepost_listener::listen(address, Limits::default().backlog).map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!(
-                "another program listens there (`ss -ltnp` names it): end it, or choose another \
-                 port with {flag} ({key})"
-            ),
-            std::io::ErrorKind::AddrNotAvailable => format!(
-                "{} is no address of this machine: choose another with {flag} ({key}); 0.0.0.0 \
-                 means all",
-                address.ip()
-            ),
-            std::io::ErrorKind::PermissionDenied => {
-                format!("ports below 1024 need a privilege: choose another with {flag} ({key})")
-            }
-            _ => format!("choose another address with {flag} ({key})"),
-        };
-        Failure::new(format!("cannot listen on {address}: {error}")).remedy(remedy)
-    })
-}
-
-/// The pipeline as the listener sees it.
-struct ToPipeline(Handle);
-
-impl Deliver for ToPipeline {
-    fn deliver(
-        &self,
-        envelope: Envelope,
-    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
-        let submitted = self.0.submit(envelope);
-        async move {
-            match submitted.await {
-                Outcome::Delivered | Outcome::Filtered => Ok(()),
-                Outcome::Failed => Err(NotDelivered::Failed),
-                Outcome::Lost => Err(NotDelivered::Lost),
-            }
-        }
+/// Waits until one of the tasks has ended, and says if it broke; `None` if there are none.
+async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Option<()> {
+    if let Err(error) = tasks.join_next().await? {
+        tracing::error!(%error, "a task broke");
     }
+    Some(())
 }
 
-fn limits(config: &config::Limits) -> Limits {
-    let mut limits = Limits::default();
-    limits.connections = config.max_connections;
-    limits.connections_per_ip =
-        (config.max_connections_per_address > 0).then_some(config.max_connections_per_address);
-    limits.in_flight = config.max_in_flight;
-    limits.bad_in_row = config.max_bad_frames;
-    limits.login = config.login_timeout;
-    limits.idle = config.idle_timeout;
-    limits.frame = config.frame_timeout;
-    limits.write = config.write_timeout;
-    limits.drain = config.drain_timeout;
-    limits
-}
-
-async fn joined<T>(task: tokio::task::JoinHandle<T>, name: &str) {
-    if let Err(error) = task.await {
-        tracing::error!(%error, "{name} broke");
+/// A folder that was there before keeps the permissions that it has.
+fn warn_if_others_can_read(data_dir: &Path) {
+    let others = Mode::RWXO | Mode::RWXG;
+    if let Ok(folder) = rustix::fs::stat(data_dir)
+        && Mode::from_raw_mode(folder.st_mode).intersects(others)
+    {
+        tracing::warn!(
+            folder = %data_dir.display(),
+            "other users of this machine can read the folder of the store: `chmod 700` it"
+        );
     }
 }
 
 /// Opens the store and begins an epoch in it.
-fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
+fn open(config: &Config) -> Result<(Store, SqliteJudge, u64), Failure> {
+    let data_dir: &Path = &config.data_dir;
     let refused = |error: StoreError| {
         let failure = Failure::new(format!("the store cannot be opened: {error}"));
         match error {
@@ -298,39 +324,17 @@ fn open(data_dir: &Path) -> Result<(Store, SqliteSink, u64), Failure> {
             _ => failure,
         }
     };
-    let store = Store::open(data_dir, StoreOptions::default()).map_err(refused)?;
+    let mut options = StoreOptions::default();
+    let bound: HashMap<_, _> = (config.devices.listed.iter())
+        .filter(|device| !device.networks.is_empty())
+        .map(|device| (device.id, device.clone()))
+        .collect();
+    options.bound = BoundNetworks::new(move |device, address| {
+        let listed = bound.get(&device.device);
+        listed.is_some_and(|device| device.is_bound_to(address))
+    });
+    let store = Store::open(data_dir, options).map_err(refused)?;
     let epoch = store.begin_epoch().map_err(refused)?;
-    let sink = store.sink(epoch).map_err(refused)?;
-    Ok((store, sink, epoch))
-}
-
-/// Where everything that is counted goes. There is one in a process.
-fn metrics_recorder() -> Result<PrometheusHandle, Failure> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
-        return Ok(handle.clone());
-    }
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Failure::new(format!("metrics cannot be recorded: {error}")))?;
-    Ok(RECORDER.get_or_init(|| handle).clone())
-}
-
-/// Keeps histograms that nobody reads from growing.
-async fn upkeep(metrics: PrometheusHandle) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
-    loop {
-        tick.tick().await;
-        metrics.run_upkeep();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_the_listeners_own() {
-        assert_eq!(limits(&Config::default().limits), Limits::default());
-    }
+    let judge = store.judge(epoch).map_err(refused)?;
+    Ok((store, judge, epoch))
 }

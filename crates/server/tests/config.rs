@@ -5,9 +5,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
-use milepost::config::{self, AcknowledgeLocations, Config, KEYS, Loaded, Sources};
-use milepost_protocol_gt06::Dialect;
-use milepost_protocol_gt06::command::Language;
+use milepost::config::{self, Config, Loaded, Sources, keys};
+use milepost::protocol::BUILT_IN;
 
 const EXAMPLE: &str = include_str!("../../../milepost.example.toml");
 
@@ -20,10 +19,13 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn load_file(text: &str) -> Result<Loaded, String> {
     let file = file(text);
     let name = file.path().display().to_string();
-    config::load(&Sources {
-        file: Some(file.path()),
-        ..Sources::default()
-    })
+    config::load(
+        &Sources {
+            file: Some(file.path()),
+            ..Sources::default()
+        },
+        BUILT_IN,
+    )
     .map_err(|faults| faults.to_string().replace(&name, "FILE"))
 }
 
@@ -53,30 +55,29 @@ fn is_setting(line: &str) -> bool {
 #[test]
 fn the_example_says_the_defaults() {
     let loaded = load_file(EXAMPLE).unwrap();
-    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config, Config::of(BUILT_IN));
 }
 
 #[test]
 fn the_example_names_every_key() {
     let loaded = load_file(&example_with_all_keys()).unwrap();
-    for key in KEYS {
+    for key in keys(BUILT_IN) {
         assert!(
             loaded.origins.iter().any(|(name, _)| *name == key.name),
             "{} is missing",
             key.name
         );
-        assert!(EXAMPLE.contains(key.env), "{} is missing", key.env);
+        assert!(EXAMPLE.contains(&key.env), "{} is missing", key.env);
     }
     let device = loaded.config.devices.listed.first().unwrap();
-    assert_eq!(
-        (device.dialect, device.zone),
-        (Some(Dialect::Jimi), Some(480))
-    );
-    assert_eq!(
-        device.acknowledge_locations,
-        Some(AcknowledgeLocations::Always)
-    );
-    assert_eq!(device.command_language, Some(Language::English));
+    for (key, value) in [
+        ("dialect", "jimi"),
+        ("zone", "+08:00"),
+        ("acknowledge_locations", "always"),
+        ("command_language", "english"),
+    ] {
+        assert_eq!(device.settings.text(key), value);
+    }
 }
 
 #[test]
@@ -101,8 +102,8 @@ fn a_device_s_wrong_id_hides_nothing_else_that_is_wrong_with_it() {
 #[test]
 fn type_words_stand_for_dialects_and_wrong_ones_are_refused() {
     let loaded = load_file("[gt06]\nmodels = [\"8033=jimi\", \"00ff=seeworld\"]\n").unwrap();
-    let expected = [(0x8033, Dialect::Jimi), (0x00ff, Dialect::Seeworld)];
-    assert_eq!(loaded.config.gt06.models, expected);
+    let models = loaded.config.protocols.texts("gt06.models");
+    assert_eq!(models, ["8033=jimi", "00ff=seeworld"]);
     for wrong in [
         "\"8033=jimi\"",
         "[\"833=jimi\"]",
@@ -123,20 +124,23 @@ fn type_words_stand_for_dialects_and_wrong_ones_are_refused() {
 #[test]
 fn flags_override_the_environment_which_overrides_the_file() {
     let file = file("data_dir = 'a'\n[log]\nlevel = 'warn'\n[http]\nlisten = '127.0.0.1:1'\n");
-    let loaded = config::load(&Sources {
-        file: Some(file.path()),
-        environment: vec![
-            (
-                OsString::from("MILEPOST_LOG_LEVEL"),
-                OsString::from("debug"),
-            ),
-            (
-                OsString::from("MILEPOST_HTTP"),
-                OsString::from("127.0.0.1:2"),
-            ),
-        ],
-        flags: vec![("http.listen", "--http", "127.0.0.1:3".to_owned())],
-    })
+    let loaded = config::load(
+        &Sources {
+            file: Some(file.path()),
+            environment: vec![
+                (
+                    OsString::from("MILEPOST_LOG_LEVEL"),
+                    OsString::from("debug"),
+                ),
+                (
+                    OsString::from("MILEPOST_HTTP"),
+                    OsString::from("127.0.0.1:2"),
+                ),
+            ],
+            flags: vec![("http.listen".into(), "--http".into(), "127.0.0.1:3".into())],
+        },
+        BUILT_IN,
+    )
     .unwrap();
     assert_eq!(loaded.config.data_dir, Path::new("a"));
     assert_eq!(loaded.config.log.level, "debug");
@@ -146,14 +150,15 @@ fn flags_override_the_environment_which_overrides_the_file() {
 #[test]
 fn every_key_can_come_from_the_environment_as_it_is_shown() {
     let Loaded { config, .. } = load_file(&example_with_all_keys()).unwrap();
-    for key in KEYS.iter().filter(|key| !key.secret) {
+    for key in keys(BUILT_IN).iter().filter(|key| !key.secret) {
         let shown = key.show(&config).unwrap();
         let value = shown.replace(['"', '[', ']'], "");
-        let loaded = config::load(&Sources {
-            environment: vec![(key.env.into(), value.into())],
+        let sources = Sources {
+            environment: vec![(key.env.clone().into(), value.into())],
             ..Sources::default()
-        })
-        .unwrap_or_else(|faults| panic!("{}: {faults}", key.env));
+        };
+        let loaded = config::load(&sources, BUILT_IN)
+            .unwrap_or_else(|faults| panic!("{}: {faults}", key.env));
         assert_eq!(key.show(&loaded.config).unwrap(), shown);
     }
 }
@@ -163,12 +168,12 @@ fn a_wrong_value_is_refused_with_line_key_value_and_remedy() {
     assert_eq!(
         refused("# a comment\n[http]\nlisten = 'here'\n"),
         "the configuration is refused\n  FILE:3: http.listen = \"here\": must be an address and a \
-         port, for example \"127.0.0.1:8080\" (0.0.0.0 or [::] for every address of this machine)"
+             port, for example \"127.0.0.1:8080\" (0.0.0.0 or [::] for every address of this machine)"
     );
     assert_eq!(
         refused("[limits]\nmax_in_flight = 0\n"),
         "the configuration is refused\n  FILE:2: limits.max_in_flight = 0: must be a whole number \
-         from 1 to 10000"
+             from 1 to 10000"
     );
     assert!(
         refused("[limits]\nidle_timeout_s = 1e3\n").contains("= 1e3: must be a whole number of")
@@ -212,11 +217,15 @@ fn what_is_not_toml_is_refused_with_its_line() {
 #[test]
 fn zones_of_devices_are_offsets_that_exist() {
     let zone = |text: &str| {
-        load_file(&format!("[[device]]\nid = '1'\nzone = '{text}'\n"))
-            .map(|loaded| loaded.config.devices.listed[0].zone)
+        load_file(&format!("[[device]]\nid = '1'\nzone = '{text}'\n")).map(|loaded| {
+            loaded.config.devices.listed[0]
+                .settings
+                .text("zone")
+                .to_owned()
+        })
     };
-    assert_eq!(zone("+05:45"), Ok(Some(345)));
-    assert_eq!(zone("-04:00"), Ok(Some(-240)));
+    assert_eq!(zone("+05:45"), Ok("+05:45".to_owned()));
+    assert_eq!(zone("-04:00"), Ok("-04:00".to_owned()));
     for wrong in ["8", "+8", "+8:00", "+15:00", "+08:60", "08:00", "UTC", ""] {
         assert!(
             zone(wrong).unwrap_err().contains("east of Greenwich"),
@@ -254,7 +263,35 @@ fn without_a_token_only_loopback_addresses_are_bound() {
     assert!(refused("[http]\nlisten = '[::]:8080'\n").contains("without a token"));
     load_file("[http]\nlisten = '[::1]:8080'\n").unwrap();
     load_file("[http]\nlisten = 'localhost:8080'\n").unwrap();
-    load_file("[http]\nlisten = '0.0.0.0:8080'\napi_token = 'abc'\n").unwrap();
+    load_file("[http]\nlisten = '0.0.0.0:8080'\napi_token = '0b9a5f7b2d3c4e61'\n").unwrap();
+}
+
+#[test]
+fn a_token_that_a_network_can_reach_has_sixteen_characters() {
+    let said = refused("[http]\nlisten = '0.0.0.0:8080'\napi_token = '0b9a5f7b2d3c4e6'\n");
+    assert!(
+        said.contains("FILE:3: http.api_token: must have at least 16 characters"),
+        "{said}"
+    );
+    load_file("[http]\nlisten = '127.0.0.1:8080'\napi_token = 'short'\n").unwrap();
+}
+
+#[test]
+fn an_id_that_no_protocol_has_is_refused_and_a_wrong_check_digit_is_a_warning() {
+    for wrong in ["12a", "12345678901234567", ""] {
+        let said = refused(&format!("[[device]]\nid = '{wrong}'\n"));
+        assert!(said.contains("FILE:2: device.id"), "{said}");
+    }
+    let warned = |id: &str| {
+        load_file(&format!("[[device]]\nid = '{id}'\n"))
+            .unwrap()
+            .warnings
+    };
+    assert_eq!(
+        warned("004999010000015").len() + warned("004999010000016").len(),
+        1
+    );
+    assert!(warned("7").is_empty());
 }
 
 #[test]
@@ -270,21 +307,27 @@ fn a_secret_is_never_shown() {
 
 #[test]
 fn foreign_variables_with_our_prefix_are_a_warning() {
-    let loaded = config::load(&Sources {
-        environment: vec![("MILEPOST_SERVICE_HOST".into(), "10.0.0.1".into())],
-        ..Sources::default()
-    })
+    let loaded = config::load(
+        &Sources {
+            environment: vec![("MILEPOST_SERVICE_HOST".into(), "10.0.0.1".into())],
+            ..Sources::default()
+        },
+        BUILT_IN,
+    )
     .unwrap();
-    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config, Config::of(BUILT_IN));
     assert_eq!(loaded.warnings.len(), 1);
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let said = config::load(&Sources {
-        file: Some(Path::new("/nowhere/milepost.toml")),
-        ..Sources::default()
-    })
+    let said = config::load(
+        &Sources {
+            file: Some(Path::new("/nowhere/milepost.toml")),
+            ..Sources::default()
+        },
+        BUILT_IN,
+    )
     .unwrap_err()
     .to_string();
     assert!(

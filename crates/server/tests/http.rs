@@ -417,3 +417,67 @@ fn a_reader_that_stops_reading_does_not_hold_up_the_end() {
     stuck.read_exact(&mut [0; 16]).unwrap();
     assert!(server.terminate().success(), "{}", server.log());
 }
+
+#[test]
+fn the_end_of_time_is_a_time_and_two_hosts_are_one_too_many() {
+    let server = Server::start();
+    let mut tracker = Tracker::login(server.gt06, ID);
+    tracker.send(&alarm(10, 2));
+    tracker.receive();
+    let path = format!("/v1/devices/{ID}/history?to=9999-12-31T23:59:59Z");
+    assert!(!server.json(&path)["reports"].as_array().unwrap().is_empty());
+
+    let two = server.request(
+        "GET",
+        "/v1/devices",
+        &[("Host", "localhost"), ("Host", "a.example")],
+        "",
+    );
+    is_problem(&two, 400);
+    for path in ["/", "/metrics", "/page/app.js", "/v1/devices"] {
+        let answer = server.request("GET", path, &[("Host", "a.example")], "");
+        is_problem(&answer, 403);
+    }
+    for path in ["/healthz", "/readyz"] {
+        let answer = server.request("GET", path, &[("Host", "a.example")], "");
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused_and_a_command_is_logged_with_its_sender() {
+    let server = Start::default().token("a-token-of-this-test").start();
+    let _tracker = Tracker::login(server.gt06, ID);
+    server.until(&format!("/v1/devices/{ID}"), |answer| answer.status == 200);
+    let path = format!("/v1/devices/{ID}/commands");
+    let twice = server.request(
+        "POST",
+        &path,
+        &[],
+        r#"{"text": "WHERE#", "text": "RESET#"}"#,
+    );
+    is_problem(&twice, 400);
+    assert!(twice.body.contains("twice"), "{twice:?}");
+    let once = server.request("POST", &path, &[], r#"{"text": "WHERE#"}"#);
+    assert_eq!(once.status, 202);
+    server.until_log("a command was accepted");
+    let log = server.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("a command was accepted"));
+    assert!(line.unwrap().contains("127.0.0.1:"), "{log}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start();
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&server.data_dir), 0o700);
+    for file in std::fs::read_dir(&server.data_dir).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}

@@ -80,7 +80,7 @@ fn check_config_says_what_would_run_and_hides_the_token() {
             String::from_utf8(output.stdout).unwrap(),
         )
     };
-    let (code, shown) = said(&["--api-token", "hush", "--http", "0.0.0.0:80"]);
+    let (code, shown) = said(&["--api-token", "hush-hush-hush-hush", "--http", "0.0.0.0:80"]);
     assert_eq!(code, Some(0));
     assert!(
         shown.contains("http.listen = \"0.0.0.0:80\"  # flag --http"),
@@ -173,4 +173,41 @@ fn a_read_only_folder_is_refused_with_the_flag_that_changes_it() {
     let read_only = Path::new("/proc/self");
     let said = refused(&serve(&read_only.join("data"), &ANY));
     assert!(said.contains("--data-dir"), "{said}");
+}
+
+#[test]
+fn a_simulation_without_a_server_is_refused_with_the_reason() {
+    // A port that was free a moment ago.
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let simulate = |server: &str| {
+        let output = milepost()
+            .args(["simulate", "--duration", "5", "--server", server])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = simulate(&format!("localhost:{port}"));
+    assert!(
+        said.contains(&format!("no server answers at localhost:{port}"))
+            && said.contains("milepost serve"),
+        "{said}"
+    );
+    assert!(simulate("localhost").contains("--server"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = milepost()
+        .arg("check-config")
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty());
 }

@@ -69,7 +69,7 @@ fn what_waits_on_all_connections_is_bounded_and_newcomers_are_answered_all_the_s
     const TRACKERS: u32 = 30;
     const EACH: u16 = 60;
     let mut server = Start::default()
-        .env("MILEPOST_LIMITS_MAX_IN_FLIGHT_MIB", "1")
+        .env("MILEPOST_LIMITS_CONNECTION_MEMORY_MIB", "1")
         .start();
     let lock = stall(&server);
     let mut trackers: Vec<_> = (0..TRACKERS)

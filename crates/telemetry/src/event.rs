@@ -33,6 +33,8 @@ kinds! {
     LowBatteryShutdown,
     /// The device's own battery is low.
     LowBattery,
+    /// The device's own battery is no longer low.
+    LowBatteryEnd,
     /// The external supply is low.
     LowExternalPower,
     /// The device protects the vehicle's battery and has switched itself off.
@@ -149,6 +151,26 @@ kinds! {
     DriverIn,
     /// A driver signed out.
     DriverOut,
+    /// The driver in the vehicle is none that the device knows.
+    DriverUnknown,
+    /// The camera sees no driver.
+    DriverMissing,
+    /// The driver is tired.
+    Fatigue,
+    /// The driver looks away.
+    Distraction,
+    /// The driver uses a phone.
+    PhoneUse,
+    /// The driver smokes.
+    Smoking,
+    /// A seat belt is open.
+    SeatBelt,
+    /// The vehicle nears another one too fast.
+    CollisionWarning,
+    /// The vehicle leaves its lane.
+    LaneDeparture,
+    /// The vehicle follows another one too closely.
+    FollowingDistance,
     /// A recording was made.
     Recording,
     /// A wire was cut.
@@ -160,6 +182,8 @@ kinds! {
     TroubleCodeRaised,
     /// A control unit no longer reports a trouble code.
     TroubleCodeCleared,
+    /// A command changed the device's settings, or asked for them.
+    SettingsChanged,
     /// A code that no table knows.
     Unknown,
 }
@@ -184,6 +208,8 @@ pub enum Incident {
     Repeat,
     /// It is over.
     End,
+    /// It began long ago and no end was reported.
+    Stuck,
 }
 
 /// Something that happened.
@@ -200,6 +226,12 @@ pub struct Event {
     /// Where in an incident it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
+    /// The report that began the incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_id: Option<crate::ReportId>,
+    /// The incident was learned of from stored data, after the fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<bool>,
 }
 
 impl Event {
@@ -210,6 +242,8 @@ impl Event {
             by: RaisedBy::Device,
             code,
             incident: None,
+            incident_id: None,
+            late: None,
         }
     }
 
@@ -220,6 +254,8 @@ impl Event {
             by: RaisedBy::Pipeline,
             code: None,
             incident: None,
+            incident_id: None,
+            late: None,
         }
     }
 }

@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Fix {
 }
 
 /// A position after smoothing, beside the one that was reported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Smoothed {
     /// Degrees north.
@@ -160,9 +160,52 @@ pub struct Smoothed {
         skip_serializing_if = "Option::is_none"
     )]
     pub course: Option<Course>,
-    /// One standard deviation of the position, metres.
+    /// The radius that holds the true position with a probability of 68 %, metres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_m: Option<f32>,
-    /// Whether the reported position was judged impossible.
+    /// Whether the vehicle is moving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<bool>,
+    /// Whether the reported position contradicts the track.
     pub outlier: bool,
+    /// Why the reported position was not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
+}
+
+impl Smoothed {
+    /// A smoothed position of which nothing else is known.
+    pub fn new(at: Coordinates) -> Self {
+        Self {
+            latitude: at.latitude(),
+            longitude: at.longitude(),
+            speed: None,
+            course: None,
+            accuracy_m: None,
+            moving: None,
+            outlier: false,
+            rejected: None,
+        }
+    }
+}
+
+/// Why a reported position is left out of the track. The report is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rejected {
+    /// No vehicle can get there and back in the time between the fixes.
+    Jump,
+    /// An earlier record sent again under a new time.
+    Replay,
+    /// Latitude and longitude are both zero.
+    Zero,
+    /// The fix is dated after its arrival.
+    Future,
+    /// The fix is older than any buffer.
+    Ancient,
+    /// The position does not change although the vehicle moves.
+    Frozen,
+    /// The sign of latitude or longitude is wrong: a known fault of some devices.
+    Hemisphere,
 }

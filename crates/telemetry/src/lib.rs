@@ -40,6 +40,7 @@
 //! - **The same fact has the same [`ReportId`]**, however often a device sends it.
 //! - **The JSON form is public**: additive, snapshot-tested, versioned by [`SCHEMA_VERSION`].
 
+mod command;
 mod device;
 mod diagnostics;
 mod envelope;
@@ -54,21 +55,24 @@ mod name;
 mod network;
 mod power;
 mod profile;
+#[cfg(feature = "proto")]
+pub mod proto;
 mod quantity;
 mod report;
 mod signal;
 mod time;
 mod vehicle;
 
+pub use command::{CommandAnswer, CommandOutcome};
 pub use device::{DeviceId, DeviceKey, Tenant};
 pub use diagnostics::{
     AddressClaim, Calibration, Diagnostics, Dtc, FreezeFrame, LampFlash, LampFlashes, LampState,
     Lamps, MonitorRatio, Refusal, SupportedSpn, TestResult,
 };
-pub use envelope::{Content, Envelope, Quarantine};
+pub use envelope::{Content, Envelope, FrameRanges, Quarantine};
 pub use error::{Malformed, OutOfRange};
 pub use event::{Event, EventKind, Incident, RaisedBy};
-pub use fix::{Fix, FixSource, Smoothed};
+pub use fix::{Fix, FixSource, Rejected, Smoothed};
 pub use geo::Coordinates;
 pub use id::{IdentitySeed, Origin, ReportId};
 pub use io::{IgnitionSource, Io, Switches};

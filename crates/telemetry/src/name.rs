@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +19,15 @@ use crate::Malformed;
 pub struct Name(&'static str);
 
 static INTERNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// Names that a thread looks up without the lock.
+const PER_THREAD: usize = 1_024;
+
+thread_local! {
+    /// Names that this thread has read: reports hold several each, and their readers would else
+    /// wait for each other at the lock.
+    static KNOWN_HERE: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+}
 
 impl Name {
     /// How many different names that were read back a process keeps at most.
@@ -39,6 +49,23 @@ impl Name {
         if name.len() > Self::MAX_LEN {
             return Err(Malformed::new("name", "longer than 128 bytes"));
         }
+        // `None` also while the thread ends and its table is gone.
+        let here = KNOWN_HERE.try_with(|here| here.borrow().get(name).copied());
+        if let Ok(Some(known)) = here {
+            return Ok(Self(known));
+        }
+        let interned = Self::intern_for_all(name)?;
+        // Without its table the thread asks for all again.
+        let _ended = KNOWN_HERE.try_with(|here| {
+            let mut here = here.borrow_mut();
+            if here.len() < PER_THREAD {
+                here.insert(interned.0);
+            }
+        });
+        Ok(interned)
+    }
+
+    fn intern_for_all(name: &str) -> Result<Self, Malformed> {
         let mut interned = INTERNED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = interned.get(name) {
             return Ok(Self(known));
@@ -101,5 +128,11 @@ mod tests {
         assert!(core::ptr::eq(a.as_str(), b.as_str()));
         assert_eq!(a, Name::new("some name"));
         assert!(Name::intern(&"x".repeat(129)).is_err());
+        // In another thread too, which has a table of its own.
+        let elsewhere = std::thread::spawn(|| Name::intern("some name").unwrap());
+        assert!(core::ptr::eq(
+            a.as_str(),
+            elsewhere.join().unwrap().as_str()
+        ));
     }
 }

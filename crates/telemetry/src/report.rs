@@ -6,9 +6,9 @@ use core::ops::{Deref, DerefMut};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    AddressClaim, Cell, DeviceId, Diagnostics, Event, Fix, Identity, Io, Media, Name, Network,
-    Odometer, Power, RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource, Timestamp, Vehicle,
-    WifiStation, Zone, network,
+    AddressClaim, Cell, CommandAnswer, DeviceId, Diagnostics, Event, Fix, Identity, Io, Media, Name,
+    Network, Odometer, Power, RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource, Timestamp,
+    Vehicle, WifiStation, Zone, network,
 };
 
 /// The version of the JSON form. It counts up only when a key changes its meaning.
@@ -110,6 +110,8 @@ pub struct Report {
     pub late: Option<bool>,
     /// The position.
     pub fix: Option<Fix>,
+    /// The position after smoothing. Set by the pipeline.
+    pub smoothed: Option<Smoothed>,
     /// Supply and battery.
     pub power: Power,
     /// Mobile network and radio stations.
@@ -131,8 +133,6 @@ pub struct More(Option<Box<Rare>>);
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Rare {
-    /// The position after smoothing. Set by the pipeline.
-    pub smoothed: Option<Smoothed>,
     /// Values of the vehicle's controllers.
     pub vehicle: Option<Vehicle>,
     /// Who and what this is.
@@ -155,6 +155,8 @@ pub struct Rare {
     pub media: Option<Media>,
     /// The number of the command that this answers, as the device repeats it.
     pub reply_to: Option<u32>,
+    /// What the text says as the answer to a command. Not in the JSON form.
+    pub answer: Option<CommandAnswer>,
     /// Text from the device, such as the answer to a command.
     pub text: Option<Box<str>>,
     /// The frame, when asked for.
@@ -200,7 +202,6 @@ impl Deref for More {
     #[inline]
     fn deref(&self) -> &Rare {
         static NOTHING: Rare = Rare {
-            smoothed: None,
             vehicle: None,
             identity: None,
             operator: None,
@@ -212,6 +213,7 @@ impl Deref for More {
             address_claim: None,
             media: None,
             reply_to: None,
+            answer: None,
             text: None,
             raw: None,
         };
@@ -260,6 +262,7 @@ impl Report {
             zone: None,
             late: None,
             fix: None,
+            smoothed: None,
             power: Power {
                 external_connected: None,
                 external: None,
@@ -285,9 +288,16 @@ impl Report {
         }
     }
 
-    /// Notes the device's time: kept raw, used for ordering where it is a real instant.
+    /// Notes the device's time, and uses it for ordering.
+    ///
+    /// A time that the device's clock cannot have had is not used
+    /// ([`Timestamp::is_plausible_device_time`]): `time` stays the arrival. What was sent is in
+    /// `raw_time`.
     #[inline]
     pub const fn set_device_time(&mut self, time: Timestamp, source: TimeSource, zone: Zone) {
+        if !time.is_plausible_device_time(self.received_at) {
+            return;
+        }
         self.device_time = Some(time);
         self.time = time;
         self.time_source = source;
@@ -464,7 +474,7 @@ impl Serialize for Report {
             zone: self.zone,
             late: self.late,
             fix: self.fix.as_ref(),
-            smoothed: self.more.smoothed.as_ref(),
+            smoothed: self.smoothed.as_ref(),
             power: &self.power,
             network: network::Written(self),
             io: &self.io,
@@ -512,12 +522,12 @@ impl<'de> Deserialize<'de> for Report {
             zone: r.zone,
             late: r.late,
             fix: r.fix,
+            smoothed: r.smoothed,
             power: r.power,
             network,
             io: r.io,
             odometer: r.odometer_m,
             more: More::from(Rare {
-                smoothed: r.smoothed,
                 vehicle: r.vehicle,
                 identity: r.identity,
                 events: r.events,

@@ -67,6 +67,32 @@ impl Timestamp {
         Self::within(seconds as i64 * 1_000)
     }
 
+    /// Whether a device's clock can have shown this time for a message that arrived at
+    /// `received_at`.
+    ///
+    /// Two faults are recognised, for all protocols alike:
+    ///
+    /// | the time is | why |
+    /// |---|---|
+    /// | more than 24 hours after the arrival | a clock that was never set, or a wrong date |
+    /// | a multiple of 1,024 weeks before the arrival (from 7 days before that to 1 hour after) | a receiver whose GPS week number rolled over (seen on devices) |
+    ///
+    /// Any other time in the past is plausible: devices keep data for months.
+    #[inline]
+    pub const fn is_plausible_device_time(self, received_at: Self) -> bool {
+        const HOUR: i64 = 3_600_000;
+        const DAY: i64 = 24 * HOUR;
+        const ROLLOVER: i64 = 1_024 * 7 * DAY;
+        let age = received_at.as_millis() - self.as_millis();
+        if age < -DAY {
+            return false;
+        }
+        // An hour after the rolled-over arrival is an age of one hour less than the multiple.
+        let weeks = (age + HOUR) / ROLLOVER;
+        let rest = (age + HOUR) % ROLLOVER;
+        weeks < 1 || rest > 7 * DAY + HOUR
+    }
+
     /// From the fields of a calendar date and time in UTC; `None` if there is no such time.
     #[inline]
     pub fn from_civil(
@@ -374,5 +400,31 @@ mod tests {
         let (a, b) = (Timestamp::from_millis(5), Timestamp::from_millis(9));
         assert_eq!(b.since(a), Duration::from_millis(4));
         assert_eq!(a.since(b), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_ahead_or_rolled_over_is_not_plausible() {
+        let arrival = Timestamp::from_civil(2026, 11, 20, 12, 0, 0).unwrap();
+        let hours = |h: i64| arrival.offset_millis(h * 3_600_000);
+        let rollover = -1_024 * 7 * 24;
+        for (hours_from_arrival, is_plausible) in [
+            (0, true),
+            (24, true),
+            (25, false),
+            (-24 * 365 * 5, true),
+            (rollover + 2, true),
+            (rollover + 1, false),
+            (rollover, false),
+            (rollover - 7 * 24, false),
+            (rollover - 7 * 24 - 1, true),
+            (2 * rollover, false),
+        ] {
+            let time = hours(hours_from_arrival);
+            assert_eq!(
+                time.is_plausible_device_time(arrival),
+                is_plausible,
+                "{hours_from_arrival} h"
+            );
+        }
     }
 }

@@ -14,8 +14,8 @@
 
 use bytes::{Bytes, BytesMut};
 use milepost_listener::{
-    Claim, Context, Identified, NotDelivered, Protocol, Registry, Resolution, Server, Session,
-    Skipped,
+    Claim, Context, Identified, NotDelivered, Opened, Protocol, Registry, Resolution, Server,
+    Session, Skipped,
 };
 use milepost_telemetry::{
     Content, Coordinates, Decoder, DeviceKey, Envelope, Fix, FixSource, IdentitySeed, Kind, Name,
@@ -37,7 +37,7 @@ impl Protocol for Waymark {
         DECODER.protocol()
     }
 
-    fn session(&self) -> Lines {
+    fn session(&self, _: &Opened) -> Lines {
         Lines { seed: None }
     }
 }
@@ -57,10 +57,7 @@ impl Session for Lines {
             None if src.len() > MAX_LINE => {
                 let bytes = src.len();
                 src.clear();
-                Err(Skipped {
-                    bytes,
-                    looks_like: None,
-                })
+                Err(Skipped::new(bytes))
             }
             None => Ok(None),
         }
@@ -163,13 +160,10 @@ impl Registry for Harbour {
             tenant: self.0,
             device: claim.id,
         };
-        Resolution::Accept(Identified {
-            device,
-            profile: None,
-        })
+        Resolution::Accept(Identified::new(device))
     }
 
-    fn learn(&self, _: &DeviceKey, _: &Profile) {}
+    fn learn(&self, _: Name, _: &DeviceKey, _: &Profile) {}
 }
 
 #[tokio::main]

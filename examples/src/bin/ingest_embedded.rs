@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("ingest-embedded-{}", std::process::id()));
     let store = Store::open(&folder, StoreOptions::default())?;
     let epoch = store.begin_epoch()?;
-    let pipeline = Pipeline::start(store.sink(epoch)?, &Options::default())?;
+    let pipeline = Pipeline::start(store.judge(epoch)?, &Options::default())?;
 
     let handle = pipeline.handle();
     let deliver = move |envelope: Envelope| {

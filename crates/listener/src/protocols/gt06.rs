@@ -7,12 +7,13 @@ use bytes::{Bytes, BytesMut};
 use milepost_protocol_gt06::media::Abandoned;
 use milepost_protocol_gt06::normalize::{self, DECODER, Speaker};
 use milepost_protocol_gt06::{
-    AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Upload,
+    AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Start, Upload,
 };
 use milepost_telemetry::{DeviceKey, Name, Quarantine};
 
 use crate::{
-    Closed, Command, CommandRefused, Context, Identified, Protocol, RawFrame, Session, Skipped,
+    Closed, Command, CommandRefused, Context, Identified, Opened, Protocol, RawFrame, Session,
+    Skipped,
 };
 
 /// The GT06 family of protocols.
@@ -43,7 +44,7 @@ impl Protocol for Gt06 {
         DECODER.protocol()
     }
 
-    fn session(&self) -> Gt06Session {
+    fn session(&self, _: &Opened) -> Gt06Session {
         Gt06Session {
             session: self.prototype.clone(),
             known: Profile::default(),
@@ -118,6 +119,19 @@ impl RawFrame for Frame {
     fn raw(&self) -> Bytes {
         self.raw().clone()
     }
+
+    /// By the number alone: what kind of alarm it is stands in the body. Numbers that devices also
+    /// use for other messages (0x19, 0x32, 0x33, 0xA3) are not urgent, nor are the relatives
+    /// without serial number, whose numbers mean other things.
+    fn urgent(&self) -> bool {
+        let head = self.head();
+        matches!(head.start(), Start::Short)
+            && head.serial().is_some()
+            && matches!(
+                head.number(),
+                0x16 | 0x26 | 0x27 | 0x39 | 0x95 | 0xa4 | 0xa5 | 0xa9
+            )
+    }
 }
 
 impl Session for Gt06Session {
@@ -125,11 +139,8 @@ impl Session for Gt06Session {
 
     fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Skipped> {
         self.session.next_frame(src).map_err(|e| match e {
-            FrameError::Skipped { bytes, looks_like } => Skipped { bytes, looks_like },
-            _ => Skipped {
-                bytes: 1,
-                looks_like: None,
-            },
+            FrameError::Skipped { bytes, looks_like } => Skipped::new(bytes).looks_like(looks_like),
+            _ => Skipped::new(1),
         })
     }
 
@@ -212,8 +223,16 @@ impl Session for Gt06Session {
         Ok(())
     }
 
+    fn held_bytes(&self) -> usize {
+        self.session.held_bytes()
+    }
+
+    fn shed(&mut self) -> usize {
+        self.session.shed()
+    }
+
     /// Uploads that are not whole: no report can tell of them any more.
-    fn on_close(&mut self, closed: &Closed<'_>) {
+    fn on_close(&mut self, closed: &Closed<'_>, _: &mut Context<'_>) {
         let uploader = Uploader {
             connection: closed.connection,
             peer: closed.peer,

@@ -6,13 +6,14 @@
 )]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use milepost_listener::test_util::{Dialer, Shelf, network};
 use milepost_listener::{
-    AcceptAll, Claim, Command, CommandRefused, Connections, Context, Drained, Identified, Limits,
-    Protocol, Registry, Resolution, Room, Server, Session, Skipped,
+    AcceptAll, Claim, Closed, Command, CommandRefused, Connections, Context, Drained, Identified,
+    Limits, MemoryBudget, Opened, Protocol, RawFrame, Registry, Resolution, Server, Session,
+    Skipped,
 };
 use milepost_telemetry::{
     Content, Decoder, DeviceId, DeviceKey, IdentitySeed, Kind, Name, Profile, Quarantine, Report,
@@ -37,6 +38,18 @@ use tokio_util::sync::CancellationToken;
 /// | `F` | reports for another device |
 /// | `T text` | learns a profile |
 /// | `X` | closes |
+/// | `A text` | urgent data: `stored text` when delivered |
+/// | `K text` | held; `settled text` when the envelope that settles it is delivered |
+/// | `S` | data that settles all that is held; `stored S` when delivered |
+/// | `S first last` | data that settles these frames; `stored S` when delivered |
+/// | `M text` | held, and reports and settles all that was held before |
+/// | `V ms` | wants to be woken in so many milliseconds, and then settles all that is held |
+/// | `U` | wants to be woken at once, and then does nothing |
+/// | `W2` | does nothing when it is woken |
+/// | `E` | settles all that is held at the end of the connection |
+/// | `Q` | panics when it is woken or told of the end |
+/// | `Z bytes` | begins an upload of so many bytes |
+/// | `%…` | a line that may be long |
 /// | `!…` | bytes that are no frame |
 /// | `W` without line end | a frame that is taken when the sender pauses |
 pub struct Lines;
@@ -45,8 +58,26 @@ pub struct Lines;
 pub struct LineSession {
     paused: bool,
     panics: bool,
+    panics_later: bool,
+    settles_at_end: bool,
+    wake_at: Option<Instant>,
+    idle_wake: bool,
+    upload: usize,
     seed: Option<IdentitySeed>,
     login: Option<Timestamp>,
+}
+
+/// A line of text.
+pub struct Line(pub Bytes);
+
+impl RawFrame for Line {
+    fn raw(&self) -> Bytes {
+        self.0.clone()
+    }
+
+    fn urgent(&self) -> bool {
+        self.0.starts_with(b"A")
+    }
 }
 
 pub const MAX_LINE: usize = 64;
@@ -59,7 +90,7 @@ impl Protocol for Lines {
         DECODER.protocol()
     }
 
-    fn session(&self) -> LineSession {
+    fn session(&self, _: &Opened) -> LineSession {
         LineSession::default()
     }
 }
@@ -81,35 +112,30 @@ impl LineSession {
 }
 
 impl Session for LineSession {
-    type Frame = Bytes;
+    type Frame = Line;
 
-    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, Skipped> {
+    fn next_frame(&mut self, src: &mut BytesMut) -> Result<Option<Line>, Skipped> {
         if self.paused && &src[..] == b"W" {
-            return Ok(Some(src.split().freeze()));
+            return Ok(Some(Line(src.split().freeze())));
         }
         let Some(end) = src.iter().position(|b| *b == b'\n') else {
-            if src.len() > MAX_LINE {
+            if src.len() > MAX_LINE && !src.starts_with(b"%") {
                 let bytes = src.len();
                 src.clear();
-                return Err(Skipped {
-                    bytes,
-                    looks_like: None,
-                });
+                return Err(Skipped::new(bytes));
             }
             return Ok(None);
         };
         let line = src.split_to(end + 1).freeze();
         if line.starts_with(b"!") {
-            return Err(Skipped {
-                bytes: line.len(),
-                looks_like: line.starts_with(b"!GET").then_some("http"),
-            });
+            let http = line.starts_with(b"!GET").then_some("http");
+            return Err(Skipped::new(line.len()).looks_like(http));
         }
-        Ok(Some(line))
+        Ok(Some(Line(line)))
     }
 
-    fn on_frame(&mut self, frame: Bytes, cx: &mut Context<'_>) -> Result<(), Quarantine> {
-        let text = String::from_utf8_lossy(&frame);
+    fn on_frame(&mut self, frame: Line, cx: &mut Context<'_>) -> Result<(), Quarantine> {
+        let text = String::from_utf8_lossy(&frame.0);
         let (kind, rest) = text.trim_end().split_at_checked(1).unwrap_or(("", ""));
         let rest = rest.trim();
         match kind {
@@ -125,9 +151,13 @@ impl Session for LineSession {
                 cx.filter("heartbeat");
                 cx.reply(Bytes::from_static(b"alive\n"));
             }
-            "D" => {
+            "D" | "A" => {
                 cx.emit(self.report(cx, rest.as_bytes()));
                 cx.reply_when_delivered(format!("stored {rest}\n").into());
+            }
+            "W" if rest == "2" => {
+                self.idle_wake = true;
+                cx.filter("does nothing when woken");
             }
             "L" | "W" => cx.emit(self.report(cx, rest.as_bytes())),
             "B" => {
@@ -148,6 +178,48 @@ impl Session for LineSession {
             "T" => {
                 cx.learn(Profile::new(rest));
                 cx.filter("learned");
+            }
+            "K" => {
+                cx.hold();
+                cx.reply_when_delivered(format!("settled {rest}\n").into());
+            }
+            "S" => {
+                match rest.split_once(' ') {
+                    Some((first, last)) => {
+                        cx.settle_held(first.parse().unwrap()..=last.parse().unwrap());
+                    }
+                    None => cx.settle_all_held(),
+                }
+                cx.emit(self.report(cx, b"S"));
+                cx.reply_when_delivered(Bytes::from_static(b"stored S\n"));
+            }
+            "M" => {
+                cx.emit(self.report(cx, b"merged"));
+                cx.settle_all_held();
+                cx.hold();
+                cx.reply_when_delivered(format!("settled {rest}\n").into());
+            }
+            "V" => {
+                let wait = Duration::from_millis(rest.parse().unwrap());
+                self.wake_at = Some(cx.instant() + wait);
+                cx.filter("will wake");
+            }
+            "U" => {
+                self.wake_at = Some(cx.instant());
+                self.idle_wake = true;
+                cx.filter("will wake");
+            }
+            "E" => {
+                self.settles_at_end = true;
+                cx.filter("will settle");
+            }
+            "Q" => {
+                self.panics_later = true;
+                cx.filter("will panic");
+            }
+            "Z" => {
+                self.upload = rest.parse().unwrap();
+                cx.filter("upload");
             }
             "X" => {
                 cx.filter("bye");
@@ -170,6 +242,36 @@ impl Session for LineSession {
         self.paused = true;
     }
 
+    fn wake_at(&self) -> Option<Instant> {
+        self.wake_at
+    }
+
+    fn on_wake(&mut self, cx: &mut Context<'_>) {
+        assert!(!self.panics_later, "asked to");
+        if self.idle_wake {
+            return;
+        }
+        self.wake_at = None;
+        cx.emit(self.report(cx, b"woken"));
+        cx.settle_all_held();
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.upload
+    }
+
+    fn shed(&mut self) -> usize {
+        std::mem::take(&mut self.upload)
+    }
+
+    fn on_close(&mut self, _: &Closed<'_>, cx: &mut Context<'_>) {
+        assert!(!self.panics_later, "asked to");
+        if self.settles_at_end {
+            cx.emit(self.report(cx, b"final"));
+            cx.settle_all_held();
+        }
+    }
+
     fn on_command(
         &mut self,
         command: &Command,
@@ -188,7 +290,7 @@ pub struct Rig {
     pub dial: Dialer,
     pub shelf: Shelf,
     pub connections: Connections,
-    pub room: Room,
+    pub memory: MemoryBudget,
     pub shutdown: CancellationToken,
     pub server: JoinHandle<Drained>,
 }
@@ -199,10 +301,14 @@ impl Rig {
     }
 
     pub fn with_registry(limits: impl FnOnce(&mut Limits), registry: impl Registry) -> Self {
-        Self::with(limits, registry, Room::default())
+        Self::with(limits, registry, MemoryBudget::default())
     }
 
-    pub fn with(limits: impl FnOnce(&mut Limits), registry: impl Registry, room: Room) -> Self {
+    pub fn with(
+        limits: impl FnOnce(&mut Limits),
+        registry: impl Registry,
+        memory: MemoryBudget,
+    ) -> Self {
         let (dial, incoming) = network();
         let shelf = Shelf::default();
         let connections = Connections::default();
@@ -214,14 +320,14 @@ impl Rig {
             .epoch(7)
             .clock(|| Timestamp::from_unix(1_800_000_000))
             .connections(connections.clone())
-            .room(room.clone())
+            .memory(memory.clone())
             .serve(incoming);
         let server = tokio::spawn(server.run(shutdown.clone()));
         Self {
             dial,
             shelf,
             connections,
-            room,
+            memory,
             shutdown,
             server,
         }
@@ -248,10 +354,8 @@ pub struct Picky {
 
 impl Registry for Picky {
     async fn resolve(&self, claim: Claim) -> Resolution {
-        let identified = Identified {
-            device: key(claim.id.as_str()),
-            profile: Some(Profile::new("from the registry")),
-        };
+        let profile = Profile::new("from the registry");
+        let identified = Identified::new(key(claim.id.as_str())).with_profile(Some(profile));
         match claim.id.as_str() {
             "refused" => Resolution::Refuse,
             "aside" => Resolution::Quarantine(identified),
@@ -264,7 +368,7 @@ impl Registry for Picky {
         }
     }
 
-    fn learn(&self, device: &DeviceKey, profile: &Profile) {
+    fn learn(&self, _: Name, device: &DeviceKey, profile: &Profile) {
         let mut learned = self.learned.lock().expect("not poisoned");
         learned.push((*device, profile.clone()));
     }

@@ -2,7 +2,7 @@
 
 use milepost_telemetry::{Report, ReportId};
 
-use super::{Flow, Stage};
+use super::{CopyOnWrite, Flow, Stage, StageContext};
 
 /// Remembers the last ids of each device.
 ///
@@ -11,14 +11,14 @@ use super::{Flow, Stage};
 /// could still fail; within a batch, a repeat shares the fate of the first. Losing the window
 /// costs look-ups and nothing else, so it is not kept over a restart.
 #[derive(Debug, Default)]
-pub(crate) struct Dedup;
+pub struct Dedup;
 
 /// How many ids are remembered per device: a device that missed an answer repeats its last few.
 const WINDOW: usize = 16;
 
 /// The last ids of one device, as a ring.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Window {
+pub struct Window {
     ids: [Option<ReportId>; WINDOW],
     next: usize,
 }
@@ -27,11 +27,18 @@ impl Stage for Dedup {
     type State = Window;
     const NAME: &'static str = "dedup";
     const VERSION: u32 = 1;
+    const KEPT: bool = false;
 
-    fn apply(&self, window: &mut Window, report: &mut Report) -> Flow {
+    fn apply(
+        &self,
+        window: &mut CopyOnWrite<Window>,
+        report: &mut Report,
+        _: &mut StageContext<'_>,
+    ) -> Flow {
         if window.ids.contains(&Some(report.id)) {
             return Flow::Duplicate;
         }
+        let window = &mut **window;
         if let Some(slot) = window.ids.get_mut(window.next) {
             *slot = Some(report.id);
         }
@@ -51,6 +58,7 @@ mod tests {
     use milepost_telemetry::{Decoder, Kind, Timestamp};
 
     use super::*;
+    use crate::stage::DeviceSettings;
 
     fn report(n: u8) -> Report {
         let id = ReportId::from_bytes([n; 16]);
@@ -60,13 +68,19 @@ mod tests {
 
     #[test]
     fn a_repeat_is_known_until_the_window_has_moved_on() {
-        let mut window = Window::default();
-        assert_eq!(Dedup.apply(&mut window, &mut report(0)), Flow::Pass);
-        assert_eq!(Dedup.apply(&mut window, &mut report(0)), Flow::Duplicate);
+        let settings = DeviceSettings::default();
+        let mut window = CopyOnWrite::new(Window::default());
+        let mut apply = |n| {
+            let mut report = report(n);
+            let mut cx = StageContext::new(&settings, &report);
+            Dedup.apply(&mut window, &mut report, &mut cx)
+        };
+        assert_eq!(apply(0), Flow::Pass);
+        assert_eq!(apply(0), Flow::Duplicate);
         for n in 1..=16 {
-            assert_eq!(Dedup.apply(&mut window, &mut report(n)), Flow::Pass);
+            assert_eq!(apply(n), Flow::Pass);
         }
-        assert_eq!(Dedup.apply(&mut window, &mut report(0)), Flow::Pass);
-        assert_eq!(Dedup.apply(&mut window, &mut report(16)), Flow::Duplicate);
+        assert_eq!(apply(0), Flow::Pass);
+        assert_eq!(apply(16), Flow::Duplicate);
     }
 }

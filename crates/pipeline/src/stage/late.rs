@@ -2,7 +2,7 @@
 
 use milepost_telemetry::{Report, Timestamp};
 
-use super::{Flow, Stage};
+use super::{CopyOnWrite, Flow, Stage, StageContext};
 use crate::latest::has_device_time;
 
 /// Marks each report as late or not, by comparing it with the newest position of its device.
@@ -15,7 +15,7 @@ use crate::latest::has_device_time;
 ///   position whose time lies ahead of its arrival, and which says that it comes from the buffer,
 ///   cannot be placed, and counts as late.
 #[derive(Debug, Default)]
-pub(crate) struct Late;
+pub struct Late;
 
 /// How far a device's clock may run ahead before its time is not believed.
 const AHEAD_MS: i64 = 120_000;
@@ -26,7 +26,12 @@ impl Stage for Late {
     const NAME: &'static str = "late";
     const VERSION: u32 = 1;
 
-    fn apply(&self, newest: &mut Self::State, report: &mut Report) -> Flow {
+    fn apply(
+        &self,
+        newest: &mut CopyOnWrite<Self::State>,
+        report: &mut Report,
+        _: &mut StageContext<'_>,
+    ) -> Flow {
         if !has_device_time(report) {
             report.late = Some(false);
             return Flow::Pass;
@@ -37,7 +42,9 @@ impl Stage for Late {
         report.late = Some(late);
         if !late && report.fix.is_some() {
             let time = report.time.min(report.received_at);
-            *newest = Some(newest.map_or(time, |known| known.max(time)));
+            if newest.is_none_or(|known| known < time) {
+                **newest = Some(time);
+            }
         }
         Flow::Pass
     }
@@ -61,6 +68,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::stage::DeviceSettings;
 
     fn at(unix: i64) -> Timestamp {
         Timestamp::from_unix(unix)
@@ -77,7 +85,12 @@ mod tests {
     }
 
     fn verdict(state: &mut Option<Timestamp>, mut report: Report) -> Option<bool> {
-        assert_eq!(Late.apply(state, &mut report), Flow::Pass);
+        let settings = DeviceSettings::default();
+        let mut cx = StageContext::new(&settings, &report);
+        let mut shared = CopyOnWrite::new(*state);
+        let flow = Late.apply(&mut shared, &mut report, &mut cx);
+        assert_eq!(flow, Flow::Pass);
+        *state = *shared;
         report.late
     }
 

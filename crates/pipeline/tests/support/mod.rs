@@ -1,6 +1,8 @@
 //! What the tests share: envelopes as a GT06 tracker would cause them.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod judge;
+
 use bytes::Bytes;
 use milepost_pipeline::sink::sqlite::{Store, StoreOptions};
 use milepost_telemetry::{
@@ -44,20 +46,17 @@ pub(crate) fn position(device: &DeviceKey, time: i64, received: i64) -> Report {
 
 /// A frame with content; `frame` is its number on connection 1 of epoch 1.
 pub(crate) fn frame(device: Option<&DeviceKey>, frame: u64, content: Content) -> Envelope {
-    Envelope {
-        origin: Origin {
-            epoch: 1,
-            connection: 1,
-            frame,
-        },
-        received_at: at(0),
-        peer: Some("192.0.2.7:5023".parse().unwrap()),
-        protocol: Name::new("gt06"),
-        device: device.cloned(),
-        profile: None,
-        raw: Bytes::copy_from_slice(&frame.to_be_bytes()),
-        content,
-    }
+    let origin = Origin {
+        epoch: 1,
+        connection: 1,
+        frame,
+    };
+    let raw = Bytes::copy_from_slice(&frame.to_be_bytes());
+    let mut envelope = Envelope::new(origin, at(0), Name::new("gt06"), raw, content);
+    envelope.peer = Some("192.0.2.7:5023".parse().unwrap());
+    envelope.device = device.copied();
+    envelope.accepted = device.is_some();
+    envelope
 }
 
 pub(crate) fn located(device: &DeviceKey, number: u64, time: i64) -> Envelope {
@@ -76,6 +75,10 @@ pub(crate) fn unreadable(number: u64) -> Envelope {
 
 pub(crate) fn filtered(device: &DeviceKey, number: u64) -> Envelope {
     frame(Some(device), number, Content::Filtered(Name::new("echo")))
+}
+
+pub(crate) fn gt06() -> Name {
+    Name::new("gt06")
 }
 
 pub(crate) fn open(folder: &tempfile::TempDir) -> Store {

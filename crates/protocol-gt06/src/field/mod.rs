@@ -6,6 +6,7 @@ mod course_status;
 mod datetime;
 mod gps;
 mod items;
+mod meters;
 mod neighbour;
 mod plmn;
 mod radio_cell;
@@ -28,6 +29,7 @@ pub use gps::{Gps, Position};
 #[cfg(feature = "telemetry")]
 pub(crate) use items::note_raw_item;
 pub use items::{Item, Items};
+pub use meters::Meters;
 pub use neighbour::{Neighbour, NeighbourForm, dbm};
 pub use plmn::Plmn;
 pub use radio_cell::RadioCell;
@@ -44,7 +46,7 @@ pub(crate) use reading::{
 };
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::{note_battery_decivolts, note_battery_voltage, note_mileage, note_supply};
-pub(crate) use status::{battery, describe_alarm, signal};
+pub(crate) use status::{ONLY_PERCENT, battery, describe_alarm, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};
 pub(crate) use topin::{answer as topin_answer, bcd_time, time_answer as topin_time_answer};

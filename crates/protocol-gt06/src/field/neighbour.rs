@@ -5,6 +5,7 @@
 //! | C5 | 2 | 2 | 1 |
 //! | C6 | 2 | 3 | 1 |
 //! | C7 | 2 | 4 | 1 |
+//! | C9 | 4 | 4 | 1 |
 //! | C13 | 4 | 8 | 1 |
 //!
 //! The signal is usually −dBm as a positive number. An empty slot is all zero.
@@ -26,6 +27,8 @@ pub enum NeighbourForm {
     C6,
     /// Cell of four bytes.
     C7,
+    /// 4G, with a cell of four bytes (Topin).
+    C9,
     /// 4G.
     C13,
 }
@@ -38,6 +41,7 @@ impl NeighbourForm {
             Self::C5 => 5,
             Self::C6 => 6,
             Self::C7 => 7,
+            Self::C9 => 9,
             Self::C13 => 13,
         }
     }
@@ -81,13 +85,13 @@ impl Neighbour {
     ) -> Result<Self, DecodeError> {
         let lac = match form {
             NeighbourForm::C5 | NeighbourForm::C6 | NeighbourForm::C7 => u32::from(r.u16("lac")?),
-            NeighbourForm::C13 => r.u32("tac")?,
+            NeighbourForm::C9 | NeighbourForm::C13 => r.u32("tac")?,
         };
         r.note(|| format!("{lac}"));
         let cell_id = match form {
             NeighbourForm::C5 => u64::from(r.u16("cell id")?),
             NeighbourForm::C6 => u64::from(r.u24("cell id")?),
-            NeighbourForm::C7 => u64::from(r.u32("cell id")?),
+            NeighbourForm::C7 | NeighbourForm::C9 => u64::from(r.u32("cell id")?),
             NeighbourForm::C13 => r.u64("cell id")?,
         };
         r.note(|| format!("{cell_id}"));
@@ -107,6 +111,7 @@ impl Neighbour {
             NeighbourForm::C5 => (2, 2),
             NeighbourForm::C6 => (2, 3),
             NeighbourForm::C7 => (2, 4),
+            NeighbourForm::C9 => (4, 4),
             NeighbourForm::C13 => (4, 8),
         };
         out.put_uint(self.lac.into(), lac);
@@ -128,7 +133,7 @@ impl Neighbour {
             radio: match self.form {
                 NeighbourForm::C5 | NeighbourForm::C6 => milepost_telemetry::Radio::Gsm,
                 NeighbourForm::C7 => milepost_telemetry::Radio::Unknown,
-                NeighbourForm::C13 => milepost_telemetry::Radio::Lte,
+                NeighbourForm::C9 | NeighbourForm::C13 => milepost_telemetry::Radio::Lte,
             },
             serving,
             mcc,

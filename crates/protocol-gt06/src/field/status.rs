@@ -186,20 +186,31 @@ impl Status {
 
     /// Notes in a report what the block says, the alarm included.
     #[cfg(feature = "telemetry")]
-    pub fn normalize(&self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
-        self.normalize_with(report, self.alarm(dialect), dialect);
+    pub fn normalize(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        report: &mut milepost_telemetry::Report,
+        dialect: Dialect,
+    ) {
+        self.normalize_with(cx, report, self.alarm(dialect), dialect);
     }
 
     /// The same where the high half of the language extends the alarm's code.
     #[cfg(feature = "telemetry")]
-    pub fn normalize_extended(&self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
+    pub fn normalize_extended(
+        &self,
+        cx: &crate::normalize::Context<'_>,
+        report: &mut milepost_telemetry::Report,
+        dialect: Dialect,
+    ) {
         let alarm = Alarm::from_status(self.extended_code(), self.terminal, dialect);
-        self.normalize_with(report, alarm, dialect);
+        self.normalize_with(cx, report, alarm, dialect);
     }
 
     #[cfg(feature = "telemetry")]
     fn normalize_with(
         &self,
+        cx: &crate::normalize::Context<'_>,
         report: &mut milepost_telemetry::Report,
         alarm: Option<Alarm>,
         dialect: Dialect,
@@ -211,7 +222,7 @@ impl Status {
                 milepost_telemetry::Percent::new(self.raw_battery.into()).ok();
             report.network.signal = milepost_telemetry::Percent::new(self.raw_signal.into()).ok();
         } else {
-            note_battery(report, self.raw_battery);
+            note_battery(cx, report, self.raw_battery);
             note_signal(report, self.raw_signal);
         }
         if let Some(alarm) = alarm {
@@ -240,7 +251,7 @@ pub(crate) fn battery<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError
         4 => "level 4 of 6: medium".into(),
         5 => "level 5 of 6: high".into(),
         6 => "level 6 of 6: full".into(),
-        7..=100 => format!("{raw} %"),
+        16..=100 => format!("{raw} %"),
         _ => format!("{raw}, unit unknown"),
     });
     Ok(raw)
@@ -260,12 +271,29 @@ pub(crate) fn signal<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError>
     Ok(raw)
 }
 
-/// Notes VOL1 by the rule: up to 6 a level, up to 100 percent, above raw.
+/// The values of VOL1 that can only be percent: some devices count to 6, some to 15.
+pub(crate) const ONLY_PERCENT: core::ops::RangeInclusive<u8> = 16..=100;
+
+/// Notes VOL1.
+///
+/// | value | meaning |
+/// |---|---|
+/// | 0 to 100 on a device that counts in percent | percent |
+/// | 0 to 6 | a level |
+/// | [`ONLY_PERCENT`] | percent |
+/// | other | unknown, kept raw |
 #[cfg(feature = "telemetry")]
-pub(crate) fn note_battery(report: &mut milepost_telemetry::Report, raw: u8) {
+pub(crate) fn note_battery(
+    cx: &crate::normalize::Context<'_>,
+    report: &mut milepost_telemetry::Report,
+    raw: u8,
+) {
     match raw {
+        0..=15 if cx.profile().battery_in_percent => {
+            report.power.battery_charge = milepost_telemetry::Percent::new(raw.into()).ok();
+        }
         0..=6 => report.power.battery_level = milepost_telemetry::Level::from_step(raw),
-        7..=100 => report.power.battery_charge = milepost_telemetry::Percent::new(raw.into()).ok(),
+        16..=100 => report.power.battery_charge = milepost_telemetry::Percent::new(raw.into()).ok(),
         _ => report
             .more
             .signals

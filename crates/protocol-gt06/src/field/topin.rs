@@ -11,7 +11,7 @@ use crate::reply::{Answer, ReplyClass};
 /// | number | answer | when |
 /// |---|---|---|
 /// | 01 | 01 (44 would refuse the device) | at once |
-/// | 10, 11, 17, 69 | the time, as sent | when it is stored |
+/// | 10, 11, 17, 1A, 1B, 69 | the time, as sent | when it is stored |
 /// | 13 | the body | at once |
 /// | 30 | the time | at once |
 ///
@@ -28,7 +28,7 @@ pub(crate) fn answer(number: u8, announced: u8, body: &[u8]) -> Answer {
     };
     match (number, body) {
         (0x01, _) => echo(ReplyClass::Now, &[0x01]),
-        (0x10 | 0x11 | 0x17 | 0x69, [_, _, _, _, _, _, ..]) => {
+        (0x10 | 0x11 | 0x17 | 0x1a | 0x1b | 0x69, [_, _, _, _, _, _, ..]) => {
             echo(ReplyClass::WhenDelivered, body.get(..6).unwrap_or_default())
         }
         (0x13, _) => echo(ReplyClass::Now, body),

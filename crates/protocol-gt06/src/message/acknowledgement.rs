@@ -5,7 +5,7 @@
 
 use bytes::BytesMut;
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -23,7 +23,7 @@ impl Body for Acknowledgement {
     const NAME: &'static str = "acknowledgement";
 
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // Those that the manuals, or makers, have acknowledged. The others with an empty body are a
         // device's own: 0x8A asks for the time, 0x08 is a ping.
         let is_acknowledged = || {
@@ -47,13 +47,15 @@ impl Body for Acknowledgement {
                     | 0xfd
             )
         };
-        cx.body.is_empty()
-            && cx.head.serial().is_some()
-            && match cx.head.start() {
-                Start::Short => is_acknowledged(),
-                Start::Long => is_acknowledged() || matches!(cx.number(), 0x21 | 0x8d | 0x9b),
-                Start::Wide => false,
-            }
+        Fit::possible_if(
+            cx.body.is_empty()
+                && cx.head.serial().is_some()
+                && match cx.head.start() {
+                    Start::Short => is_acknowledged(),
+                    Start::Long => is_acknowledged() || matches!(cx.number(), 0x21 | 0x8d | 0x9b),
+                    Start::Wide => false,
+                },
+        )
     }
 
     #[inline]

@@ -20,7 +20,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::address::{Language, Purpose, Question, UNKNOWN};
 use crate::field::{Cell, CellForm, Gps, is_gps, is_mcc};
@@ -68,8 +68,10 @@ impl Body for AddressQuery {
         body: Bytes::from_static(UNREAD),
     };
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || asks_of_cell(cx.body))
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(
+            cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || asks_of_cell(cx.body)),
+        )
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -10,7 +10,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -29,12 +29,12 @@ pub struct AddressReply {
 impl Body for AddressReply {
     const NAME: &'static str = "address_reply";
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         let word = |at: usize| {
             let rest = cx.body.get(at..).unwrap_or_default();
             rest.starts_with(b"ALARMSMS&&") || rest.starts_with(b"ADDRESS&&")
         };
-        cx.head.serial().is_some() && (word(5) || word(6))
+        Fit::possible_if(cx.head.serial().is_some() && (word(5) || word(6)))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -6,7 +6,7 @@
 //! | 18 | 0 or 1 | size of the cell | counts itself, or not, or is junk; only 0 means something |
 //! | 19 | 8, 9 | cell | [`Cell`]; 9 with a wide MNC or on Seeworld (L 26) |
 //! | 27 | 5 | status | [`Status`] |
-//! | 32 | 0, 4 or 8 | mileage or card | L 29: mileage; L 2D: card (TRX16i) |
+//! | 32 | 0, 4, 8 or 12 | mileage, card or meters | L 29: mileage; L 2D: card (TRX16i); L 31: [`Meters`] |
 //!
 //! L 24: without the size; see also [`SupplyAlarm`](super::SupplyAlarm). L 4A: size 0, 45 zero bytes, status. Concox GT06 manual for
 //! L 25; the others seen on devices. 0x26 is specified in UTC, 0x16 does not say.
@@ -24,7 +24,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, DateTime, Gps, Status, is_mcc, may_be_mileage, mileage};
+use crate::field::{
+    Cell, CellForm, DateTime, Gps, Meters, Status, is_mcc, may_be_mileage, mileage,
+};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -48,6 +50,8 @@ pub struct AlarmReport {
     pub mileage: Option<u32>,
     /// Number of a card.
     pub card: Option<u64>,
+    /// Voltages, mileage and working time.
+    pub meters: Option<Meters>,
     /// Bytes that no manual knows.
     pub tail: Bytes,
 }
@@ -65,6 +69,7 @@ impl AlarmReport {
             status: Some(status),
             mileage: None,
             card: None,
+            meters: None,
             tail: Bytes::new(),
         }
     }
@@ -119,6 +124,11 @@ impl Body for AlarmReport {
         } else {
             None
         };
+        let meters = if has_status && r.remaining() == Meters::LEN {
+            Some(Meters::decode(r)?)
+        } else {
+            None
+        };
         Ok(Self {
             number: cx.number(),
             gps,
@@ -128,6 +138,7 @@ impl Body for AlarmReport {
             status,
             mileage,
             card,
+            meters,
             tail: r.take_rest("unknown"),
         })
     }
@@ -144,6 +155,9 @@ impl Body for AlarmReport {
         }
         out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
         out.extend(self.card.into_iter().flat_map(u64::to_be_bytes));
+        if let Some(meters) = &self.meters {
+            meters.encode(out);
+        }
         out.put_slice(&self.tail);
     }
 
@@ -161,16 +175,29 @@ impl Body for AlarmReport {
         (self.number == 0x16).then_some((self.gps.time(), None))
     }
 
-    /// A four-byte cell id is Seeworld's, where the status behind it is one beyond doubt; a card is
-    /// TRX16i's.
+    /// A cell with an id of four bytes is Seeworld's if the status after it is plausible in every
+    /// field; zeros in place of a cell are no evidence. A card is TRX16i's.
     fn dialect(&self) -> Option<Dialect> {
         match (self.cell, self.status, self.card) {
             (_, _, Some(_)) => Some(Dialect::Trx16i),
-            (Some(cell), Some(status), None) if cell.form == CellForm::L9c => {
+            (Some(cell), Some(status), None) if cell.is_some() && cell.form == CellForm::L9c => {
                 (status.doubts(&self.gps, false) == 0).then_some(Dialect::Seeworld)
             }
             _ => None,
         }
+    }
+
+    /// Seeworld's alarms have no cell of the manual's form.
+    fn contradicts(&self, dialect: Dialect) -> bool {
+        let is_manual = |cell: Cell| cell.is_some() && cell.form == CellForm::L8;
+        let is_plausible = |status: Status| status.doubts(&self.gps, false) == 0;
+        dialect == Dialect::Seeworld
+            && self.cell.is_some_and(is_manual)
+            && self.status.is_some_and(is_plausible)
+    }
+
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
     }
 
     fn question(&self) -> Option<Question> {
@@ -201,10 +228,13 @@ impl Body for AlarmReport {
         let dialect = cx.dialect_or(self.dialect());
         report.dialect = Some(dialect.name().into());
         if let Some(status) = &self.status {
-            status.normalize(report, dialect);
+            status.normalize(cx, report, dialect);
         }
         if let Some(metres) = self.mileage {
             crate::field::note_mileage(report, metres);
+        }
+        if let Some(meters) = &self.meters {
+            meters.normalize(report);
         }
         if let Some(card) = self.card {
             report.identity_mut().driver = Some(format!("{card:016x}").into());
@@ -501,13 +531,42 @@ mod tests {
         for (body, dialect) in [
             (&usual, None),
             (&seeworld, Some(Dialect::Seeworld)),
-            // What was learned first, or set by hand, stays.
+            // One frame is weak evidence: one that contradicts it ends it.
+            (&usual, None),
+            (&seeworld, Some(Dialect::Seeworld)),
+            (&trx, Some(Dialect::Trx16i)),
+            (&seeworld, Some(Dialect::Seeworld)),
+            (&seeworld, Some(Dialect::Seeworld)),
+            (&seeworld, Some(Dialect::Seeworld)),
+            // Three are certain.
+            (&usual, Some(Dialect::Seeworld)),
             (&trx, Some(Dialect::Seeworld)),
         ] {
             let handled = session.on_frame(&frame(Start::Short, 0x16, body), 0);
             assert!(handled.message.is_ok());
             assert_eq!(session.profile().dialect, dialect);
         }
+    }
+
+    #[test]
+    fn zeros_in_place_of_a_cell_are_no_evidence_of_a_family() {
+        let alarm = read_alarm(
+            0x16,
+            &[GPS, "09", "0000 00 0000 00000000", "0e 01 0e 02 00"],
+        );
+        assert_eq!(Message::from(alarm).dialect(), None);
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn meters_after_the_status_are_read() {
+        let status = "50 06 31 02 02";
+        let meters = "018b 0000 000009ec 00003d40";
+        let report =
+            crate::message::testing::report(read_alarm(0x16, &[GPS, "11", CELL, status, meters]));
+        assert_eq!(report.power.battery.unwrap().as_volts(), 3.95);
+        assert_eq!(report.odometer, Some(2_540.into()));
+        assert_eq!(report.more.events.len(), 1);
     }
 
     #[cfg(feature = "telemetry")]

@@ -20,7 +20,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Cell, CellForm, Gps, Status, is_gps, is_mcc, is_timed_place, may_be_cell};
 use crate::parse::{Reader, Trace};
@@ -51,12 +51,12 @@ const fn has_length(body: &[u8]) -> bool {
 }
 
 /// Whether size and country code stand where only this message has them.
-pub(super) fn has_cell(body: &[u8]) -> bool {
+fn has_cell(body: &[u8]) -> bool {
     body.get(Gps::LEN) == Some(&SIZE) && is_mcc(body, Gps::LEN + 1)
 }
 
 /// Whether a body is this message.
-pub(super) fn is_shape(body: &[u8]) -> bool {
+fn is_shape(body: &[u8]) -> bool {
     let is_location = is_timed_place(body) && is_mcc(body, Gps::LEN);
     if has_length(body) {
         // Zeros from the size on are a location without a network, cut short, unless a sound
@@ -90,8 +90,9 @@ impl Body for AltitudeAlarm {
     const NAME: &'static str = "altitude_alarm";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && is_shape(cx.body)
+    fn fit(cx: &Context<'_>) -> Fit {
+        let fits = cx.is_short() && is_shape(cx.body);
+        Fit::possible_if(fits).or_certain_if(fits && has_cell(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -135,6 +136,10 @@ impl Body for AltitudeAlarm {
         0x32
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn answer(&self) -> Answer {
         self.status.map_or(Self::ANSWER, |status| status.answer())
     }
@@ -147,7 +152,7 @@ impl Body for AltitudeAlarm {
         let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
-            status.normalize(report, cx.dialect());
+            status.normalize(cx, report, cx.dialect());
         }
         if let (Some(fix), Some(metres)) = (&mut report.fix, self.altitude) {
             fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();

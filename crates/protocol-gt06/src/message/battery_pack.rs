@@ -29,7 +29,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -88,8 +88,8 @@ impl Body for BatteryPack {
     const NAME: &'static str = "battery_pack";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() || cx.is_short() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() || cx.is_short() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -16,7 +16,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::DateTime;
 use crate::frame::Start;
@@ -51,8 +51,8 @@ pub struct BluetoothClock {
 impl Body for BluetoothClock {
     const NAME: &'static str = "bluetooth_clock";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() || cx.is_short() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() || cx.is_short() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

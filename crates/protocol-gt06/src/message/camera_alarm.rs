@@ -13,9 +13,8 @@
 //! JC400's is told from a JC100's with bytes behind it by its latitude, which begins with 00 to 09 and is
 //! no event but 01.
 //!
-//! Events: 01 SOS, 0E low voltage, 76 temperature, 80 vibration, 87 overspeed, 88 power cut, 90
-//! acceleration, 91 braking, 92 cornering, 93 collision; others (69) are recordings. Seen on
-//! devices.
+//! Events: the table `events!` below. Any other code is `unknown`. Seen on devices; the newer codes are those of the
+//! JC261 and JC400 protocol V1.3.5, section 5.4.1.
 
 use alloc::format;
 
@@ -151,20 +150,57 @@ fn place<T: Trace>(r: &mut Reader<'_, T>) -> Result<(u32, u32, CourseStatus), De
     Ok((latitude, longitude, course_status))
 }
 
-const fn event_name(event: u8) -> &'static str {
-    match event {
-        0x01 => "SOS",
-        0x0e => "low voltage",
-        0x76 => "temperature",
-        0x80 => "vibration",
-        0x87 => "overspeed",
-        0x88 => "power cut",
-        0x90 => "acceleration",
-        0x91 => "braking",
-        0x92 => "cornering",
-        0x93 => "collision",
-        _ => "recording",
-    }
+/// The codes, their meaning for people, and the event's kind.
+macro_rules! events {
+    ($($code:literal $name:literal $kind:ident,)*) => {
+        const fn event_name(event: u8) -> &'static str {
+            match event {
+                $($code => $name,)*
+                _ => "unknown",
+            }
+        }
+
+        #[cfg(feature = "telemetry")]
+        const fn event_kind(event: u8) -> milepost_telemetry::EventKind {
+            use milepost_telemetry::EventKind;
+            match event {
+                $($code => EventKind::$kind,)*
+                _ => EventKind::Unknown,
+            }
+        }
+    };
+}
+
+events! {
+    0x01 "SOS" Sos,
+    0x0e "low voltage" LowExternalPower,
+    0x47 "fatigue" Fatigue,
+    0x51 "door opened" Door,
+    0x53 "fuel stolen" FuelLeak,
+    0x69 "recording" Recording,
+    0x6b "driver camera fault" Fault,
+    0x6f "memory card fault" Fault,
+    0x76 "temperature" Temperature,
+    0x80 "vibration" Vibration,
+    0x84 "seat belt unplugged" SeatBelt,
+    0x87 "overspeed" Overspeed,
+    0x88 "power cut" PowerCut,
+    0x8c "eyes closed" Fatigue,
+    0x8f "distraction" Distraction,
+    0x90 "acceleration" HarshAcceleration,
+    0x91 "braking" HarshBraking,
+    0x92 "cornering" HarshCornering,
+    0x93 "collision" Collision,
+    0x94 "no face" DriverMissing,
+    0x97 "phone call" PhoneUse,
+    0x9a "smoking" Smoking,
+    0xa0 "yawning" Fatigue,
+    0xa7 "seat belt unplugged" SeatBelt,
+    0xcc "forward collision warning" CollisionWarning,
+    0xcd "lane departure" LaneDeparture,
+    0xce "following distance" FollowingDistance,
+    0xd4 "driver identified" DriverIn,
+    0xd5 "driver not identified" DriverUnknown,
 }
 
 impl Body for CameraAlarm {
@@ -352,25 +388,6 @@ impl Body for CameraAlarm {
                 .signals
                 .push(Signal::named("gt06.files").text(files));
         }
-    }
-}
-
-#[cfg(feature = "telemetry")]
-const fn event_kind(event: u8) -> milepost_telemetry::EventKind {
-    use milepost_telemetry::EventKind;
-
-    match event {
-        0x01 => EventKind::Sos,
-        0x0e => EventKind::LowExternalPower,
-        0x76 => EventKind::Temperature,
-        0x80 => EventKind::Vibration,
-        0x87 => EventKind::Overspeed,
-        0x88 => EventKind::PowerCut,
-        0x90 => EventKind::HarshAcceleration,
-        0x91 => EventKind::HarshBraking,
-        0x92 => EventKind::HarshCornering,
-        0x93 => EventKind::Collision,
-        _ => EventKind::Recording,
     }
 }
 

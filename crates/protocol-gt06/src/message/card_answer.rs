@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -46,8 +46,8 @@ impl CardAnswer {
 impl Body for CardAnswer {
     const NAME: &'static str = "card_answer";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() && matches!(cx.body, [Self::MODULE, 0 | 1])
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() && matches!(cx.body, [Self::MODULE, 0 | 1]))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

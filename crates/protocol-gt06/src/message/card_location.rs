@@ -23,7 +23,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Cell, CellForm, Gps, Trailer, centivolts, decivolts, is_gps, is_mcc, is_time, may_be_cell,
     mileage,
@@ -75,13 +75,9 @@ impl Body for CardLocation {
     const NAME: &'static str = "card_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        let is_odd = || {
-            is_gps(cx.body)
-                && !super::item_heartbeat::is_shape(cx.body)
-                && !super::photo_block::is_shape(cx.body)
-        };
-        cx.is_short() && (is_usual(cx.body) || is_odd())
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && is_gps(cx.body))
+            .or_certain_if(cx.is_short() && is_usual(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

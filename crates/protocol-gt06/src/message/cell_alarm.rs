@@ -58,6 +58,10 @@ impl Body for CellAlarm {
         self.number
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        Some(self.status.raw_battery)
+    }
+
     fn answer(&self) -> Answer {
         self.status.answer()
     }
@@ -67,7 +71,7 @@ impl Body for CellAlarm {
         // No time is in it, so where the frame arrived is its identity.
         let report = cx.untimed(out, milepost_telemetry::Kind::Alarm, 0);
         report.network.cell = self.cell.normalize(true);
-        self.status.normalize(report, cx.dialect());
+        self.status.normalize(cx, report, cx.dialect());
         cx.note_tail(report, &self.tail);
     }
 }

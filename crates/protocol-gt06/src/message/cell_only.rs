@@ -11,7 +11,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Cell, CellForm, DateTime, Gps, is_gps};
 use crate::parse::{Reader, Trace};
@@ -34,9 +34,14 @@ impl Body for CellOnly {
     const NAME: &'static str = "cell";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // Too short for a position and a cell.
-        cx.is_short() && !cx.body.is_empty() && cx.body.len() < Gps::LEN + 8 && !is_gps(cx.body)
+        Fit::possible_if(
+            cx.is_short()
+                && !cx.body.is_empty()
+                && cx.body.len() < Gps::LEN + 8
+                && !is_gps(cx.body),
+        )
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn};
 use crate::parse::{Reader, Trace};
@@ -50,8 +50,8 @@ impl Body for CellScan {
     const NAME: &'static str = "cell_scan";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && cx.body.len() > 14
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && cx.body.len() > 14)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

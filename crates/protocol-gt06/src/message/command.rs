@@ -16,7 +16,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -59,8 +59,8 @@ impl Command {
 impl Body for Command {
     const NAME: &'static str = "command";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.head.serial().is_some()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.head.serial().is_some())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -24,7 +24,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::{DecodeError, Dialect};
@@ -136,11 +136,11 @@ impl CommandReply {
 impl Body for CommandReply {
     const NAME: &'static str = "command_reply";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        match cx.number() {
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(match cx.number() {
             0x15 => cx.is_short() && !cx.body.is_empty(),
             _ => cx.is_long(),
-        }
+        })
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -197,7 +197,7 @@ impl Body for CommandReply {
         let report = cx.untimed(out, milepost_telemetry::Kind::CommandReply, 0);
         report.more.reply_to = Some(self.flag);
         let text = self.to_text();
-        note_answer(cx, report, &text);
+        note_answer(cx, report, self.flag, &text);
         report.more.text = Some(text.into());
         if let CommandReplyForm::Short { tail, .. } = &self.form {
             cx.note_tail(report, tail);
@@ -210,10 +210,17 @@ impl Body for CommandReply {
 fn note_answer(
     cx: &crate::normalize::Context<'_>,
     report: &mut milepost_telemetry::Report,
+    flag: u32,
     text: &str,
 ) {
     let answer = crate::answer::Reading::read(text);
     answer.normalize(report);
+    let mut to_command = milepost_telemetry::CommandAnswer::new(text);
+    // Models that do not repeat the number send 0.
+    to_command.flag = (flag != 0).then_some(flag);
+    to_command.outcome = answer.outcome.map(Into::into);
+    to_command.verb = answer.verb.map(Into::into);
+    report.more.answer = Some(to_command);
     if let Some(time) = answer.position.and_then(|position| position.time) {
         report.raw_time = Some(crate::normalize::raw_time(time));
         if let (Some((utc, zone)), Some(fix)) = (cx.utc(time), &mut report.fix) {

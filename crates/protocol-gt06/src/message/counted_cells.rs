@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn, encode_counted, is_mcc, is_time};
 use crate::parse::{Reader, Trace};
@@ -43,17 +43,12 @@ pub struct CountedCells {
 const LEN_24: usize = 0x31 - 5;
 const WIDE_LEN_24: usize = LEN_24 + 1;
 
-/// Whether a body of 0x24 is as long as counted cells are: they have the first word then.
-pub(super) const fn has_length(body: &[u8]) -> bool {
-    matches!(body.len(), LEN_24 | WIDE_LEN_24)
-}
-
 impl Body for CountedCells {
     const NAME: &'static str = "counted_cells";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
+    fn fit(cx: &Context<'_>) -> Fit {
+        let fits = cx.is_short()
             && match cx.number() {
                 // A list of seven cells has 51 bytes and more.
                 0x24 if cx.body.len() == WIDE_LEN_24 => {
@@ -62,7 +57,8 @@ impl Body for CountedCells {
                 0x24 => cx.body.len() == LEN_24 && (is_mcc(cx.body, 7) || !is_mcc(cx.body, 6)),
                 // An X1's alarm bits would have to look like a time, and its time like a country.
                 _ => is_time(cx.body, 0) && is_mcc(cx.body, 7),
-            }
+            };
+        Fit::No.or_certain_if(fits)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::Item;
 use crate::frame::Start;
@@ -53,8 +53,8 @@ impl Body for DeviceState {
     const NAME: &'static str = "device_state";
     const ANSWER: Answer = Answer::short_when_delivered(0xf1);
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -19,7 +19,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::address::{Language, NOBODY, Purpose, Question};
 use crate::field::{Cell, CellForm, Gps, Status, is_gps, is_mcc, is_time, mileage};
@@ -51,7 +51,7 @@ impl Body for FenceAlarm {
     const NAME: &'static str = "fence_alarm";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // 0xA3 is another message without a position. One that is cut short behind its position is
         // told by its time; in the length that the other message has (L 18) by the length of the GPS
         // block besides, where that has its language.
@@ -61,7 +61,7 @@ impl Body for FenceAlarm {
             18..=23 => is_time(cx.body, 0),
             _ => true,
         };
-        cx.is_short() && !cx.body.is_empty() && (is_alarm || cx.number() != 0xa3)
+        Fit::possible_if(cx.is_short() && !cx.body.is_empty() && (is_alarm || cx.number() != 0xa3))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -132,6 +132,10 @@ impl Body for FenceAlarm {
         self.number
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn answer(&self) -> Answer {
         self.status
             .map_or(Self::ANSWER, |status| status.answer_extended())
@@ -160,7 +164,7 @@ impl Body for FenceAlarm {
             cx.positioned_with(out, milepost_telemetry::Kind::Alarm, &self.gps, key, fence);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
-            status.normalize_extended(report, cx.dialect());
+            status.normalize_extended(cx, report, cx.dialect());
         }
         if let Some(fence) = self.raw_fence.filter(|fence| *fence != u8::MAX) {
             report

@@ -17,7 +17,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::TerminalId;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -50,8 +50,8 @@ impl FirmwareNotice {
 impl Body for FirmwareNotice {
     const NAME: &'static str = "firmware_notice";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -221,11 +221,31 @@ impl Body for Heartbeat {
         self.told().filter(|told| *told == Dialect::R11)
     }
 
+    /// No Seeworld model has a supply of no volts and a signal of a few percent while it sends.
+    fn contradicts(&self, dialect: Dialect) -> bool {
+        let is_level = matches!(
+            self.form,
+            HeartbeatForm::Usual {
+                signal: Some(1..=4),
+                extension: Some(0..=0xff),
+                ..
+            }
+        );
+        dialect == Dialect::Seeworld && is_level
+    }
+
+    fn raw_battery(&self) -> Option<u8> {
+        match self.form {
+            HeartbeatForm::Usual { battery, .. } if self.told() != Some(Dialect::R11) => battery,
+            _ => None,
+        }
+    }
+
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
-        self.form.normalize(report, cx.dialect_or(self.told()));
+        self.form.normalize(cx, report, cx.dialect_or(self.told()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
         if self.terminal.alarm_bits() != 0 {
@@ -240,7 +260,12 @@ impl Body for Heartbeat {
 
 #[cfg(feature = "telemetry")]
 impl HeartbeatForm {
-    fn normalize(self, report: &mut milepost_telemetry::Report, dialect: Dialect) {
+    fn normalize(
+        self,
+        cx: &crate::normalize::Context<'_>,
+        report: &mut milepost_telemetry::Report,
+        dialect: Dialect,
+    ) {
         use crate::field::{note_battery, note_battery_voltage, note_signal, note_supply};
         use milepost_telemetry::{Percent, Signal, Voltage};
 
@@ -255,20 +280,20 @@ impl HeartbeatForm {
                     note_signal(report, extension.to_be_bytes()[0]);
                 }
                 (Dialect::Lynkworld, Some(battery), Some(signal), Some(extension)) => {
-                    note_battery(report, battery);
+                    note_battery(cx, report, battery);
                     note_signal(report, signal);
                     report.power.external =
                         Voltage::from_volts(f32::from(extension & 0x0fff) / 10.0).ok();
                 }
                 (Dialect::Seeworld, Some(battery), Some(signal), Some(extension)) => {
-                    note_battery(report, battery);
+                    note_battery(cx, report, battery);
                     report.network.signal = Percent::new(signal.into()).ok();
                     report.power.external =
                         Voltage::from_volts(extension.to_be_bytes()[0].into()).ok();
                 }
                 _ => {
                     if let Some(battery) = battery {
-                        note_battery(report, battery);
+                        note_battery(cx, report, battery);
                     }
                     if let Some(signal) = signal {
                         note_signal(report, signal);

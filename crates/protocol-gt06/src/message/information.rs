@@ -33,7 +33,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{DateTime, TerminalId};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -537,12 +537,12 @@ impl InformationContent {
 impl Body for Information {
     const NAME: &'static str = "information";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        if cx.is_long() {
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(if cx.is_long() {
             !cx.body.is_empty()
         } else {
             cx.is_short() && cx.body.len() == 2
-        }
+        })
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -18,7 +18,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Items, TerminalInfo};
 use crate::parse::{Reader, Trace};
@@ -46,7 +46,7 @@ pub struct ItemHeartbeat {
 const HEAD: usize = 5;
 
 /// Whether a body of 0x36 is a heartbeat beyond doubt.
-pub(super) fn is_shape(body: &[u8]) -> bool {
+fn is_shape(body: &[u8]) -> bool {
     let Some(items) = body.get(HEAD..) else {
         return false;
     };
@@ -61,13 +61,12 @@ impl Body for ItemHeartbeat {
     const NAME: &'static str = "heartbeat";
     const ANSWER: Answer = Answer::Now;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
-            && (is_shape(cx.body)
-                || !super::photo_block::is_shape(cx.body)
-                    && cx.body.get(HEAD..).is_some_and(|items| {
-                        Items::fits(items) || starts_known(items) && Items::starts(items)
-                    }))
+    fn fit(cx: &Context<'_>) -> Fit {
+        let fits = cx
+            .body
+            .get(HEAD..)
+            .is_some_and(|items| Items::fits(items) || starts_known(items) && Items::starts(items));
+        Fit::possible_if(cx.is_short() && fits).or_certain_if(cx.is_short() && is_shape(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -109,7 +108,7 @@ impl Body for ItemHeartbeat {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
-        crate::field::note_battery(report, self.battery);
+        crate::field::note_battery(cx, report, self.battery);
         crate::field::note_signal(report, self.signal);
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);

@@ -55,7 +55,7 @@ use core::ops::RangeInclusive;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Cell, CellForm, DateTime, Gps, TerminalInfo, Trailer, alarm_meaning, centivolts,
     is_known_alarm, is_mcc, may_be_mileage, mileage, terminal,
@@ -262,11 +262,8 @@ impl Body for Location {
     const ANSWER: Answer = Answer::ByPolicy;
 
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
-            && !cx.body.is_empty()
-            && !super::location_with_id::is_shape(cx)
-            && !super::status_location::is_shape(cx)
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

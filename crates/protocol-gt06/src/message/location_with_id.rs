@@ -18,7 +18,7 @@ use alloc::string::ToString;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, Gps, TerminalId, is_digits, is_time, is_timed_place, may_be_cell,
@@ -44,7 +44,7 @@ const GPS_AT: usize = 8;
 
 /// Whether the frame is one of these.
 #[inline]
-pub(super) fn is_shape(cx: &Context<'_>) -> bool {
+fn is_shape(cx: &Context<'_>) -> bool {
     let body = cx.body;
     cx.number() == 0x12
         && !is_time(body, 0)
@@ -66,8 +66,8 @@ impl Body for LocationWithId {
     const ANSWER: Answer = Answer::ByPolicy;
 
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && is_shape(cx)
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::No.or_certain_if(cx.is_short() && is_shape(cx))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

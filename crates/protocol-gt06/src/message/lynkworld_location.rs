@@ -13,7 +13,7 @@
 //! | 40 | 1 | language | 0: no reply wanted |
 //! | 41 | 4 | mileage | metres |
 //! | 45 | 4 | working time | seconds |
-//! | 49 | 8 | id | number of a card or key; all zero: none |
+//! | 49 | 8 | id | the device's own number: 15 digits of an IMEI after a 0; all zero: none |
 //! | 57 | 2 | inputs | unknown |
 //!
 //! Seen on devices. Other models send cells and WiFi stations under 0xA2, in other lengths; this
@@ -26,12 +26,13 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::ToString;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
-    Cell, CellForm, Gps, Status, TerminalInfo, alarm_meaning, battery, centivolts,
+    Cell, CellForm, Gps, Status, TerminalId, TerminalInfo, alarm_meaning, battery, centivolts,
     is_gps_before_cell, is_mcc, is_time, may_be_cell, may_be_voltage, mileage, signal, terminal,
 };
 use crate::parse::{Reader, Trace};
@@ -51,8 +52,8 @@ pub struct LynkworldLocation {
     pub mileage: Option<u32>,
     /// Seconds.
     pub working_time: Option<u32>,
-    /// Number of a card or key.
-    pub card: Option<[u8; 8]>,
+    /// The device's own number.
+    pub id: Option<[u8; 8]>,
     /// Unknown.
     pub inputs: Option<u16>,
     /// Bytes that no manual knows. Held apart, so that all messages stay as small as they are.
@@ -143,8 +144,8 @@ impl Body for LynkworldLocation {
     const NAME: &'static str = "lynkworld_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && (is_usual(cx.body) || is_gps_before_cell(cx.body))
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && (is_usual(cx.body) || is_gps_before_cell(cx.body)))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -161,7 +162,11 @@ impl Body for LynkworldLocation {
                 r.note(|| format!("{seconds} s"));
                 Ok(seconds)
             })?,
-            card: whole.read(8, |r| crate::field::card(r, "card"))?,
+            id: whole.read(8, |r| {
+                let id = r.array("device id")?;
+                r.note(|| TerminalId(id).to_string());
+                Ok(id)
+            })?,
             inputs: whole.read(2, |r| r.u16("inputs"))?,
             tail: r.take_rest("unknown").as_ref().into(),
         })
@@ -177,7 +182,7 @@ impl Body for LynkworldLocation {
         }
         out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
         out.extend(self.working_time.into_iter().flat_map(u32::to_be_bytes));
-        out.extend(self.card.into_iter().flatten());
+        out.extend(self.id.into_iter().flatten());
         out.extend(self.inputs.into_iter().flat_map(u16::to_be_bytes));
         out.put_slice(&self.tail);
     }
@@ -203,7 +208,7 @@ impl Body for LynkworldLocation {
         (self.inputs.is_some() && self.tail.is_empty()).then_some(Dialect::Lynkworld)
     }
 
-    /// Key: number, time, position, alarm, card, inputs.
+    /// Key: number, time, position, alarm, id, inputs.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use crate::field::{Alarm, alarm_key, note_battery, note_signal, note_supply};
@@ -223,14 +228,14 @@ impl Body for LynkworldLocation {
             Kind::Location
         };
         let mut more = BytesMut::new();
-        more.extend(self.card.into_iter().flatten());
+        more.extend(self.id.into_iter().flatten());
         more.extend(self.inputs.into_iter().flat_map(u16::to_be_bytes));
         let report = cx.positioned_with(out, kind, &self.gps, key, &more);
         report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
         if let Some(status) = &self.status {
             status.terminal.normalize(report);
             note_supply(report, status.supply);
-            note_battery(report, status.raw_battery);
+            note_battery(cx, report, status.raw_battery);
             note_signal(report, status.raw_signal);
         }
         if let Some(alarm) = alarm {
@@ -242,8 +247,8 @@ impl Body for LynkworldLocation {
         if let Some(seconds) = self.working_time {
             report.vehicle_mut().engine_hours_s = Some(seconds.into());
         }
-        if let Some(card) = self.card.and_then(|card| super::card_number(&card)) {
-            report.identity_mut().driver = Some(card);
+        if let Some(id) = self.id.filter(|id| *id != [0; 8]) {
+            report.identity_mut().imei = Some(TerminalId(id).to_string().into());
         }
         let number = |name, value: f64| Signal::named(name).number(value, None);
         report.more.signals.extend(
@@ -263,14 +268,14 @@ mod tests {
 
     const CELL: &str = "01cc 00 0000287d 0000000000001f71";
 
-    fn parts<'a>(alarm: &'a str, card: &'a str) -> [&'a str; 7] {
+    fn parts<'a>(alarm: &'a str, id: &'a str) -> [&'a str; 7] {
         [
             GPS,
             CELL,
             "04 46 04e4 06 04",
             alarm,
             "00000064 00000e10",
-            card,
+            id,
             "0003",
         ]
     }
@@ -346,7 +351,7 @@ mod tests {
             for (len, message, report) in cut_short(Start::Short, 0xa2, 18, &parts) {
                 assert_eq!(message.dialect(), None, "{len}");
                 let ends = [0, 8, 12, 16, 24].map(|size| status_at + size);
-                let [cell, status, mileage, time, card] = ends.map(|end| len >= end);
+                let [cell, status, mileage, time, id] = ends.map(|end| len >= end);
                 let (answer, kind) = if status {
                     (Answer::WhenDelivered, milepost_telemetry::Kind::Alarm)
                 } else {
@@ -367,7 +372,7 @@ mod tests {
                 assert_eq!(read.cell.is_some(), cell, "{len}");
                 assert_eq!(report.odometer.is_some(), mileage, "{len}");
                 assert_eq!(report.more.vehicle.is_some(), time, "{len}");
-                assert_eq!(report.more.identity.is_some(), card, "{len}");
+                assert_eq!(report.more.identity.is_some(), id, "{len}");
                 let is_whole = len == 18 || ends.contains(&len);
                 assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
             }

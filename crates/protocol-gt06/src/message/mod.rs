@@ -92,6 +92,36 @@ impl Direction {
     }
 }
 
+/// How well a frame fits a message.
+///
+/// A message judges by what it knows about itself, never by what others look like. Of several that a
+/// frame fits the best is taken; ties go to the first in the list of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// It is another message.
+    No,
+    /// Nothing speaks against it: start and length, or a position in its place.
+    Possible,
+    /// Something that only this message has is in its place.
+    Certain,
+}
+
+impl Fit {
+    /// Possible, or not this message.
+    #[inline]
+    #[must_use]
+    pub const fn possible_if(fits: bool) -> Self {
+        if fits { Self::Possible } else { Self::No }
+    }
+
+    /// Certain, or as it is.
+    #[inline]
+    #[must_use]
+    pub const fn or_certain_if(self, is_certain: bool) -> Self {
+        if is_certain { Self::Certain } else { self }
+    }
+}
+
 /// One message: how its body is read and written, what it is answered, and what it says.
 ///
 /// A message keeps all that was sent: raw integers, unknown bits, bytes behind what is known. So
@@ -103,11 +133,11 @@ pub trait Body: Sized {
     /// The answer where the body cannot be read, and what [`Body::answer`] is without more.
     const ANSWER: Answer = Answer::Silent;
 
-    /// Whether a frame with one of the type's numbers is this message: by start, length, content
-    /// or dialect. Unless stated otherwise: a `78 78` frame with serial and checksum.
+    /// How well a frame with one of the type's numbers fits this message: by start, length, content
+    /// or dialect. Unless stated otherwise any `78 78` frame with serial and checksum may be it.
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && !cx.body.is_empty())
     }
 
     /// Reads the body.
@@ -161,6 +191,19 @@ pub trait Body: Sized {
     /// The family of devices, where only one sends such a message.
     #[inline]
     fn dialect(&self) -> Option<Dialect> {
+        None
+    }
+
+    /// Whether a device of this family would not send this message: a conclusion from one frame
+    /// alone is given up by it.
+    #[inline]
+    fn contradicts(&self, _: Dialect) -> bool {
+        false
+    }
+
+    /// The battery in the unit that some devices count in percent and others in levels.
+    #[inline]
+    fn raw_battery(&self) -> Option<u8> {
         None
     }
 
@@ -220,7 +263,15 @@ macro_rules! messages {
         #[inline]
         fn dispatch<V: Visitor>(cx: &Context<'_>, visitor: V) -> V::Output {
             match cx.number() {
-                $($($number)|+ if <$variant as Body>::accepts(cx) => visitor.visit::<$variant>(),)*
+                $($($number)|+ if <$variant as Body>::fit(cx) == Fit::Certain => {
+                    return visitor.visit::<$variant>();
+                })*
+                _ => {}
+            }
+            match cx.number() {
+                $($($number)|+ if <$variant as Body>::fit(cx) != Fit::No => {
+                    visitor.visit::<$variant>()
+                })*
                 _ => visitor.unknown(),
             }
         }
@@ -241,8 +292,8 @@ macro_rules! held {
     ($body:ident $box:ident) => { $box<$body> };
 }
 
-// One line a message: file, numbers, type. The first line whose type accepts the frame wins. Large
-// ones are held `in Box`, so that the others are moved cheaply; a test tells which are large.
+// One line a message: file, numbers, type. The best fit wins, and of equal ones the first. Large ones
+// are held `in Box`, so that the others are moved cheaply; a test tells which are large.
 messages! {
     // What only servers send comes first: echoes of it must not be taken for a device's words.
     acknowledgement: _ => Acknowledgement,
@@ -271,16 +322,16 @@ messages! {
     gps_cells: 0x1e => GpsCells,
     supply_state: 0x24 => SupplyState,
     fence_alarm: 0x27 | 0xa3 | 0xa4 => FenceAlarm,
-    supply_location: 0x32 => SupplyLocation,
     altitude_alarm: 0x32 => AltitudeAlarm,
+    supply_location: 0x32 => SupplyLocation,
     az735_report: 0x32 | 0x33 => Az735Report in Box,
     x1_location: 0x34 => X1Location in Box,
     counted_cells: 0x24 | 0x34 => CountedCells,
     cell_list: 0x18 | 0x24 | 0x28 | 0x2e | 0xa1 => CellList,
     photo_info: 0x35 => PhotoInfo,
+    photo_block: 0x36 => PhotoBlock,
     card_location: 0x36 => CardLocation,
     item_heartbeat: 0x36 => ItemHeartbeat,
-    photo_block: 0x36 => PhotoBlock,
     item_location: 0x37 => ItemLocation,
     radio_location: 0x38 => RadioLocation,
     radio_alarm: 0x39 => RadioAlarm,
@@ -308,7 +359,7 @@ messages! {
     topin_login: 0x01 => TopinLogin,
     topin_gps: 0x08 | 0x09 | 0x10 | 0x11 => TopinGps,
     topin_status: 0x13 => TopinStatus,
-    topin_radio: 0x17..=0x1a | 0x69 => TopinRadio,
+    topin_radio: 0x17..=0x1b | 0x69 => TopinRadio,
     topin_notice: _ => TopinNotice,
 }
 
@@ -584,6 +635,18 @@ impl Message {
     #[must_use]
     pub fn dialect(&self) -> Option<Dialect> {
         each!(self, body => body.dialect())
+    }
+
+    /// Whether a device of this family would not send this message.
+    #[must_use]
+    pub fn contradicts(&self, dialect: Dialect) -> bool {
+        each!(self, body => body.contradicts(dialect))
+    }
+
+    /// The battery in the unit that some devices count in percent and others in levels.
+    #[must_use]
+    pub fn raw_battery(&self) -> Option<u8> {
+        each!(self, body => body.raw_battery())
     }
 
     /// What the device's clock said, in messages whose zone no manual states, and whether the

@@ -39,7 +39,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{CourseStatus, Position, TerminalId};
 use crate::frame::Start;
@@ -173,8 +173,8 @@ impl Body for Modular {
     // Harmless where it is not wanted; without one the device would send it for ever.
     const ANSWER: Answer = Answer::short_when_delivered(0x70);
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

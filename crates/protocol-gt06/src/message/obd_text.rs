@@ -20,7 +20,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{DateTime, Position};
 use crate::frame::Start;
@@ -76,8 +76,8 @@ impl ObdText {
 impl Body for ObdText {
     const NAME: &'static str = "obd_text";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() || cx.is_short() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() || cx.is_short() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

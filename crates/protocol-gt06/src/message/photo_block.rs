@@ -13,7 +13,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -31,17 +31,13 @@ pub struct PhotoBlock {
     pub data: Bytes,
 }
 
-/// Whether a body of 0x36 is a block by its own length.
-pub(super) fn is_shape(body: &[u8]) -> bool {
-    matches!(body, [_, _, _, _, _, _, _, _, high, low, data @ ..]
-        if !data.is_empty() && usize::from(u16::from_be_bytes([*high, *low])) == data.len())
-}
-
 impl Body for PhotoBlock {
     const NAME: &'static str = "photo_block";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.head.serial().is_some() && is_shape(cx.body) && !super::item_heartbeat::is_shape(cx.body)
+    fn fit(cx: &Context<'_>) -> Fit {
+        let fits = matches!(cx.body, [_, _, _, _, _, _, _, _, high, low, data @ ..]
+            if !data.is_empty() && usize::from(u16::from_be_bytes([*high, *low])) == data.len());
+        Fit::possible_if(cx.head.serial().is_some() && fits)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -22,7 +22,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::media::UploadId;
@@ -89,8 +89,8 @@ impl Body for PhotoPart {
     const NAME: &'static str = "photo_part";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_long() && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_long() && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -8,7 +8,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::parse::{Reader, Trace};
 
@@ -31,13 +31,12 @@ impl PhotoRequest {
 impl Body for PhotoRequest {
     const NAME: &'static str = "photo_request";
 
-    /// Ten bytes without data, unless they are a heartbeat.
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
-            && cx.body.len() == 10
-            && matches!(cx.body, [.., high, low]
-                if (1..=Self::LONGEST).contains(&u16::from_be_bytes([*high, *low])))
-            && !super::item_heartbeat::is_shape(cx.body)
+    /// Ten bytes that end in the length that is asked for.
+    fn fit(cx: &Context<'_>) -> Fit {
+        let is_length =
+            |high: u8, low: u8| (1..=Self::LONGEST).contains(&u16::from_be_bytes([high, low]));
+        let fits = matches!(cx.body, [.., high, low] if is_length(*high, *low));
+        Fit::possible_if(cx.is_short() && cx.body.len() == 10 && fits)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Gps, Items, RadioCell, Status};
 use crate::frame::Start;
@@ -43,8 +43,8 @@ impl Body for RadioAlarm {
     const NAME: &'static str = "radio_alarm";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        (cx.is_long() || cx.is_short()) && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if((cx.is_long() || cx.is_short()) && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -81,6 +81,10 @@ impl Body for RadioAlarm {
         0x39
     }
 
+    fn raw_battery(&self) -> Option<u8> {
+        self.status.map(|status| status.raw_battery)
+    }
+
     fn start(&self) -> Start {
         self.start
     }
@@ -100,7 +104,7 @@ impl Body for RadioAlarm {
             cell.normalize(report);
         }
         if let Some(status) = &self.status {
-            status.normalize_extended(report, cx.dialect());
+            status.normalize_extended(cx, report, cx.dialect());
         }
         self.items.normalize(report);
         cx.note_tail(report, &self.tail);

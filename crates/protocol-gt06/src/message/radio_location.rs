@@ -16,7 +16,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Gps, Items, RadioCell, upload_mode_name};
 use crate::frame::Start;
@@ -46,8 +46,8 @@ impl Body for RadioLocation {
     const NAME: &'static str = "radio_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        (cx.is_long() || cx.is_short()) && !cx.body.is_empty()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if((cx.is_long() || cx.is_short()) && !cx.body.is_empty())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -1,4 +1,4 @@
-//! 0x17 (L 27 and 28), position with a card or a status.
+//! 0x17 (L 27, 28 and 2E), position with a card, a status, or meters.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -6,6 +6,9 @@
 //! | 18 | 8, 9 | cell | [`Cell`] |
 //! | 26 | 8 | card | number of a card; all zero: none |
 //! | 34 | 0 or 1 | valid | unknown |
+//!
+//! L 2E (seen on devices): instead of the card terminal information 1, battery level 1, mobile signal
+//! in percent 1, and [`Meters`].
 //!
 //! Or, instead of the card (L 27, seen on devices, confirmed by no manual): [`Status`], and a
 //! mileage of three bytes in an unknown unit. It is a status if it looks like one ([`is_status`])
@@ -15,9 +18,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
-    Cell, CellForm, Gps, Status, TerminalInfo, is_gps, is_known_alarm, is_mcc, is_time, may_be_cell,
+    Cell, CellForm, Gps, Meters, Status, TerminalInfo, is_gps, is_known_alarm, is_mcc, is_time,
+    may_be_cell,
 };
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -55,19 +59,35 @@ pub enum RfidRest {
         /// Mileage in an unknown unit, three bytes.
         raw_mileage: u32,
     },
+    /// Switches, levels and meters.
+    Meters {
+        /// Switches.
+        terminal: TerminalInfo,
+        /// Battery: a level, or percent.
+        raw_battery: u8,
+        /// Mobile signal, percent.
+        signal: u8,
+        /// Voltages, mileage and working time.
+        meters: Meters,
+    },
 }
+
+/// Bytes after the cell: a card, with and without its validity, and switches with meters.
+const CARD: usize = 8;
+const CARD_VALID: usize = 9;
+const METERS: usize = 3 + Meters::LEN;
 
 impl Body for RfidLocation {
     const NAME: &'static str = "rfid_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // Too long for a cell and a phone number.
         let is_usual = cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
             let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
             no_cell || is_mcc(cx.body, Gps::LEN)
         };
-        cx.is_short() && (is_usual || is_gps(cx.body))
+        Fit::possible_if(cx.is_short() && (is_usual || is_gps(cx.body)))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -75,21 +95,33 @@ impl Body for RfidLocation {
         let mut whole = r.whole_fields();
         whole.only_if(may_be_cell(whole.peek()));
         let cell = Cell::decode_whole(&mut whole, CellForm::L8)?;
-        let rest = if cell.is_none() || r.remaining() < 8 {
-            RfidRest::Nothing
-        } else if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) {
-            RfidRest::Status {
-                status: Status::decode(r)?,
-                raw_mileage: r.u24("mileage, unit unknown")?,
+        let rest = match r.remaining() {
+            _ if cell.is_none() => RfidRest::Nothing,
+            CARD if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) => {
+                RfidRest::Status {
+                    status: Status::decode(r)?,
+                    raw_mileage: r.u24("mileage, unit unknown")?,
+                }
             }
-        } else {
-            RfidRest::Card {
+            CARD => RfidRest::Card {
                 number: crate::field::card(r, "card")?,
-                raw_valid: match r.remaining() {
-                    0 => None,
-                    _ => Some(r.u8("valid")?),
+                raw_valid: None,
+            },
+            CARD_VALID => RfidRest::Card {
+                number: crate::field::card(r, "card")?,
+                raw_valid: Some(r.u8("valid")?),
+            },
+            METERS => RfidRest::Meters {
+                terminal: crate::field::terminal(r)?,
+                raw_battery: crate::field::battery(r)?,
+                signal: {
+                    let signal = r.u8("mobile signal")?;
+                    r.note(|| alloc::format!("{signal} %"));
+                    signal
                 },
-            }
+                meters: Meters::decode(r)?,
+            },
+            _ => RfidRest::Nothing,
         };
         Ok(Self {
             gps,
@@ -117,6 +149,15 @@ impl Body for RfidLocation {
                 status.encode(out);
                 out.put_uint(raw_mileage.into(), 3);
             }
+            RfidRest::Meters {
+                terminal,
+                raw_battery,
+                signal,
+                meters,
+            } => {
+                out.put_slice(&[terminal.0, raw_battery, signal]);
+                meters.encode(out);
+            }
         }
         out.put_slice(&self.tail);
     }
@@ -142,7 +183,9 @@ impl Body for RfidLocation {
 
         let key = crate::normalize::Key::new(0x17);
         let report = match self.rest {
-            RfidRest::Nothing => cx.positioned(out, Kind::Location, &self.gps, key),
+            RfidRest::Nothing | RfidRest::Meters { .. } => {
+                cx.positioned(out, Kind::Location, &self.gps, key)
+            }
             RfidRest::Status { status, .. } => {
                 let kind = if status.alarm(cx.dialect()).is_some() {
                     Kind::Alarm
@@ -174,11 +217,22 @@ impl Body for RfidLocation {
                 status,
                 raw_mileage,
             } => {
-                status.normalize(report, cx.dialect());
+                status.normalize(cx, report, cx.dialect());
                 report
                     .more
                     .signals
                     .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
+            }
+            RfidRest::Meters {
+                terminal,
+                raw_battery,
+                signal,
+                meters,
+            } => {
+                terminal.normalize(report);
+                crate::field::note_battery(cx, report, raw_battery);
+                report.network.signal = milepost_telemetry::Percent::new(signal.into()).ok();
+                meters.normalize(report);
             }
         }
         cx.note_tail(report, &self.tail);
@@ -277,6 +331,29 @@ mod tests {
             ),
             "L 28 is a card"
         );
+    }
+
+    #[test]
+    fn a_card_is_read_at_its_own_lengths_only() {
+        for rest in ["c3000001 00001201 01 02", "c3000001 00001201 0102030405"] {
+            let message = read(&[GPS, CELL, rest]);
+            assert_eq!(message.rest, RfidRest::Nothing, "{rest}");
+            assert!(!message.tail.is_empty());
+        }
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn switches_and_meters_are_no_card() {
+        let rest = "46 06 40 018c 052f 00315de8 000343a0";
+        let report = crate::message::testing::report(read(&[GPS, CELL, rest]));
+        assert!(report.more.identity.is_none());
+        assert_eq!(report.io.ignition, Some(true));
+        assert_eq!(report.power.battery.unwrap().as_volts(), 3.96);
+        assert_eq!(report.power.external.unwrap().as_volts(), 13.27);
+        assert_eq!(report.network.signal.unwrap().value(), 64.0);
+        let vehicle = report.more.vehicle.as_ref().unwrap();
+        assert_eq!(vehicle.engine_hours_s, Some(213_920.into()));
     }
 
     #[test]

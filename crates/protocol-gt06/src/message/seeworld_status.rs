@@ -24,7 +24,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{Gps, Status, TerminalInfo, battery, terminal};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -72,9 +72,9 @@ impl Body for SeeworldStatus {
     const NAME: &'static str = "seeworld_status";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         // No room for a position and a status; both known lengths are among these.
-        cx.is_short() && (7..=Gps::LEN + Status::LEN).contains(&cx.body.len())
+        Fit::possible_if(cx.is_short() && (7..=Gps::LEN + Status::LEN).contains(&cx.body.len()))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
@@ -148,7 +148,7 @@ impl Body for SeeworldStatus {
             alarm.normalize(report);
         }
         self.terminal.normalize(report);
-        crate::field::note_battery(report, self.raw_battery);
+        crate::field::note_battery(cx, report, self.raw_battery);
         report.network.signal = Percent::new(self.signal.into()).ok();
         report.power.external = Voltage::from_volts(self.supply.into()).ok();
         if self.extension != 0 {

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
@@ -24,8 +24,8 @@ pub struct ServerText {
 impl Body for ServerText {
     const NAME: &'static str = "server_text";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.head.serial().is_some()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.head.serial().is_some())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -36,7 +36,7 @@ use alloc::string::ToString;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, DateTime, Gps, Status, TerminalId, TerminalInfo, centivolts, decivolts,
@@ -134,7 +134,7 @@ impl TerminalStatus {
 
 /// Whether the frame is one of these.
 #[inline]
-pub(super) fn is_shape(cx: &Context<'_>) -> bool {
+fn is_shape(cx: &Context<'_>) -> bool {
     // Known by their length, L 3C, or as long and with two times, where bytes follow that no
     // manual knows: no other 0x22 is as long. Shorter ones have an id of digits besides, where a
     // location has its satellites behind their length (12, which is no digit).
@@ -232,8 +232,9 @@ impl Body for StatusLocation {
     const ANSWER: Answer = Answer::ByPolicy;
 
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && (is_shape(cx) || cx.number() == 0x25)
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && cx.number() == 0x25)
+            .or_certain_if(cx.is_short() && is_shape(cx))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

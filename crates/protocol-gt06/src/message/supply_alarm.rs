@@ -18,7 +18,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Cell, CellForm, Gps, TerminalInfo, centivolts, is_mcc, signal, terminal};
 use crate::parse::{Reader, Trace};
@@ -47,17 +47,17 @@ impl Body for SupplyAlarm {
     const NAME: &'static str = "supply_alarm";
     const ANSWER: Answer = Answer::WhenDelivered;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         let cell = match cx.body.get(Gps::LEN..) {
             Some([high, low, ..]) => CellForm::L8.len(u16::from_be_bytes([*high, *low])),
-            _ => return false,
+            _ => return Fit::No,
         };
         let is_status = match cx.body.get(Gps::LEN + cell..) {
             Some([_, 0..=6, 0..=4, _, 1 | 2]) => true,
             Some([_, _, _, _, _]) => false,
-            _ => return false,
+            _ => return Fit::No,
         };
-        cx.is_short() && is_mcc(cx.body, Gps::LEN) && !is_status
+        Fit::possible_if(cx.is_short() && is_mcc(cx.body, Gps::LEN) && !is_status)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

@@ -23,7 +23,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, altitude_alarm};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, Gps, Trailer, centivolts, is_gps_before_cell, may_be_cell, may_be_voltage,
@@ -95,10 +95,9 @@ impl Body for SupplyLocation {
     const NAME: &'static str = "supply_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        let is_usual = usual_form(cx.body).is_some() && !altitude_alarm::has_cell(cx.body);
-        let is_odd = || is_gps_before_cell(cx.body) && !altitude_alarm::is_shape(cx.body);
-        cx.is_short() && (is_usual || is_odd())
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && is_gps_before_cell(cx.body))
+            .or_certain_if(cx.is_short() && usual_form(cx.body).is_some())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -18,7 +18,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, Gps, centivolts, is_gps_before_cell, is_mcc, may_be_cell, may_be_voltage,
@@ -67,9 +67,9 @@ impl Body for SupplyState {
     const NAME: &'static str = "supply_state";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        let is_odd = || !super::counted_cells::has_length(cx.body) && is_gps_before_cell(cx.body);
-        cx.is_short() && (is_usual(cx.body) || is_odd())
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && is_gps_before_cell(cx.body))
+            .or_certain_if(cx.is_short() && is_usual(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

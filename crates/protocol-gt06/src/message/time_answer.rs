@@ -6,7 +6,7 @@
 
 use bytes::BytesMut;
 
-use super::{Body, Context, Direction};
+use super::{Body, Context, Direction, Fit};
 use crate::DecodeError;
 use crate::field::DateTime;
 use crate::parse::{Reader, Trace};
@@ -21,8 +21,8 @@ pub struct TimeAnswer {
 impl Body for TimeAnswer {
     const NAME: &'static str = "time_answer";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short() && cx.body.len() == 6
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short() && cx.body.len() == 6)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

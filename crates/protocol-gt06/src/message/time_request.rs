@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -20,8 +20,8 @@ impl Body for TimeRequest {
     const NAME: &'static str = "time_request";
     const ANSWER: Answer = Answer::Time;
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.is_short())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {

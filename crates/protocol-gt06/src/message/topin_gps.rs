@@ -13,7 +13,7 @@ use alloc::format;
 
 use bytes::BytesMut;
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{Gps, topin_answer};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -49,8 +49,8 @@ impl TopinGps {
 impl Body for TopinGps {
     const NAME: &'static str = "topin_gps";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.bare().is_some() && matches!(cx.body.len(), 18 | 20 | 21)
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.bare().is_some() && matches!(cx.body.len(), 18 | 20 | 21))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -11,7 +11,7 @@ use alloc::string::ToString;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{TerminalId, topin_answer};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -33,8 +33,8 @@ pub struct TopinLogin {
 impl Body for TopinLogin {
     const NAME: &'static str = "topin_login";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.bare().is_some() && cx.body.len() >= 8
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.bare().is_some() && cx.body.len() >= 8)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

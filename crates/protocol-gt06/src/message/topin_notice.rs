@@ -16,7 +16,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::topin_answer;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -36,8 +36,8 @@ pub struct TopinNotice {
 impl Body for TopinNotice {
     const NAME: &'static str = "topin_notice";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.bare().is_some()
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.bare().is_some())
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

@@ -1,4 +1,4 @@
-//! 0x17, 0x18, 0x19, 0x1A and 0x69 without serial and checksum, WiFi stations and cells (Topin,
+//! 0x17 to 0x1B and 0x69 without serial and checksum, WiFi stations and cells (Topin,
 //! ZX303, 365GPS).
 //!
 //! | offset | length | field | meaning |
@@ -7,18 +7,19 @@
 //! | 6 | LEN × 7 | stations | [`Station`]; the frame's length byte counts them |
 //! | | 1 | count | N |
 //! | | 3 | network | [`Plmn`] |
-//! | | N × 5 | cells | [`Neighbour`], the first is the serving one |
+//! | | N × 5 or 9 | cells | [`Neighbour`], the first is the serving one; 9 bytes of a 4G cell |
 //! | | 0 or 1 | alarm | unknown codes |
 //!
-//! 0x69 is live, 0x17 comes from the buffer. Seen on devices; 0x18 to 0x1A are read like that where
-//! it fits them exactly. What does not fit is a [`TopinNotice`](super::TopinNotice).
+//! 0x69 is live, 0x17 comes from the buffer. Seen on devices; 0x18 to 0x1B are read like that if
+//! it fits them exactly. The length says which cells they are: no number of cells of both forms has
+//! the same. What does not fit is a [`TopinNotice`](super::TopinNotice).
 
 use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::{
     Neighbour, NeighbourForm, Plmn, Station, bcd_time, encode_counted, topin_answer,
 };
@@ -29,7 +30,7 @@ use crate::{DecodeError, Dialect};
 /// WiFi stations and cells of the relatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopinRadio {
-    /// 0x17, 0x18, 0x19, 0x1A or 0x69.
+    /// 0x17 to 0x1B, or 0x69.
     pub number: u8,
     /// When, two decimal digits in a byte.
     pub raw_time: [u8; 6],
@@ -46,16 +47,17 @@ pub struct TopinRadio {
 impl Body for TopinRadio {
     const NAME: &'static str = "topin_radio";
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         let Some(stations) = cx.bare() else {
-            return false;
+            return Fit::No;
         };
         let count_at = 6 + usize::from(stations) * Station::LEN;
         let Some(cells) = cx.body.get(count_at) else {
-            return false;
+            return Fit::No;
         };
-        let len = count_at + 1 + 3 + usize::from(*cells) * NeighbourForm::C5.size();
-        cx.body.len() == len || cx.body.len() == len + 1
+        Fit::possible_if(
+            cell_form(*cells, cx.body.len().saturating_sub(count_at + 1 + 3)).is_some(),
+        )
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -69,8 +71,9 @@ impl Body for TopinRadio {
             raw_mcc: r.u16("mcc")?,
             mnc: r.u8("mnc")?.into(),
         };
+        let form = cell_form(count, r.remaining()).unwrap_or(NeighbourForm::C5);
         let cells = (0..count)
-            .map(|_| Neighbour::decode(r, NeighbourForm::C5))
+            .map(|_| Neighbour::decode(r, form))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             number: cx.number(),
@@ -146,6 +149,16 @@ impl Body for TopinRadio {
     }
 }
 
+/// The form of so many cells in so many bytes, after which an alarm's byte may stand.
+fn cell_form(count: u8, len: usize) -> Option<NeighbourForm> {
+    [NeighbourForm::C5, NeighbourForm::C9]
+        .into_iter()
+        .find(|form| {
+            let cells = usize::from(count) * form.size();
+            len == cells || len == cells + 1
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +194,25 @@ mod tests {
                 (0, Some(1)),
                 "{number}"
             );
+        }
+    }
+
+    #[test]
+    fn cells_of_nine_bytes_are_read_and_answered() {
+        const CELLS_4G: &str = "02 01b00b 0000b09f 01670903 30 0000b09f 01670904 31";
+        for number in ["1a", "1b"] {
+            for alarm in ["", "01"] {
+                let frame = std::format!("00 {number}");
+                let read = read(&frame, &[TIME, CELLS_4G, alarm]);
+                assert_eq!(read.cells.len(), 2);
+                let cell = read.cells.first().unwrap();
+                assert_eq!((cell.lac, cell.cell_id), (0xb09f, 0x0167_0903));
+                let Answer::Raw { bytes, .. } = read.answer() else {
+                    panic!("not answered")
+                };
+                let expected = std::format!("787800{number}{TIME}0d0a");
+                assert_eq!(hex::encode(bytes), expected);
+            }
         }
     }
 

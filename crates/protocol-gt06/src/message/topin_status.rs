@@ -14,7 +14,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::field::topin_answer;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -42,8 +42,8 @@ pub struct TopinStatus {
 impl Body for TopinStatus {
     const NAME: &'static str = "topin_status";
 
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.bare().is_some() && cx.body.len() >= 4
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(cx.bare().is_some() && cx.body.len() >= 4)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

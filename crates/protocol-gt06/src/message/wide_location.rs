@@ -18,7 +18,7 @@ use alloc::format;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{Cell, CellForm, Gps, Trailer, is_gps, may_be_cell, mileage};
 use crate::parse::{Reader, Trace};
@@ -102,12 +102,14 @@ impl Body for WideLocation {
     const ANSWER: Answer = Answer::ByPolicy;
 
     #[inline]
-    fn accepts(cx: &Context<'_>) -> bool {
-        cx.is_short()
-            && match cx.number() {
-                0x11 => cx.body.len() >= Gps::LEN + 8 || is_gps(cx.body),
-                _ => form_31(cx.body) == Some(CellForm::L10),
-            }
+    fn fit(cx: &Context<'_>) -> Fit {
+        Fit::possible_if(
+            cx.is_short()
+                && match cx.number() {
+                    0x11 => cx.body.len() >= Gps::LEN + 8 || is_gps(cx.body),
+                    _ => form_31(cx.body) == Some(CellForm::L10),
+                },
+        )
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

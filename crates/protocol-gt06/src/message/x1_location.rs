@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context};
+use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::field::{
     Cell, CellForm, Gps, centivolts, is_mcc, is_time, is_timed_place, may_be_cell, may_be_voltage,
@@ -100,10 +100,10 @@ impl Body for X1Location {
     const NAME: &'static str = "x1_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn accepts(cx: &Context<'_>) -> bool {
+    fn fit(cx: &Context<'_>) -> Fit {
         let body = cx.body;
         if !cx.is_short() || has_promised(body) {
-            return cx.is_short();
+            return Fit::possible_if(cx.is_short());
         }
         // A length that the ports do not promise, or no time, must not lose the position. Then it
         // is one where it cannot be cells, and its own country code stands where it belongs.
@@ -112,7 +112,7 @@ impl Body for X1Location {
         let has_cell = is_mcc(body, BEFORE_CELL) && (no_time || is_time(body, BEFORE_GPS));
         // Without that there must be a place, and no time before it, which cells without a network have.
         let is_place = || !is_time(body, 0) && body.get(BEFORE_GPS..).is_some_and(is_timed_place);
-        !is_cells && (has_cell || is_place())
+        Fit::possible_if(!is_cells && (has_cell || is_place()))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {

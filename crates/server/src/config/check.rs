@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Config, Fault, Place};
+use super::key::{MAKE_TOKEN, MIN_TOKEN};
+use super::{Config, Fault, Key, Place, Secret};
 
 pub(super) fn together(
     config: &Config,
+    keys: &[Key],
     origins: &[(&'static str, Place)],
     faults: &mut Vec<Fault>,
 ) {
@@ -15,6 +17,20 @@ pub(super) fn together(
             .find(|(name, _)| *name == key)
             .map_or(Place::Default, |(_, place)| place.clone())
     };
+    let is_short = |token: &Secret| token.reveal().len() < MIN_TOKEN;
+    if config.http.api_token.as_ref().is_some_and(is_short) && !is_loopback_only(config.http.listen)
+    {
+        faults.push(Fault {
+            place: place("http.api_token"),
+            key: "http.api_token".to_owned(),
+            value: None,
+            remedy: format!(
+                "must have at least {MIN_TOKEN} characters if the API listens on other than \
+                 loopback addresses ({}), for example what {MAKE_TOKEN} prints",
+                config.http.listen
+            ),
+        });
+    }
     if config.http.api_token.is_none() && !is_loopback_only(config.http.listen) {
         faults.push(Fault {
             place: place("http.listen"),
@@ -28,11 +44,15 @@ pub(super) fn together(
         });
     }
     let mut taken = vec![("http.listen", config.http.listen)];
-    for address in &config.gt06.listen {
-        if let Some((key, other)) = taken.iter().find(|(_, other)| overlap(*address, *other)) {
+    let listeners = keys.iter().filter(|key| key.listens).flat_map(|key| {
+        let addresses = config.protocols.addresses(key.name).into_iter();
+        addresses.map(|address| (key.name, address))
+    });
+    for (name, address) in listeners {
+        if let Some((key, other)) = taken.iter().find(|(_, other)| overlap(address, *other)) {
             faults.push(Fault {
-                place: place("gt06.listen"),
-                key: "gt06.listen".to_owned(),
+                place: place(name),
+                key: name.to_owned(),
                 value: Some(format!("\"{address}\"")),
                 remedy: format!(
                     "overlaps with {key} = \"{other}\" ({}): choose another port for one of them \
@@ -41,7 +61,7 @@ pub(super) fn together(
                 ),
             });
         }
-        taken.push(("gt06.listen", *address));
+        taken.push((name, address));
     }
 }
 

@@ -11,9 +11,9 @@ pub enum Place {
     /// A line of a file.
     File(PathBuf, usize),
     /// An environment variable.
-    Environment(&'static str),
+    Environment(String),
     /// A flag.
-    Flag(&'static str),
+    Flag(String),
 }
 
 impl fmt::Display for Place {

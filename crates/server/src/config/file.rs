@@ -6,7 +6,9 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::key::{DEVICE_KEYS, device_id};
+use milepost_listener::Network;
+use milepost_telemetry::DeviceId;
+
 use super::{Device, Fault, Loading, Place, Value, fault};
 
 pub(super) fn read(path: &Path, loading: &mut Loading) {
@@ -75,6 +77,7 @@ impl File<'_> {
     }
 
     fn device(&self, spanned: &Spanned<DeValue<'_>>, loading: &mut Loading) {
+        let protocols = loading.protocols;
         let mut refuse = |span: &Range<usize>, key: &str, value: Option<String>, remedy: String| {
             loading.faults.push(Fault {
                 place: self.place(span),
@@ -94,31 +97,42 @@ impl File<'_> {
             return;
         };
         let id_value = self.value(id);
-        let named = device_id(&id_value);
+        let named = id_value
+            .text("an id such as an IMEI")
+            .and_then(|id| protocols.device_id(id));
         if let Err(remedy) = &named {
             let value = Some(id_value.to_string());
             refuse(&id.span(), "id", value, remedy.clone());
         }
         let is_named = named.is_ok();
-        // What else is wrong with it is said too.
-        let nameless = |_| device_id(&Value::String("nameless".to_owned()));
-        let Ok(mut device): Result<Device, _> = named.or_else(nameless) else {
+        // Without a good id the other keys are checked too, so that all that is wrong is reported.
+        let Ok(id_or_any) = named.or_else(|_| DeviceId::new("0")) else {
             return;
         };
+        let mut device = Device::new(id_or_any);
         for (key, spanned) in table {
             if key.get_ref() == "id" {
                 continue;
             }
             let value = self.value(spanned);
-            match DEVICE_KEYS.iter().find(|known| known.name == key.get_ref()) {
-                Some(known) => {
-                    if let Err(remedy) = (known.set)(&mut device, &value) {
-                        refuse(&key.span(), known.name, Some(value.to_string()), remedy);
+            if key.get_ref() == "networks" {
+                match networks(&value) {
+                    Ok(networks) => device.networks = networks,
+                    Err(remedy) => {
+                        refuse(&key.span(), "networks", Some(value.to_string()), remedy);
                     }
                 }
+                continue;
+            }
+            match protocols.check_device(key.get_ref(), &value) {
+                Some(Ok((name, value))) => device.settings.set(name, value),
+                Some(Err(remedy)) => {
+                    refuse(&key.span(), key.get_ref(), Some(value.to_string()), remedy);
+                }
                 None => {
-                    let names = DEVICE_KEYS.iter().map(|known| known.name);
-                    let remedy = fault::did_you_mean(key.get_ref(), names.chain(["id"]));
+                    let names = protocols.device_keys().into_iter();
+                    let remedy =
+                        fault::did_you_mean(key.get_ref(), names.chain(["id", "networks"]));
                     refuse(&key.span(), key.get_ref(), None, remedy);
                 }
             }
@@ -136,6 +150,13 @@ impl File<'_> {
             let remedy = "is listed twice; keep one".to_owned();
             refuse(&id.span(), "id", Some(id_value.to_string()), remedy);
             return;
+        }
+        if device.id.is_imei() && !device.id.has_valid_check_digit() {
+            loading.warnings.push(format!(
+                "{}: device.id = {id_value}: the last digit is not the check digit of an IMEI; is \
+                 the id mistyped?",
+                self.place(&id.span())
+            ));
         }
         loading.config.devices.listed.push(device);
     }
@@ -156,5 +177,20 @@ impl File<'_> {
     fn written(&self, spanned: &Spanned<DeValue<'_>>) -> Value {
         let text = self.text.get(spanned.span()).unwrap_or_default();
         Value::Other(text.to_owned())
+    }
+}
+
+/// Networks such as `10.1.0.0/16`: one, or a list.
+fn networks(value: &Value) -> Result<Vec<Network>, String> {
+    const WHAT: &str = "a network such as 10.1.0.0/16";
+    let one = |value: &Value| {
+        value
+            .text(WHAT)?
+            .parse()
+            .map_err(|_| format!("must be {WHAT}"))
+    };
+    match value {
+        Value::List(list) => list.iter().map(one).collect(),
+        one_alone => Ok(vec![one(one_alone)?]),
     }
 }

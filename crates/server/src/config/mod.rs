@@ -1,14 +1,15 @@
 //! Configuration: the defaults, then a file, then the environment, then flags; each overrides
 //! the one before.
 //!
-//! Every key is one line of the table in `key.rs`, whatever its value comes from, so that a wrong
-//! value is refused in the same words everywhere. Unknown keys of a file are refused too. All
+//! Every key is one line of the table in `key.rs` or of a protocol's plug, whatever its value comes
+//! from, so that a wrong value is refused in the same words everywhere. Unknown keys of a file are refused too. All
 //! that is wrong is said at once.
 
 mod check;
 mod fault;
 mod file;
 mod key;
+pub mod setting;
 mod value;
 
 use std::ffi::OsString;
@@ -18,14 +19,17 @@ use std::time::Duration;
 
 pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
-pub(crate) use key::{DEVICE_KEYS, MAX_EXPIRES_S, NO_ZONE, minutes_east};
-pub use key::{KEYS, Key, KeyOfDevice};
-use milepost_protocol_gt06::Dialect;
-use milepost_protocol_gt06::command::Language;
+pub use key::{Key, keys};
+pub use milepost_api::Secret;
+use milepost_listener::Network;
 use milepost_telemetry::{DeviceId, Tenant};
+pub use setting::Settings;
 pub use value::Value;
 
-/// Everything that can be configured. [`Default`] is what runs when nothing is said.
+use crate::protocol::Protocols;
+
+/// Everything that can be configured. [`Default`] is what runs without any configuration, and
+/// without protocols; [`Config::of`] has theirs too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where the embedded store lives.
@@ -36,8 +40,8 @@ pub struct Config {
     pub log: Log,
     /// The HTTP API and the page.
     pub http: Http,
-    /// The GT06 listeners.
-    pub gt06: Gt06,
+    /// What the protocols' own keys say.
+    pub protocols: Settings,
     /// Who may speak for a device.
     pub devices: Devices,
     /// Commands to devices.
@@ -84,28 +88,6 @@ pub struct Http {
     pub max_connections: usize,
 }
 
-/// The GT06 listeners.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gt06 {
-    /// Where they listen; none at all when empty.
-    pub listen: Vec<SocketAddr>,
-    /// Which devices are told that their locations have arrived.
-    pub acknowledge_locations: AcknowledgeLocations,
-    /// What type words of logins stand for.
-    pub models: Vec<(u16, Dialect)>,
-}
-
-/// Which devices are told that their locations have arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AcknowledgeLocations {
-    /// Those that are known to wait for it.
-    Auto,
-    /// All.
-    Always,
-    /// None.
-    Never,
-}
-
 /// Who may speak for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices {
@@ -133,26 +115,27 @@ pub enum UnknownDevice {
 pub struct Device {
     /// What it calls itself.
     pub id: DeviceId,
-    /// Whether it is told that its locations have arrived; else as `gt06` says.
-    pub acknowledge_locations: Option<AcknowledgeLocations>,
-    /// The language word of commands to it; else none.
-    pub command_language: Option<Language>,
-    /// The family of devices by whose rules it is read; else what is learned.
-    pub dialect: Option<Dialect>,
-    /// The zone of its times where the protocol does not say, in minutes east of Greenwich.
-    pub zone: Option<i16>,
+    /// Networks that the device is bound to: its commands go there, and answers from there count.
+    pub networks: Vec<Network>,
+    /// What is set for it, by the keys of the protocols.
+    pub settings: Settings,
 }
 
 impl Device {
     /// A device without settings of its own.
-    pub const fn new(id: DeviceId) -> Self {
+    pub fn new(id: DeviceId) -> Self {
         Self {
             id,
-            acknowledge_locations: None,
-            command_language: None,
-            dialect: None,
-            zone: None,
+            networks: Vec::new(),
+            settings: Settings::default(),
         }
+    }
+
+    /// Whether it is bound to a network of this address.
+    pub fn is_bound_to(&self, address: std::net::IpAddr) -> bool {
+        self.networks
+            .iter()
+            .any(|network| network.contains(address))
     }
 }
 
@@ -184,8 +167,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Frames of one connection that wait to be stored.
     pub max_in_flight: usize,
-    /// Memory of all frames that wait to be stored, about, in MiB.
-    pub max_in_flight_mib: usize,
+    /// Memory of all connections, about, in MiB: two thirds for frames that wait to be stored, one
+    /// third for partial frames and uploads.
+    pub connection_memory_mib: usize,
     /// Frames in a row that cannot be read, which a connection survives.
     pub max_bad_frames: u32,
     /// How long the end may take.
@@ -207,11 +191,7 @@ impl Default for Config {
                 timeout: Duration::from_secs(30),
                 max_connections: 1024,
             },
-            gt06: Gt06 {
-                listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5023))],
-                acknowledge_locations: AcknowledgeLocations::Auto,
-                models: Vec::new(),
-            },
+            protocols: Settings::default(),
             devices: Devices {
                 tenant: Tenant::default(),
                 unknown: UnknownDevice::Accept,
@@ -230,7 +210,7 @@ impl Default for Config {
                 frame_timeout: Duration::from_secs(30),
                 write_timeout: Duration::from_secs(30),
                 max_in_flight: 64,
-                max_in_flight_mib: 256,
+                connection_memory_mib: 192,
                 max_bad_frames: 64,
                 drain_timeout: Duration::from_secs(20),
             },
@@ -239,13 +219,29 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The defaults, with those of the protocols' own keys.
+    pub fn of(protocols: Protocols) -> Self {
+        let mut config = Self::default();
+        for key in protocols.iter().flat_map(|protocol| protocol.keys()) {
+            if let Some(default) = key.default {
+                config.protocols.set(key.name, default);
+            }
+        }
+        config
+    }
+
+    /// The device's settings, if it is listed.
+    pub fn device(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.listed.iter().find(|device| device.id == id)
+    }
+
     /// Checks what values say together, for a configuration that was made in code.
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn check(&self) -> Result<(), Faults> {
+    pub fn check(&self, protocols: Protocols) -> Result<(), Faults> {
         let mut faults = Vec::new();
-        check::together(self, &[], &mut faults);
+        check::together(self, &keys(protocols), &[], &mut faults);
         if faults.is_empty() {
             Ok(())
         } else {
@@ -254,30 +250,8 @@ impl Config {
     }
 }
 
-/// A text that logs and listings do not show.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 /// A value given by a flag: the key's name, the flag as it was written, the value.
-pub type Flag = (&'static str, &'static str, String);
+pub type Flag = (String, String, String);
 
 /// Where a configuration comes from.
 #[derive(Debug, Default)]
@@ -305,48 +279,52 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All that is wrong.
-pub fn load(sources: &Sources<'_>) -> Result<Loaded, Faults> {
-    let mut loading = Loading::default();
+pub fn load(sources: &Sources<'_>, protocols: Protocols) -> Result<Loaded, Faults> {
+    let mut loading = Loading::new(protocols);
     if let Some(path) = sources.file {
         file::read(path, &mut loading);
     }
     environment(&sources.environment, &mut loading);
     for (name, flag, value) in &sources.flags {
-        loading.set(name, &Value::Untyped(value.clone()), Place::Flag(flag));
+        loading.set(
+            name,
+            &Value::Untyped(value.clone()),
+            Place::Flag(flag.clone()),
+        );
     }
     loading.finish()
 }
 
 fn environment(variables: &[(OsString, OsString)], loading: &mut Loading) {
-    let mut known = Vec::new();
-    for (name, value) in variables {
-        let Some(name) = name.to_str().filter(|n| n.starts_with(ENV_PREFIX)) else {
+    // In the order of the table, so that messages do not depend on the environment's order.
+    for key in 0..loading.keys.len() {
+        let Some(Key { name, env, .. }) = loading.keys.get(key) else {
             continue;
         };
-        let Some(key) = KEYS.iter().find(|key| key.env == name) else {
-            // Not refused: orchestrators set variables named after a service all by themselves
-            // (Kubernetes: MILEPOST_SERVICE_HOST).
-            if name != FILE_ENV {
-                loading
-                    .warnings
-                    .push(format!("{name} in the environment means nothing here"));
-            }
+        let (name, place) = (*name, Place::Environment(env.clone()));
+        let Some((_, value)) = variables.iter().find(|(name, _)| name == env.as_str()) else {
             continue;
         };
-        known.push((key, value));
-    }
-    // In the order of the table, so that what is said does not depend on the environment's order.
-    known.sort_by_key(|(key, _)| KEYS.iter().position(|k| k.name == key.name));
-    for (key, value) in known {
-        let place = Place::Environment(key.env);
         match value.to_str() {
-            Some(value) => loading.set(key.name, &Value::Untyped(value.to_owned()), place),
+            Some(value) => loading.set(name, &Value::Untyped(value.to_owned()), place),
             None => loading.faults.push(Fault {
                 place,
-                key: key.name.to_owned(),
+                key: name.to_owned(),
                 value: None,
                 remedy: "must be valid UTF-8".to_owned(),
             }),
+        }
+    }
+    for (name, _) in variables {
+        let Some(name) = name.to_str().filter(|n| n.starts_with(ENV_PREFIX)) else {
+            continue;
+        };
+        // Not refused: orchestrators set variables named after a service all by themselves
+        // (Kubernetes: MILEPOST_SERVICE_HOST).
+        if name != FILE_ENV && !loading.keys.iter().any(|key| key.env == name) {
+            loading
+                .warnings
+                .push(format!("{name} in the environment means nothing here"));
         }
     }
 }
@@ -358,8 +336,9 @@ pub const ENV_PREFIX: &str = "MILEPOST_";
 pub const FILE_ENV: &str = "MILEPOST_CONFIG";
 
 /// A configuration in the making.
-#[derive(Default)]
 struct Loading {
+    protocols: Protocols,
+    keys: Vec<Key>,
     config: Config,
     origins: Vec<(&'static str, Place)>,
     faults: Vec<Fault>,
@@ -367,9 +346,26 @@ struct Loading {
 }
 
 impl Loading {
+    fn new(protocols: Protocols) -> Self {
+        Self {
+            protocols,
+            keys: keys(protocols),
+            config: Config::of(protocols),
+            origins: Vec::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn set(&mut self, name: &str, value: &Value, place: Place) {
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-            self.unknown(name, place, KEYS.iter().map(|key| key.name));
+        let Some(key) = self.keys.iter().find(|key| key.name == name) else {
+            let remedy = fault::did_you_mean(name, self.keys.iter().map(|key| key.name));
+            self.faults.push(Fault {
+                place,
+                key: name.to_owned(),
+                value: None,
+                remedy,
+            });
             return;
         };
         match (key.set)(&mut self.config, value) {
@@ -386,18 +382,9 @@ impl Loading {
         }
     }
 
-    fn unknown(&mut self, name: &str, place: Place, known: impl Iterator<Item = &'static str>) {
-        self.faults.push(Fault {
-            place,
-            key: name.to_owned(),
-            value: None,
-            remedy: fault::did_you_mean(name, known),
-        });
-    }
-
     fn finish(mut self) -> Result<Loaded, Faults> {
         if self.faults.is_empty() {
-            check::together(&self.config, &self.origins, &mut self.faults);
+            check::together(&self.config, &self.keys, &self.origins, &mut self.faults);
         }
         if !self.faults.is_empty() {
             return Err(Faults(self.faults));

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 /// A value as it was given.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// From the environment or a flag: the key decides what it is.
     Untyped(String),
@@ -23,7 +23,10 @@ pub enum Value {
 
 impl Value {
     /// The text, whose kind is named by `what`.
-    pub(super) fn text(&self, what: &str) -> Result<&str, String> {
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn text(&self, what: &str) -> Result<&str, String> {
         match self {
             Self::Untyped(text) | Self::String(text) => Ok(text),
             _ => Err(format!("must be {what}, in quotes")),
@@ -31,7 +34,10 @@ impl Value {
     }
 
     /// A whole number within bounds.
-    pub(super) fn whole<T>(&self, range: RangeInclusive<T>) -> Result<T, String>
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn whole<T>(&self, range: RangeInclusive<T>) -> Result<T, String>
     where
         T: TryFrom<i64> + PartialOrd + fmt::Display,
     {
@@ -53,10 +59,10 @@ impl Value {
     }
 
     /// Seconds within bounds.
-    pub(super) fn seconds(
-        &self,
-        range: RangeInclusive<u64>,
-    ) -> Result<std::time::Duration, String> {
+    ///
+    /// # Errors
+    /// What they must be.
+    pub fn seconds(&self, range: RangeInclusive<u64>) -> Result<std::time::Duration, String> {
         self.whole(range.clone())
             .map(std::time::Duration::from_secs)
             .map_err(|_| {
@@ -69,7 +75,10 @@ impl Value {
     }
 
     /// One of a few words.
-    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, String> {
+    ///
+    /// # Errors
+    /// Which words there are.
+    pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, String> {
         let given = match self {
             Self::Untyped(text) | Self::String(text) => Some(text.as_str()),
             _ => None,
@@ -88,7 +97,10 @@ impl Value {
     }
 
     /// An address to listen on.
-    pub(super) fn address(&self, example: &str) -> Result<SocketAddr, String> {
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn address(&self, example: &str) -> Result<SocketAddr, String> {
         let wrong = || {
             format!(
                 "must be an address and a port, for example \"{example}\" \
@@ -107,7 +119,10 @@ impl Value {
     }
 
     /// Addresses to listen on: a list or, outside of files, separated by commas; `off` is none.
-    pub(super) fn addresses(&self, example: &str) -> Result<Vec<SocketAddr>, String> {
+    ///
+    /// # Errors
+    /// What they must be.
+    pub fn addresses(&self, example: &str) -> Result<Vec<SocketAddr>, String> {
         let listed;
         let values = match self {
             Self::List(values) => values.as_slice(),

@@ -4,21 +4,20 @@
 //! per message. An empty line starts a new connection; a line's end counts as a pause of the
 //! sender. What cannot be read gives an object too, with `error`.
 
-mod gt06;
-
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
-use milepost_protocol_gt06::{Dialect, Profile};
+use clap::Args;
 use milepost_telemetry::{Report, Tenant, Timestamp};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::config::{NO_ZONE, minutes_east};
+use crate::config::setting::{NO_ZONE, minutes_east};
 use crate::failure::Failure;
+use crate::protocol::Protocols;
 
 /// The longest line that is read, in bytes: twice the longest frame, with blanks between.
 const MAX_LINE: u64 = 512 * 1_024;
@@ -26,141 +25,179 @@ const MAX_LINE: u64 = 512 * 1_024;
 /// The flags of `milepost decode`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The protocol that the lines speak.
-    #[arg(long, value_enum)]
-    protocol: Protocol,
+    /// The protocol of the lines.
+    #[arg(long, value_name = "NAME")]
+    protocol: String,
     /// Print each byte range with its name, raw value and meaning, for people.
     #[arg(long)]
     explain: bool,
     /// Print each report's frame too, as hex in `raw`.
     #[arg(long)]
     raw: bool,
-    /// Read the device's frames by the rules of this family (concox, jimi, lynkworld, …), whatever
-    /// they tell.
-    #[arg(long, value_name = "NAME", value_parser = dialect)]
-    dialect: Option<Dialect>,
-    /// The zone of the device's times where the protocol leaves it open, such as +08:00.
+    /// Read the device's frames by the rules of this family of devices, whatever they indicate.
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<String>,
+    /// The zone of the device's times if the protocol leaves it open, such as +08:00.
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = zone)]
     zone: Option<i16>,
     /// The time at which all lines count as received (RFC 3339); without it, now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, visible_alias = "at", value_name = "TIME")]
     received_at: Option<Timestamp>,
     /// The tenant whose device it is: part of a report's identity.
     #[arg(long, default_value = "default")]
     tenant: Tenant,
-    /// The file to read; `-` is standard input.
-    #[arg(value_name = "FILE", default_value = "-")]
-    file: PathBuf,
+    /// A file to read, `-` for standard input, or messages themselves, as hex or whatever a line of
+    /// the protocol holds.
+    #[arg(value_name = "FILE|MESSAGE", default_value = "-")]
+    input: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Protocol {
-    /// GT06 / Concox / Jimi; lines of hex.
-    Gt06,
-}
-
-/// One line of output.
+/// One object of output: a message, or a line that cannot be read.
 #[derive(Debug, Default, Serialize)]
-struct Output {
-    /// The line of the input, from 1.
-    line: u64,
+pub struct Decoded {
+    /// The line of the input, from 1. Set for each [`Lines::line`] by its caller.
+    pub line: u64,
+    /// The frame's outside, in the protocol's own keys.
     #[serde(skip_serializing_if = "Option::is_none")]
-    frame: Option<FrameInfo>,
-    reports: Vec<Report>,
+    pub frame: Option<Box<RawValue>>,
+    /// What the message says.
+    pub reports: Vec<Report>,
     /// The reply, if the protocol answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply: Option<String>,
+    pub reply: Option<String>,
+    /// Why the line or the message cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Fault>,
+    pub error: Option<Fault>,
     /// What each byte is, for people; not part of the JSON.
     #[serde(skip)]
-    explanation: Option<Explanation>,
+    pub explanation: Option<Explanation>,
 }
 
+impl Decoded {
+    /// A line, or part of one, that cannot be read.
+    pub fn unreadable(error: Fault) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why a line or a message cannot be read.
 #[derive(Debug, Serialize)]
-struct FrameInfo {
-    kind: String,
-    checksum: milepost_telemetry::Checksum,
-    direction: &'static str,
+pub struct Fault {
+    /// The field.
+    pub field: &'static str,
+    /// Byte of the frame, or of the line's bytes if there is no frame.
+    pub offset: u64,
+    /// What is wrong.
+    pub message: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Fault {
-    field: &'static str,
-    /// Byte of the frame, or of the line's bytes where there is no frame.
-    offset: u64,
-    message: String,
-}
-
+/// What each byte of a message is.
 #[derive(Debug)]
-struct Explanation {
-    title: String,
-    fields: Vec<String>,
+pub struct Explanation {
+    /// The message's name and verdicts.
+    pub title: String,
+    /// A line for each range of bytes.
+    pub fields: Vec<String>,
 }
 
 /// What all lines have in common.
-#[derive(Debug, Clone)]
-struct Setting {
-    tenant: Tenant,
-    received_at: Option<Timestamp>,
-    explain: bool,
-    raw: bool,
-    /// What is known about the device before its first frame.
-    profile: Profile,
+#[derive(Debug, Clone, Default)]
+pub struct Decoding {
+    /// The tenant of the device.
+    pub tenant: Tenant,
+    /// When all lines count as received; else now.
+    pub received_at: Option<Timestamp>,
+    /// Whether explanations are wanted.
+    pub explain: bool,
+    /// Whether reports carry their frame.
+    pub raw: bool,
+    /// The family of devices whose rules apply, whatever the frames indicate.
+    pub dialect: Option<String>,
+    /// The zone of times whose zone the protocol leaves open, in minutes east of Greenwich.
+    pub zone: Option<i16>,
 }
 
-impl Setting {
-    fn now(&self) -> Timestamp {
+impl Decoding {
+    /// When a line counts as received.
+    pub fn now(&self) -> Timestamp {
         self.received_at
             .unwrap_or_else(|| Timestamp::from_millis(jiff::Timestamp::now().as_millisecond()))
     }
 }
 
-/// Does what the flags say.
+/// Takes the objects of a line.
+pub type Write<'a> = dyn FnMut(Decoded) -> io::Result<()> + 'a;
+
+/// A protocol's lines, as one device's connection.
+pub trait Lines {
+    /// Reads one line, without blanks at its ends; gives each of its messages, and whatever else
+    /// it holds, to `write`. The end of the line is a pause of the sender.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    fn line(&mut self, text: &[u8], write: &mut Write<'_>) -> io::Result<()>;
+
+    /// The lines that follow are another connection's.
+    fn next_connection(&mut self);
+
+    /// The input has ended: gives what still waited for more.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    fn end(&mut self, _write: &mut Write<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads what the flags name. The exit code is 1 if there were lines and none could be read.
 ///
 /// # Errors
 /// When the input cannot be read or the output cannot be written. Lines that cannot be decoded are
 /// output, not errors.
-pub fn run(options: Options) -> Result<ExitCode, Failure> {
-    let unreadable =
-        |e: io::Error| Failure::new(format!("cannot read {}: {e}", options.file.display()));
-    let input: Box<dyn BufRead> = if options.file.as_os_str() == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(BufReader::new(
-            File::open(&options.file).map_err(unreadable)?,
-        ))
-    };
-    let mut profile = Profile::default();
-    profile.configured_dialect = options.dialect;
-    profile.zones.configured = options.zone;
-    let setting = Setting {
+pub fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> {
+    let protocol = protocols
+        .named(&options.protocol)
+        .ok_or_else(|| Failure::new(format!("no protocol is named {:?}", options.protocol)))?;
+    let decoding = Decoding {
         tenant: options.tenant,
         received_at: options.received_at,
         explain: options.explain,
         raw: options.raw,
-        profile,
+        dialect: options.dialect,
+        zone: options.zone,
     };
-    let Protocol::Gt06 = options.protocol;
+    let mut lines = protocol.lines(&decoding)?;
+    let unreadable = |name: &str, e: io::Error| Failure::new(format!("cannot read {name}: {e}"));
+    let (name, input): (&str, Box<dyn BufRead>) = match options.input.as_slice() {
+        [] => ("-", Box::new(io::stdin().lock())),
+        [name] if name == "-" => ("-", Box::new(io::stdin().lock())),
+        [name] if Path::new(name).exists() || !protocol.is_message(name) => {
+            let file = File::open(name).map_err(|e| unreadable(name, e))?;
+            (name, Box::new(BufReader::new(file)))
+        }
+        messages => {
+            if let Some(other) = messages.iter().find(|text| !protocol.is_message(text)) {
+                return Err(Failure::new(format!(
+                    "{other:?} is no message of {}",
+                    protocol.title()
+                ))
+                .remedy("name one file, or give messages only"));
+            }
+            ("", Box::new(io::Cursor::new(messages.join("\n"))))
+        }
+    };
     let mut out = BufWriter::new(io::stdout().lock());
-    match decode(
-        input,
-        gt06::Connection::new(setting),
-        options.explain,
-        &mut out,
-    ) {
-        Err(Trouble::Read(e)) => Err(unreadable(e)),
+    match decode(input, lines.as_mut(), options.explain, &mut out) {
+        Err(Trouble::Read(e)) => Err(unreadable(name, e)),
         // Whoever reads our output has seen enough.
         Err(Trouble::Write(e)) if e.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(Trouble::Write(e)) => Err(e.into()),
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(seen) if seen.unreadable > 0 && seen.readable == 0 => Ok(ExitCode::FAILURE),
+        Ok(_) => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn dialect(name: &str) -> Result<Dialect, String> {
-    let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
-    name.parse()
-        .map_err(|_| format!("one of {}", known.join(", ")))
 }
 
 fn zone(offset: &str) -> Result<i16, &'static str> {
@@ -172,19 +209,36 @@ enum Trouble {
     Write(io::Error),
 }
 
+/// How many objects were written.
+#[derive(Debug, Default)]
+struct Seen {
+    readable: u64,
+    unreadable: u64,
+}
+
 fn decode(
     mut input: impl BufRead,
-    mut connection: gt06::Connection,
+    lines: &mut dyn Lines,
     explain: bool,
-    out: &mut impl Write,
-) -> Result<(), Trouble> {
+    out: &mut impl io::Write,
+) -> Result<Seen, Trouble> {
     let mut line = Vec::new();
+    let mut seen = Seen::default();
     for number in 1.. {
+        let mut write = |mut decoded: Decoded| {
+            decoded.line = number;
+            match decoded.error {
+                None => seen.readable += 1,
+                Some(_) => seen.unreadable += 1,
+            }
+            write_output(decoded, explain, out)
+        };
         line.clear();
         let read = io::Read::take(&mut input, MAX_LINE)
             .read_until(b'\n', &mut line)
             .map_err(Trouble::Read)?;
         if read == 0 {
+            lines.end(&mut write).map_err(Trouble::Write)?;
             break;
         }
         let too_long = line.last() != Some(&b'\n') && line.len() as u64 >= MAX_LINE;
@@ -197,29 +251,20 @@ fn decode(
             text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         }
         if text.is_empty() {
-            connection = connection.next();
-            continue;
+            lines.next_connection();
+        } else if too_long {
+            let too_long = Fault {
+                field: "line",
+                offset: MAX_LINE,
+                message: format!("the line is longer than {MAX_LINE} bytes"),
+            };
+            write(Decoded::unreadable(too_long)).map_err(Trouble::Write)?;
+        } else {
+            lines.line(text, &mut write).map_err(Trouble::Write)?;
         }
-        let mut write = |mut output: Output| {
-            output.line = number;
-            write_output(output, explain, out)
-        };
-        if too_long {
-            let message = format!("the line is longer than {MAX_LINE} bytes");
-            write(Output {
-                error: Some(Fault {
-                    field: "line",
-                    offset: MAX_LINE,
-                    message,
-                }),
-                ..Output::default()
-            })
-            .map_err(Trouble::Write)?;
-            continue;
-        }
-        connection.line(text, &mut write).map_err(Trouble::Write)?;
     }
-    out.flush().map_err(Trouble::Write)
+    out.flush().map_err(Trouble::Write)?;
+    Ok(seen)
 }
 
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
@@ -237,7 +282,7 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-fn write_output(mut output: Output, explain: bool, out: &mut impl Write) -> io::Result<()> {
+fn write_output(mut output: Decoded, explain: bool, out: &mut impl io::Write) -> io::Result<()> {
     if !explain {
         serde_json::to_writer(&mut *out, &output)?;
         writeln!(out)?;
@@ -278,7 +323,10 @@ impl fmt::Display for Fault {
 }
 
 /// Reads hex, with blanks anywhere between bytes and an optional `0x` in front.
-fn from_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
+///
+/// # Errors
+/// The first digit that is none, or that one is missing.
+pub fn from_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
     let bare = text
         .strip_prefix(b"0x")
         .or_else(|| text.strip_prefix(b"0X"));
@@ -293,7 +341,7 @@ fn from_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
         return Err(Fault {
             field: "line",
             offset: 0,
-            message: "no hexadecimal digits behind 0x".to_owned(),
+            message: "no hexadecimal digits after 0x".to_owned(),
         });
     }
     hex::decode(&digits).map_err(|_| {

@@ -47,9 +47,23 @@ pub(crate) struct Start {
     config: Option<String>,
     environment: Vec<(String, String)>,
     ignoring_file_size_signal: bool,
+    stderr: Option<Stdio>,
+    open_files: Option<u32>,
 }
 
 impl Start {
+    /// Where its log goes, if not to a file that [`Server::log`] reads.
+    pub(crate) fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.stderr = Some(to.into());
+        self
+    }
+
+    /// How many files it may have open.
+    pub(crate) fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     pub(crate) fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
         self
@@ -93,9 +107,17 @@ impl Start {
             shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
             shell.arg(env!("CARGO_BIN_EXE_milepost"));
             shell
+        } else if let Some(most) = self.open_files {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]);
+            shell.arg(env!("CARGO_BIN_EXE_milepost"));
+            shell
         } else {
             milepost()
         };
+        let stderr = self
+            .stderr
+            .unwrap_or_else(|| std::fs::File::create(&log).unwrap().into());
         command
             .arg("serve")
             .arg("--data-dir")
@@ -104,7 +126,7 @@ impl Start {
             .args(["--gt06", &self.gt06.unwrap_or(any).to_string()])
             .envs(self.environment)
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).unwrap());
+            .stderr(stderr);
         if let Some(config) = self.config {
             let path = folder.path().join("milepost.toml");
             std::fs::write(&path, config).unwrap();
@@ -124,7 +146,7 @@ impl Start {
                 .and_then(|address| address.parse().ok())
         };
         let (Some(http), Some(gt06)) = (address("http://"), address("gt06 ")) else {
-            let log = std::fs::read_to_string(&log).unwrap();
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
             panic!("the server did not start: {line:?}\n{log}");
         };
         Server {
@@ -230,7 +252,16 @@ impl Server {
     }
 
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until the log has a text.
+    pub(crate) fn until_log(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begun.elapsed() < PATIENCE, "no {text:?} in\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -135,6 +135,38 @@ impl Tracker {
         tracker
     }
 
+    /// The same with a server that may not answer.
+    pub(crate) fn try_login(address: SocketAddr, id: &str, wait: Duration) -> Option<Self> {
+        let mut stream = TcpStream::connect_timeout(&address, wait).ok()?;
+        stream.set_nodelay(true).ok()?;
+        stream.set_read_timeout(Some(wait)).ok()?;
+        stream.write_all(&login(id, 1)).ok()?;
+        let mut tracker = Self { stream };
+        tracker.awaits(&frame(0x01, &[], 1)).then_some(tracker)
+    }
+
+    /// Sends, and whether this reply comes before the read times out; others before it are passed
+    /// over.
+    pub(crate) fn asks(&mut self, bytes: &[u8], reply: &[u8]) -> bool {
+        self.try_send(bytes).is_ok() && self.awaits(reply)
+    }
+
+    fn awaits(&mut self, reply: &[u8]) -> bool {
+        loop {
+            let mut head = [0; 3];
+            if self.stream.read_exact(&mut head).is_err() {
+                return false;
+            }
+            let mut rest = vec![0; usize::from(head[2]) + 2];
+            if self.stream.read_exact(&mut rest).is_err() {
+                return false;
+            }
+            if [head.as_slice(), &rest].concat() == reply {
+                return true;
+            }
+        }
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

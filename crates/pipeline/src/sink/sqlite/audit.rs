@@ -75,16 +75,18 @@ impl Reader {
         }
         drop(rows);
         // Row by row: grouping would first sort them all, in a temporary file.
-        let mut find = tx.prepare("SELECT epoch FROM report WHERE part = 0")?;
+        let mut find =
+            tx.prepare("SELECT epoch, coalesce(frames, 1) FROM report WHERE part = 0")?;
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
-            entry(&mut epochs, uint(row.get(0)?)).stored += 1;
+            entry(&mut epochs, uint(row.get(0)?)).stored += uint(row.get(1)?);
         }
         drop(rows);
         for records in [
             "SELECT epoch, bucket, reason, frames FROM folded",
             // Not many: the newest.
-            "SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome GROUP BY 1, 2, 3",
+            "SELECT epoch, bucket, coalesce(reason, ''), sum(coalesce(frames, 1)) FROM outcome
+             GROUP BY 1, 2, 3",
         ] {
             let mut find = tx.prepare(records)?;
             let mut rows = find.query([])?;

@@ -1,16 +1,22 @@
-//! Commands to devices, from the wish to the answer, over restarts.
+//! Commands to devices, from the request to the answer, over restarts.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use milepost_telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
+use milepost_telemetry::{
+    CommandAnswer, CommandOutcome, DeviceId, DeviceKey, Name, Tenant, Timestamp,
+};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-use super::encode::DeviceRow;
-use super::read::{Cursor, Page, Paged, Reader};
+use super::encode::int;
+use super::known::Known;
+use super::read::{Cursor, Page, Paged, Reader, uint};
+use super::writer::Writing;
 use super::{Store, StoreError, now};
+use crate::command::{AnswerFrom, Sent, SentTo, match_answer};
 
 /// How far a command has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,13 +74,19 @@ impl fmt::Display for CommandState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Command {
-    /// Its number: unique in the store, rising, not repeated by a store that replaces this one;
-    /// and the flag that the device repeats in its answer.
+    /// Its number: unique in the store, rising, not repeated by a store that replaces this one.
     pub id: u32,
+    /// What the device repeats in its answer, if its protocol can: random, so that an answer
+    /// cannot be guessed, and different from those of the device's other open commands.
+    #[serde(skip)]
+    pub flag: u32,
     /// Whose device it is for.
     pub tenant: Tenant,
     /// The device that it is for.
     pub device: DeviceId,
+    /// The protocol that takes it; empty for one of an older version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub protocol: String,
     /// The command, in the device's own words.
     pub text: String,
     /// How far it has come.
@@ -100,6 +112,23 @@ pub struct Command {
     /// Why it could never be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// An answer that did not come from where the command was sent. It settles nothing: anyone
+    /// can claim a device's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<UnconfirmedAnswer>,
+}
+
+/// An answer from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UnconfirmedAnswer {
+    /// Its text.
+    pub text: String,
+    /// Who sent it, on the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// When it arrived.
+    pub received_at: Timestamp,
 }
 
 /// A command was not taken.
@@ -114,28 +143,9 @@ pub enum NotQueued {
     Store(#[from] StoreError),
 }
 
-/// What an answer says, as it is matched with its command.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The number of the command, as the device repeats it; 0 where it does not.
-    pub(super) flag: u32,
-    pub(super) text: Box<str>,
-    pub(super) outcome: Option<Box<str>>,
-    /// The command's name, where the answer's words begin with it. Decoders name the signal
-    /// `<protocol>.command_verb`.
-    pub(super) verb: Option<Box<str>>,
-}
-
-/// A device that names no command by its number.
-const NO_FLAG: u32 = 0;
-/// How long before a command another one was sent whose late answer may be taken for its, in
-/// milliseconds.
-const MIXED_UP: i64 = 10 * 60_000;
-/// The outcomes that decide a state. Decoders name the signal `<protocol>.command_outcome`.
-const REFUSED: &str = "refused";
-
 const COLUMNS: &str = "id, tenant, device, text, state, queued_at, expires_at, sent_at,
-    settled_at, answer, outcome, reason";
+    settled_at, answer, outcome, reason, coalesce(flag, id), protocol, unconfirmed,
+    unconfirmed_peer, unconfirmed_at";
 
 impl Store {
     /// Keeps a command; it is durable when this resolves. At most `max_waiting` wait for one
@@ -146,6 +156,7 @@ impl Store {
     pub async fn queue_command(
         &self,
         device: &DeviceKey,
+        protocol: Name,
         text: &str,
         expires_at: Timestamp,
         max_waiting: u32,
@@ -163,9 +174,11 @@ impl Store {
             if waiting >= max_waiting {
                 return Ok(Err(NotQueued::TooMany(waiting)));
             }
+            let flag = new_flag(tx, &device)?;
             tx.prepare_cached(&format!(
-                "INSERT INTO command (tenant, device, text, state, queued_at, expires_at)
-                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5) RETURNING {COLUMNS}"
+                "INSERT INTO command (tenant, device, text, state, queued_at, expires_at,
+                                      protocol, flag)
+                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6, ?7) RETURNING {COLUMNS}"
             ))?
             .query_row(
                 params![
@@ -174,6 +187,8 @@ impl Store {
                     text,
                     now().as_millis(),
                     expires_at.as_millis(),
+                    protocol.as_str(),
+                    flag,
                 ],
                 command,
             )
@@ -184,26 +199,40 @@ impl Store {
         Ok(command)
     }
 
-    /// Takes the oldest command that waits for a device, and notes that it is sent: durable
-    /// before the first byte leaves, so that no crash can send it twice. Give it back with
-    /// [`command_unsent`](Self::command_unsent) if it was certainly not sent.
+    /// Takes the oldest command that waits for a device and protocol, and notes that it is sent,
+    /// and to whom: durable before the first byte leaves, so that no crash can send it twice. Give
+    /// it back with [`command_unsent`](Self::command_unsent) if it was certainly not sent.
+    ///
+    /// Only answers from that connection, from its network or from a network that the device is
+    /// bound to settle it; without `to`, any of the device do.
     ///
     /// # Errors
     /// When it could not be stored; then it waits on.
-    pub async fn take_command(&self, device: &DeviceKey) -> Result<Option<Command>, StoreError> {
+    pub async fn take_command(
+        &self,
+        device: &DeviceKey,
+        protocol: Name,
+        to: Option<SentTo>,
+    ) -> Result<Option<Command>, StoreError> {
         let device = *device;
         let taken = self.write(move |tx| {
             tx.prepare_cached(&format!(
-                "UPDATE command SET state = 'sent', sent_at = ?3 WHERE id =
+                "UPDATE command SET state = 'sent', sent_at = ?3, sent_epoch = ?5,
+                        sent_connection = ?6, sent_network = ?7 WHERE id =
                      (SELECT id FROM command WHERE tenant = ?1 AND device = ?2
-                      AND state = 'queued' AND expires_at > ?3 ORDER BY id LIMIT 1)
+                      AND protocol IN (?4, '') AND state = 'queued' AND expires_at > ?3
+                      ORDER BY id LIMIT 1)
                  RETURNING {COLUMNS}"
             ))?
             .query_row(
                 params![
                     device.tenant.as_str(),
                     device.device.as_str(),
-                    now().as_millis()
+                    now().as_millis(),
+                    protocol.as_str(),
+                    to.as_ref().map(|to| int(to.epoch)),
+                    to.as_ref().map(|to| int(to.connection)),
+                    to.as_ref().and_then(|to| to.network.as_deref()),
                 ],
                 command,
             )
@@ -281,14 +310,14 @@ impl Store {
         Ok(expired)
     }
 
-    /// Tells the number and the new state of each command that has changed, once that is durable.
-    /// Who falls behind is told so, and looks them up.
+    /// The number and the new state of each command that changes, once that is durable. A receiver
+    /// that lags gets `Lagged` and should look up the commands that it waits for.
     pub fn command_changes(&self) -> broadcast::Receiver<(u32, CommandState)> {
-        self.inner.commands.subscribe()
+        self.inner.shared.commands.subscribe()
     }
 
     fn announce(&self, id: u32, state: CommandState) {
-        announce(&self.inner.commands, id, state);
+        announce(&self.inner.shared.commands, id, state);
     }
 
     async fn change<const N: usize>(
@@ -311,20 +340,31 @@ impl Store {
     }
 
     /// Runs a short transaction in the thread that writes. It is not begun any more when whoever
-    /// asked for it has gone: a command is not accepted behind its sender's back.
+    /// asked for it has gone: a command is not accepted without its sender's knowledge.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_and(job, |_| ()).await
+    }
+
+    /// The same for one that changes what the writer remembers: `after` runs when it is committed.
+    pub(super) async fn write_and<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+        after: impl FnOnce(&mut Known) + Send + 'static,
+    ) -> Result<T, StoreError> {
         let here = Arc::new(());
         let asked_by = Arc::downgrade(&here);
-        let heard = self.writer()?.give(move |db| {
+        let heard = self.writer()?.give(move |writing| {
+            let Writing { db, known } = writing;
             if asked_by.strong_count() == 0 {
                 return Err(rusqlite::Error::QueryReturnedNoRows);
             }
             let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let done = job(&tx)?;
             tx.commit()?;
+            after(known);
             Ok::<_, rusqlite::Error>(done)
         })?;
         let done = heard.await;
@@ -419,86 +459,107 @@ pub(super) fn number_from(tx: &Transaction<'_>, at: Timestamp) -> Result<(), rus
     Ok(())
 }
 
+/// A flag that no open command of the device has. Zero means "none" in some protocols.
+fn new_flag(tx: &Transaction<'_>, device: &DeviceKey) -> Result<u32, rusqlite::Error> {
+    let mut find = tx.prepare_cached(
+        "SELECT 1 FROM command WHERE tenant = ?1 AND device = ?2 AND state IN ('queued', 'sent')
+         AND coalesce(flag, id) = ?3",
+    )?;
+    loop {
+        let flag = rand::random_range(1..=u32::MAX);
+        if !find.exists(params![
+            device.tenant.as_str(),
+            device.device.as_str(),
+            flag
+        ])? {
+            return Ok(flag);
+        }
+    }
+}
+
 /// A device has answered: in the transaction of the report that says so. Which command that
 /// settles, if any, and how.
 ///
-/// The flag says which; where it is 0, see [`meant`]. A command that has run out of time is answered all the same; one whose answer
-/// said "later" takes another. Any other repetition changes nothing.
+/// A command that has expired is answered all the same; one whose answer said "later" takes
+/// another. Any other repetition changes nothing. See [`match_answer`] and
+/// [`Sent::may_be_settled_from`].
 pub(super) fn answer(
     tx: &Transaction<'_>,
-    device: &DeviceRow,
-    answer: &Answer,
+    device: &DeviceKey,
+    protocol: &str,
+    answer: &CommandAnswer,
+    from: &AnswerFrom,
+    peer: Option<SocketAddr>,
     at: Timestamp,
 ) -> Result<Option<(u32, CommandState)>, rusqlite::Error> {
-    let whose = [device.tenant.as_str(), device.device.as_str()];
-    let id = if answer.flag == NO_FLAG {
-        meant(tx, whose, answer)?
-    } else {
-        Some(answer.flag)
+    let sent = sent(tx, device, protocol)?;
+    let Some(id) = match_answer(&sent, answer) else {
+        return Ok(None);
     };
-    let Some(id) = id else { return Ok(None) };
-    let state = match answer.outcome.as_deref() {
-        Some(REFUSED) => CommandState::Refused,
+    let is_theirs = sent
+        .iter()
+        .any(|one| one.id == id && one.may_be_settled_from(from));
+    if !is_theirs {
+        let peer = peer.map(|peer| peer.to_string());
+        tracing::warn!(command = id, %device, ?peer, "an answer came from elsewhere");
+        metrics::counter!("milepost_commands_unconfirmed_total").increment(1);
+        tx.prepare_cached(
+            "UPDATE command SET unconfirmed = ?2, unconfirmed_peer = ?3, unconfirmed_at = ?4
+             WHERE id = ?1",
+        )?
+        .execute(params![id, answer.text, peer, at.as_millis()])?;
+        return Ok(None);
+    }
+    let state = match answer.outcome {
+        Some(CommandOutcome::Refused) => CommandState::Refused,
         _ => CommandState::Answered,
     };
-    let changed = tx
-        .prepare_cached(
-            "UPDATE command SET state = ?4, settled_at = ?5, answer = ?6, outcome = ?7
-             WHERE id = ?1 AND tenant = ?2 AND device = ?3 AND sent_at IS NOT NULL
-               AND (state IN ('sent', 'expired') OR state = 'answered' AND outcome = 'deferred')",
-        )?
-        .execute(params![
-            id,
-            device.tenant.as_str(),
-            device.device.as_str(),
-            state.as_str(),
-            at.as_millis(),
-            answer.text,
-            answer.outcome,
-        ])?;
-    Ok((changed > 0).then_some((id, state)))
+    tx.prepare_cached(
+        "UPDATE command SET state = ?2, settled_at = ?3, answer = ?4, outcome = ?5 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        state.as_str(),
+        at.as_millis(),
+        answer.text,
+        answer.outcome.map(CommandOutcome::as_str),
+    ])?;
+    Ok(Some((id, state)))
 }
 
-/// The command that an answer without a number is for; `None` where that cannot be known.
-///
-/// If its words name a command it is the last one of that name that was sent and may still be
-/// answered, or none: "HFYD" must never be settled by what "DYD" became. Without a name it is the
-/// last one that was sent and not answered, unless another one that was sent within ten minutes
-/// before is not answered either: then it may be the late answer to that one, and settles nothing.
-fn meant(
+/// The commands of a device that were sent and may still be answered, the newest first.
+fn sent(
     tx: &Transaction<'_>,
-    [tenant, device]: [&str; 2],
-    answer: &Answer,
-) -> Result<Option<u32>, rusqlite::Error> {
-    let mut found = tx.prepare_cached(
-        "SELECT id, text, state = 'sent', sent_at FROM command
-         WHERE tenant = ?1 AND device = ?2 AND sent_at IS NOT NULL
+    device: &DeviceKey,
+    protocol: &str,
+) -> Result<Vec<Sent>, rusqlite::Error> {
+    let mut find = tx.prepare_cached(
+        "SELECT id, coalesce(flag, id), text, sent_at, state = 'sent', sent_epoch,
+                sent_connection, sent_network FROM command
+         WHERE tenant = ?1 AND device = ?2 AND protocol IN (?3, '') AND sent_at IS NOT NULL
            AND (state IN ('sent', 'expired') OR state = 'answered' AND outcome = 'deferred')
          ORDER BY sent_at DESC, id DESC LIMIT 64",
     )?;
-    let mut found = found.query([tenant, device])?;
-    let mut last = None;
-    while let Some(row) = found.next()? {
-        let (id, text): (u32, String) = (row.get(0)?, row.get(1)?);
-        if let Some(verb) = &answer.verb {
-            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-            if words
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case(verb))
-            {
-                return Ok(Some(id));
-            }
-            continue;
-        }
-        let (is_open, sent_at): (bool, i64) = (row.get(2)?, row.get(3)?);
-        match last {
-            _ if !is_open => {}
-            None => last = Some((id, sent_at)),
-            Some((_, later)) if later - sent_at < MIXED_UP => return Ok(None),
-            Some(_) => break,
-        }
-    }
-    Ok(last.map(|(id, _)| id))
+    let whose = [device.tenant.as_str(), device.device.as_str(), protocol];
+    let rows = find.query_map(whose, |row| {
+        let text: String = row.get(2)?;
+        let at = Timestamp::from_millis(row.get(3)?);
+        let mut sent = Sent::new(row.get(0)?, row.get(1)?, &text, at);
+        sent.is_open = row.get(4)?;
+        let connection: Option<(i64, i64)> = row
+            .get::<_, Option<i64>>(5)?
+            .zip(row.get::<_, Option<i64>>(6)?);
+        sent.to = match connection {
+            Some((epoch, connection)) => Some(SentTo {
+                epoch: uint(epoch),
+                connection: uint(connection),
+                network: row.get::<_, Option<String>>(7)?.map(Into::into),
+            }),
+            None => None,
+        };
+        Ok(sent)
+    })?;
+    rows.collect()
 }
 
 /// Tells and counts a change that is durable.
@@ -535,6 +596,16 @@ fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
         answer: row.get(9)?,
         outcome: row.get(10)?,
         reason: row.get(11)?,
+        flag: row.get(12)?,
+        protocol: row.get(13)?,
+        unconfirmed: match (row.get(14)?, maybe(16)?) {
+            (Some(text), Some(received_at)) => Some(UnconfirmedAnswer {
+                text,
+                peer: row.get(15)?,
+                received_at,
+            }),
+            _ => None,
+        },
     })
 }
 
@@ -551,7 +622,9 @@ mod tests {
         };
         let next = async |store: &Store| {
             let far = Timestamp::from_unix(LATEST);
-            let queued = store.queue_command(&whose, "WHERE#", far, 9).await;
+            let queued = store
+                .queue_command(&whose, Name::new("test"), "WHERE#", far, 9)
+                .await;
             i64::from(queued.unwrap().id)
         };
         let begun = now().as_unix();

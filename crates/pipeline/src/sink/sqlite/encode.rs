@@ -1,124 +1,115 @@
 //! Batches as rows: done in the shard's thread, so that the writer only writes.
 
-use milepost_telemetry::{Kind, Report, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::commands::Answer;
+use milepost_telemetry::{Content, Profile, Report};
+
+use super::columns::{Provenance, rest};
 use crate::SinkError;
-use crate::sink::{Batch, Content, Frame};
+use crate::sink::{Batch, FrameResult};
 
-/// A batch as rows.
-#[derive(Debug, Default)]
+/// A batch as rows. The plain columns are read from the batch itself.
+#[derive(Debug)]
 pub struct Rows {
-    pub(super) received: i64,
-    pub(super) devices: Vec<DeviceRow>,
-    pub(super) frames: Vec<FrameRow>,
-}
-
-#[derive(Debug)]
-pub(super) struct DeviceRow {
-    pub(super) id: i64,
-    pub(super) tenant: milepost_telemetry::Tenant,
-    pub(super) device: milepost_telemetry::DeviceId,
-    pub(super) latest: String,
-    pub(super) state: Vec<u8>,
-    /// Whether it is to be written.
-    pub(super) known: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct FrameRow {
-    pub(super) frame: Frame,
-    /// The device's place in `devices`.
+    pub(super) batch: Arc<Batch>,
+    /// The last known state of each device, as JSON.
+    pub(super) latest: Vec<String>,
+    /// For each report of the batch.
     pub(super) reports: Vec<ReportRow>,
+    /// What the reports have in common, each once.
+    pub(super) provenance: Vec<Provenance>,
+    /// The profiles of the frames, each once.
+    pub(super) profiles: Vec<Profile>,
+    /// For each frame of the batch, its place among them.
+    pub(super) profile_of: Vec<Option<usize>>,
 }
 
 #[derive(Debug)]
 pub(super) struct ReportRow {
-    pub(super) id: [u8; 16],
-    pub(super) time: i64,
-    pub(super) late: Option<bool>,
-    pub(super) body: String,
-    /// What it says about a command.
-    pub(super) answer: Option<Answer>,
+    /// Its place in [`Rows::provenance`].
+    pub(super) provenance: usize,
+    /// Its place among what its frame said.
+    pub(super) item: usize,
+    /// What has no column, as JSON; empty if there is nothing.
+    pub(super) rest: String,
 }
-
-/// Bodies are mostly of this size; starting with it saves growing.
-const BODY: usize = 768;
 
 impl Rows {
-    pub(super) fn encode(batch: Batch) -> Result<Self, SinkError> {
-        let devices = batch.devices.into_iter().map(|changed| {
-            Ok(DeviceRow {
-                id: changed.slot.0,
-                latest: json(&changed.latest, 512)?,
-                tenant: changed.key.tenant,
-                device: changed.key.device,
-                state: changed.states,
-                known: changed.known,
-            })
-        });
-        let devices = devices.collect::<Result<_, SinkError>>()?;
-        let mut reports = batch.reports.into_iter();
-        let frames = batch.frames.into_iter().map(|frame| {
-            let count = match &frame.content {
-                Content::Reports(count) => *count,
-                _ => 0,
-            };
-            let rows = reports
-                .by_ref()
-                .take(count)
-                .map(|report| ReportRow::encode(report, frame.device.is_some()));
-            Ok(FrameRow {
-                reports: rows.collect::<Result<_, SinkError>>()?,
-                frame,
-            })
-        });
-        Ok(Self {
-            received: int(batch.received),
-            devices,
-            frames: frames.collect::<Result<_, SinkError>>()?,
-        })
-    }
-}
-
-impl ReportRow {
-    fn encode(mut report: Report, identified: bool) -> Result<Self, SinkError> {
-        let late = report.late.take();
-        report.more.raw = None;
-        if identified {
-            report.device = None;
-            report.tenant = None;
-        }
-        let answer = match (report.kind, report.more.reply_to) {
-            (Kind::CommandReply, Some(flag)) => Some(Answer {
-                flag,
-                text: report.more.text.clone().unwrap_or_default(),
-                outcome: text(&report, "command_outcome"),
-                verb: text(&report, "command_verb"),
-            }),
-            _ => None,
+    pub(super) fn encode(batch: &Arc<Batch>) -> Result<Self, SinkError> {
+        let latest = batch.devices.iter().map(|device| json(&device.latest, 512));
+        let mut rows = Self {
+            latest: latest.collect::<Result<_, SinkError>>()?,
+            reports: Vec::with_capacity(batch.reports.len()),
+            provenance: Vec::new(),
+            profiles: Vec::new(),
+            profile_of: Vec::with_capacity(batch.frames.len()),
+            batch: Arc::clone(batch),
         };
-        Ok(Self {
-            id: *report.id.as_bytes(),
-            time: report.time.as_millis(),
-            late,
-            body: json(&report, BODY)?,
-            answer,
-        })
+        let mut profiles: HashMap<&str, usize> = HashMap::new();
+        let mut places = HashMap::new();
+        let mut reports = batch.reports.iter();
+        for frame in &batch.frames {
+            let envelope = &frame.envelope;
+            rows.profile_of
+                .push(envelope.profile.as_ref().map(|profile| {
+                    *profiles.entry(profile.as_str()).or_insert_with(|| {
+                        rows.profiles.push(profile.clone());
+                        rows.profiles.len() - 1
+                    })
+                }));
+            let FrameResult::Reports { own, derived } = frame.result else {
+                continue;
+            };
+            let said: &[Report] = match &envelope.content {
+                Content::Reports(said) => said,
+                _ => &[],
+            };
+            let mut item = 0;
+            for report in reports.by_ref().take(own) {
+                // Repeats were taken out; the others are in order.
+                let left = said.get(item..).unwrap_or_default();
+                item += left
+                    .iter()
+                    .position(|said| said.id == report.id)
+                    .unwrap_or(0);
+                rows.push(report, item, frame.device.is_some(), &mut places)?;
+                item += 1;
+            }
+            for report in reports.by_ref().take(derived) {
+                rows.push(report, 0, frame.device.is_some(), &mut places)?;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn push(
+        &mut self,
+        report: &Report,
+        item: usize,
+        identified: bool,
+        places: &mut HashMap<Provenance, usize>,
+    ) -> Result<(), SinkError> {
+        let provenance = Provenance::of(report);
+        // Neighbours mostly have the same.
+        let last = self.reports.last().map(|row| row.provenance);
+        let place = match last.and_then(|at| Some((at, self.provenance.get(at)?))) {
+            Some((at, known)) if *known == provenance => at,
+            _ => *places.entry(provenance).or_insert_with(|| {
+                self.provenance.push(provenance);
+                self.provenance.len() - 1
+            }),
+        };
+        self.reports.push(ReportRow {
+            provenance: place,
+            item,
+            rest: rest(report, &provenance, identified)?,
+        });
+        Ok(())
     }
 }
 
-/// What a decoder made of an answer's words: the signal `<protocol>.<name>`.
-fn text(report: &Report, name: &str) -> Option<Box<str>> {
-    let mut signals = report.more.signals.iter();
-    let signal = signals.find(|signal| *signal.name == *name)?;
-    match &signal.value {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn json<T: serde::Serialize>(value: &T, capacity: usize) -> Result<String, SinkError> {
+pub(super) fn json<T: serde::Serialize>(value: &T, capacity: usize) -> Result<String, SinkError> {
     let mut out = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut out, value).map_err(SinkError::permanent)?;
     String::from_utf8(out).map_err(SinkError::permanent)

@@ -53,6 +53,9 @@ pub enum StoreError {
     /// The store was opened for reading only.
     #[error("the store was opened for reading only")]
     ReadOnly,
+    /// The store's files are not those that were opened.
+    #[error("the store's files have changed: {0}")]
+    Moved(String),
     /// A cursor that this store did not make.
     #[error("not a cursor of this store")]
     Cursor,

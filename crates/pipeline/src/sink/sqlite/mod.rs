@@ -2,47 +2,71 @@
 //!
 //! - **Durable when it says so.** Write-ahead log with `synchronous=FULL`: a batch is synced
 //!   before anybody is told.
-//! - **One process writes.** A lock file keeps a second one out, with a clear error. Inside, one
-//!   thread owns the only connection that writes; readers have their own, and work while the
-//!   writer waits.
+//! - **One process writes.** A lock on the folder keeps a second one out, with a clear error, and
+//!   each commit checks that no newer run has begun. Inside, one thread owns the only connection
+//!   that writes; readers have their own, and work while the writer waits.
+//! - **The files stay where they are.** If the database or its log is removed, replaced or cut
+//!   short while it is open, nothing more is acknowledged; unless the same files are back within
+//!   [`StoreOptions::files_grace`], the [condition](Store::condition) fails and the process has to
+//!   end. A running process never makes a new store. Damage *inside* a file is found when SQLite
+//!   reads the damaged page: at a query, at a later start, or by [`Reader::check_all`].
 //! - **The unique id is the judge of duplicates.** Rows, the last known state of each device, the
 //!   states of the stages and the counters for the audit change in one transaction.
 
 mod audit;
+mod backup;
+mod columns;
 mod commands;
+mod deep;
 mod encode;
 mod error;
+mod files;
+mod kept;
+mod known;
 mod note;
 mod read;
+mod replay;
 mod retention;
 mod schema;
+mod waiting;
 mod write;
 mod writer;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use milepost_telemetry::{DeviceKey, Profile, Timestamp};
+use milepost_telemetry::{DeviceKey, Name, Profile, Timestamp};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Semaphore, broadcast};
 
 pub use audit::{Audit, EpochAudit};
-pub use commands::{Command, CommandState, NotQueued};
+pub use commands::{Command, CommandState, NotQueued, UnconfirmedAnswer};
+pub use deep::{Damage, DeepCheck, Progress};
 pub use error::StoreError;
-pub use read::{Cursor, Device, Page, Paged, QuarantinedFrame, Reader, Span};
-pub use retention::Forgotten;
-pub use write::SqliteSink;
+pub use kept::{KeptFrame, KeptProfile};
+pub use read::{Cursor, Device, KnownNetwork, Page, Paged, QuarantinedFrame, Reader, Span};
+pub use replay::SqliteReplay;
+pub use retention::{CutOff, Forgotten, Retention};
+pub use write::SqliteJudge;
 
+use columns::Provenance;
+use files::Files;
+use known::Known;
 use note::Note;
-use writer::Writer;
+use waiting::Waiting;
+use writer::{Writer, Writing};
+
+use crate::command::NetworkPrefixes;
+use crate::condition::Condition;
 
 /// The store's file in its folder.
 const FILE: &str = "milepost.sqlite";
-/// The file whose lock keeps a second process out; its text is a [`Note`].
+/// The file that older versions lock, to keep a second process out; its text is a [`Note`].
 const LOCK: &str = "milepost.lock";
 
 /// How a store is kept.
@@ -50,7 +74,10 @@ const LOCK: &str = "milepost.lock";
 #[non_exhaustive]
 pub struct StoreOptions {
     /// Frames in quarantine, at most: beyond it the oldest are forgotten (and stay counted).
+    /// While there are frames of accepted devices, others have no more than half of it.
     pub quarantine: u32,
+    /// Frames in quarantine of one protocol and reason, at most.
+    pub quarantine_per_reason: u32,
     /// Records of where single frames ended that are not in the history (duplicate, filtered,
     /// quarantined), at most: beyond it, and an eighth more, the oldest are only counted.
     pub outcomes: u32,
@@ -66,18 +93,58 @@ pub struct StoreOptions {
     /// Gives up durability against power loss, for trials: the store then syncs only now and
     /// then, and acknowledges what a power cut can undo.
     pub unsafe_without_sync: bool,
+    /// How long the store's files may be missing before the condition fails.
+    pub files_grace: Duration,
+    /// What counts as one network, for answers to commands.
+    pub networks: NetworkPrefixes,
+    /// From where a device's answers are always taken.
+    pub bound: BoundNetworks,
+    /// Where it is reported that the store cannot go on. The pipeline's handle shows the same.
+    pub condition: Condition,
+}
+
+/// Addresses that devices are bound to by configuration.
+#[derive(Clone, Default)]
+pub struct BoundNetworks(Option<Arc<IsBound>>);
+
+type IsBound = dyn Fn(&DeviceKey, IpAddr) -> bool + Send + Sync;
+
+impl BoundNetworks {
+    /// Decides by a function.
+    pub fn new(is_bound: impl Fn(&DeviceKey, IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_bound)))
+    }
+
+    fn contains(&self, device: &DeviceKey, address: IpAddr) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|is_bound| is_bound(device, address))
+    }
+}
+
+impl std::fmt::Debug for BoundNetworks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("BoundNetworks")
+            .field(&self.0.is_some())
+            .finish()
+    }
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             quarantine: 100_000,
+            quarantine_per_reason: 10_000,
             outcomes: 100_000,
             busy: Duration::from_millis(250),
             cache_bytes: 64 * 1024 * 1024,
             checkpoint_bytes: 32 * 1024 * 1024,
             check_bytes: 64 * 1024 * 1024,
             unsafe_without_sync: false,
+            files_grace: Duration::from_secs(10),
+            networks: NetworkPrefixes::default(),
+            bound: BoundNetworks::default(),
+            condition: Condition::default(),
         }
     }
 }
@@ -91,7 +158,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    options: StoreOptions,
+    shared: Arc<Shared>,
     /// Before the writer, since fields are dropped in this order: only a connection that writes
     /// can, when it is closed last, bring the log into the main file and remove it.
     idle_readers: Mutex<Vec<Connection>>,
@@ -100,10 +167,21 @@ struct Inner {
     reading: Arc<Semaphore>,
     looking_up: Arc<Semaphore>,
     next_slot: AtomicI64,
-    /// Profiles that were put and are not known to be durable yet.
-    profiles: Arc<Mutex<HashMap<DeviceKey, Profile>>>,
-    /// Whether a job that writes them is under way.
-    profiles_job: Arc<AtomicBool>,
+    /// What rows share, by number. It never changes.
+    provenance: RwLock<HashMap<i64, Provenance>>,
+    /// Which files were opened; for readers, which must not open others.
+    opened: Option<Mutex<Files>>,
+}
+
+/// What the thread that writes needs too. It must not hold the store itself: the last reference
+/// to that waits for the thread's end.
+#[derive(Debug)]
+struct Shared {
+    options: StoreOptions,
+    /// What was put and is not known to be durable yet.
+    waiting: Mutex<Waiting>,
+    /// Whether a job that writes it is under way.
+    waiting_job: AtomicBool,
     commands: broadcast::Sender<(u32, CommandState)>,
 }
 
@@ -131,7 +209,7 @@ impl Store {
             path: folder.to_owned(),
             source,
         })?;
-        let lock = lock(&folder.join(LOCK))?;
+        let lock = lock(folder)?;
         let opening = |error: rusqlite::Error| StoreError::opening(&path, &error);
         let mut db = Connection::open_with_flags(
             &path,
@@ -158,11 +236,27 @@ impl Store {
                 row.get(0)
             })
             .map_err(opening)?;
-        let writer = Writer::start(db, lock).map_err(|source| StoreError::Io {
+        let io = |source| StoreError::Io {
             path: path.clone(),
             source,
-        })?;
-        Ok(Self::assemble(path, options, Some(writer), last + 1))
+        };
+        let files = || {
+            let (condition, grace) = (options.condition.clone(), options.files_grace);
+            Files::of(&path, log_limit(&options), condition, grace).map_err(io)
+        };
+        let opened = Mutex::new(files()?);
+        let writing = Writing {
+            db,
+            known: Known::default(),
+        };
+        let writer =
+            Writer::start(writing, files()?, options.condition.clone(), lock).map_err(io)?;
+        let mut inner = Inner::new(path, options, last + 1);
+        inner.writer = Some(writer);
+        inner.opened = Some(opened);
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Opens the store in a folder for reading only, also while another process writes it.
@@ -174,7 +268,9 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path));
         }
-        let store = Self::assemble(path, StoreOptions::default(), None, 0);
+        let store = Self {
+            inner: Arc::new(Inner::new(path, StoreOptions::default(), 0)),
+        };
         let reader = store.reader()?;
         if schema::check(reader.db(), &store.inner.path)? != schema::FORMAT {
             return Err(StoreError::Database(
@@ -189,27 +285,14 @@ impl Store {
         Ok(store)
     }
 
-    fn assemble(path: PathBuf, options: StoreOptions, writer: Option<Writer>, slot: i64) -> Self {
-        let inner = Inner {
-            path,
-            options,
-            idle_readers: Mutex::default(),
-            writer,
-            reading: Arc::new(Semaphore::new(READERS)),
-            looking_up: Arc::new(Semaphore::new(LOOK_UPS)),
-            next_slot: AtomicI64::new(slot),
-            profiles: Arc::default(),
-            profiles_job: Arc::default(),
-            commands: broadcast::channel(CHANGES).0,
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
-    }
-
     /// The store's main file.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Whether the store can go on: whoever runs the process ends it when this has failed.
+    pub fn condition(&self) -> &Condition {
+        &self.inner.shared.options.condition
     }
 
     /// Begins a run of the process: every frame of it is accounted under this number. Blocks.
@@ -222,7 +305,8 @@ impl Store {
     /// When it cannot be written.
     pub fn begin_epoch(&self) -> Result<u64, StoreError> {
         let started = now();
-        let id = self.writer()?.call(move |db| {
+        let id = self.writer()?.call(move |writing| {
+            let db = &mut writing.db;
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let id = tx.query_row(
                 "INSERT INTO epoch (started_at) VALUES (?1) RETURNING id",
@@ -253,26 +337,64 @@ impl Store {
     ///
     /// # Errors
     /// When the store was opened for reading only, or cannot be read.
-    pub fn sink(&self, epoch: u64) -> Result<SqliteSink, StoreError> {
+    pub fn judge(&self, epoch: u64) -> Result<SqliteJudge, StoreError> {
         self.writer()?;
-        SqliteSink::new(self.clone(), epoch)
+        SqliteJudge::new(self.clone(), epoch)
     }
 
-    /// Keeps what was learned of a device. It can be read back at once, is written with the next
-    /// batch or alone, and never blocks: what a crash loses of it is learned again.
+    /// Reads the stored rows again, for a follower that has missed some.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub fn replay(&self) -> Result<SqliteReplay, StoreError> {
+        Ok(SqliteReplay::new(self.reader()?))
+    }
+
+    /// Keeps what was learned of a device that speaks a protocol. It can be read back at once, is
+    /// written with the next batch or alone, and never blocks: what a crash loses of it is learned
+    /// again.
     ///
     /// # Errors
     /// When the store was opened for reading only, or is closed.
-    pub fn put_profile(&self, device: &DeviceKey, profile: &Profile) -> Result<(), StoreError> {
+    pub fn put_profile(
+        &self,
+        device: &DeviceKey,
+        protocol: Name,
+        profile: &Profile,
+    ) -> Result<(), StoreError> {
+        self.put(|waiting| {
+            waiting
+                .profiles
+                .insert((*device, protocol), profile.clone());
+        })
+    }
+
+    /// Keeps from which network a device has come, and when: 16 of them per device for 90 days
+    /// after the device came from there last. It can be read back at once, and never blocks.
+    /// Call it at a login, and once a day while a connection stays.
+    ///
+    /// # Errors
+    /// When the store was opened for reading only, or is closed.
+    pub fn put_network(
+        &self,
+        device: &DeviceKey,
+        network: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put(|waiting| {
+            waiting.networks.insert((*device, network.into()), at);
+        })
+    }
+
+    fn put(&self, add: impl FnOnce(&mut Waiting)) -> Result<(), StoreError> {
         let writer = self.writer()?;
-        self.waiting_profiles().insert(*device, profile.clone());
-        // One job at a time is enough: it takes all that wait when it runs.
-        if !self.inner.profiles_job.swap(true, Ordering::AcqRel) {
-            let under_way = Arc::clone(&self.inner.profiles_job);
-            let profiles = Arc::clone(&self.inner.profiles);
-            drop(writer.give(move |db| {
-                under_way.store(false, Ordering::Release);
-                write::profiles_alone(db, &profiles);
+        let shared = Arc::clone(&self.inner.shared);
+        add(&mut waiting::lock(&shared.waiting));
+        // One job at a time is enough: it takes all that waits when it runs.
+        if !shared.waiting_job.swap(true, Ordering::AcqRel) {
+            drop(writer.give(move |writing| {
+                shared.waiting_job.store(false, Ordering::Release);
+                Waiting::write_alone(&mut writing.db, &shared.waiting);
             })?);
         }
         Ok(())
@@ -332,6 +454,10 @@ impl Store {
 
     fn connect_reader(&self) -> Result<Connection, StoreError> {
         let path = &self.inner.path;
+        if let Some(opened) = &self.inner.opened {
+            let opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.are_the_same().map_err(StoreError::Moved)?;
+        }
         let opening = |error: rusqlite::Error| StoreError::opening(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(opening)?;
@@ -353,11 +479,21 @@ impl Store {
         }
     }
 
-    fn waiting_profiles(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceKey, Profile>> {
-        self.inner
-            .profiles
-            .lock()
+    fn waiting(&self) -> &Mutex<Waiting> {
+        &self.inner.shared.waiting
+    }
+
+    fn provenance(&self, id: i64) -> Option<Provenance> {
+        let known = self.inner.provenance.read();
+        known
             .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .copied()
+    }
+
+    fn know_provenance(&self, all: HashMap<i64, Provenance>) {
+        let known = self.inner.provenance.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {
@@ -370,24 +506,71 @@ impl Store {
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let io = |source| StoreError::Io {
-        path: path.to_owned(),
-        source,
+impl Inner {
+    fn new(path: PathBuf, options: StoreOptions, slot: i64) -> Self {
+        Self {
+            path,
+            shared: Arc::new(Shared {
+                options,
+                waiting: Mutex::default(),
+                waiting_job: AtomicBool::new(false),
+                commands: broadcast::channel(CHANGES).0,
+            }),
+            idle_readers: Mutex::default(),
+            writer: None,
+            reading: Arc::new(Semaphore::new(READERS)),
+            looking_up: Arc::new(Semaphore::new(LOOK_UPS)),
+            next_slot: AtomicI64::new(slot),
+            provenance: RwLock::default(),
+            opened: None,
+        }
+    }
+}
+
+/// What keeps a second process out: the lock on the open folder, which nothing in it can be
+/// removed from under, and that on the file that older versions lock. (A lock on the database file
+/// itself would interfere with SQLite's.)
+struct Locks {
+    _folder: Option<File>,
+    _file: File,
+}
+
+fn lock(folder: &Path) -> Result<Locks, StoreError> {
+    let held = |path: &Path, file: File| match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io {
+            path: path.to_owned(),
+            source,
+        }),
     };
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::Io { path, source }
+    };
+    // Only Unix can open a folder as a file.
+    let of_folder = if cfg!(unix) {
+        let opened = File::open(folder).map_err(io(folder))?;
+        Some(held(folder, opened)?)
+    } else {
+        None
+    };
+    let path = folder.join(LOCK);
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(path)
-        .map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::InUse(path.parent().unwrap_or(path).to_owned()))
-        }
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+        .open(&path)
+        .map_err(io(&path))?;
+    Ok(Locks {
+        _folder: of_folder,
+        _file: held(&path, file)?,
+    })
+}
+
+/// To which length SQLite cuts its log when it begins it anew.
+fn log_limit(options: &StoreOptions) -> u64 {
+    u64::from(options.checkpoint_bytes).saturating_mul(4)
 }
 
 fn configure_writer(db: &Connection, options: &StoreOptions) -> Result<(), rusqlite::Error> {
@@ -402,7 +585,7 @@ fn configure_writer(db: &Connection, options: &StoreOptions) -> Result<(), rusql
     let pages = i64::from(options.checkpoint_bytes) / page.max(1);
     db.pragma_update(None, "wal_autocheckpoint", pages.max(1))?;
     db.pragma_update(None, "cache_size", -(i64::from(options.cache_bytes) / 1024))?;
-    let keep = i64::from(options.checkpoint_bytes).saturating_mul(4);
+    let keep = i64::try_from(log_limit(options)).unwrap_or(i64::MAX);
     db.pragma_update_and_check(None, "journal_size_limit", keep, |_| Ok(()))?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(())

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use milepost_telemetry::{DeviceId, DeviceKey, Profile, Report, ReportId, Tenant, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Report, ReportId, Tenant, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::columns::{self, FindProvenance, Provenance, SELECT};
+use super::{Store, StoreError, waiting};
 use crate::latest::Latest;
 
 /// A connection for reading. Its calls block; each sees one consistent state of the store.
@@ -55,6 +56,18 @@ pub struct QuarantinedFrame {
     pub offset: Option<u32>,
     /// What is wrong.
     pub error: String,
+}
+
+/// A network that a device has come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KnownNetwork {
+    /// The network, such as `10.1.2.0/24`.
+    pub network: String,
+    /// When the device first came from there.
+    pub first_seen: Timestamp,
+    /// When it was last noted that it did.
+    pub last_seen: Timestamp,
 }
 
 /// Which part of a history is wanted.
@@ -149,9 +162,6 @@ impl<T> Paged<T> {
     }
 }
 
-const REPORT: &str = "SELECT r.id, r.time, r.late, r.raw, r.body, d.tenant, d.device
-    FROM report r LEFT JOIN device d ON d.id = r.device";
-
 impl Reader {
     pub(super) fn new(db: Connection, store: Store) -> Self {
         Self {
@@ -213,7 +223,7 @@ impl Reader {
             .transpose()
     }
 
-    /// Reports of a device, by time and then by id.
+    /// Reports of a device, by time and then in the order in which they were stored.
     ///
     /// # Errors
     /// When the store cannot be read, or the cursor is not one.
@@ -231,26 +241,28 @@ impl Reader {
         };
         let from = span.from.map_or(i64::MIN, Timestamp::as_millis);
         let to = span.to.map_or(i64::MAX, Timestamp::as_millis);
-        let (time, id) = match &page.after {
-            None => (from, Vec::new()),
+        let (time, seq) = match &page.after {
+            None => (from, i64::MIN),
             Some(cursor) => history_place(cursor)?,
         };
+        // The index by device and time holds the row's number too: reading on from there sorts
+        // nothing, however many reports have one time.
         let mut find = self.db().prepare_cached(&format!(
-            "{REPORT} WHERE r.device = ?1 AND r.time >= max(?2, ?4) AND r.time < ?3
-             AND (r.time, r.id) > (?4, ?5) ORDER BY r.time, r.id LIMIT ?6"
+            "{SELECT} WHERE r.device = ?1 AND r.time >= max(?2, ?4) AND r.time < ?3
+             AND (r.time, r.seq) > (?4, ?5) ORDER BY r.time, r.seq LIMIT ?6"
         ))?;
         let mut rows = find.query(params![
             device,
             from,
             to,
             time,
-            id,
+            seq,
             i64::from(page.limit) + 1
         ])?;
         let mut reports = Vec::new();
         while let Some(row) = rows.next()? {
-            let report = report(row, span.raw)?;
-            let place = format!("{}.{}", row.get::<_, i64>(1)?, report.id);
+            let report = columns::read(row, self, span.raw)?;
+            let place = history_cursor(row.get(2)?, row.get(0)?);
             reports.push((report, place));
         }
         Ok(Paged::cut(reports, page.limit))
@@ -263,9 +275,11 @@ impl Reader {
     pub fn report(&self, id: &ReportId) -> Result<Option<Report>, StoreError> {
         let mut find = self
             .db()
-            .prepare_cached(&format!("{REPORT} WHERE r.id = ?1"))?;
+            .prepare_cached(&format!("{SELECT} WHERE r.id = ?1"))?;
         let mut rows = find.query([&id.as_bytes()[..]])?;
-        rows.next()?.map(|row| report(row, true)).transpose()
+        rows.next()?
+            .map(|row| columns::read(row, self, true))
+            .transpose()
     }
 
     /// Whether a report is stored.
@@ -320,20 +334,63 @@ impl Reader {
         Ok(Paged::cut(rows.collect::<Result<_, _>>()?, page.limit))
     }
 
-    /// What has been learned of a device.
+    /// What has been learned of a device that speaks a protocol.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn profile(&self, key: &DeviceKey) -> Result<Option<Profile>, StoreError> {
-        if let Some(profile) = self.store.waiting_profiles().get(key) {
+    pub fn profile(&self, key: &DeviceKey, protocol: Name) -> Result<Option<Profile>, StoreError> {
+        let put = waiting::lock(self.store.waiting());
+        if let Some(profile) = put.profiles.get(&(*key, protocol)) {
             return Ok(Some(profile.clone()));
         }
+        drop(put);
+        // An older store does not say which protocol it was.
         let profile: Option<String> = self
             .db()
-            .prepare_cached("SELECT profile FROM profile WHERE tenant = ?1 AND device = ?2")?
-            .query_row([key.tenant.as_str(), key.device.as_str()], |row| row.get(0))
+            .prepare_cached(
+                "SELECT profile FROM learned
+                 WHERE tenant = ?1 AND device = ?2 AND protocol IN (?3, '')
+                 ORDER BY protocol DESC LIMIT 1",
+            )?
+            .query_row(
+                [key.tenant.as_str(), key.device.as_str(), protocol.as_str()],
+                |row| row.get(0),
+            )
             .optional()?;
         Ok(profile.map(|text| Profile::new(&text)))
+    }
+
+    /// The networks that a device has come from, the one first seen first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn networks(&self, key: &DeviceKey) -> Result<Vec<KnownNetwork>, StoreError> {
+        let mut find = self.db().prepare_cached(
+            "SELECT network, first_seen, last_seen FROM device_network
+             WHERE tenant = ?1 AND device = ?2 ORDER BY first_seen, network",
+        )?;
+        let rows = find.query_map([key.tenant.as_str(), key.device.as_str()], |row| {
+            Ok(KnownNetwork {
+                network: row.get(0)?,
+                first_seen: Timestamp::from_millis(row.get(1)?),
+                last_seen: Timestamp::from_millis(row.get(2)?),
+            })
+        })?;
+        let mut known: Vec<KnownNetwork> = rows.collect::<Result<_, _>>()?;
+        for ((device, network), at) in &waiting::lock(self.store.waiting()).networks {
+            if device != key {
+                continue;
+            }
+            match known.iter_mut().find(|one| *one.network == **network) {
+                Some(one) => one.last_seen = one.last_seen.max(*at),
+                None => known.push(KnownNetwork {
+                    network: network.to_string(),
+                    first_seen: *at,
+                    last_seen: *at,
+                }),
+            }
+        }
+        Ok(known)
     }
 
     fn device_number(&self, key: &DeviceKey) -> Result<Option<i64>, StoreError> {
@@ -353,12 +410,26 @@ impl Drop for Reader {
     }
 }
 
-fn history_place(cursor: &Cursor) -> Result<(i64, Vec<u8>), StoreError> {
+impl FindProvenance for Reader {
+    fn find(&self, id: i64) -> Result<Option<Provenance>, rusqlite::Error> {
+        if let Some(known) = self.store.provenance(id) {
+            return Ok(Some(known));
+        }
+        self.store.know_provenance(Provenance::all(self.db())?);
+        Ok(self.store.provenance(id))
+    }
+}
+
+fn history_cursor(time: i64, seq: i64) -> String {
+    format!("{time}#{seq}")
+}
+
+/// Cursors of older versions end in an id, and are refused.
+fn history_place(cursor: &Cursor) -> Result<(i64, i64), StoreError> {
     let place = cursor.place()?;
-    let (time, id) = place.split_once('.').ok_or(StoreError::Cursor)?;
-    let time = time.parse().map_err(|_| StoreError::Cursor)?;
-    let id: ReportId = id.parse().map_err(|_| StoreError::Cursor)?;
-    Ok((time, id.as_bytes().to_vec()))
+    let (time, seq) = place.split_once('#').ok_or(StoreError::Cursor)?;
+    let number = |text: &str| text.parse().map_err(|_| StoreError::Cursor);
+    Ok((number(time)?, number(seq)?))
 }
 
 fn device(tenant: &Tenant, id: &str, latest: &str) -> Result<Device, StoreError> {
@@ -373,29 +444,6 @@ fn device(tenant: &Tenant, id: &str, latest: &str) -> Result<Device, StoreError>
         },
         latest: serde_json::from_str(latest).map_err(|e| bad(e.into()))?,
     })
-}
-
-/// Puts back together what was taken apart for storing.
-fn report(row: &Row<'_>, with_raw: bool) -> Result<Report, StoreError> {
-    let id: [u8; 16] = row.get(0)?;
-    let bad = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row {
-        row: format!("report {}", ReportId::from_bytes(id)),
-        source,
-    };
-    let body: String = row.get(4)?;
-    let mut report: Report = serde_json::from_str(&body).map_err(|e| bad(e.into()))?;
-    report.late = row.get(2)?;
-    if with_raw {
-        report.more.raw = row.get::<_, Option<Vec<u8>>>(3)?.map(Vec::into);
-    }
-    if let (Some(tenant), Some(device)) = (
-        row.get::<_, Option<String>>(5)?,
-        row.get::<_, Option<String>>(6)?,
-    ) {
-        report.tenant = Some(Tenant::new(&tenant).map_err(|e| bad(e.into()))?);
-        report.device = Some(DeviceId::new(&device).map_err(|e| bad(e.into()))?);
-    }
-    Ok(report)
 }
 
 /// Counters come back as they went in.
@@ -415,6 +463,11 @@ mod tests {
         assert_eq!(back.place().unwrap(), "1700000000000.é");
         assert!("zz".parse::<Cursor>().is_err());
         assert!(history_place(&cursor).is_err());
+        let ours = Cursor::new(&history_cursor(-5, 7));
+        assert_eq!(history_place(&ours).unwrap(), (-5, 7));
+        // As version 0.1 made them.
+        let old = "1700000000000.0197a1b2-0000-8000-8000-000000000000";
+        assert!(history_place(&Cursor::new(old)).is_err());
         assert_eq!(uint(7), 7);
     }
 }

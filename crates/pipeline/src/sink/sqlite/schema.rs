@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4d70_7374;
 
 /// One step per format. A step is never changed once it is released; a new one is added.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
 
 const FORMAT_1: &str = "
     -- A run of the process. The counters are kept in the transactions of the batches.
@@ -118,6 +118,159 @@ const FORMAT_3: &str = "
     INSERT INTO folded (epoch, bucket, reason, frames)
         SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome GROUP BY 1, 2, 3;
     DELETE FROM outcome;
+";
+
+/// Rows of earlier formats are left as they are: their `provenance` is NULL, and all that they say
+/// is in their `body`. So nothing is rewritten, and a large store opens as quickly as a small one.
+const FORMAT_4: &str = "
+    -- What most reports of a device have in common, once for all of them.
+    CREATE TABLE provenance (
+        id INTEGER PRIMARY KEY,
+        protocol TEXT NOT NULL,
+        decoder TEXT NOT NULL,
+        dialect TEXT,
+        kind TEXT NOT NULL,
+        checksum TEXT NOT NULL,
+        time_source TEXT NOT NULL,
+        zone TEXT,
+        fix_source TEXT,
+        live INTEGER,
+        ignition_source TEXT,
+        same INTEGER NOT NULL          -- which times equal others: 1 device_time = time,
+                                       -- 2 fix_time = time, 4 and 8 raw time = that of the id
+    ) STRICT;
+
+    -- Distinct profiles that rows refer to.
+    CREATE TABLE used_profile (
+        id INTEGER PRIMARY KEY,
+        text TEXT NOT NULL UNIQUE,
+        device INTEGER,                -- the first device that had it
+        day INTEGER NOT NULL,          -- and when, in days since 1970
+        last_used INTEGER NOT NULL,    -- at most an hour before it was used last
+        reused INTEGER NOT NULL DEFAULT 0  -- frames that had another one, beyond the daily bound
+    ) STRICT;
+    CREATE INDEX used_profile_by_device ON used_profile (device, day);
+
+    ALTER TABLE report ADD COLUMN provenance INTEGER;
+    ALTER TABLE report ADD COLUMN profile INTEGER;     -- NULL: not known
+    ALTER TABLE report ADD COLUMN frames INTEGER;      -- of the audit; NULL: one
+    ALTER TABLE report ADD COLUMN item INTEGER;        -- place in its frame; NULL: `part`
+    ALTER TABLE report ADD COLUMN revision INTEGER;    -- NULL: 0
+    ALTER TABLE report ADD COLUMN received_at INTEGER;
+    ALTER TABLE report ADD COLUMN device_time INTEGER;
+    ALTER TABLE report ADD COLUMN fix_time INTEGER;
+    ALTER TABLE report ADD COLUMN sequence INTEGER;
+    ALTER TABLE report ADD COLUMN latitude REAL;
+    ALTER TABLE report ADD COLUMN longitude REAL;
+    ALTER TABLE report ADD COLUMN altitude_m REAL;
+    ALTER TABLE report ADD COLUMN speed_kmh REAL;
+    ALTER TABLE report ADD COLUMN course_deg REAL;
+    ALTER TABLE report ADD COLUMN satellites INTEGER;
+    ALTER TABLE report ADD COLUMN valid INTEGER;
+    ALTER TABLE report ADD COLUMN ignition INTEGER;
+    ALTER TABLE report ADD COLUMN external_connected INTEGER;
+    ALTER TABLE report ADD COLUMN external_v REAL;
+    ALTER TABLE report ADD COLUMN battery_v REAL;
+    ALTER TABLE report ADD COLUMN battery_pct REAL;
+    ALTER TABLE report ADD COLUMN odometer_m REAL;
+    ALTER TABLE report ADD COLUMN smoothed_latitude REAL;
+    ALTER TABLE report ADD COLUMN smoothed_longitude REAL;
+    ALTER TABLE report ADD COLUMN smoothed_speed_kmh REAL;
+    ALTER TABLE report ADD COLUMN smoothed_course_deg REAL;
+    ALTER TABLE report ADD COLUMN accuracy_m REAL;
+    ALTER TABLE report ADD COLUMN moving INTEGER;
+    ALTER TABLE report ADD COLUMN outlier INTEGER;
+    ALTER TABLE report ADD COLUMN rejected TEXT;
+
+    ALTER TABLE outcome ADD COLUMN frames INTEGER;
+
+    -- Changes of reports, for followers.
+    CREATE TABLE correction (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        correction TEXT NOT NULL       -- JSON
+    ) STRICT;
+
+    -- Numbers that must not fall when rows are forgotten.
+    CREATE TABLE counter (
+        name TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE quarantine ADD COLUMN profile INTEGER;
+    ALTER TABLE quarantine ADD COLUMN frames INTEGER;
+    ALTER TABLE quarantine ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE quarantine ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+    UPDATE quarantine SET accepted = device IS NOT NULL;
+    CREATE INDEX quarantine_by_reason ON quarantine (protocol, reason, seq);
+    CREATE INDEX quarantine_by_accepted ON quarantine (accepted, seq);
+
+    -- What is learned, by protocol; an empty one is from before there were several.
+    CREATE TABLE learned (
+        tenant TEXT NOT NULL,
+        device TEXT NOT NULL,
+        protocol TEXT NOT NULL,
+        profile TEXT NOT NULL,
+        PRIMARY KEY (tenant, device, protocol)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO learned SELECT tenant, device, '', profile FROM profile;
+    DROP TABLE profile;
+
+    -- From which networks a device has come.
+    CREATE TABLE device_network (
+        tenant TEXT NOT NULL,
+        device TEXT NOT NULL,
+        network TEXT NOT NULL,
+        first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        PRIMARY KEY (tenant, device, network)
+    ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE command ADD COLUMN protocol TEXT NOT NULL DEFAULT '';
+    ALTER TABLE command ADD COLUMN flag INTEGER;       -- NULL: its number
+    ALTER TABLE command ADD COLUMN sent_epoch INTEGER;
+    ALTER TABLE command ADD COLUMN sent_connection INTEGER;
+    ALTER TABLE command ADD COLUMN sent_network TEXT;
+    ALTER TABLE command ADD COLUMN unconfirmed TEXT;   -- an answer that did not come from there
+    ALTER TABLE command ADD COLUMN unconfirmed_peer TEXT;
+    ALTER TABLE command ADD COLUMN unconfirmed_at INTEGER;
+
+    -- For people: every report with its usual values, whatever format its row has. Times are
+    -- milliseconds since 1970; `rest` is what has no column, as JSON.
+    CREATE VIEW history AS
+    SELECT r.seq, lower(hex(r.id)) AS id, d.tenant, d.device,
+        coalesce(p.protocol, r.body ->> 'protocol') AS protocol,
+        coalesce(p.kind, r.body ->> 'kind') AS kind,
+        r.time,
+        coalesce(p.time_source, r.body ->> 'time_source') AS time_source,
+        CASE WHEN p.id IS NULL THEN CAST(round(unixepoch(r.body ->> 'received_at', 'subsec') * 1000) AS INTEGER)
+             ELSE r.received_at END AS received_at,
+        CASE WHEN p.id IS NULL THEN CAST(round(unixepoch(r.body ->> 'device_time', 'subsec') * 1000) AS INTEGER)
+             WHEN p.same & 1 THEN r.time ELSE r.device_time END AS device_time,
+        CASE WHEN p.id IS NULL THEN CAST(round(unixepoch(r.body ->> '$.fix.time', 'subsec') * 1000) AS INTEGER)
+             WHEN p.same & 2 THEN r.time ELSE r.fix_time END AS fix_time,
+        r.late,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.latitude' ELSE r.latitude END AS latitude,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.longitude' ELSE r.longitude END AS longitude,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.altitude_m' ELSE r.altitude_m END AS altitude_m,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.speed_kmh' ELSE r.speed_kmh END AS speed_kmh,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.course_deg' ELSE r.course_deg END AS course_deg,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.satellites' ELSE r.satellites END AS satellites,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.valid' ELSE r.valid END AS valid,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.live' ELSE p.live END AS live,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.fix.source' ELSE p.fix_source END AS fix_source,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.io.ignition' ELSE r.ignition END AS ignition,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.power.external_connected'
+             ELSE r.external_connected END AS external_connected,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.power.external_v' ELSE r.external_v END AS external_v,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.power.battery_v' ELSE r.battery_v END AS battery_v,
+        CASE WHEN p.id IS NULL THEN r.body ->> '$.power.battery_pct' ELSE r.battery_pct END AS battery_pct,
+        CASE WHEN p.id IS NULL THEN r.body ->> 'odometer_m' ELSE r.odometer_m END AS odometer_m,
+        r.smoothed_latitude, r.smoothed_longitude, r.smoothed_speed_kmh, r.smoothed_course_deg,
+        r.accuracy_m, r.moving, r.outlier, r.rejected,
+        nullif(r.body, '') AS rest, r.raw
+    FROM report r
+    LEFT JOIN provenance p ON p.id = r.provenance
+    LEFT JOIN device d ON d.id = r.device;
 ";
 
 /// The newest format that this version knows.

@@ -1,18 +1,25 @@
-//! The sink: a batch in one transaction.
+//! The judge: a batch in one transaction.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 
-use milepost_telemetry::{DeviceKey, Profile};
+use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine, Report};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::broadcast;
 
+use super::columns::{self, RowParts};
 use super::commands::{self, CommandState};
-use super::encode::{DeviceRow, FrameRow, Rows, int};
+use super::encode::{Rows, int};
+use super::known::Known;
+use super::waiting::Waiting;
+use super::writer::Writing;
 use super::{Store, StoreError, StoreOptions, now};
 use crate::SinkError;
+use crate::command::AnswerFrom;
+use crate::condition::Condition;
 use crate::latest::Latest;
-use crate::sink::{Batch, Content, Loaded, Sink, Slot, Written};
+use crate::sink::{
+    Batch, FrameResult, Judge, LaneStore, Loaded, Mark, Position, Slot, Source, Written,
+};
 
 /// Where a frame ended.
 pub(super) mod bucket {
@@ -25,28 +32,46 @@ pub(super) mod bucket {
 
 /// A pipeline's way into the store.
 #[derive(Debug)]
-pub struct SqliteSink {
+pub struct SqliteJudge {
     store: Store,
-    epoch: i64,
+    epoch: u64,
     reader: Connection,
-    under_way: Option<mpsc::Receiver<Result<Written, rusqlite::Error>>>,
+    under_way: Option<mpsc::Receiver<Result<Written, WriteError>>>,
 }
 
-impl SqliteSink {
+/// Why a batch was not written.
+#[derive(Debug)]
+enum WriteError {
+    Database(rusqlite::Error),
+    /// A newer run writes this store.
+    Superseded(i64),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl SqliteJudge {
     pub(super) fn new(store: Store, epoch: u64) -> Result<Self, StoreError> {
         Ok(Self {
             reader: store.connect_reader()?,
-            epoch: int(epoch),
+            epoch,
             under_way: None,
             store,
         })
     }
-}
 
-impl Sink for SqliteSink {
-    type Prepared = Rows;
+    /// The writer takes no more work: for good, if the store has failed.
+    fn closed(&self) -> SinkError {
+        match self.store.condition().has_failed() {
+            Some(reason) => SinkError::fatal(&*reason),
+            None => SinkError::transient(StoreError::Closed),
+        }
+    }
 
-    fn load(&mut self, device: &DeviceKey) -> Result<Loaded, SinkError> {
+    fn find(&self, device: &DeviceKey) -> Result<Loaded, SinkError> {
         let mut find = self.reader.prepare_cached(
             "SELECT id, latest, state FROM device WHERE tenant = ?1 AND device = ?2",
         )?;
@@ -70,31 +95,61 @@ impl Sink for SqliteSink {
             states,
         })
     }
+}
 
-    fn prepare(&mut self, batch: Batch) -> Result<Rows, SinkError> {
+impl LaneStore for SqliteJudge {
+    fn load(&mut self, devices: &[DeviceKey]) -> Result<Vec<Loaded>, SinkError> {
+        // One transaction: the file is locked once, and not for each device.
+        let all = self.reader.unchecked_transaction()?;
+        let loaded = devices.iter().map(|device| self.find(device)).collect();
+        all.finish()?;
+        loaded
+    }
+}
+
+impl Judge for SqliteJudge {
+    type Prepared = Rows;
+
+    fn source(&self) -> Source {
+        Source::Epoch(self.epoch)
+    }
+
+    fn prepare(&mut self, batch: &Arc<Batch>) -> Result<Rows, SinkError> {
         Rows::encode(batch)
     }
 
     fn begin(&mut self, rows: Rows) -> Result<(), SinkError> {
-        let epoch = self.epoch;
-        let keep = Keep::of(&self.store.inner.options);
-        let profiles = Arc::clone(&self.store.inner.profiles);
-        let commands = self.store.inner.commands.clone();
+        let epoch = int(self.epoch);
+        let shared = Arc::clone(&self.store.inner.shared);
         let writer = self.store.writer().map_err(SinkError::transient)?;
         let under_way = writer
-            .begin(move |db| {
+            .begin(move |writing| {
                 let mut job = Job {
                     epoch,
                     written: Written::default(),
                     answers: Vec::new(),
+                    options: &shared.options,
                 };
-                let profiles = Waiting::of(&profiles);
-                job.write(db, &rows, keep, &profiles)?;
-                profiles.written();
-                job.announce(&commands);
-                Ok(job.written)
+                let waiting = Waiting::of(&shared.waiting);
+                match job.write(writing, &rows, &waiting) {
+                    Ok(()) => {
+                        waiting.written(&shared.waiting);
+                        job.announce(&shared.commands);
+                        Ok(job.written)
+                    }
+                    Err(error) => {
+                        writing.known.forget();
+                        if let WriteError::Superseded(newest) = error {
+                            shared.options.condition.fail(&format!(
+                                "run {newest} of another process writes this store: run {epoch} \
+                                 has ended"
+                            ));
+                        }
+                        Err(error)
+                    }
+                }
             })
-            .map_err(SinkError::transient)?;
+            .map_err(|_| self.closed())?;
         self.under_way = Some(under_way);
         Ok(())
     }
@@ -102,87 +157,102 @@ impl Sink for SqliteSink {
     fn complete(&mut self) -> Result<Written, SinkError> {
         let nothing = || SinkError::transient("nothing is being written");
         let under_way = self.under_way.take().ok_or_else(nothing)?;
-        let written = under_way
-            .recv()
-            .map_err(|_| SinkError::transient(StoreError::Closed))?;
-        Ok(written?)
+        match under_way.recv().map_err(|_| self.closed())? {
+            Ok(written) => Ok(written),
+            Err(WriteError::Database(error)) => Err(error.into()),
+            Err(WriteError::Superseded(newest)) => Err(SinkError::fatal(format!(
+                "run {newest} of another process writes this store"
+            ))),
+        }
     }
 
     fn check(&mut self) -> Result<(), SinkError> {
         let writer = self.store.writer().map_err(SinkError::transient)?;
         // Takes the lock and gives it back: nothing is written.
-        let lock = |db: &mut Connection| {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let lock = |writing: &mut Writing| {
+            let tx = writing
+                .db
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
             tx.rollback()
         };
-        Ok(writer.call(lock).map_err(SinkError::transient)??)
+        Ok(writer.call(lock).map_err(|_| self.closed())??)
     }
 
-    fn finish(&mut self, received: u64, settled: bool) -> Result<(), SinkError> {
-        let epoch = self.epoch;
-        let profiles = Arc::clone(&self.store.inner.profiles);
+    fn finish(&mut self, mark: &Mark, settled: bool) -> Result<(), SinkError> {
+        let Mark::Epoch { received, .. } = *mark else {
+            return Err(SinkError::permanent("this store takes connections only"));
+        };
+        let (epoch, received) = (int(self.epoch), int(received));
+        let shared = Arc::clone(&self.store.inner.shared);
         let writer = self.store.writer().map_err(SinkError::transient)?;
-        let done = writer.call(move |db| {
-            profiles_alone(db, &profiles);
-            db.execute(
+        let done = writer.call(move |writing| {
+            Waiting::write_alone(&mut writing.db, &shared.waiting);
+            writing.db.execute(
                 "UPDATE epoch SET received = max(received, ?2),
                         ended_at = CASE WHEN ?3 THEN ?4 ELSE ended_at END WHERE id = ?1",
-                params![epoch, int(received), settled, now().as_millis()],
+                params![epoch, received, settled, now().as_millis()],
             )
         });
         if !matches!(done, Ok(Ok(_))) {
-            self.store.note_received(epoch, int(received));
+            self.store.note_received(epoch, received);
         }
-        done.map_err(SinkError::transient)??;
+        done.map_err(|_| self.closed())??;
         Ok(())
     }
-}
 
-/// How many records are kept of what is bounded.
-#[derive(Clone, Copy)]
-struct Keep {
-    quarantine: i64,
-    outcomes: i64,
-}
-
-impl Keep {
-    fn of(options: &StoreOptions) -> Self {
-        Self {
-            quarantine: options.quarantine.into(),
-            outcomes: options.outcomes.into(),
-        }
+    fn condition(&self) -> Condition {
+        self.store.condition().clone()
     }
 }
 
 /// One batch on its way into the file.
-struct Job {
+struct Job<'a> {
     epoch: i64,
     written: Written,
     answers: Vec<(u32, CommandState)>,
+    options: &'a StoreOptions,
 }
 
-impl Job {
+/// One envelope on its way into the file.
+struct FrameRow<'a> {
+    envelope: &'a Envelope,
+    /// The device's number and key.
+    device: Option<(i64, &'a DeviceKey)>,
+    /// How many frames it settles, if not one.
+    frames: Option<i64>,
+    profile: Option<i64>,
+}
+
+impl Job<'_> {
     fn write(
         &mut self,
-        db: &mut Connection,
+        writing: &mut Writing,
         rows: &Rows,
-        keep: Keep,
-        profiles: &Waiting<'_>,
-    ) -> Result<(), rusqlite::Error> {
+        waiting: &Waiting,
+    ) -> Result<(), WriteError> {
+        let Writing { db, known } = writing;
         // Immediately: that the store is locked shows before any work is done.
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        write_devices(&tx, &rows.devices)?;
-        self.write_frames(&tx, rows)?;
-        profiles.write(&tx)?;
+        let newest: i64 = tx
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM epoch")?
+            .query_row([], |row| row.get(0))?;
+        if newest > self.epoch {
+            return Err(WriteError::Superseded(newest));
+        }
+        write_devices(&tx, rows)?;
+        self.write_frames(&tx, known, rows)?;
+        self.write_corrections(&tx, rows)?;
+        waiting.write(&tx)?;
         if self.written.quarantined > 0 {
-            tx.prepare_cached(
-                "DELETE FROM quarantine WHERE seq <= (SELECT max(seq) FROM quarantine) - ?1",
-            )?
-            .execute([keep.quarantine])?;
+            bound_quarantine(&tx, known, self.options)?;
         }
-        if self.written.stored < rows.frames.len() as u64 {
-            fold_outcomes(&tx, keep.outcomes)?;
+        if self.written.duplicate + self.written.filtered + self.written.quarantined > 0 {
+            fold_outcomes(&tx, self.options.outcomes.into())?;
         }
+        let received = match rows.batch.mark {
+            Mark::Epoch { received, .. } => received,
+            Mark::Offset { .. } => 0,
+        };
         tx.prepare_cached(
             "UPDATE epoch SET received = max(received, ?2), stored = stored + ?3,
                     duplicate = duplicate + ?4, filtered = filtered + ?5,
@@ -190,84 +260,212 @@ impl Job {
         )?
         .execute(params![
             self.epoch,
-            rows.received,
+            int(received),
             int(self.written.stored),
             int(self.written.duplicate),
             int(self.written.filtered),
             int(self.written.quarantined),
         ])?;
-        tx.commit()
+        tx.commit()?;
+        Ok(())
     }
 
-    fn write_frames(&mut self, tx: &Transaction<'_>, rows: &Rows) -> Result<(), rusqlite::Error> {
-        let mut insert = tx.prepare_cached(
-            "INSERT INTO report (id, device, time, epoch, connection, frame, part, late, raw, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
-        )?;
-        for row in &rows.frames {
-            let origin = row.frame.origin;
-            let device = row.frame.device.and_then(|at| rows.devices.get(at));
-            let mut part = 0_i64;
-            for report in &row.reports {
-                let raw = (part == 0).then_some(row.frame.raw.as_ref());
-                let new = insert.execute(params![
-                    &report.id[..],
-                    device.map(|device| device.id),
-                    report.time,
-                    int(origin.epoch),
-                    int(origin.connection),
-                    int(origin.frame),
-                    part,
-                    report.late,
-                    raw,
-                    report.body,
-                ])?;
-                if new > 0 {
-                    part += 1;
-                }
-                if let (Some(said), Some(device)) = (&report.answer, device) {
-                    let settled = commands::answer(tx, device, said, row.frame.received_at)?;
-                    self.answers.extend(settled);
+    fn write_frames(
+        &mut self,
+        tx: &Transaction<'_>,
+        known: &mut Known,
+        rows: &Rows,
+    ) -> Result<(), rusqlite::Error> {
+        let batch = &rows.batch;
+        let provenance = rows
+            .provenance
+            .iter()
+            .map(|shared| known.provenance(tx, shared))
+            .collect::<Result<Vec<i64>, _>>()?;
+        let mut profiles: Vec<Option<i64>> = vec![None; rows.profiles.len()];
+        let mut seq = known.next_seq(tx)?;
+        self.written.before.row = row_number(seq - 1);
+        let mut insert = tx.prepare_cached(columns::INSERT)?;
+        let mut next = 0;
+        for (frame, profile) in batch.frames.iter().zip(&rows.profile_of) {
+            let envelope = &*frame.envelope;
+            let device = frame
+                .device
+                .and_then(|at| batch.devices.get(at))
+                .map(|device| (device.slot.0, &device.key));
+            let mut row = FrameRow {
+                envelope,
+                device,
+                frames: Some(envelope.frames.count())
+                    .filter(|count| *count != 1)
+                    .map(int),
+                profile: None,
+            };
+            // Only frames that leave a row have their profile kept.
+            let keeps = matches!(
+                frame.result,
+                FrameResult::Reports { .. } | FrameResult::Quarantined
+            );
+            if keeps && let Some(at) = *profile {
+                row.profile = match profiles.get(at).copied().flatten() {
+                    Some(id) => Some(id),
+                    None => rows
+                        .profiles
+                        .get(at)
+                        .map(|profile| {
+                            let device = device.map(|(slot, _)| slot);
+                            known.profile(tx, profile, device, envelope.received_at)
+                        })
+                        .transpose()?,
+                };
+                // One that stands in was chosen for this device alone.
+                if let Some(slot) = profiles.get_mut(at) {
+                    *slot = row.profile.filter(|id| *id > 0);
                 }
             }
-            match &row.frame.content {
-                Content::Reports(_) if part > 0 => self.written.stored += 1,
-                Content::Reports(_) | Content::Duplicate => {
-                    self.written.duplicate += 1;
-                    self.outcome(tx, row, bucket::DUPLICATE, None)?;
+            let count = envelope.frames.count();
+            match frame.result {
+                FrameResult::Reports { own, derived } => {
+                    let mut part = 0_i64;
+                    for index in next..next + own + derived {
+                        let (Some(report), Some(encoded)) =
+                            (batch.reports.get(index), rows.reports.get(index))
+                        else {
+                            break;
+                        };
+                        let is_own = index < next + own;
+                        let item = i64::try_from(encoded.item).unwrap_or(i64::MAX);
+                        let derived_part = i64::try_from(next + own).unwrap_or(0)
+                            - i64::try_from(index).unwrap_or(0)
+                            - 1;
+                        let parts = RowParts {
+                            seq,
+                            device: device.map(|(slot, _)| slot),
+                            epoch: int(envelope.origin.epoch),
+                            connection: int(envelope.origin.connection),
+                            frame: int(envelope.origin.frame),
+                            frames: row.frames.filter(|_| is_own && part == 0),
+                            part: if is_own { part } else { derived_part },
+                            item: Some(item).filter(|item| is_own && *item != part),
+                            raw: (is_own && part == 0).then_some(envelope.raw.as_ref()),
+                            rest: &encoded.rest,
+                            provenance: provenance
+                                .get(encoded.provenance)
+                                .copied()
+                                .unwrap_or_default(),
+                            same: rows
+                                .provenance
+                                .get(encoded.provenance)
+                                .map_or(0, columns::Provenance::same),
+                            profile: row.profile,
+                        };
+                        if columns::insert(&mut insert, report, &parts)? {
+                            self.written.new.insert(index);
+                            seq += 1;
+                            part += i64::from(is_own);
+                        }
+                        self.answer(tx, &row, report)?;
+                    }
+                    next += own + derived;
+                    if part > 0 {
+                        self.written.stored += count;
+                    } else {
+                        self.written.duplicate += count;
+                        Self::outcome(tx, &row, bucket::DUPLICATE, None)?;
+                    }
                 }
-                Content::Filtered(reason) => {
-                    self.written.filtered += 1;
-                    self.outcome(tx, row, bucket::FILTERED, Some(reason))?;
+                FrameResult::Duplicate => {
+                    self.written.duplicate += count;
+                    Self::outcome(tx, &row, bucket::DUPLICATE, None)?;
                 }
-                Content::Quarantined(why) => {
-                    self.written.quarantined += 1;
-                    self.outcome(tx, row, bucket::QUARANTINED, None)?;
-                    quarantine(tx, row, device, why)?;
+                FrameResult::Filtered(reason) => {
+                    self.written.filtered += count;
+                    Self::outcome(tx, &row, bucket::FILTERED, Some(reason.as_str()))?;
+                }
+                FrameResult::Quarantined => {
+                    self.written.quarantined += count;
+                    Self::outcome(tx, &row, bucket::QUARANTINED, None)?;
+                    quarantine(tx, known, &row)?;
                 }
             }
         }
+        self.written.after.row = row_number(seq - 1);
+        known.set_next_seq(seq);
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        tx: &Transaction<'_>,
+        row: &FrameRow<'_>,
+        report: &Report,
+    ) -> Result<(), rusqlite::Error> {
+        // Most reports have no rare part, and none is made for this.
+        if report.more.is_none() {
+            return Ok(());
+        }
+        let (Some(answer), Some((_, device))) = (&report.more.answer, row.device) else {
+            return Ok(());
+        };
+        let peer = row.envelope.peer;
+        let from = AnswerFrom {
+            epoch: row.envelope.origin.epoch,
+            connection: row.envelope.origin.connection,
+            network: peer.map(|peer| self.options.networks.network_of(peer.ip())),
+            is_bound: peer.is_some_and(|peer| self.options.bound.contains(device, peer.ip())),
+        };
+        let at = row.envelope.received_at;
+        let protocol = row.envelope.protocol.as_str();
+        let settled = commands::answer(tx, device, protocol, answer, &from, peer, at)?;
+        self.answers.extend(settled);
+        Ok(())
+    }
+
+    fn write_corrections(
+        &mut self,
+        tx: &Transaction<'_>,
+        rows: &Rows,
+    ) -> Result<(), rusqlite::Error> {
+        let last: i64 = tx
+            .prepare_cached(
+                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'correction'), 0)",
+            )?
+            .query_row([], |row| row.get(0))?;
+        self.written.before.correction = row_number(last);
+        let mut after = last;
+        for (index, correction) in rows.batch.corrections.iter().enumerate() {
+            if !columns::correct(tx, correction)? {
+                continue;
+            }
+            let text = serde_json::to_string(correction)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+            after = tx
+                .prepare_cached("INSERT INTO correction (correction) VALUES (?1) RETURNING seq")?
+                .query_row([text], |row| row.get(0))?;
+            self.written.corrected.insert(index);
+        }
+        self.written.after.correction = row_number(after);
         Ok(())
     }
 
     fn outcome(
-        &self,
         tx: &Transaction<'_>,
-        row: &FrameRow,
+        row: &FrameRow<'_>,
         bucket: i64,
         reason: Option<&str>,
     ) -> Result<(), rusqlite::Error> {
-        let origin = row.frame.origin;
+        let origin = row.envelope.origin;
         tx.prepare_cached(
-            "INSERT INTO outcome (epoch, connection, frame, bucket, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO outcome (epoch, connection, frame, bucket, reason, frames)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             int(origin.epoch),
             int(origin.connection),
             int(origin.frame),
             bucket,
-            reason
+            reason,
+            row.frames,
         ])?;
         Ok(())
     }
@@ -279,9 +477,28 @@ impl Job {
     }
 }
 
-/// Counts the oldest records where there are too many, and removes them: in one transaction, so
-/// that at any moment each frame is counted exactly once. An eighth at a time, so that few batches
-/// have that work.
+fn row_number(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or(0)
+}
+
+/// Where the rows end.
+pub(super) fn end(db: &Connection) -> Result<Position, rusqlite::Error> {
+    db.prepare_cached(
+        "SELECT max(coalesce((SELECT max(seq) FROM report), 0),
+                    coalesce((SELECT value FROM counter WHERE name = 'report'), 0)),
+                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'correction'), 0)",
+    )?
+    .query_row([], |row| {
+        Ok(Position {
+            row: row_number(row.get(0)?),
+            correction: row_number(row.get(1)?),
+        })
+    })
+}
+
+/// Counts the oldest records if there are too many, and removes them: in one transaction, so that
+/// at any moment each frame is counted exactly once. An eighth at a time, so that few batches have
+/// that work.
 fn fold_outcomes(tx: &Transaction<'_>, keep: i64) -> Result<(), rusqlite::Error> {
     // Rows are added at one end and removed at the other, so these two say how many there are.
     let (first, last): (i64, i64) = tx
@@ -296,8 +513,8 @@ fn fold_outcomes(tx: &Transaction<'_>, keep: i64) -> Result<(), rusqlite::Error>
     let up_to = last - keep;
     tx.prepare_cached(
         "INSERT INTO folded (epoch, bucket, reason, frames)
-         SELECT epoch, bucket, coalesce(reason, ''), count(*) FROM outcome WHERE rowid <= ?1
-         GROUP BY 1, 2, 3
+         SELECT epoch, bucket, coalesce(reason, ''), sum(coalesce(frames, 1)) FROM outcome
+         WHERE rowid <= ?1 GROUP BY 1, 2, 3
          ON CONFLICT DO UPDATE SET frames = frames + excluded.frames",
     )?
     .execute([up_to])?;
@@ -306,18 +523,21 @@ fn fold_outcomes(tx: &Transaction<'_>, keep: i64) -> Result<(), rusqlite::Error>
     Ok(())
 }
 
-fn write_devices(tx: &Transaction<'_>, devices: &[DeviceRow]) -> Result<(), rusqlite::Error> {
+fn write_devices(tx: &Transaction<'_>, rows: &Rows) -> Result<(), rusqlite::Error> {
     let mut upsert = tx.prepare_cached(
-        "INSERT INTO device (id, tenant, device, latest, state) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (id) DO UPDATE SET latest = excluded.latest, state = excluded.state",
+        "INSERT INTO device (id, tenant, device, latest, state)
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, x''))
+         ON CONFLICT (id) DO UPDATE SET latest = excluded.latest,
+                                        state = coalesce(?5, device.state)",
     )?;
-    for row in devices.iter().filter(|row| row.known) {
+    let devices = rows.batch.devices.iter().zip(&rows.latest);
+    for (device, latest) in devices.filter(|(device, _)| device.known) {
         upsert.execute(params![
-            row.id,
-            row.tenant.as_str(),
-            row.device.as_str(),
-            row.latest,
-            row.state,
+            device.slot.0,
+            device.key.tenant.as_str(),
+            device.key.device.as_str(),
+            latest,
+            device.states,
         ])?;
     }
     Ok(())
@@ -325,83 +545,130 @@ fn write_devices(tx: &Transaction<'_>, devices: &[DeviceRow]) -> Result<(), rusq
 
 fn quarantine(
     tx: &Transaction<'_>,
-    row: &FrameRow,
-    device: Option<&DeviceRow>,
-    why: &milepost_telemetry::Quarantine,
+    known: &mut Known,
+    row: &FrameRow<'_>,
 ) -> Result<(), rusqlite::Error> {
-    let frame = &row.frame;
+    let envelope = row.envelope;
+    let Content::Quarantined(why) = &envelope.content else {
+        return Ok(());
+    };
+    let reason = reason(why);
+    // Counted before, so that what is counted from the table does not hold it yet.
+    let counts = known.quarantined(tx)?;
+    let key = (envelope.protocol.as_str().to_owned(), reason.clone());
+    *counts.by_reason.entry(key).or_default() += 1;
+    if envelope.accepted {
+        counts.accepted += 1;
+    } else {
+        counts.strangers += 1;
+    }
+    let device = row.device.map(|(_, key)| key);
     tx.prepare_cached(
         "INSERT INTO quarantine (epoch, connection, frame, received_at, peer, protocol,
-                                 tenant, device, raw, field, offset, error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                 tenant, device, raw, field, offset, error, profile, frames,
+                                 accepted, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
-        int(frame.origin.epoch),
-        int(frame.origin.connection),
-        int(frame.origin.frame),
-        frame.received_at.as_millis(),
-        frame.peer.map(|peer| peer.to_string()),
-        frame.protocol.as_str(),
+        int(envelope.origin.epoch),
+        int(envelope.origin.connection),
+        int(envelope.origin.frame),
+        envelope.received_at.as_millis(),
+        envelope.peer.map(|peer| peer.to_string()),
+        envelope.protocol.as_str(),
         device.map(|device| device.tenant.as_str()),
         device.map(|device| device.device.as_str()),
-        frame.raw.as_ref(),
+        envelope.raw.as_ref(),
         why.field.map(milepost_telemetry::Name::as_str),
         why.offset,
         why.message,
+        row.profile,
+        row.frames,
+        envelope.accepted,
+        reason,
     ])?;
     Ok(())
 }
 
-/// Profiles that wait to be written: they go with whatever is written next.
-struct Waiting<'a> {
-    home: &'a Mutex<HashMap<DeviceKey, Profile>>,
-    copy: Vec<(DeviceKey, Profile)>,
+/// What kind of fault it is: the field, or the message without the numbers in it, so that a
+/// stranger cannot invent reasons without end.
+fn reason(why: &Quarantine) -> String {
+    match why.field {
+        Some(field) => field.as_str().to_owned(),
+        None => why
+            .message
+            .split_whitespace()
+            .filter(|word| word.chars().all(|c| c.is_ascii_alphabetic() || c == ','))
+            .take(5)
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
 }
 
-impl<'a> Waiting<'a> {
-    fn of(home: &'a Mutex<HashMap<DeviceKey, Profile>>) -> Self {
-        let waiting = home.lock().unwrap_or_else(PoisonError::into_inner);
-        let copy = waiting.iter().map(|(k, v)| (*k, v.clone())).collect();
-        Self { home, copy }
-    }
-
-    fn write(&self, tx: &Transaction<'_>) -> Result<(), rusqlite::Error> {
-        for (key, profile) in &self.copy {
-            tx.prepare_cached(
-                "INSERT INTO profile (tenant, device, profile) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET profile = excluded.profile",
-            )?
-            .execute([key.tenant.as_str(), key.device.as_str(), profile.as_str()])?;
+/// Removes the oldest frames that are beyond a bound: per protocol and reason, and in all, of
+/// which strangers have no more than half while devices that were accepted need the room.
+fn bound_quarantine(
+    tx: &Transaction<'_>,
+    known: &mut Known,
+    options: &StoreOptions,
+) -> Result<(), rusqlite::Error> {
+    let per_reason = i64::from(options.quarantine_per_reason);
+    let all = i64::from(options.quarantine);
+    let counts = known.quarantined(tx)?;
+    let mut removed = Vec::new();
+    for ((protocol, reason), count) in &mut counts.by_reason {
+        if *count > per_reason {
+            let find = "DELETE FROM quarantine WHERE seq IN
+                (SELECT seq FROM quarantine WHERE protocol = ?1 AND reason = ?2
+                 ORDER BY seq LIMIT ?3) RETURNING accepted";
+            let mut delete = tx.prepare_cached(find)?;
+            let gone = delete.query_map(params![protocol, reason, *count - per_reason], |row| {
+                row.get::<_, bool>(0)
+            })?;
+            removed.extend(gone.collect::<Result<Vec<_>, _>>()?);
+            *count = per_reason;
         }
-        Ok(())
     }
-
-    /// They are durable; those that have changed meanwhile wait on.
-    fn written(self) {
-        let mut waiting = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, profile) in &self.copy {
-            if waiting.get(key) == Some(profile) {
-                waiting.remove(key);
+    for accepted in removed {
+        counts.accepted -= i64::from(accepted);
+        counts.strangers -= i64::from(!accepted);
+    }
+    loop {
+        let excess = counts.accepted + counts.strangers - all;
+        if excess <= 0 {
+            break;
+        }
+        let over_half = counts.strangers - all / 2;
+        let (accepted, most) = if over_half > 0 {
+            (false, excess.min(over_half))
+        } else {
+            (true, excess)
+        };
+        let mut delete = tx.prepare_cached(
+            "DELETE FROM quarantine WHERE seq IN
+                (SELECT seq FROM quarantine WHERE accepted = ?1 ORDER BY seq LIMIT ?2)
+             RETURNING protocol, reason",
+        )?;
+        let gone = delete.query_map(params![accepted, most], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let gone = gone.collect::<Result<Vec<_>, _>>()?;
+        if gone.is_empty() {
+            break;
+        }
+        for key in gone {
+            if accepted {
+                counts.accepted -= 1;
+            } else {
+                counts.strangers -= 1;
+            }
+            if let Some(count) = counts.by_reason.get_mut(&key) {
+                *count -= 1;
+                if *count <= 0 {
+                    counts.by_reason.remove(&key);
+                }
             }
         }
     }
-}
-
-/// Writes the waiting profiles when no batch took them along. Where that does not work, the next
-/// batch takes them.
-pub(super) fn profiles_alone(db: &mut Connection, profiles: &Mutex<HashMap<DeviceKey, Profile>>) {
-    let waiting = Waiting::of(profiles);
-    if waiting.copy.is_empty() {
-        return;
-    }
-    let tried = db
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .and_then(|tx| {
-            waiting.write(&tx)?;
-            tx.commit()
-        });
-    match tried {
-        Ok(()) => waiting.written(),
-        Err(error) => tracing::warn!(%error, "profiles wait for the next batch"),
-    }
+    Ok(())
 }

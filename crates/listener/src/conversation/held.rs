@@ -1,0 +1,83 @@
+//! Frames that a session has received and not reported yet.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use milepost_telemetry::Timestamp;
+
+use crate::context::Settle;
+use crate::memory::Permit;
+
+/// A frame that waits for an envelope to settle it.
+pub(super) struct HeldFrame {
+    pub(super) number: u64,
+    pub(super) received_at: Timestamp,
+    pub(super) raw: Bytes,
+    pub(super) urgent: bool,
+    /// What the device is answered when that envelope is durable.
+    pub(super) reply: Option<Bytes>,
+}
+
+impl HeldFrame {
+    fn footprint(&self) -> usize {
+        let reply = self.reply.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>()
+            .saturating_add(self.raw.len())
+            .saturating_add(reply)
+    }
+}
+
+/// A conversation's held frames, in the order in which they came; never empty.
+pub(super) struct Held {
+    frames: VecDeque<HeldFrame>,
+    bytes: usize,
+    permit: Permit,
+}
+
+impl Held {
+    pub(super) const fn new(permit: Permit) -> Self {
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            permit,
+        }
+    }
+
+    pub(super) fn push(&mut self, mut frame: HeldFrame) {
+        // A frame shares its read's buffer, which is much larger and would be kept with it.
+        frame.raw = Bytes::copy_from_slice(&frame.raw);
+        let bytes = frame.footprint();
+        self.permit.grow(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.frames.push_back(frame);
+    }
+
+    /// Takes those that are to be settled, in order.
+    pub(super) fn take(&mut self, settle: &Settle) -> Vec<HeldFrame> {
+        let frames = std::mem::take(&mut self.frames);
+        let taken: Vec<_> = if matches!(settle, Settle::All) {
+            frames.into()
+        } else {
+            let (taken, kept): (VecDeque<_>, _) = frames
+                .into_iter()
+                .partition(|frame| settle.includes(frame.number));
+            self.frames = kept;
+            taken.into()
+        };
+        let bytes = taken
+            .iter()
+            .map(HeldFrame::footprint)
+            .fold(0, usize::saturating_add);
+        self.permit.shrink(bytes);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        taken
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests against real servers: `services/up && services/env cargo test … -- --ignored`.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "redis")]
+mod redis;
+mod support;
+#[cfg(feature = "timescale")]
+mod timescale;

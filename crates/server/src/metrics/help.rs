@@ -1,0 +1,94 @@
+//! One line of help for each name.
+
+/// Names and what they mean, in short; `docs/operating.md` says more.
+pub const HELP: &[(&str, &str)] = &[
+    ("milepost_build_info", "The version that runs; always 1."),
+    ("milepost_commands_total", "Commands that reached a state."),
+    (
+        "milepost_frames_failed_total",
+        "Frames that could not be stored before the end; not acknowledged.",
+    ),
+    (
+        "milepost_frames_total",
+        "Frames, by the bucket they ended in.",
+    ),
+    (
+        "milepost_listener_abandoned_total",
+        "Frames without verdict when a clean end ran out of time.",
+    ),
+    ("milepost_listener_accept_errors_total", "Failed accepts."),
+    ("milepost_listener_accepted_total", "Connections accepted."),
+    (
+        "milepost_listener_closed_total",
+        "Connections that ended, by reason.",
+    ),
+    (
+        "milepost_listener_connections_open",
+        "Connections whose last frame is not settled.",
+    ),
+    (
+        "milepost_listener_frames_total",
+        "Frames, by what the listener made of them.",
+    ),
+    (
+        "milepost_listener_given_up_total",
+        "Frames given up because their connection ended while memory was used up.",
+    ),
+    (
+        "milepost_listener_in_flight",
+        "Frames that wait for their verdict.",
+    ),
+    (
+        "milepost_listener_not_delivered_total",
+        "Frames that were not delivered, by reason.",
+    ),
+    (
+        "milepost_listener_received_bytes_total",
+        "Bytes read from devices.",
+    ),
+    (
+        "milepost_listener_rejected_total",
+        "Connections closed at once, by reason.",
+    ),
+    ("milepost_listener_replies_total", "Replies, by class."),
+    (
+        "milepost_listener_skipped_bytes_total",
+        "Bytes that belong to no frame, by what they look like.",
+    ),
+    (
+        "milepost_listener_takeovers_total",
+        "Newer connections of a device that was connected, by network.",
+    ),
+    (
+        "milepost_listener_uploads_abandoned_total",
+        "Uploads that were not whole, by reason.",
+    ),
+    (
+        "milepost_log_lines_dropped_total",
+        "Log lines that standard error did not take.",
+    ),
+    (
+        "milepost_store_bytes",
+        "Size of the embedded store's files.",
+    ),
+    (
+        "milepost_store_commit_seconds",
+        "Time to write and sync one batch.",
+    ),
+    (
+        "milepost_store_forgotten_total",
+        "Rows older than store.keep_days that were removed.",
+    ),
+    (
+        "milepost_store_retries_total",
+        "Batches that the store did not take at once.",
+    ),
+    ("process_resident_memory_bytes", "Memory in use."),
+    ("process_cpu_seconds_total", "Processor time used."),
+    (
+        "process_start_time_seconds",
+        "Start of the process, in Unix time.",
+    ),
+    ("process_open_fds", "Open files."),
+    ("process_max_fds", "Limit on open files."),
+];

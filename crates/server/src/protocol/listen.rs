@@ -1,0 +1,153 @@
+//! Listeners for devices: bound first, so that a port in use is reported before anything begins,
+//! and run when the store is there.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use milepost_listener::{
+    Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
+};
+use milepost_pipeline::{Handle, Outcome};
+use milepost_telemetry::Envelope;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use crate::registry::StoreRegistry;
+
+/// A listener that is bound and serves when it is run.
+pub trait DeviceListener: Send {
+    /// Where it listens.
+    fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// Serves until `shutdown`, then settles what was received.
+    fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving;
+}
+
+/// A listener at work; gives the number of frames that could not be settled in time.
+pub type Serving = Pin<Box<dyn Future<Output = u64> + Send>>;
+
+/// What all device listeners of the process share.
+pub struct Parts {
+    pub(crate) registry: StoreRegistry,
+    pub(crate) pipeline: Handle,
+    pub(crate) connections: Connections,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) limits: Limits,
+    pub(crate) epoch: u64,
+}
+
+/// Binds a TCP listener for each address of `NAME.listen`; `protocol` makes what each speaks.
+///
+/// # Errors
+/// If an address cannot be listened on, with what would help.
+pub fn tcp<P: Protocol>(
+    name: &'static str,
+    config: &Config,
+    protocol: impl Fn() -> P,
+) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
+    let key = format!("{name}.listen");
+    let flag = format!("--{name}");
+    let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
+    for address in config.protocols.addresses(&key) {
+        let socket = bind(address, &key, &flag)?;
+        listeners.push(Box::new(Tcp {
+            socket,
+            protocol: protocol(),
+        }));
+    }
+    Ok(listeners)
+}
+
+/// Listens on an address, or says what is in the way.
+pub(crate) fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<TcpListener, Failure> {
+    milepost_listener::listen(address, Limits::default().backlog).map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "another program listens there (`ss -ltnp` names it): end it, or choose another \
+                 port with {flag} ({key})"
+            ),
+            std::io::ErrorKind::AddrNotAvailable => format!(
+                "{} is no address of this machine: choose another with {flag} ({key}); 0.0.0.0 \
+                 means all",
+                address.ip()
+            ),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need a privilege: choose another with {flag} ({key})")
+            }
+            _ => format!("choose another address with {flag} ({key})"),
+        };
+        Failure::new(format!("cannot listen on {address}: {error}")).remedy(remedy)
+    })
+}
+
+/// The listener's limits as the configuration sets them.
+pub(crate) fn limits(config: &config::Limits) -> Limits {
+    let mut limits = Limits::default();
+    limits.connections = config.max_connections;
+    limits.connections_per_ip =
+        (config.max_connections_per_address > 0).then_some(config.max_connections_per_address);
+    limits.in_flight = config.max_in_flight;
+    limits.bad_in_row = config.max_bad_frames;
+    limits.login = config.login_timeout;
+    limits.idle = config.idle_timeout;
+    limits.frame = config.frame_timeout;
+    limits.write = config.write_timeout;
+    limits.drain = config.drain_timeout;
+    limits
+}
+
+struct Tcp<P> {
+    socket: TcpListener,
+    protocol: P,
+}
+
+impl<P: Protocol> DeviceListener for Tcp<P> {
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
+        let server = Server::new(
+            self.protocol,
+            parts.registry.clone(),
+            ToPipeline(parts.pipeline.clone()),
+        )
+        .limits(parts.limits.clone())
+        .epoch(parts.epoch)
+        .connections(parts.connections.clone())
+        .memory(parts.memory.clone())
+        .from_listener(self.socket);
+        Box::pin(async move { server.run(shutdown).await.abandoned })
+    }
+}
+
+/// The pipeline as the listener sees it.
+struct ToPipeline(Handle);
+
+impl Deliver for ToPipeline {
+    fn deliver(
+        &self,
+        envelope: Envelope,
+    ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
+        let submitted = self.0.submit(envelope);
+        async move {
+            match submitted.await {
+                Outcome::Delivered | Outcome::Filtered => Ok(()),
+                Outcome::Failed => Err(NotDelivered::Failed),
+                Outcome::Lost => Err(NotDelivered::Lost),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_configuration_are_the_listeners_own() {
+        assert_eq!(limits(&Config::default().limits), Limits::default());
+    }
+}
