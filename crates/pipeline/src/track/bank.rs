@@ -9,9 +9,9 @@
 use super::numeric::{exp, ln};
 
 /// White position noise per axis, metres.
-const NOISE_M: [f64; 6] = [0.3, 0.8, 2.0, 5.0, 12.0, 28.0];
+const NOISE_M: [f64; 6] = [0.3, 0.7, 1.6, 3.6, 8.0, 15.0];
 /// Acceleration noise, m²/s³.
-const ACCELERATION: [f64; 3] = [0.08, 0.7, 6.0];
+const ACCELERATION: [f64; 3] = [0.1, 1.5, 25.0];
 /// Number of models.
 pub(crate) const MODELS: usize = NOISE_M.len() * ACCELERATION.len();
 
@@ -75,6 +75,8 @@ pub(crate) struct Velocity {
 pub(crate) struct Prior {
     pub(crate) noise_m: f64,
     pub(crate) spread: f64,
+    /// Usual seconds between fixes.
+    pub(crate) interval: f64,
 }
 
 /// The mixture of all models.
@@ -151,6 +153,7 @@ impl Bank {
         let mut shown = [(0.0, 0.0); MODELS];
         for (i, model) in self.models.iter_mut().enumerate() {
             let (noise, q) = grid(i);
+            let floor = LONG_ACCELERATION * (dt / 10.0).powi(4);
             let r2 = (noise * z.factor) * (noise * z.factor);
             let (x, y) = (
                 f64::from(model.x) + dt * f64::from(model.vx),
@@ -163,25 +166,21 @@ impl Bank {
             let (ex, ey) = (z.x - x, z.y - y);
             let e2 = ex * ex + ey * ey;
             // Nine components: gains and posteriors depend on the squared innovation only.
-            let mut log = [0.0; 9];
-            let mut gains = [(0.0, 0.0, 0.0, 0.0, 0.0); 9];
-            let mut best = f64::NEG_INFINITY;
-            let mut at = 0;
+            let mut gains = [[0.0; 7]; 9];
+            let mut widest = f64::INFINITY;
+            let mut slots = gains.iter_mut();
             for (share_q, factor_q) in MOTION_TAILS {
-                let qf = q * factor_q;
+                let qf = (q * factor_q).max(floor);
                 let (cpp, cpv, cvv) = (pp0 + qf * t3, pv0 + qf * t2, vv + qf * dt);
                 for (share_r, factor_r) in POSITION_TAILS {
                     let rr = r2 * factor_r * factor_r;
                     let s = 1.0 / (cpp + rr);
                     let (kp, kv) = (cpp * s, cpv * s);
-                    let l = -0.5 * e2 * s + ln(share_q * share_r * s);
-                    best = best.max(l);
-                    if let (Some(log), Some(gain)) = (log.get_mut(at), gains.get_mut(at)) {
-                        *log = l;
+                    widest = widest.min(s);
+                    if let Some(slot) = slots.next() {
                         // kp·rr equals (1 - kp)·cpp, and never turns negative.
-                        *gain = (kp, kv, kp * rr, kv * rr, cvv - kv * cpv);
+                        *slot = [share_q * share_r * s, s, kp, kv, kp * rr, kv * rr, cvv - kv * cpv];
                     }
-                    at += 1;
                 }
             }
             let mut sum = 0.0;
@@ -189,17 +188,18 @@ impl Bank {
             let (mut npp, mut npv, mut nvv) = (0.0, 0.0, 0.0);
             let (mut kpp, mut kpv, mut kvv) = (0.0, 0.0, 0.0);
             let (mut precision, mut factor) = (0.0, 0.0);
-            for (at, (l, gain)) in log.iter().zip(&gains).enumerate() {
-                let w = exp(l - best);
+            // Relative to the widest component, so that no exponent is positive.
+            for (at, [share, s, gp, gv, cpp, cpv, cvv]) in gains.into_iter().enumerate() {
+                let w = share * exp(-0.5 * e2 * (s - widest));
                 sum += w;
-                kp += w * gain.0;
-                kv += w * gain.1;
-                npp += w * gain.2;
-                npv += w * gain.3;
-                nvv += w * gain.4;
-                kpp += w * gain.0 * gain.0;
-                kpv += w * gain.0 * gain.1;
-                kvv += w * gain.1 * gain.1;
+                kp += w * gp;
+                kv += w * gv;
+                npp += w * cpp;
+                npv += w * cpv;
+                nvv += w * cvv;
+                kpp += w * gp * gp;
+                kpv += w * gp * gv;
+                kvv += w * gv * gv;
                 let tail = POSITION_TAILS.get(at % 3).map_or(1.0, |t| t.1);
                 precision += w / (tail * tail);
                 factor += w * MOTION_TAILS.get(at / 3).map_or(1.0, |t| t.1);
@@ -216,7 +216,7 @@ impl Bank {
                 f64::from(model.vx) + kv * ex,
                 f64::from(model.vy) + kv * ey,
             );
-            let mut density = best + ln(sum) - TAU_LN;
+            let mut density = ln(sum) - 0.5 * e2 * widest - TAU_LN;
             if let Some(v) = z.velocity {
                 let (ux, uy) = (v.x - vx, v.y - vy);
                 let u2 = ux * ux + uy * uy;
@@ -262,11 +262,12 @@ impl Bank {
             }
         }
         let best = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let evidence_share = (SEPARABLE_S / dt).min(1.0).powf(2.5);
         let mut total = 0.0;
         for (((model, density), weight), shown) in
             self.models.iter_mut().zip(densities).zip(weights).zip(shown)
         {
-            let lost = (density - best).max(-WORST_NATS);
+            let lost = (density - best).max(-WORST_NATS) * evidence_share;
             model.likelihood = (FORGETTING * f64::from(model.likelihood) + lost) as f32;
             total += weight * exp(density - best);
             u_sum += weight * shown.0;
@@ -279,12 +280,14 @@ impl Bank {
 
     /// The models' weights.
     pub(crate) fn weights(&self, prior: &Prior) -> [f64; MODELS] {
+        let stretch = (prior.interval / MANOEUVRE_S).max(1.0);
+        let centre = PRIOR_ACCELERATION * stretch * stretch;
         let mut weights = [0.0; MODELS];
         let mut best = f64::NEG_INFINITY;
         for (i, (weight, model)) in weights.iter_mut().zip(&self.models).enumerate() {
             let (noise, q) = grid(i);
             let off_r = (noise / prior.noise_m).ln() / prior.spread;
-            let off_q = (q / PRIOR_ACCELERATION).ln() / PRIOR_ACCELERATION_SPREAD;
+            let off_q = (q / centre).ln() / PRIOR_ACCELERATION_SPREAD;
             *weight = f64::from(model.likelihood) - 0.5 * (off_r * off_r + off_q * off_q);
             best = best.max(*weight);
         }
@@ -323,8 +326,18 @@ impl Bank {
     }
 }
 
+/// The prior of the acceleration noise: centre and standard deviation of the logarithm.
 const PRIOR_ACCELERATION: f64 = 0.6;
 const PRIOR_ACCELERATION_SPREAD: f64 = 1.0;
+/// At longer intervals than this a manoeuvre fits between two fixes; the prior's centre grows with
+/// the square of the interval.
+const MANOEUVRE_S: f64 = 7.0;
+/// At longer intervals than this, noise and manoeuvres look the same (a winding road, sampled
+/// rarely, zigzags like noise): the likelihood counts less, the prior more.
+const SEPARABLE_S: f64 = 12.0;
+/// Least acceleration noise at an interval of 10 s, m²/s³; it grows with the fourth power, so that
+/// at 30 s no model believes that it can predict a car.
+const LONG_ACCELERATION: f64 = 0.1;
 /// ln 2π
 const TAU_LN: f64 = 1.837_877_066_409_345_3;
 

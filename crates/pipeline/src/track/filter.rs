@@ -43,6 +43,8 @@ pub struct Filter {
     pub(crate) velocity_noise: f32,
     /// Running mean of the logarithm of the quality factor.
     pub(crate) quality: f32,
+    /// Usual seconds between fixes.
+    pub(crate) interval: f32,
 }
 
 /// What a step gives.
@@ -76,6 +78,7 @@ impl Filter {
             last_velocity: None,
             velocity_noise: VELOCITY_NOISE.ln(),
             quality: quality(fix).ln() as f32,
+            interval: 0.0,
         };
         filter.restart(fix);
         filter
@@ -115,6 +118,8 @@ impl Filter {
         }
         self.follow();
         let dt = elapsed.max(0) as f64 / 1_000.0;
+        let share = if self.interval > 0.0 { 0.2 } else { 1.0 };
+        self.interval += (dt as f32 - self.interval) * share;
         let prior = self.prior(fix);
         let weights = self.bank.weights(&prior);
         let before = self.bank.mixture(&weights);
@@ -153,6 +158,7 @@ impl Filter {
         let prior = Prior {
             noise_m: 2.0 * f64::from(self.quality).exp(),
             spread: 1.0,
+            interval: f64::from(self.interval),
         };
         let mut mixture = self.bank.mixture(&self.bank.weights(&prior));
         let dt = time_ms.saturating_sub(self.time_ms).clamp(0, COAST_MS) as f64 / 1_000.0;
@@ -281,9 +287,15 @@ impl Filter {
             dt * f64::from(was.0 + now.0) / 2.0,
             dt * f64::from(was.1 + now.1) / 2.0,
         );
+        // Between two courses that differ, the way is longer than the displacement by an unknown
+        // amount: no test.
+        let (a, b) = (was.0.hypot(was.1), now.0.hypot(now.1));
+        if a > 1.0 && b > 1.0 && was.0 * now.0 + was.1 * now.1 < 0.9 * a * b {
+            return;
+        }
         let noise = before.noise_m;
         let sigma = (4.0 * noise * noise + 0.6 * dt * dt * dt / 12.0).sqrt();
-        self.gate.test(moved, promised, sigma);
+        self.gate.test(moved, promised, sigma, dt > 3.0);
     }
 
     fn learn_velocity_noise(&mut self, evidence: &Evidence) {
@@ -295,16 +307,19 @@ impl Filter {
     }
 
     fn prior(&self, fix: &Fix) -> Prior {
+        let interval = f64::from(self.interval);
         let factor = f64::from(self.quality).exp();
         if fix.speed.is_some() {
             Prior {
                 noise_m: 1.5 * factor,
                 spread: 1.2,
+                interval,
             }
         } else {
             Prior {
                 noise_m: 4.0 * factor,
                 spread: 0.4,
+                interval,
             }
         }
     }
@@ -320,12 +335,12 @@ const COAST_MS: i64 = 10_000;
 /// shows; `SLOW_BIAS_M` stands for it and is the floor.
 pub(crate) fn accuracy(variance: f64, noise_m: f64, reports_speed: bool) -> f64 {
     let bias = if reports_speed { SLOW_BIAS_M } else { 2.0 * SLOW_BIAS_M };
-    (1.96 * 1.96 * variance + bias * bias + 0.36 * noise_m * noise_m)
+    (3.2 * variance + bias * bias + 0.5 * noise_m * noise_m)
         .sqrt()
         .min(1e6)
 }
 
-const SLOW_BIAS_M: f64 = 2.0;
+const SLOW_BIAS_M: f64 = 2.3;
 
 const VELOCITY_NOISE: f32 = 0.3;
 const VELOCITY_NOISE_MIN: f32 = 0.1;

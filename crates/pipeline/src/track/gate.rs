@@ -18,14 +18,15 @@ impl SpeedGate {
 
     /// One test. `moved` is the displacement, `promised` what the mean of both reported velocities
     /// gives, `sigma` the standard deviation of their difference.
-    pub(crate) fn test(&mut self, moved: (f64, f64), promised: (f64, f64), sigma: f64) {
+    pub(crate) fn test(&mut self, moved: (f64, f64), promised: (f64, f64), sigma: f64, loops: bool) {
         let size = moved.0.hypot(moved.1).max(promised.0.hypot(promised.1));
         // A short way says nothing.
         if size < 4.0 * sigma {
             return;
         }
         let off = (moved.0 - promised.0).hypot(moved.1 - promised.1);
-        let contradicts = off > 0.3 * size + 2.0 * sigma;
+        let shorter = moved.0.hypot(moved.1) < promised.0.hypot(promised.1);
+        let contradicts = off > 0.2 * size + 2.0 * sigma && !(loops && shorter);
         self.tests = (self.tests + 1).min(Self::LEARNED);
         let weight = 1.0 / f32::from(self.tests);
         self.share += (f32::from(u8::from(contradicts)) - self.share) * weight;

@@ -4,7 +4,7 @@
 //! squared residuals include the estimate's own variance). The motion's weights matter most at
 //! long intervals: without them a turn is taken for an outlier.
 
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 const POSITION_FREEDOM: f64 = 6.0;
 const VELOCITY_FREEDOM: f64 = 3.0;
 const MOTION_FREEDOM: f64 = 1.5;
