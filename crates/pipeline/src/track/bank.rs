@@ -9,7 +9,7 @@
 use super::numeric::{exp, ln};
 
 /// White position noise per axis, metres.
-const NOISE_M: [f64; 6] = [0.3, 0.7, 1.6, 3.6, 8.0, 15.0];
+const NOISE_M: [f64; 5] = [0.3, 0.8, 2.2, 6.0, 15.0];
 /// Acceleration noise, m²/s³.
 const ACCELERATION: [f64; 3] = [0.1, 1.5, 25.0];
 /// Number of models.

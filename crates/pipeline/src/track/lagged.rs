@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::filter::{Fix, GAP_MS, OUTLIER_WEIGHT, accuracy};
 use super::frame::Frame;
 use super::live::Live;
+use super::pace::drives;
 use super::plausible::{Rules, Verdict};
 use super::rts::{Noise, Row, Window};
 use super::sample::{Estimate, Rejected, Sample};
@@ -50,6 +51,7 @@ pub struct Lagged {
     window: Window,
     scratch: Vec<Row>,
     hold: Option<Hold>,
+    drives: bool,
 }
 
 /// The point at which the output is held.
@@ -78,6 +80,7 @@ impl Lagged {
             window: Window::default(),
             scratch: Vec::with_capacity(BEFORE + lag + 2),
             hold: None,
+            drives: false,
         }
     }
 
@@ -252,6 +255,9 @@ impl Lagged {
         let smooth = self.window.smooth(&self.scratch, target, &self.noise);
         let reports_speed = fix.speed.is_some();
         let held = self.hold(at, end, &fix);
+        if !self.live.instrumented && row.believed {
+            self.drives = self.judge_pace(at, end, &fix);
+        }
         let (latitude, longitude, speed, variance) = match held {
             Some(hold) => (
                 hold.latitude,
@@ -271,10 +277,21 @@ impl Lagged {
             course: (speed > 0.3)
                 .then(|| smooth.vx.atan2(smooth.vy).to_degrees().rem_euclid(360.0) as f32),
             accuracy_m: accuracy(variance, self.noise.position, reports_speed) as f32,
-            moving: held.is_none(),
+            moving: held.is_none() && (self.live.instrumented || self.drives),
             outlier: !row.believed || row.weight < OUTLIER_WEIGHT,
             rejected: row.rejected,
         })
+    }
+
+    fn judge_pace(&self, at: usize, end: usize, fix: &Fix) -> bool {
+        let point = |row: &Pending| {
+            let fix = row.fix.filter(|_| row.believed)?;
+            Some((fix.time_ms, fix.latitude, fix.longitude))
+        };
+        let before = self.rows.range(..at).rev().filter_map(point);
+        let after = self.rows.range(at + 1..end).filter_map(point);
+        let here = (fix.time_ms, fix.latitude, fix.longitude);
+        drives(here, before, Some(after), self.noise.position, self.drives)
     }
 
     /// Probability of standing at a row, with all rows up to `end`.

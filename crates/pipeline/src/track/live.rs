@@ -1,6 +1,7 @@
 //! One device, report by report: plausibility, then the filter.
 
 use super::filter::{Filter, Fix, Step};
+use super::pace::{Point, drives};
 use super::plausible::{Plausible, Rules, Verdict};
 use super::sample::{Estimate, Rejected, Sample};
 use super::window::{Recent, Repeat};
@@ -11,6 +12,9 @@ pub struct Live {
     pub(crate) plausible: Plausible,
     pub(crate) filter: Option<Filter>,
     pub(crate) recent: Recent,
+    /// The device reports speed or ignition: standing and moving need no guess by displacement.
+    pub(crate) instrumented: bool,
+    pub(crate) drives: bool,
 }
 
 /// What became of one sample.
@@ -64,9 +68,20 @@ impl Live {
                 step
             }
         };
+        self.instrumented |= fix.speed.is_some() || sample.ignition.is_some();
+        if !self.instrumented {
+            self.drives = self.judge_pace(&fix, step.mixture.noise_m);
+        }
         self.recent.insert(sample, None);
+        let estimate = self.filter.as_ref().map(|filter| {
+            let estimate = filter.estimate(&step);
+            Estimate {
+                moving: estimate.moving && (self.instrumented || self.drives),
+                ..estimate
+            }
+        });
         Applied {
-            estimate: self.filter.as_ref().map(|f| f.estimate(&step)),
+            estimate,
             verdict: Some(verdict),
             step: Some((fix, step)),
         }
@@ -75,6 +90,21 @@ impl Live {
     /// Takes the next sample and returns the present estimate; `None` before the first usable fix.
     pub fn smooth(&mut self, sample: &Sample, rules: &Rules) -> Option<Estimate> {
         self.apply(sample, rules).estimate
+    }
+
+    fn judge_pace(&self, fix: &Fix, noise_m: f64) -> bool {
+        let before = self
+            .recent
+            .iter()
+            .rev()
+            .filter(|kept| kept.rejected.is_none() && !kept.sample.invalid)
+            .filter_map(|kept| {
+                let (latitude, longitude) = kept.sample.position?;
+                Some((kept.sample.time_ms, latitude, longitude))
+            });
+        let here = (fix.time_ms, fix.latitude, fix.longitude);
+        let none: Option<std::iter::Empty<Point>> = None;
+        drives(here, before, none, noise_m, self.drives)
     }
 
     fn repeated(&self, sample: &Sample, fix: &Fix, rules: &Rules) -> Option<Rejected> {
@@ -101,6 +131,7 @@ impl Live {
         let estimate = self.filter.as_ref().map(|filter| Estimate {
             rejected,
             outlier: rejected.is_some(),
+            moving: !filter.standing.held && (self.instrumented || self.drives),
             ..filter.ahead(sample.time_ms)
         });
         Applied {

@@ -87,7 +87,7 @@ impl Recent {
     }
 
     /// The samples, oldest first.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Kept> + '_ {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Kept> + Clone + '_ {
         (0..usize::from(self.len)).filter_map(|at| self.read(at))
     }
 
