@@ -153,13 +153,15 @@ impl Filter {
         self.describe(&step.mixture, step.evidence.position_weight < OUTLIER_WEIGHT)
     }
 
+    /// The learned white noise of a position, metres per axis.
+    pub(crate) fn noise_m(&self) -> f64 {
+        let prior = self.present_prior();
+        self.bank.mixture(&self.bank.weights(&prior)).noise_m
+    }
+
     /// The estimate at a time after the last step, for a sample that does not move the filter.
     pub(crate) fn ahead(&self, time_ms: i64) -> Estimate {
-        let prior = Prior {
-            noise_m: 2.0 * f64::from(self.quality).exp(),
-            spread: 1.0,
-            interval: f64::from(self.interval),
-        };
+        let prior = self.present_prior();
         let mut mixture = self.bank.mixture(&self.bank.weights(&prior));
         let dt = time_ms.saturating_sub(self.time_ms).clamp(0, COAST_MS) as f64 / 1_000.0;
         mixture.x += dt * mixture.vx;
@@ -307,9 +309,18 @@ impl Filter {
     }
 
     fn prior(&self, fix: &Fix) -> Prior {
+        self.prior_for(fix.speed.is_some())
+    }
+
+    fn present_prior(&self) -> Prior {
+        self.prior_for(self.last_velocity.is_some())
+    }
+
+    /// A receiver that reports no speed is more often a poor one.
+    fn prior_for(&self, reports_speed: bool) -> Prior {
         let interval = f64::from(self.interval);
         let factor = f64::from(self.quality).exp();
-        if fix.speed.is_some() {
+        if reports_speed {
             Prior {
                 noise_m: 1.5 * factor,
                 spread: 1.2,

@@ -277,7 +277,7 @@ impl Lagged {
             course: (speed > 0.3)
                 .then(|| smooth.vx.atan2(smooth.vy).to_degrees().rem_euclid(360.0) as f32),
             accuracy_m: accuracy(variance, self.noise.position, reports_speed) as f32,
-            moving: held.is_none() && (self.live.instrumented || self.drives),
+            moving: if self.live.instrumented { held.is_none() } else { self.drives },
             outlier: !row.believed || row.weight < OUTLIER_WEIGHT,
             rejected: row.rejected,
         })

@@ -76,7 +76,11 @@ impl Live {
         let estimate = self.filter.as_ref().map(|filter| {
             let estimate = filter.estimate(&step);
             Estimate {
-                moving: estimate.moving && (self.instrumented || self.drives),
+                moving: if self.instrumented {
+                    estimate.moving
+                } else {
+                    self.drives
+                },
                 ..estimate
             }
         });
@@ -131,7 +135,11 @@ impl Live {
         let estimate = self.filter.as_ref().map(|filter| Estimate {
             rejected,
             outlier: rejected.is_some(),
-            moving: !filter.standing.held && (self.instrumented || self.drives),
+            moving: if self.instrumented {
+                !filter.standing.held
+            } else {
+                self.drives
+            },
             ..filter.ahead(sample.time_ms)
         });
         Applied {

@@ -209,16 +209,22 @@ pub enum Now {
 
 impl Motion {
     /// Takes the next record in the order of time.
-    pub fn apply(&mut self, record: &Record, limits: &Limits) -> Events {
+    ///
+    /// `relocated`: the way from the record before is not known (the vehicle was found at another
+    /// place), and counts nothing.
+    pub fn apply(&mut self, record: &Record, relocated: bool, limits: &Limits) -> Events {
         let mut events = Events::default();
         if record.ignition.is_some() {
             self.ignition = record.ignition;
         }
-        let Some(place) = record.place else {
-            self.idle(record, limits, &mut events);
+        if !self.begun && record.place.is_none() {
             return events;
-        };
-        let here = fixed(place);
+        }
+        // Without a position the vehicle is where it was.
+        let here = record.place.map_or(self.last, fixed);
+        if relocated {
+            self.last = here;
+        }
         if !self.begun {
             self.begin(record, here);
             events.push(MotionEvent::StopStart {
@@ -244,6 +250,19 @@ impl Motion {
         self.stands = stands;
         self.decide(limits, &mut events);
         events
+    }
+
+    /// The distance of what is open, metres.
+    pub(crate) fn distance(&self) -> f64 {
+        f64::from(self.sums.distance + self.run_sums.distance)
+    }
+
+    /// Takes back the way of positions that were believed wrongly.
+    pub(crate) fn take_back(&mut self, metres: f64) {
+        let metres = metres as f32;
+        let of_run = metres.min(self.run_sums.distance);
+        self.run_sums.distance -= of_run;
+        self.sums.distance = (self.sums.distance - (metres - of_run)).max(0.0);
     }
 
     /// The open row.

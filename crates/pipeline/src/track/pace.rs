@@ -19,8 +19,8 @@ const LIVE: Weights = Weights {
         [-0.27, -0.28, 0.53, 0.34],
     ],
     bias: -1.92,
-    enter: -0.5,
-    leave: -0.75,
+    enter: -0.55,
+    leave: -0.65,
 };
 
 /// With following fixes: over ±15 s, the last 10 s and the next 10 s.
@@ -32,8 +32,8 @@ const LAGGED: Weights = Weights {
         [-0.34, -1.62, 1.03, 0.73],
     ],
     bias: -3.22,
-    enter: -0.3,
-    leave: -0.55,
+    enter: -0.35,
+    leave: -0.45,
 };
 
 struct Weights {
@@ -67,8 +67,10 @@ pub(crate) fn drives(
             _ => here,
         };
         let metres = distance_m((first.1, first.2), (last.1, last.2));
-        // What two noisy fixes are apart although nothing has moved.
-        let metres = (metres * metres - 4.0 * noise_m * noise_m).max(0.0).sqrt();
+        // What two fixes of a poor receiver are apart although nothing has moved. (The weights
+        // were found with good ones.)
+        let noise = 2.0 * (noise_m - GOOD_M).max(0.0);
+        let metres = (metres * metres - noise * noise).max(0.0).sqrt();
         let pace = metres / ((last.0 - first.0) as f64 / 1_000.0).max(5.0);
         for (knot, weight) in KNOTS.iter().zip(weights) {
             odds += weight * pace.min(*knot);
@@ -95,6 +97,9 @@ fn furthest(here: Point, fixes: impl Iterator<Item = Point>, span_ms: i64) -> Po
     }
     found
 }
+
+/// White noise up to which a receiver is a good one for this purpose, metres.
+const GOOD_M: f64 = 2.5;
 
 /// A neighbour further away in time says nothing.
 const NEIGHBOUR_MS: i64 = 120_000;

@@ -27,10 +27,10 @@ pub(crate) struct Standing {
     /// Whether the output is held at the point.
     pub(crate) held: bool,
     /// Fixes in a row far from the point, and somewhat away from it.
-    far: u8,
-    away: u8,
+    pub(crate) far: u8,
+    pub(crate) away: u8,
     /// While away: movement was reported, or there was a gap.
-    moved: bool,
+    pub(crate) moved: bool,
 }
 
 /// What one fix says about standing, kept so that later fixes can revise it.

@@ -51,6 +51,9 @@ impl Default for Recent {
     }
 }
 
+/// A time and a place.
+pub(crate) type Neighbour = (i64, (f64, f64));
+
 /// A kept sample, read back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kept {
@@ -89,6 +92,37 @@ impl Recent {
     /// The samples, oldest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Kept> + Clone + '_ {
         (0..usize::from(self.len)).filter_map(|at| self.read(at))
+    }
+
+    /// Whether this very fix is kept already.
+    pub(crate) fn holds(&self, sample: &Sample) -> bool {
+        let Some((latitude, longitude)) = sample.position else {
+            return false;
+        };
+        (0..usize::from(self.len)).any(|at| {
+            self.time_at(at) == Some(sample.time_ms)
+                && self.latitude.get(at) == Some(&fixed(latitude))
+                && self.longitude.get(at) == Some(&fixed(longitude))
+        })
+    }
+
+    /// The believed fixes next to a time: the last one before it and the first one after it.
+    pub(crate) fn neighbours(&self, time_ms: i64) -> (Option<Neighbour>, Option<Neighbour>) {
+        let (mut before, mut after) = (None, None);
+        for kept in self.iter() {
+            let sample = kept.sample;
+            let (None, false, Some(place)) = (kept.rejected, sample.invalid, sample.position)
+            else {
+                continue;
+            };
+            if sample.time_ms < time_ms {
+                before = Some((sample.time_ms, place));
+            } else if sample.time_ms > time_ms {
+                after = Some((sample.time_ms, place));
+                break;
+            }
+        }
+        (before, after)
     }
 
     /// The time of the oldest, if any.
