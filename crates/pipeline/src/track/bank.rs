@@ -123,9 +123,9 @@ impl Bank {
         for (i, model) in self.models.iter_mut().enumerate() {
             let (noise, _) = grid(i);
             let r = noise * at.factor;
-            let (vx, vy, vv) = at
-                .velocity
-                .map_or((0.0, 0.0, UNKNOWN_VELOCITY), |v| (v.x, v.y, v.sigma * v.sigma));
+            let (vx, vy, vv) = at.velocity.map_or((0.0, 0.0, UNKNOWN_VELOCITY), |v| {
+                (v.x, v.y, v.sigma * v.sigma)
+            });
             *model = Model {
                 x: at.x as f32,
                 y: at.y as f32,
@@ -140,12 +140,7 @@ impl Bank {
     }
 
     /// One step of `dt` seconds. `weights` are those before the step.
-    pub(crate) fn step(
-        &mut self,
-        dt: f64,
-        z: &Measurement,
-        weights: &[f64; MODELS],
-    ) -> Evidence {
+    pub(crate) fn step(&mut self, dt: f64, z: &Measurement, weights: &[f64; MODELS]) -> Evidence {
         let (t2, t3) = (dt * dt / 2.0, dt * dt * dt / 3.0);
         let mut densities = [0.0; MODELS];
         let mut evidence = Evidence::default();
@@ -159,7 +154,11 @@ impl Bank {
                 f64::from(model.x) + dt * f64::from(model.vx),
                 f64::from(model.y) + dt * f64::from(model.vy),
             );
-            let (pp, pv, vv) = (f64::from(model.pp), f64::from(model.pv), f64::from(model.vv));
+            let (pp, pv, vv) = (
+                f64::from(model.pp),
+                f64::from(model.pv),
+                f64::from(model.vv),
+            );
             // Prediction without process noise.
             let pp0 = pp + dt * (2.0 * pv + dt * vv);
             let pv0 = pv + dt * vv;
@@ -179,7 +178,15 @@ impl Bank {
                     widest = widest.min(s);
                     if let Some(slot) = slots.next() {
                         // kp·rr equals (1 - kp)·cpp, and never turns negative.
-                        *slot = [share_q * share_r * s, s, kp, kv, kp * rr, kv * rr, cvv - kv * cpv];
+                        *slot = [
+                            share_q * share_r * s,
+                            s,
+                            kp,
+                            kv,
+                            kp * rr,
+                            kv * rr,
+                            cvv - kv * cpv,
+                        ];
                     }
                 }
             }
@@ -212,10 +219,7 @@ impl Bank {
             let mut pv = npv * n + h * (kpv * n - kp * kv);
             let mut vv = nvv * n + h * (kvv * n - kv * kv).max(0.0);
             let (mut x, mut y) = (x + kp * ex, y + kp * ey);
-            let (mut vx, mut vy) = (
-                f64::from(model.vx) + kv * ex,
-                f64::from(model.vy) + kv * ey,
-            );
+            let (mut vx, mut vy) = (f64::from(model.vx) + kv * ex, f64::from(model.vy) + kv * ey);
             let mut density = ln(sum) - 0.5 * e2 * widest - TAU_LN;
             if let Some(v) = z.velocity {
                 let (ux, uy) = (v.x - vx, v.y - vy);
@@ -264,8 +268,12 @@ impl Bank {
         let best = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let evidence_share = (SEPARABLE_S / dt).min(1.0).powf(2.5);
         let mut total = 0.0;
-        for (((model, density), weight), shown) in
-            self.models.iter_mut().zip(densities).zip(weights).zip(shown)
+        for (((model, density), weight), shown) in self
+            .models
+            .iter_mut()
+            .zip(densities)
+            .zip(weights)
+            .zip(shown)
         {
             let lost = (density - best).max(-WORST_NATS) * evidence_share;
             model.likelihood = (FORGETTING * f64::from(model.likelihood) + lost) as f32;

@@ -98,7 +98,9 @@ struct Line<'a> {
 impl Line<'_> {
     /// A number, or `None` if it is empty or the line ends before it.
     fn number(&self, at: Option<usize>, column: &'static str) -> Result<Option<f64>, CsvError> {
-        let text = at.and_then(|at| self.fields.get(at)).map_or("", |t| t.trim());
+        let text = at
+            .and_then(|at| self.fields.get(at))
+            .map_or("", |t| t.trim());
         if text.is_empty() {
             return Ok(None);
         }

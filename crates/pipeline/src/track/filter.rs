@@ -54,8 +54,6 @@ pub(crate) struct Step {
     pub(crate) mixture: Mixture,
     pub(crate) evidence: Evidence,
     pub(crate) standing: StandingStep,
-    /// Seconds since the fix before; 0 after a restart.
-    pub(crate) dt: f64,
 }
 
 impl Filter {
@@ -106,7 +104,6 @@ impl Filter {
                 probability: f64::from(self.standing.probability),
                 ..StandingStep::unknown()
             },
-            dt: 0.0,
         }
     }
 
@@ -144,13 +141,15 @@ impl Filter {
             mixture,
             evidence,
             standing,
-            dt,
         }
     }
 
     /// The estimate after a step.
     pub(crate) fn estimate(&self, step: &Step) -> Estimate {
-        self.describe(&step.mixture, step.evidence.position_weight < OUTLIER_WEIGHT)
+        self.describe(
+            &step.mixture,
+            step.evidence.position_weight < OUTLIER_WEIGHT,
+        )
     }
 
     /// The learned white noise of a position, metres per axis.
@@ -345,7 +344,11 @@ const COAST_MS: i64 = 10_000;
 /// The 68 % radius. A good receiver's error wanders over minutes, which no statistic of the track
 /// shows; `SLOW_BIAS_M` stands for it and is the floor.
 pub(crate) fn accuracy(variance: f64, noise_m: f64, reports_speed: bool) -> f64 {
-    let bias = if reports_speed { SLOW_BIAS_M } else { 2.0 * SLOW_BIAS_M };
+    let bias = if reports_speed {
+        SLOW_BIAS_M
+    } else {
+        2.0 * SLOW_BIAS_M
+    };
     (3.2 * variance + bias * bias + 0.5 * noise_m * noise_m)
         .sqrt()
         .min(1e6)

@@ -126,7 +126,10 @@ mod tests {
                 let (a, b) = frame.unproject(x, y);
                 assert!((-90.0..=90.0).contains(&a) && (-180.0..=180.0).contains(&b));
                 let (u, v) = frame.project(a, b);
-                assert!((u - x).abs() < 1e-4 && (v - y).abs() < 1e-4, "{lat} {lon}: {u} {v}");
+                assert!(
+                    (u - x).abs() < 1e-4 && (v - y).abs() < 1e-4,
+                    "{lat} {lon}: {u} {v}"
+                );
             }
         }
     }

@@ -18,7 +18,13 @@ impl SpeedGate {
 
     /// One test. `moved` is the displacement, `promised` what the mean of both reported velocities
     /// gives, `sigma` the standard deviation of their difference.
-    pub(crate) fn test(&mut self, moved: (f64, f64), promised: (f64, f64), sigma: f64, loops: bool) {
+    pub(crate) fn test(
+        &mut self,
+        moved: (f64, f64),
+        promised: (f64, f64),
+        sigma: f64,
+        loops: bool,
+    ) {
         let size = moved.0.hypot(moved.1).max(promised.0.hypot(promised.1));
         // A short way says nothing.
         if size < 4.0 * sigma {

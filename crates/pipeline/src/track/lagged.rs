@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use milepost_telemetry::Rejected;
+
 use super::filter::{Fix, GAP_MS, OUTLIER_WEIGHT, accuracy};
 use super::frame::Frame;
 use super::live::Live;
 use super::pace::drives;
 use super::plausible::{Rules, Verdict};
 use super::rts::{Noise, Row, Window};
-use super::sample::{Estimate, Rejected, Sample};
+use super::sample::{Estimate, Sample};
 use super::standing::{HOLD, MEMORY, RELEASE, StandingStep};
 
 /// Believed rows before the one that is estimated.
@@ -199,7 +201,9 @@ impl Lagged {
         let mut later = fix.time_ms;
         if !row.restart {
             for i in (0..at).rev() {
-                let Some(before) = self.rows.get(i) else { break };
+                let Some(before) = self.rows.get(i) else {
+                    break;
+                };
                 let (true, Some(f)) = (before.believed, before.fix) else {
                     continue;
                 };
@@ -277,7 +281,11 @@ impl Lagged {
             course: (speed > 0.3)
                 .then(|| smooth.vx.atan2(smooth.vy).to_degrees().rem_euclid(360.0) as f32),
             accuracy_m: accuracy(variance, self.noise.position, reports_speed) as f32,
-            moving: if self.live.instrumented { held.is_none() } else { self.drives },
+            moving: if self.live.instrumented {
+                held.is_none()
+            } else {
+                self.drives
+            },
             outlier: !row.believed || row.weight < OUTLIER_WEIGHT,
             rejected: row.rejected,
         })
@@ -298,7 +306,9 @@ impl Lagged {
     fn standing(&self, at: usize, end: usize) -> f64 {
         let (mut stand, mut drive) = (1.0_f64, 1.0_f64);
         for i in (at + 1..end).rev() {
-            let Some(row) = self.rows.get(i) else { continue };
+            let Some(row) = self.rows.get(i) else {
+                continue;
+            };
             if !row.believed {
                 continue;
             }

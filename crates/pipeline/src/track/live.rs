@@ -1,9 +1,11 @@
 //! One device, report by report: plausibility, then the filter.
 
+use milepost_telemetry::Rejected;
+
 use super::filter::{Filter, Fix, Step};
 use super::pace::{Point, drives};
 use super::plausible::{Plausible, Rules, Verdict};
-use super::sample::{Estimate, Rejected, Sample};
+use super::sample::{Estimate, Sample};
 use super::window::{Recent, Repeat};
 
 /// The live smoother of one device: fixed size, no heap.
@@ -37,7 +39,10 @@ impl Live {
         let Some(fix) = sample.fix() else {
             return self.unmoved(sample, None);
         };
-        let late = self.plausible.last.is_some_and(|l| fix.time_ms <= l.time_ms);
+        let late = self
+            .plausible
+            .last
+            .is_some_and(|l| fix.time_ms <= l.time_ms);
         if late {
             return self.unmoved(sample, None);
         }

@@ -15,14 +15,16 @@
 //! present place was wrong: the fixes since the leap are rejected afterwards.
 //! A time gap makes a long way possible. It excuses nothing else.
 
+use milepost_telemetry::Rejected;
+
 use super::filter::Fix;
 use super::frame::distance_m;
-use super::sample::{Rejected, Sample};
+use super::sample::{Sample, number};
 
 /// The rules' settings; one for all receivers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// Which rules are applied, in the order of [`Rejected::ALL`].
+    /// Which rules are applied, in the order of [`REASONS`](super::REASONS).
     pub enabled: [bool; 7],
     /// A way longer than this speed allows is a jump, m/s.
     pub max_speed: f64,
@@ -51,7 +53,7 @@ impl Default for Rules {
 
 impl Rules {
     pub(crate) fn on(&self, rule: Rejected) -> bool {
-        self.enabled.get(rule as usize).copied().unwrap_or(true)
+        self.enabled.get(number(rule)).copied().unwrap_or(true)
     }
 }
 
@@ -62,14 +64,14 @@ pub struct Counts([u64; 7]);
 impl Counts {
     /// Counts one.
     pub fn add(&mut self, reason: Rejected) {
-        if let Some(n) = self.0.get_mut(reason as usize) {
+        if let Some(n) = self.0.get_mut(number(reason)) {
             *n += 1;
         }
     }
 
     /// How many were rejected for a reason.
     pub fn of(&self, reason: Rejected) -> u64 {
-        self.0.get(reason as usize).copied().unwrap_or(0)
+        self.0.get(number(reason)).copied().unwrap_or(0)
     }
 }
 
@@ -178,8 +180,7 @@ impl Plausible {
         }
         let follows = self.candidates > 0
             && self.candidate.metres(fix)
-                <= rules.slack_m
-                    + rules.max_speed * seconds(self.candidate.time_ms, fix.time_ms);
+                <= rules.slack_m + rules.max_speed * seconds(self.candidate.time_ms, fix.time_ms);
         self.candidates = if follows { self.candidates + 1 } else { 1 };
         self.candidate = Place::of(fix);
         let needed = rules.confirm.min(self.trust + 1);
@@ -194,15 +195,17 @@ impl Plausible {
             return Verdict::NewPlace(confirmed);
         }
         let flipped = rules.on(Rejected::Hemisphere)
-            && [(-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)].iter().any(|(a, b)| {
-                let mirrored = Fix {
-                    latitude: fix.latitude * a,
-                    longitude: fix.longitude * b,
-                    ..*fix
-                };
-                last.metres(&mirrored)
-                    <= rules.slack_m + rules.max_speed * seconds(last.time_ms, fix.time_ms)
-            });
+            && [(-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]
+                .iter()
+                .any(|(a, b)| {
+                    let mirrored = Fix {
+                        latitude: fix.latitude * a,
+                        longitude: fix.longitude * b,
+                        ..*fix
+                    };
+                    last.metres(&mirrored)
+                        <= rules.slack_m + rules.max_speed * seconds(last.time_ms, fix.time_ms)
+                });
         if flipped {
             // The same flip again does not make it a new place.
             self.candidates = 0;

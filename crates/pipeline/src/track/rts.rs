@@ -156,8 +156,7 @@ impl Window {
                 let (c00, c01) = (state.pp + dt * state.pv, state.pv);
                 let (c10, c11) = (state.pv + dt * state.vv, state.vv);
                 let det = (predicted.pp * predicted.vv - predicted.pv * predicted.pv).max(1e-12);
-                let (i00, i01, i11) =
-                    (predicted.vv / det, -predicted.pv / det, predicted.pp / det);
+                let (i00, i01, i11) = (predicted.vv / det, -predicted.pv / det, predicted.pp / det);
                 let (g00, g01) = (c00 * i00 + c01 * i01, c00 * i01 + c01 * i11);
                 let (g10, g11) = (c10 * i00 + c11 * i01, c10 * i01 + c11 * i11);
                 let (dx, dy) = (next.x - predicted.x, next.y - predicted.y);
@@ -178,7 +177,10 @@ impl Window {
                 state.vv = state.vv.max(1e-6);
                 if !last && dt > 0.0 {
                     // Expected squared process noise of the step to the next row.
-                    let (mx, my) = (next.x - state.x - dt * state.vx, next.y - state.y - dt * state.vy);
+                    let (mx, my) = (
+                        next.x - state.x - dt * state.vx,
+                        next.y - state.y - dt * state.vy,
+                    );
                     let (nx, ny) = (next.vx - state.vx, next.vy - state.vy);
                     // Lag-one covariance: rows of this state, columns of the next.
                     let (l00, l01) = (g00 * next.pp + g01 * next.pv, g00 * next.pv + g01 * next.vv);

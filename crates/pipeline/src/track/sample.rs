@@ -1,5 +1,7 @@
 //! What goes in and what comes out.
 
+use milepost_telemetry::{Coordinates, Course, FixSource, Rejected, Report, Smoothed, Speed};
+
 use super::filter::Fix;
 
 /// How a position was found, as far as smoothing cares.
@@ -42,6 +44,28 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What smoothing needs of a report.
+    pub fn of(report: &Report) -> Self {
+        let fix = report.fix.as_ref();
+        Self {
+            time_ms: report.time.as_millis(),
+            received_ms: Some(report.received_at.as_millis()),
+            position: fix.map(|f| (f.coordinates.latitude(), f.coordinates.longitude())),
+            speed: fix.and_then(|f| f.speed).map(|s| s.as_kmh() / 3.6),
+            course: fix.and_then(|f| f.course).map(Course::as_degrees),
+            hdop: fix.and_then(|f| f.hdop).map(|d| d.value()),
+            satellites: fix.and_then(|f| f.satellites),
+            source: match fix.map(|f| f.source) {
+                None | Some(FixSource::Gnss) => Source::Gnss,
+                Some(FixSource::LastKnown) => Source::LastKnown,
+                Some(_) => Source::Network,
+            },
+            invalid: fix.is_some_and(|f| !f.valid),
+            ignition: report.io.ignition,
+            odometer_m: report.odometer.map(|o| o.as_metres()),
+        }
+    }
+
     /// The position as the filter takes it; `None` if there is none that a filter may use.
     pub(crate) fn fix(&self) -> Option<Fix> {
         let (latitude, longitude) = self.position?;
@@ -55,9 +79,7 @@ impl Sample {
             latitude,
             longitude,
             speed: self.believable_speed(),
-            course: self
-                .course
-                .filter(|c| (-360.0..=720.0).contains(c)),
+            course: self.course.filter(|c| (-360.0..=720.0).contains(c)),
             hdop: self.hdop.filter(|h| h.is_finite()),
             satellites: self.satellites,
         })
@@ -65,56 +87,30 @@ impl Sample {
 
     /// The reported speed, unless no land vehicle goes as fast.
     pub(crate) fn believable_speed(&self) -> Option<f32> {
-        self.speed.filter(|s| (0.0..=MAX_REPORTED_SPEED).contains(s))
+        self.speed
+            .filter(|s| (0.0..=MAX_REPORTED_SPEED).contains(s))
     }
 }
 
 /// m/s; a faster reported speed is ignored, its position is not.
 const MAX_REPORTED_SPEED: f32 = 125.0;
 
-/// Why a position is kept but not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rejected {
-    /// Too far from the places before and after.
-    Jump,
-    /// An old record with a new time.
-    Replay,
-    /// (0, 0).
-    Zero,
-    /// Ahead of its arrival.
-    Future,
-    /// Far before its arrival.
-    Ancient,
-    /// The position stays while the reported speed goes on.
-    Frozen,
-    /// A sign of the coordinates is flipped.
-    Hemisphere,
-}
+/// The reasons for which a position is kept but not used; the place in this list is the number in
+/// a snapshot and in [`Counts`](super::Counts), so it never changes.
+pub const REASONS: [Rejected; 7] = [
+    Rejected::Jump,
+    Rejected::Replay,
+    Rejected::Zero,
+    Rejected::Future,
+    Rejected::Ancient,
+    Rejected::Frozen,
+    Rejected::Hemisphere,
+];
 
-impl Rejected {
-    /// All reasons, in the order of [`Counts`](super::Counts).
-    pub const ALL: [Self; 7] = [
-        Self::Jump,
-        Self::Replay,
-        Self::Zero,
-        Self::Future,
-        Self::Ancient,
-        Self::Frozen,
-        Self::Hemisphere,
-    ];
-
-    /// The word in the JSON form.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Jump => "jump",
-            Self::Replay => "replay",
-            Self::Zero => "zero",
-            Self::Future => "future",
-            Self::Ancient => "ancient",
-            Self::Frozen => "frozen",
-            Self::Hemisphere => "hemisphere",
-        }
-    }
+/// The place of a reason in [`REASONS`]; a reason that this version does not know is counted with
+/// the jumps.
+pub(crate) fn number(reason: Rejected) -> usize {
+    REASONS.iter().position(|r| *r == reason).unwrap_or(0)
 }
 
 /// The estimate that belongs to one sample.
@@ -136,4 +132,19 @@ pub struct Estimate {
     pub outlier: bool,
     /// Why the reported position was not used.
     pub rejected: Option<Rejected>,
+}
+
+impl Estimate {
+    /// The form in which a report carries it; `None` if the place is none, which does not happen.
+    pub fn smoothed(&self) -> Option<Smoothed> {
+        let at = Coordinates::from_degrees(self.latitude, self.longitude).ok()?;
+        let mut smoothed = Smoothed::new(at);
+        smoothed.speed = Speed::from_kmh(self.speed * 3.6).ok();
+        smoothed.course = self.course.and_then(|c| Course::from_degrees(c).ok());
+        smoothed.accuracy_m = Some(self.accuracy_m);
+        smoothed.moving = Some(self.moving);
+        smoothed.outlier = self.outlier;
+        smoothed.rejected = self.rejected;
+        Some(smoothed)
+    }
 }

@@ -31,7 +31,7 @@ macro_rules! numbers {
     )* };
 }
 
-numbers!(u8 u32 i32 i64);
+numbers!(u8 u16 u32 i32 i64);
 
 /// A state that holds a number that is none would spread it for ever: it is refused.
 macro_rules! finite {
@@ -104,7 +104,7 @@ macro_rules! parts {
 
 parts! {
     Model { x y vx vy pp pv vv likelihood }
-    Standing { x y variance probability held far away moved }
+    Standing { x y variance probability held far away moved still_s }
     SpeedGate { share tests closed }
     Filter {
         frame bank standing gate time_ms last last_velocity velocity_noise quality interval

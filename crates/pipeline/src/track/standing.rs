@@ -11,6 +11,13 @@ pub(crate) const MEMORY: f64 = 120.0;
 /// Hold from this probability on, until it falls below the second.
 pub(crate) const HOLD: f64 = 0.85;
 pub(crate) const RELEASE: f64 = 0.4;
+/// A reported speed below this is 0, m/s; reported for so many seconds, the vehicle stands as long
+/// as the position stays within this radius, metres.
+const STILL_SPEED: f64 = 0.15;
+const STILL_S: u16 = 120;
+const STILL_M: f64 = 60.0;
+/// Then the fix speaks for standing at least as much as this.
+const STAYS_RATIO: f64 = 2.5;
 /// Degrees of freedom of position and velocity while standing.
 const POSITION_FREEDOM: f64 = 4.0;
 const VELOCITY_FREEDOM: f64 = 4.0;
@@ -31,6 +38,8 @@ pub(crate) struct Standing {
     pub(crate) away: u8,
     /// While away: movement was reported, or there was a gap.
     pub(crate) moved: bool,
+    /// For how many seconds a speed of 0 has been reported, up to a bound.
+    pub(crate) still_s: u16,
 }
 
 /// What one fix says about standing, kept so that later fixes can revise it.
@@ -94,9 +103,8 @@ impl Standing {
         let variance = f64::from(self.variance).max(r2 / MEMORY);
         let s = r2 + variance;
         let d2 = (ex * ex + ey * ey) / s;
-        let mut standing = -(POSITION_FREEDOM / 2.0 + 1.0) * ln(1.0 + d2 / POSITION_FREEDOM)
-            - ln(s)
-            - 1.837_877;
+        let mut standing =
+            -(POSITION_FREEDOM / 2.0 + 1.0) * ln(1.0 + d2 / POSITION_FREEDOM) - ln(s) - 1.837_877;
         if let Some(v) = z.velocity {
             let r2 = v.sigma * v.sigma;
             let d2 = (v.x * v.x + v.y * v.y) / r2;
@@ -104,7 +112,10 @@ impl Standing {
                 - ln(r2)
                 - 1.837_877;
         }
-        let ratio = (standing - log_density).clamp(-30.0, 30.0);
+        let mut ratio = (standing - log_density).clamp(-30.0, 30.0);
+        if self.stays(dt, z, ex.hypot(ey)) {
+            ratio = ratio.max(STAYS_RATIO);
+        }
         let odds = prior / (1.0 - prior).max(1e-9) * ratio.exp();
         let probability = (odds / (1.0 + odds)).clamp(1e-6, 1.0 - 1e-6);
 
@@ -140,8 +151,27 @@ impl Standing {
         }
     }
 
+    /// A receiver that has reported a speed of 0 for long stands, however its position wanders.
+    fn stays(&mut self, dt: f64, z: &Measurement, off: f64) -> bool {
+        let still = z.velocity.is_some_and(|v| v.x.hypot(v.y) < STILL_SPEED);
+        let seconds = f64::from(self.still_s) + dt;
+        self.still_s = if still {
+            seconds.min(60_000.0) as u16
+        } else {
+            0
+        };
+        self.still_s >= STILL_S && off < STILL_M
+    }
+
     /// A hold must end when the vehicle was moved, even if each single fix looks like noise.
-    fn let_go(&mut self, dt: f64, z: &Measurement, noise: f64, off: f64, reports_speed: bool) -> bool {
+    fn let_go(
+        &mut self,
+        dt: f64,
+        z: &Measurement,
+        noise: f64,
+        off: f64,
+        reports_speed: bool,
+    ) -> bool {
         let count = |n: u8, yes: bool| if yes { n.saturating_add(1) } else { 0 };
         self.far = count(self.far, off > (6.0 * noise).max(60.0));
         self.away = count(self.away, off > (5.0 * noise).max(5.0));

@@ -1,11 +1,13 @@
 //! Everything that is kept of one device: smoothing and motion, report by report.
 
+use milepost_telemetry::Rejected;
+
 use super::filter::{Fix, GAP_MS};
 use super::frame::distance_m;
 use super::live::{Applied, Live};
 use super::motion::{Events, Limits, Motion, Record};
 use super::plausible::{Rules, Verdict};
-use super::sample::{Estimate, Rejected, Sample};
+use super::sample::{Estimate, Sample};
 
 /// Settings; one for all receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -133,10 +135,7 @@ impl Tracker {
 
     fn record(&self, sample: &Sample, applied: &Applied) -> Option<Record> {
         let judged = applied.estimate?;
-        if matches!(
-            judged.rejected,
-            Some(Rejected::Future | Rejected::Ancient)
-        ) {
+        if matches!(judged.rejected, Some(Rejected::Future | Rejected::Ancient)) {
             return None;
         }
         let filter = self.live.filter.as_ref()?;
@@ -175,7 +174,12 @@ impl Tracker {
             from_ms: fix.time_ms,
             to_ms: fix.time_ms,
         };
-        if self.live.recent.oldest_ms().is_none_or(|oldest| fix.time_ms < oldest) {
+        if self
+            .live
+            .recent
+            .oldest_ms()
+            .is_none_or(|oldest| fix.time_ms < oldest)
+        {
             output.dirty = Some(dirty);
             return output;
         }
@@ -257,11 +261,8 @@ impl Tracker {
             longitude,
             speed: speed as f32,
             course: (speed > 0.3).then(|| x.atan2(y).to_degrees().rem_euclid(360.0) as f32),
-            accuracy_m: super::filter::accuracy(
-                (1.0 - pull) * spread,
-                noise,
-                fix.speed.is_some(),
-            ) as f32,
+            accuracy_m: super::filter::accuracy((1.0 - pull) * spread, noise, fix.speed.is_some())
+                as f32,
             moving: speed > 2.0,
             outlier: rejected.is_some(),
             rejected,

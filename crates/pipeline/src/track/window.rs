@@ -1,6 +1,8 @@
 //! The last fixes of a device, 18 bytes each.
 
-use super::sample::{Rejected, Sample, Source};
+use milepost_telemetry::Rejected;
+
+use super::sample::{REASONS, Sample, Source, number};
 
 /// How many samples are kept.
 pub(crate) const KEPT: usize = 64;
@@ -130,11 +132,6 @@ impl Recent {
         (self.len > 0).then(|| self.time_at(0)).flatten()
     }
 
-    /// The newest time, if any.
-    pub(crate) fn newest_ms(&self) -> Option<i64> {
-        (self.len > 0).then_some(self.newest_ms)
-    }
-
     /// Marks the newest usable samples as rejected or believed, after a return or a new place.
     pub(crate) fn revise(&mut self, mut count: u8, rejected: Option<Rejected>) {
         for at in (0..usize::from(self.len)).rev() {
@@ -145,11 +142,11 @@ impl Recent {
                 return;
             }
             let reason = *flags >> REASON_SHIFT;
-            let candidate = reason == Rejected::Jump as u8 + 1;
+            let candidate = reason == code(Rejected::Jump);
             let believed = reason == 0 && *flags & USABLE != 0;
-            if (rejected.is_none() && candidate) || (rejected.is_some() && (believed || candidate)) {
-                *flags = (*flags & 0x0F)
-                    | rejected.map_or(0, |r| (r as u8 + 1) << REASON_SHIFT);
+            if (rejected.is_none() && candidate) || (rejected.is_some() && (believed || candidate))
+            {
+                *flags = (*flags & 0x0F) | rejected.map_or(0, code) << REASON_SHIFT;
                 count -= 1;
             }
         }
@@ -211,7 +208,11 @@ impl Recent {
     }
 
     fn expire(&mut self) {
-        while self.len > 0 && self.time_at(0).is_some_and(|t| t < self.newest_ms - KEPT_MS) {
+        while self.len > 0
+            && self
+                .time_at(0)
+                .is_some_and(|t| t < self.newest_ms - KEPT_MS)
+        {
             let len = usize::from(self.len);
             self.shift_out(len);
             self.len -= 1;
@@ -220,7 +221,7 @@ impl Recent {
 
     fn write(&mut self, at: usize, sample: &Sample, rejected: Option<Rejected>) {
         let (latitude, longitude) = sample.position.unwrap_or((0.0, 0.0));
-        let mut flags = rejected.map_or(0, |r| (r as u8 + 1) << REASON_SHIFT);
+        let mut flags = rejected.map_or(0, code) << REASON_SHIFT;
         if sample.position.is_some() {
             flags |= HAS_POSITION;
         }
@@ -271,7 +272,7 @@ impl Recent {
             },
             rejected: (flags >> REASON_SHIFT)
                 .checked_sub(1)
-                .and_then(|reason| Rejected::ALL.get(usize::from(reason)).copied()),
+                .and_then(|reason| REASONS.get(usize::from(reason)).copied()),
         })
     }
 
@@ -290,8 +291,10 @@ impl Recent {
 
     /// Reads what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let mut recent = Self::default();
-        recent.newest_ms = i64::from_be_bytes(take(bytes)?);
+        let mut recent = Self {
+            newest_ms: i64::from_be_bytes(take(bytes)?),
+            ..Self::default()
+        };
         let [len] = take(bytes)?;
         if usize::from(len) > KEPT {
             return None;
@@ -327,6 +330,11 @@ pub(crate) enum Repeat {
     Record,
 }
 
+/// A reason in four bits; 0 is none.
+fn code(reason: Rejected) -> u8 {
+    u8::try_from(number(reason) + 1).unwrap_or(1)
+}
+
 /// 1e-7 degrees: 11 mm.
 fn fixed(degrees: f64) -> i32 {
     (degrees * 1e7).round() as i32
@@ -337,5 +345,7 @@ fn speed_code(speed: Option<f32>) -> u16 {
 }
 
 fn course_code(course: Option<f32>) -> u16 {
-    course.map_or(NONE, |c| (c.rem_euclid(360.0) * 100.0).round().clamp(0.0, 36_000.0) as u16)
+    course.map_or(NONE, |c| {
+        (c.rem_euclid(360.0) * 100.0).round().clamp(0.0, 36_000.0) as u16
+    })
 }
