@@ -141,8 +141,9 @@ impl Tracker {
         let filter = self.live.filter.as_ref()?;
         let moved = applied.step.is_some();
         // A record whose position is not used still says whether the vehicle moves.
+        let reports_zero = sample.believable_speed().is_some_and(|speed| speed < ZERO_BELOW);
         let stands = if moved {
-            Some(filter.standing.held)
+            Some(filter.standing.held || (reports_zero && !filter.gate.closed))
         } else {
             sample
                 .believable_speed()
@@ -270,5 +271,8 @@ impl Tracker {
     }
 }
 
-/// A reported speed below this is a standstill, m/s.
+/// A reported speed below this is 0, m/s: the vehicle stands although the filter is not sure yet.
+const ZERO_BELOW: f32 = 0.15;
+
+/// A reported speed below this is a standstill, if nothing else is known, m/s.
 const STANDS_BELOW: f32 = 0.6;
