@@ -141,7 +141,9 @@ impl Tracker {
         let filter = self.live.filter.as_ref()?;
         let moved = applied.step.is_some();
         // A record whose position is not used still says whether the vehicle moves.
-        let reports_zero = sample.believable_speed().is_some_and(|speed| speed < ZERO_BELOW);
+        let reports_zero = sample
+            .believable_speed()
+            .is_some_and(|speed| speed < ZERO_BELOW);
         let stands = if moved {
             Some(filter.standing.held || (reports_zero && !filter.gate.closed))
         } else {

@@ -216,6 +216,11 @@ impl Recent {
             let len = usize::from(self.len);
             self.shift_out(len);
             self.len -= 1;
+            // What is unused is always zero, so that equal states are equal.
+            macro_rules! clear { ($($field:ident)*) => { $(
+                if let Some(slot) = self.$field.get_mut(len - 1) { *slot = 0; }
+            )* } }
+            clear!(time latitude longitude speed course quality flags);
         }
     }
 
