@@ -49,6 +49,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     match done {
         // Whoever reads our output has seen enough.
         Err(CsvError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
+        done => done.map_err(|error| Failure::new(error.to_string())),
     }
 }

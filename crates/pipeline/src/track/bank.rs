@@ -9,9 +9,9 @@
 use super::numeric::{exp, ln};
 
 /// White position noise per axis, metres.
-const NOISE_M: [f64; 5] = [0.3, 0.8, 2.2, 6.0, 15.0];
+const NOISE_M: [f64; 6] = [0.3, 0.7, 1.6, 3.6, 8.0, 15.0];
 /// Acceleration noise, m²/s³.
-const ACCELERATION: [f64; 3] = [0.1, 1.5, 25.0];
+const ACCELERATION: [f64; 2] = [0.25, 18.0];
 /// Number of models.
 pub(crate) const MODELS: usize = NOISE_M.len() * ACCELERATION.len();
 

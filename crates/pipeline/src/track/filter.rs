@@ -4,7 +4,7 @@ use super::bank::{Bank, Evidence, MODELS, Measurement, Mixture, Prior, Velocity}
 use super::frame::Frame;
 use super::gate::SpeedGate;
 use super::sample::Estimate;
-use super::standing::{Standing, StandingStep};
+use super::standing::{Standing, StandingStep, Trust};
 
 /// After a gap of so many milliseconds the motion is unknown and the filter starts again.
 pub(crate) const GAP_MS: i64 = 600_000;
@@ -132,7 +132,7 @@ impl Filter {
             mixture.noise_m,
             evidence.log_density,
             &mixture,
-            fix.speed.is_some() && !self.gate.closed,
+            self.trust(fix),
         );
         self.remember(fix, &z);
         self.quality += (quality(fix).ln() as f32 - self.quality) * 0.05;
@@ -272,6 +272,16 @@ impl Filter {
                     y: f64::from(y),
                     sigma: f64::from(self.velocity_noise).exp(),
                 }),
+        }
+    }
+
+    fn trust(&self, fix: &Fix) -> Trust {
+        if fix.speed.is_none() || self.gate.closed {
+            Trust::None
+        } else if self.gate.proven() {
+            Trust::Proven
+        } else {
+            Trust::Unproven
         }
     }
 

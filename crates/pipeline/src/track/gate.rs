@@ -16,6 +16,11 @@ impl SpeedGate {
     /// After so many tests the share becomes a running one.
     const LEARNED: u8 = 16;
 
+    /// Whether displacements have confirmed the speed several times.
+    pub(crate) fn proven(&self) -> bool {
+        self.tests >= 5 && self.share < 0.25
+    }
+
     /// One test. `moved` is the displacement, `promised` what the mean of both reported velocities
     /// gives, `sigma` the standard deviation of their difference.
     pub(crate) fn test(

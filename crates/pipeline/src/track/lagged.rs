@@ -331,7 +331,8 @@ impl Lagged {
         if !row.believed {
             return self.hold;
         }
-        let gone = (at..end).any(|i| self.rows.get(i).is_some_and(|r| r.let_go));
+        // The fixes that gave the hold up are up to three rows long; those before them were held.
+        let gone = (at..end.min(at + 3)).any(|i| self.rows.get(i).is_some_and(|r| r.let_go));
         let probability = self.standing(at, end);
         let bound = if self.hold.is_some() { RELEASE } else { HOLD };
         if gone || probability < bound {

@@ -15,12 +15,25 @@ pub(crate) const RELEASE: f64 = 0.4;
 /// as the position stays within this radius, metres.
 const STILL_SPEED: f64 = 0.15;
 const STILL_S: u16 = 120;
+/// Less is enough once the speed was proved right by displacements.
+const STILL_PROVEN_S: u16 = 4;
 const STILL_M: f64 = 60.0;
 /// Then the fix speaks for standing at least as much as this.
 const STAYS_RATIO: f64 = 2.5;
 /// Degrees of freedom of position and velocity while standing.
-const POSITION_FREEDOM: f64 = 4.0;
+const POSITION_FREEDOM: f64 = 8.0;
 const VELOCITY_FREEDOM: f64 = 4.0;
+
+/// How far the reported speed is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// There is none, or it contradicts the displacements.
+    None,
+    /// Nothing contradicts it so far.
+    Unproven,
+    /// Displacements have confirmed it.
+    Proven,
+}
 
 /// Two hypotheses in competition: the vehicle stands at a point, or it moves as the bank says.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -89,8 +102,9 @@ impl Standing {
         noise: f64,
         log_density: f64,
         after: &Mixture,
-        reports_speed: bool,
+        speed: Trust,
     ) -> StandingStep {
+        let was_held = self.held;
         let leave = 1.0 - exp(-dt / STOP_S);
         let arrive = 1.0 - exp(-dt / DRIVE_S);
         let stood = f64::from(self.probability);
@@ -113,7 +127,7 @@ impl Standing {
                 - 1.837_877;
         }
         let mut ratio = (standing - log_density).clamp(-30.0, 30.0);
-        if self.stays(dt, z, ex.hypot(ey)) {
+        if self.stays(dt, z, ex.hypot(ey), speed) {
             ratio = ratio.max(STAYS_RATIO);
         }
         let odds = prior / (1.0 - prior).max(1e-9) * ratio.exp();
@@ -141,7 +155,10 @@ impl Standing {
         } else {
             probability > HOLD
         };
-        let let_go = self.let_go(dt, z, noise, ex.hypot(ey), reports_speed);
+        let let_go = was_held && self.let_go(dt, z, noise, ex.hypot(ey), speed != Trust::None);
+        if !was_held {
+            (self.far, self.away, self.moved) = (0, 0, false);
+        }
         StandingStep {
             ratio,
             leave,
@@ -152,7 +169,7 @@ impl Standing {
     }
 
     /// A receiver that has reported a speed of 0 for long stands, however its position wanders.
-    fn stays(&mut self, dt: f64, z: &Measurement, off: f64) -> bool {
+    fn stays(&mut self, dt: f64, z: &Measurement, off: f64, speed: Trust) -> bool {
         let still = z.velocity.is_some_and(|v| v.x.hypot(v.y) < STILL_SPEED);
         let seconds = f64::from(self.still_s) + dt;
         self.still_s = if still {
@@ -160,7 +177,11 @@ impl Standing {
         } else {
             0
         };
-        self.still_s >= STILL_S && off < STILL_M
+        let enough = match speed {
+            Trust::Proven => STILL_PROVEN_S,
+            _ => STILL_S,
+        };
+        self.still_s >= enough && off < STILL_M
     }
 
     /// A hold must end when the vehicle was moved, even if each single fix looks like noise.
@@ -180,7 +201,9 @@ impl Standing {
         } else if dt > 15.0 || z.velocity.is_some_and(|v| v.x.hypot(v.y) > 1.0) {
             self.moved = true;
         }
-        if self.far >= 3 || (self.away >= 20 && (self.moved || !reports_speed)) {
+        // At long intervals two fixes elsewhere are minutes elsewhere.
+        let enough = if dt < 15.0 { 3 } else { 2 };
+        if self.far >= enough || (self.away >= 20 && (self.moved || !reports_speed)) {
             self.restart(z.x, z.y, noise);
             return true;
         }
