@@ -11,6 +11,9 @@ pub(crate) const MEMORY: f64 = 120.0;
 /// Hold from this probability on, until it falls below the second.
 pub(crate) const HOLD: f64 = 0.85;
 pub(crate) const RELEASE: f64 = 0.4;
+/// Share of the standing density with three times the noise, up to so many metres.
+const WIDE_SHARE: f64 = 0.25;
+const WIDE_M: f64 = 15.0;
 /// A reported speed below this is 0, m/s; reported for so many seconds, the vehicle stands as long
 /// as the position stays within this radius, metres.
 const STILL_SPEED: f64 = 0.15;
@@ -115,10 +118,17 @@ impl Standing {
         let r2 = (noise * z.factor) * (noise * z.factor);
         let (ex, ey) = (z.x - px, z.y - py);
         let variance = f64::from(self.variance).max(r2 / MEMORY);
-        let s = r2 + variance;
-        let d2 = (ex * ex + ey * ey) / s;
-        let mut standing =
-            -(POSITION_FREEDOM / 2.0 + 1.0) * ln(1.0 + d2 / POSITION_FREEDOM) - ln(s) - 1.837_877;
+        let e2 = ex * ex + ey * ey;
+        // The learned noise may be too low, above all at long intervals, where little can be
+        // learned: a share of the density has more of it, within bounds.
+        let wide2 = (9.0 * r2).min(WIDE_M * WIDE_M).max(r2);
+        let (d2, narrow) = density(e2, r2 + variance);
+        let (_, wide) = density(e2, wide2 + variance);
+        let (narrow, wide) = (narrow + ln(1.0 - WIDE_SHARE), wide + ln(WIDE_SHARE));
+        let top = narrow.max(wide);
+        let (a, b) = (exp(narrow - top), exp(wide - top));
+        let mut standing = top + ln(a + b);
+        let r2 = (a + b) / (a / r2 + b / wide2);
         if let Some(v) = z.velocity {
             let r2 = v.sigma * v.sigma;
             let d2 = (v.x * v.x + v.y * v.y) / r2;
@@ -209,4 +219,11 @@ impl Standing {
         }
         false
     }
+}
+
+/// Squared distance against its variance, and the logarithm of the density in the plane.
+fn density(e2: f64, variance: f64) -> (f64, f64) {
+    let d2 = e2 / variance;
+    let tail = -(POSITION_FREEDOM / 2.0 + 1.0) * ln(1.0 + d2 / POSITION_FREEDOM);
+    (d2, tail - ln(variance) - 1.837_877)
 }
