@@ -255,8 +255,8 @@ fn a_parked_device_that_reappears_elsewhere_is_right_after_five_reports() {
         }
         let place = (48.0 + metres * NORTH, 11.0);
         for estimates in [live(&samples), lagged(&samples, 5)] {
-            for i in 64..120 {
-                let d = off(&estimates[i], place);
+            for (i, estimate) in estimates.iter().enumerate().skip(64) {
+                let d = off(estimate, place);
                 assert!(d < 15.0, "{metres} m at {interval} s: row {i} is {d} m off");
             }
         }

@@ -8,18 +8,18 @@ use super::simulate::{Row, metres_per_degree};
 
 /// The estimate of one row.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
-    pub latitude: f64,
-    pub longitude: f64,
+pub(crate) struct Place {
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
     /// 68 % radius, if the method says.
-    pub accuracy_m: Option<f64>,
+    pub(crate) accuracy_m: Option<f64>,
     /// Moving or not, if the method says.
-    pub moving: Option<bool>,
+    pub(crate) moving: Option<bool>,
 }
 
 /// A way of smoothing.
 #[derive(Debug, Clone, Copy)]
-pub enum Method {
+pub(crate) enum Method {
     Raw,
     /// Exponential blend: the share of the new fix.
     Blend(f64),
@@ -34,7 +34,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Raw,
         Self::Blend(0.2),
         Self::Blend(0.5),
@@ -46,7 +46,7 @@ impl Method {
         Self::Lag(5),
     ];
 
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Self::Raw => "raw".into(),
             Self::Blend(share) => format!("blend {share}"),
@@ -58,7 +58,7 @@ impl Method {
     }
 
     /// The estimates of all rows, and nanoseconds per row.
-    pub fn run(self, rows: &[Row]) -> (Vec<Place>, f64) {
+    pub(crate) fn run(self, rows: &[Row]) -> (Vec<Place>, f64) {
         let samples: Vec<Sample> = rows.iter().map(sample).collect();
         let start = Instant::now();
         let places = match self {
@@ -91,7 +91,7 @@ impl Method {
 }
 
 /// The row as a sample.
-pub fn sample(row: &Row) -> Sample {
+pub(crate) fn sample(row: &Row) -> Sample {
     Sample {
         time_ms: (row.time * 1_000.0).round() as i64,
         position: Some((row.latitude, row.longitude)),
@@ -155,7 +155,9 @@ fn average(rows: &[Row], n: usize) -> Vec<Place> {
 fn constant_velocity(rows: &[Row]) -> Vec<Place> {
     let (north, east) = metres_per_degree();
     let (r2, q) = (25.0, 1.0);
-    let mut state: Option<(f64, [f64; 2], [f64; 2], f64, f64, f64)> = None;
+    // Time, position and velocity per axis, and the covariance that both axes share.
+    type State = (f64, [f64; 2], [f64; 2], f64, f64, f64);
+    let mut state: Option<State> = None;
     rows.iter()
         .map(|row| {
             let z = [row.latitude * north, row.longitude * east];

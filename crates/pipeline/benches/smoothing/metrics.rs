@@ -7,33 +7,33 @@ use super::simulate::Row;
 
 /// The figures of one track.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Figures {
-    pub median: f64,
-    pub p95: f64,
-    pub rmse: f64,
-    pub max: f64,
+pub(crate) struct Figures {
+    pub(crate) median: f64,
+    pub(crate) p95: f64,
+    pub(crate) rmse: f64,
+    pub(crate) max: f64,
     /// Share of estimates more than 50 m off.
-    pub outliers: f64,
+    pub(crate) outliers: f64,
     /// Length of the track while driving against the true one, as a share too much or too little.
-    pub distance: f64,
+    pub(crate) distance: f64,
     /// Metres travelled per standing hour.
-    pub parked: f64,
+    pub(crate) parked: f64,
     /// Share of standing rows that are called moving, and of driving rows that are called standing.
-    pub false_moves: f64,
-    pub false_stops: f64,
+    pub(crate) false_moves: f64,
+    pub(crate) false_stops: f64,
     /// Transitions per standing hour of fences whose border is 10 m from the vehicle.
-    pub parked_crossings: f64,
+    pub(crate) parked_crossings: f64,
     /// False transitions per driven kilometre of a fence whose border runs 10 m beside the road.
-    pub road_crossings: f64,
+    pub(crate) road_crossings: f64,
     /// By how many seconds the estimate follows the truth while turning.
-    pub turn_lag: f64,
+    pub(crate) turn_lag: f64,
     /// Share of errors within the stated accuracy.
-    pub within: f64,
-    pub ns: f64,
+    pub(crate) within: f64,
+    pub(crate) ns: f64,
 }
 
 impl Figures {
-    pub fn of(rows: &[Row], places: &[Place], ns: f64) -> Self {
+    pub(crate) fn of(rows: &[Row], places: &[Place], ns: f64) -> Self {
         let errors: Vec<f64> = rows.iter().zip(places).map(|(r, p)| error(r, p)).collect();
         let n = errors.len().max(1) as f64;
         let within: Vec<bool> = errors
@@ -111,7 +111,7 @@ fn share(flags: &[bool]) -> f64 {
     flags.iter().filter(|flag| **flag).count() as f64 / flags.len() as f64
 }
 
-pub fn quantile(sorted: &[f64], p: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::simulate::Row;
 
 /// The folder: `$MILEPOST_TRACKS`, or `tracks` beside the repository.
-pub fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("MILEPOST_TRACKS") {
         return Some(folder.into());
     }
@@ -18,7 +18,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// The tracks of each set that have a truth: name of the set, of the track, rows.
-pub fn tracks(folder: &Path) -> Vec<(String, String, Vec<Row>)> {
+pub(crate) fn tracks(folder: &Path) -> Vec<(String, String, Vec<Row>)> {
     let mut out = Vec::new();
     for set in sorted(folder).into_iter().filter(|path| path.is_dir()) {
         for file in sorted(&set) {

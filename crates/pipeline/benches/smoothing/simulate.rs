@@ -6,10 +6,10 @@ use super::parameters::{CAR, ORIGIN, Receiver};
 
 /// A small generator with a fixed sequence, so that a table can be repeated anywhere.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
     }
 
@@ -22,17 +22,17 @@ impl Random {
     }
 
     /// Uniform in [0, 1).
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform between two values.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 
     /// Standard normal.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let (a, b) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * a.ln()).sqrt() * (TAU * b).cos()
     }
@@ -40,32 +40,32 @@ impl Random {
 
 /// Where the vehicle is at one second.
 #[derive(Debug, Clone, Copy)]
-pub struct Truth {
+pub(crate) struct Truth {
     /// Seconds since the start.
-    pub time: f64,
+    pub(crate) time: f64,
     /// Metres east and north of the origin.
-    pub east: f64,
-    pub north: f64,
+    pub(crate) east: f64,
+    pub(crate) north: f64,
     /// Metres per second.
-    pub speed: f64,
+    pub(crate) speed: f64,
     /// Radians clockwise from north.
-    pub course: f64,
+    pub(crate) course: f64,
     /// In a tunnel: nothing is received.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
 }
 
 /// One report: a row of the benchmark's input.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
-    pub time: f64,
-    pub latitude: f64,
-    pub longitude: f64,
-    pub speed_kmh: Option<f64>,
-    pub course_deg: Option<f64>,
-    pub hdop: Option<f64>,
-    pub satellites: Option<u8>,
-    pub truth_latitude: f64,
-    pub truth_longitude: f64,
+pub(crate) struct Row {
+    pub(crate) time: f64,
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
+    pub(crate) speed_kmh: Option<f64>,
+    pub(crate) course_deg: Option<f64>,
+    pub(crate) hdop: Option<f64>,
+    pub(crate) satellites: Option<u8>,
+    pub(crate) truth_latitude: f64,
+    pub(crate) truth_longitude: f64,
 }
 
 /// A piece of the way.
@@ -82,7 +82,7 @@ enum Piece {
 
 /// The driving profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     City,
     Highway,
     Parking,
@@ -93,7 +93,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::City,
         Self::Highway,
         Self::Parking,
@@ -103,7 +103,7 @@ impl Profile {
         Self::Tunnel,
     ];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::City => "city",
             Self::Highway => "highway",
@@ -169,7 +169,7 @@ impl Profile {
     }
 
     /// One drive, a value per second.
-    pub fn drive(self, seconds: usize, random: &mut Random) -> Vec<Truth> {
+    pub(crate) fn drive(self, seconds: usize, random: &mut Random) -> Vec<Truth> {
         let mut pieces = vec![Piece::Stop(random.between(20.0, 60.0))];
         // The slowest profile takes at least 10 s per piece.
         for at in 0..seconds / 10 {
@@ -277,19 +277,24 @@ fn along(pieces: &[Piece], mut course: f64) -> Vec<Truth> {
 }
 
 /// Metres per degree of latitude and longitude at the origin.
-pub fn metres_per_degree() -> (f64, f64) {
+pub(crate) fn metres_per_degree() -> (f64, f64) {
     let north = 111_320.0;
     (north, north * ORIGIN.0.to_radians().cos())
 }
 
 /// Degrees of a place in metres.
-pub fn degrees(east: f64, north: f64) -> (f64, f64) {
+pub(crate) fn degrees(east: f64, north: f64) -> (f64, f64) {
     let (per_north, per_east) = metres_per_degree();
     (ORIGIN.0 + north / per_north, ORIGIN.1 + east / per_east)
 }
 
 /// What the receiver reports of a drive, every `interval` seconds.
-pub fn receive(drive: &[Truth], of: &Receiver, interval: usize, random: &mut Random) -> Vec<Row> {
+pub(crate) fn receive(
+    drive: &[Truth],
+    of: &Receiver,
+    interval: usize,
+    random: &mut Random,
+) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut slow = (of.slow_m.0 * random.normal(), of.slow_m.0 * random.normal());
     let mut frozen: Option<(f64, f64, f64)> = None;

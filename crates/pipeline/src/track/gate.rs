@@ -48,3 +48,37 @@ impl SpeedGate {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_that_is_stuck_at_zero_closes_the_gate_and_a_right_one_opens_it() {
+        let mut gate = SpeedGate::default();
+        gate.test((0.0, 140.0), (0.0, 0.0), 8.0, true);
+        assert!(gate.closed);
+        for _ in 0..60 {
+            gate.test((0.0, 140.0), (0.0, 138.0), 8.0, true);
+        }
+        assert!(!gate.closed && gate.proven());
+    }
+
+    #[test]
+    fn knots_taken_for_kilometres_contradict_and_a_short_way_says_nothing() {
+        let mut gate = SpeedGate::default();
+        gate.test((0.0, 1.0), (0.0, 0.0), 8.0, false);
+        assert_eq!(gate, SpeedGate::default());
+        gate.test((0.0, 14.0), (0.0, 7.5), 1.0, false);
+        assert!(gate.closed);
+    }
+
+    #[test]
+    fn a_way_shorter_than_promised_is_a_loop_at_long_intervals() {
+        let mut gate = SpeedGate::default();
+        gate.test((0.0, 20.0), (0.0, 140.0), 8.0, true);
+        assert!(!gate.closed);
+        gate.test((0.0, 20.0), (0.0, 140.0), 8.0, false);
+        assert!(gate.tests == 2 && gate.share > 0.4);
+    }
+}

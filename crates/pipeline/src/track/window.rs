@@ -354,3 +354,53 @@ fn course_code(course: Option<f32>) -> u16 {
         (c.rem_euclid(360.0) * 100.0).round().clamp(0.0, 36_000.0) as u16
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(second: i64) -> Sample {
+        Sample {
+            time_ms: second * 1_000,
+            position: Some((48.0 + second as f64 * 1e-4, -11.0)),
+            speed: Some(12.34),
+            course: Some(271.5),
+            hdop: Some(0.9),
+            ignition: Some(true),
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn samples_come_back_in_order_of_time_however_they_arrive() {
+        let mut recent = Recent::default();
+        for second in [30, 10, 20, 50, 40] {
+            recent.insert(&sample(second), (second == 20).then_some(Rejected::Frozen));
+        }
+        let kept: Vec<_> = recent.iter().collect();
+        let times: Vec<_> = kept.iter().map(|k| k.sample.time_ms / 1_000).collect();
+        assert_eq!(times, [10, 20, 30, 40, 50]);
+        assert_eq!(kept[1].rejected, Some(Rejected::Frozen));
+        let (read, written) = (kept[0].sample, sample(10));
+        assert!((read.position.unwrap().0 - written.position.unwrap().0).abs() < 1e-7);
+        assert_eq!(read.speed, written.speed);
+        assert_eq!(read.course, written.course);
+        assert_eq!(read.hdop, written.hdop);
+        assert_eq!(read.ignition, written.ignition);
+        assert_eq!(recent.neighbours(35_000).1.unwrap().0, 40_000);
+    }
+
+    #[test]
+    fn only_the_last_fixes_of_two_hours_are_kept() {
+        let mut recent = Recent::default();
+        for second in 0..200 {
+            recent.insert(&sample(second), None);
+        }
+        assert_eq!(usize::from(recent.len), KEPT);
+        assert_eq!(recent.oldest_ms(), Some(136_000));
+        recent.insert(&sample(199 + 7_200 - 10), None);
+        assert_eq!(recent.oldest_ms(), Some(189_000));
+        recent.insert(&sample(0), None);
+        assert_eq!(recent.oldest_ms(), Some(189_000), "too old to be kept");
+    }
+}
