@@ -16,7 +16,7 @@ const WIDE_SHARE: f64 = 0.25;
 const WIDE_M: f64 = 15.0;
 /// A reported speed below this is 0, m/s; reported for so many seconds, the vehicle stands as long
 /// as the position stays within this radius, metres.
-const STILL_SPEED: f64 = 0.15;
+const STILL_SPEED: f64 = 0.3;
 const STILL_S: u16 = 120;
 /// Less is enough once the speed was proved right by displacements.
 const STILL_PROVEN_S: u16 = 4;
