@@ -7,11 +7,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::failure::Failure;
 use crate::protocol::{BUILT_IN, Protocols};
-<<<<<<< HEAD
-use crate::{audit, check_config, decode, demo, logging, options, serve, simulate};
-=======
-use crate::{audit, check_config, decode, demo, options, serve, simulate, smooth};
->>>>>>> 32a1543 (pipeline: field cases and properties of smoothing)
+use crate::{audit, check_config, decode, demo, logging, options, serve, simulate, smooth};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
