@@ -24,6 +24,7 @@ mod retention;
 pub mod serve;
 pub mod shutdown;
 pub mod simulate;
+pub mod smooth;
 
 pub use cli::{main, main_with};
 

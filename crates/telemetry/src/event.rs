@@ -184,6 +184,17 @@ kinds! {
     TroubleCodeCleared,
     /// A command changed the device's settings, or asked for them.
     SettingsChanged,
+    /// A trip started. Raised by the pipeline, dated back.
+    TripStart,
+    /// A trip ended.
+    TripEnd,
+    /// A stop started.
+    StopStart,
+    /// A stop ended.
+    StopEnd,
+    /// The pipeline found the vehicle standing with the engine on; [`Idling`](Self::Idling) is a
+    /// device's own word.
+    Idle,
     /// A code that no table knows.
     Unknown,
 }
