@@ -11,7 +11,13 @@ use crate::Error;
 /// Flags of `milepost simulate`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Where the server listens for GT06 trackers: a name or an address, and a port.
+    /// The protocol of the devices; without it, the first one that can be simulated.
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+    /// The form of their frames, for a protocol that comes in several.
+    #[arg(long, value_name = "NAME")]
+    pub form: Option<String>,
+    /// Where the server listens for the devices: a name or an address, and a port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5023")]
     pub server: String,
     /// How many trackers.
@@ -82,6 +88,8 @@ impl Default for Options {
     /// What the flags say when none is given; a test holds that it is the same.
     fn default() -> Self {
         Self {
+            protocol: None,
+            form: None,
             server: "127.0.0.1:5023".to_owned(),
             devices: 50,
             duration: None,
