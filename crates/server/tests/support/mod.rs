@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) gt06: SocketAddr,
     pub(crate) ais140: SocketAddr,
+    /// The second one that is named for it, if its UDP is on.
+    pub(crate) ais140_udp: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     token: Option<String>,
     log: PathBuf,
@@ -157,6 +159,10 @@ impl Start {
             http,
             gt06,
             ais140,
+            ais140_udp: line
+                .rsplit_once("ais140 ")
+                .and_then(|(_, rest)| rest.split(',').next()?.parse().ok())
+                .filter(|udp| *udp != ais140),
             data_dir,
             token: self.token,
             log,
