@@ -162,7 +162,7 @@ impl Server {
                 })
             })
             .collect();
-        let connections = Connections::default();
+        let connections = Connections::new(listen::networks(&config.limits));
         let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
@@ -174,6 +174,7 @@ impl Server {
             connections: connections.clone(),
             memory,
             limits,
+            traces: listen::traces(&config.log),
             epoch,
         };
 
@@ -325,6 +326,9 @@ fn open(config: &Config) -> Result<(Store, SqliteJudge, u64), Failure> {
         }
     };
     let mut options = StoreOptions::default();
+    // The same for who gets a command and whose answer settles it.
+    options.networks.v4 = config.limits.network_ipv4_prefix;
+    options.networks.v6 = config.limits.network_ipv6_prefix;
     let bound: HashMap<_, _> = (config.devices.listed.iter())
         .filter(|device| !device.networks.is_empty())
         .map(|device| (device.id, device.clone()))

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use milepost_listener::{
-    Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
+    Connections, Deliver, FrameTrace, Limits, MemoryBudget, NetworkPolicy, NotDelivered, Protocol,
+    Rate, Server,
 };
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
@@ -35,6 +36,7 @@ pub struct Parts {
     pub(crate) connections: Connections,
     pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
+    pub(crate) traces: Vec<FrameTrace>,
     pub(crate) epoch: u64,
 }
 
@@ -95,7 +97,28 @@ pub(crate) fn limits(config: &config::Limits) -> Limits {
     limits.frame = config.frame_timeout;
     limits.write = config.write_timeout;
     limits.drain = config.drain_timeout;
+    limits.rate = (config.rate > 0).then(|| Rate::new(config.rate, config.rate_burst));
+    limits.stranger_frames = config.stranger_frames;
+    limits.stranger_bytes = config.stranger_kib.saturating_mul(1_024);
+    limits.stranger_rate = Rate::new(config.stranger_rate, config.stranger_rate);
     limits
+}
+
+/// What counts as one network, as the configuration sets it.
+pub(crate) fn networks(config: &config::Limits) -> NetworkPolicy {
+    let mut policy = NetworkPolicy::default();
+    policy.ipv4_prefix = config.network_ipv4_prefix;
+    policy.ipv6_prefix = config.network_ipv6_prefix;
+    policy
+}
+
+/// Whose frames are logged, as the configuration sets it.
+pub(crate) fn traces(log: &config::Log) -> Vec<FrameTrace> {
+    let device = log.trace_device.map(FrameTrace::Device);
+    device
+        .into_iter()
+        .chain(log.trace_peer.map(FrameTrace::Peer))
+        .collect()
 }
 
 struct Tcp<P> {
@@ -109,7 +132,7 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let server = Server::new(
+        let mut server = Server::new(
             self.protocol,
             parts.registry.clone(),
             ToPipeline(parts.pipeline.clone()),
@@ -117,8 +140,11 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
         .limits(parts.limits.clone())
         .epoch(parts.epoch)
         .connections(parts.connections.clone())
-        .memory(parts.memory.clone())
-        .from_listener(self.socket);
+        .memory(parts.memory.clone());
+        for whose in &parts.traces {
+            server = server.trace(whose.clone());
+        }
+        let server = server.from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
 }
@@ -148,6 +174,8 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_configuration_are_the_listeners_own() {
-        assert_eq!(limits(&Config::default().limits), Limits::default());
+        let config = Config::default();
+        assert_eq!(limits(&config.limits), Limits::default());
+        assert_eq!(networks(&config.limits), NetworkPolicy::default());
     }
 }
