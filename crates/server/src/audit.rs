@@ -45,7 +45,9 @@ pub struct Options {
 #[derive(Debug, Serialize)]
 struct Finding {
     ok: bool,
-    store: Audit,
+    /// Missing where the store is too damaged to make the sums.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<Audit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deep: Option<DeepCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,19 +68,25 @@ pub fn run(options: &Options, protocols: Protocols) -> Result<ExitCode, Failure>
     };
     let store = Store::open_read_only(&config.data_dir).map_err(|error| wrong(&error))?;
     let reader = store.reader().map_err(|error| wrong(&error))?;
-    let sums = reader.audit().map_err(|error| wrong(&error))?;
-    let ledger = match &options.ledger {
-        None => None,
-        Some(path) => Some(compare(path, &reader, &config.devices.tenant)?),
-    };
     let deep = options
         .deep
         .then(|| reader.check_all(progress))
         .transpose()
         .map_err(|error| wrong(&error))?;
+    let is_damaged = deep.as_ref().is_some_and(|deep| !deep.ok);
+    let sums = match reader.audit() {
+        Ok(sums) => Some(sums),
+        // What is damaged says more than that the sums cannot be made.
+        Err(_) if is_damaged => None,
+        Err(error) => return Err(wrong(&error)),
+    };
+    let ledger = match &options.ledger {
+        Some(path) if !is_damaged => Some(compare(path, &reader, &config.devices.tenant)?),
+        _ => None,
+    };
     let finding = Finding {
-        ok: sums.ok
-            && deep.as_ref().is_none_or(|deep| deep.ok)
+        ok: sums.as_ref().is_some_and(|sums| sums.ok)
+            && !is_damaged
             && ledger.as_ref().is_none_or(|ledger| {
                 ledger.is_ok()
                     && options
@@ -170,8 +178,9 @@ impl fmt::Display for Finding {
             "quarantined",
             "abandoned"
         )?;
-        let last = self.store.epochs.last().map(|epoch| epoch.epoch);
-        for epoch in &self.store.epochs {
+        let epochs = self.store.as_ref().map_or(&[][..], |store| &store.epochs);
+        let last = epochs.last().map(|epoch| epoch.epoch);
+        for epoch in epochs {
             let filtered: u64 = epoch.filtered.values().sum();
             writeln!(
                 f,
@@ -247,7 +256,7 @@ mod tests {
         (store.epochs, store.ok) = (epochs.into(), true);
         let said = Finding {
             ok: true,
-            store,
+            store: Some(store),
             deep: None,
             ledger: None,
         }
