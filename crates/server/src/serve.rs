@@ -17,6 +17,7 @@ use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{
     BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
 };
+use milepost_pipeline::stage::{Incidents, Stages};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::TcpListener;
@@ -108,7 +109,9 @@ impl Server {
         let (store, judge, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(judge, &milepost_pipeline::Options::default())?;
+        let mut options = milepost_pipeline::Options::default();
+        options.stages = Stages::standard().then(Incidents);
+        let pipeline = Pipeline::start(judge, &options)?;
         Ok(Self {
             http,
             protocols,

@@ -10,7 +10,7 @@ use milepost_listener::{
 };
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
@@ -55,6 +55,34 @@ pub fn tcp<P: Protocol>(
     for address in config.protocols.addresses(&key) {
         let socket = bind(address, &key, &flag)?;
         listeners.push(Box::new(Tcp {
+            socket,
+            protocol: protocol(),
+        }));
+    }
+    Ok(listeners)
+}
+
+/// Binds a UDP socket for each address of a key; `protocol` makes what each speaks.
+///
+/// # Errors
+/// If an address cannot be bound, with what would help.
+pub fn udp<P: Protocol>(
+    key: &str,
+    config: &Config,
+    protocol: impl Fn() -> P,
+) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
+    let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
+    for address in config.protocols.addresses(key) {
+        let bind = || {
+            let socket = std::net::UdpSocket::bind(address)?;
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket)
+        };
+        let socket = bind().map_err(|error| {
+            Failure::new(format!("cannot receive datagrams on {address}: {error}"))
+                .remedy(format!("choose another address with {key}"))
+        })?;
+        listeners.push(Box::new(Udp {
             socket,
             protocol: protocol(),
         }));
@@ -132,20 +160,39 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let mut server = Server::new(
-            self.protocol,
-            parts.registry.clone(),
-            ToPipeline(parts.pipeline.clone()),
-        )
-        .limits(parts.limits.clone())
-        .epoch(parts.epoch)
-        .connections(parts.connections.clone())
-        .memory(parts.memory.clone());
-        for whose in &parts.traces {
+        let server = parts.server(self.protocol).from_listener(self.socket);
+        Box::pin(async move { server.run(shutdown).await.abandoned })
+    }
+}
+
+struct Udp<P> {
+    socket: UdpSocket,
+    protocol: P,
+}
+
+impl<P: Protocol> DeviceListener for Udp<P> {
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
+        let server = parts.server(self.protocol).serve_datagrams(self.socket);
+        Box::pin(async move { server.run(shutdown).await.abandoned })
+    }
+}
+
+impl Parts {
+    fn server<P: Protocol>(&self, protocol: P) -> Server<P, StoreRegistry, ToPipeline> {
+        let deliver = ToPipeline(self.pipeline.clone());
+        let mut server = Server::new(protocol, self.registry.clone(), deliver)
+            .limits(self.limits.clone())
+            .epoch(self.epoch)
+            .connections(self.connections.clone())
+            .memory(self.memory.clone());
+        for whose in &self.traces {
             server = server.trace(whose.clone());
         }
-        let server = server.from_listener(self.socket);
-        Box::pin(async move { server.run(shutdown).await.abandoned })
+        server
     }
 }
 
