@@ -44,17 +44,10 @@ pub(crate) async fn read(
     let device = devices::id(path)?;
     let streamed = wants_ndjson(&headers);
     let (page, limited) = parameters.page_or(if streamed { PART } else { DEFAULT_LIMIT })?;
-    let span = Span {
-        from: parameters.time("from")?,
-        to: parameters.time("to")?,
-        raw: parameters.flag("raw")?,
-    };
+    let mut span = Span::between(parameters.time("from")?, parameters.time("to")?)?;
+    span.raw = parameters.flag("raw")?;
+    let lag = parameters.lag()?;
     parameters.finish()?;
-    if let (Some(from), Some(to)) = (span.from, span.to)
-        && from > to
-    {
-        return Err(Problem::parameter("to", "`to` is before `from`"));
-    }
 
     let key = devices::key(&api, device);
     let mut first = api.history.history(&key, &span, &page).await?;

@@ -12,6 +12,7 @@ mod context;
 mod dedup;
 mod late;
 mod list;
+mod track;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub use context::{DeviceSettings, StageContext};
 pub use dedup::Dedup;
 pub use late::Late;
 pub use list::Stages;
-pub(crate) use list::States;
+pub use track::Track;
+pub(crate) use list::{States, piece};
 
 /// What a stage decides about a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
