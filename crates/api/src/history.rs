@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::parameters::{DEFAULT_LIMIT, Parameters};
 use crate::problem::Problem;
-use crate::store::{Cursor, Page, Paged, Span};
-use crate::{Shared, devices};
+use crate::store::{Cursor, Page, Paged, Span, StoreError};
+use crate::{Shared, devices, lagged};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -32,6 +32,23 @@ struct History {
     reports: Vec<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Cursor>,
+}
+
+/// What is asked for.
+struct Wish {
+    key: DeviceKey,
+    span: Span,
+    lag: usize,
+}
+
+impl Wish {
+    async fn page(&self, api: &Shared, page: &Page) -> Result<Paged<Report>, StoreError> {
+        let mut found = api.history.history(&self.key, &self.span, page).await?;
+        if self.lag > 0 {
+            found.items = lagged::smooth(api, &self.key, self.lag, found.items).await?;
+        }
+        Ok(found)
+    }
 }
 
 /// `GET /v1/devices/{id}/history`
@@ -50,7 +67,8 @@ pub(crate) async fn read(
     parameters.finish()?;
 
     let key = devices::key(&api, device);
-    let mut first = api.history.history(&key, &span, &page).await?;
+    let wish = Wish { key, span, lag };
+    let mut first = wish.page(&api, &page).await?;
     // An empty page of a device that nobody knows is a mistyped id.
     if first.items.is_empty() && api.devices.device(&key).await?.is_none() {
         return Err(devices::unknown(device.as_str()));
@@ -59,7 +77,7 @@ pub(crate) async fn read(
         if limited {
             first.next = None;
         }
-        return Ok(stream_all(api, key, span, first));
+        return Ok(stream_all(api, wish, first));
     }
     Ok(Json(History {
         reports: first.items,
@@ -84,11 +102,11 @@ fn wants_ndjson(headers: &HeaderMap) -> bool {
 
 /// A line per report, until there are no more pages. A client that stops reading, or an error on the
 /// way, ends the connection: a stream that ends well is whole.
-fn stream_all(api: Shared, key: DeviceKey, span: Span, first: Paged<Report>) -> Response {
+fn stream_all(api: Shared, wish: Wish, first: Paged<Report>) -> Response {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        if let Err(error) = send_all(&api, &key, span, first, &sender).await {
-            tracing::info!(%error, device = %key.device, "a stream of history was broken off");
+        if let Err(error) = send_all(&api, &wish, first, &sender).await {
+            tracing::info!(%error, device = %wish.key.device, "a stream of history was broken off");
             // The client sees that the body has no proper end.
             drop(sender.send_timeout(Err(error), api.timeout).await);
         }
@@ -102,8 +120,7 @@ fn stream_all(api: Shared, key: DeviceKey, span: Span, first: Paged<Report>) -> 
 
 async fn send_all(
     api: &Shared,
-    key: &DeviceKey,
-    span: Span,
+    wish: &Wish,
     mut paged: Paged<Report>,
     sender: &mpsc::Sender<Part>,
 ) -> io::Result<()> {
@@ -116,8 +133,7 @@ async fn send_all(
             limit: PART,
             after: Some(next),
         };
-        let reading = api.history.history(key, &span, &page);
-        paged = reading.await.map_err(io::Error::other)?;
+        paged = wish.page(api, &page).await.map_err(io::Error::other)?;
     }
 }
 

@@ -13,6 +13,7 @@ mod devices;
 mod getting_started;
 mod health;
 mod history;
+mod lagged;
 mod object;
 pub mod page;
 mod parameters;
