@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 pub mod options;
 pub mod protocol;
+mod redo;
 mod registry;
 mod retention;
 pub mod serve;

@@ -124,6 +124,33 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             quoted(tenant)
         }),
         words("devices.unknown", UNKNOWN, at!(devices.unknown)),
+        switch("smoothing.enabled", at!(smoothing.enabled)),
+        whole(
+            "smoothing.max_speed_kmh",
+            50..=1_200,
+            at!(smoothing.max_speed_kmh),
+        ),
+        seconds(
+            "smoothing.stop_after_s",
+            30..=86_400,
+            at!(smoothing.stop_after),
+        ),
+        seconds(
+            "smoothing.trip_after_s",
+            10..=86_400,
+            at!(smoothing.trip_after),
+        ),
+        whole(
+            "smoothing.trip_after_m",
+            50..=100_000,
+            at!(smoothing.trip_after_m),
+        ),
+        seconds(
+            "smoothing.idle_after_s",
+            10..=86_400,
+            at!(smoothing.idle_after),
+        ),
+        seconds("smoothing.gap_s", 600..=604_800, at!(smoothing.gap)),
         seconds(
             "commands.expires_s",
             1..=MAX_EXPIRES_S,
@@ -269,6 +296,10 @@ where
         move |value| value.whole(range.clone()),
         T::to_string,
     )
+}
+
+fn switch(name: &'static str, field: Field<bool>) -> Key {
+    key(name, field, Value::switch, bool::to_string)
 }
 
 fn words<T>(name: &'static str, words: &'static [(&'static str, T)], field: Field<T>) -> Key

@@ -44,6 +44,8 @@ pub struct Config {
     pub protocols: Settings,
     /// Who may speak for a device.
     pub devices: Devices,
+    /// Smoothing, motion and trips.
+    pub smoothing: Smoothing,
     /// Commands to devices.
     pub commands: Commands,
     /// What one connection, and all of them, may take.
@@ -143,6 +145,40 @@ impl Device {
     }
 }
 
+/// Smoothing, motion and trips.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smoothing {
+    /// Whether there is any.
+    pub enabled: bool,
+    /// A way longer than this speed allows is a jump, km/h.
+    pub max_speed_kmh: u32,
+    /// A standstill that lasts so long is a stop.
+    pub stop_after: Duration,
+    /// A move that lasts so long is a trip.
+    pub trip_after: Duration,
+    /// So is one that leads so far away, metres.
+    pub trip_after_m: u32,
+    /// Standing with the ignition on for so long is idling.
+    pub idle_after: Duration,
+    /// A longer time without positions ends a trip.
+    pub gap: Duration,
+}
+
+impl Smoothing {
+    /// What the stage takes.
+    pub fn settings(&self) -> milepost_pipeline::track::Settings {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let mut settings = milepost_pipeline::track::Settings::default();
+        settings.rules.max_speed = f64::from(self.max_speed_kmh) / 3.6;
+        settings.limits.stop_ms = millis(self.stop_after);
+        settings.limits.move_ms = millis(self.trip_after);
+        settings.limits.move_m = f64::from(self.trip_after_m);
+        settings.limits.idle_ms = millis(self.idle_after);
+        settings.limits.gap_ms = millis(self.gap);
+        settings
+    }
+}
+
 /// Commands to devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commands {
@@ -216,6 +252,15 @@ impl Default for Config {
                 tenant: Tenant::default(),
                 unknown: UnknownDevice::Accept,
                 listed: Vec::new(),
+            },
+            smoothing: Smoothing {
+                enabled: true,
+                max_speed_kmh: 252,
+                stop_after: Duration::from_mins(5),
+                trip_after: Duration::from_mins(5),
+                trip_after_m: 500,
+                idle_after: Duration::from_mins(3),
+                gap: Duration::from_hours(1),
             },
             commands: Commands {
                 expires: Duration::from_hours(24),
