@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod upload;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
