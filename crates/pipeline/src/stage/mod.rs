@@ -13,6 +13,7 @@ mod dedup;
 mod incident;
 mod late;
 mod list;
+mod track;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -24,7 +25,8 @@ pub use dedup::Dedup;
 pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
-pub(crate) use list::States;
+pub use track::Track;
+pub(crate) use list::{States, piece};
 
 /// What a stage decides about a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use milepost_listener::{
-    Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
+    Connections, Deliver, FrameTrace, Limits, MemoryBudget, NetworkPolicy, NotDelivered, Protocol,
+    Rate, Server,
 };
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
@@ -35,6 +36,7 @@ pub struct Parts {
     pub(crate) connections: Connections,
     pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
+    pub(crate) traces: Vec<FrameTrace>,
     pub(crate) epoch: u64,
 }
 
@@ -151,7 +153,28 @@ pub(crate) fn limits(config: &config::Limits) -> Limits {
     limits.frame = config.frame_timeout;
     limits.write = config.write_timeout;
     limits.drain = config.drain_timeout;
+    limits.rate = (config.rate > 0).then(|| Rate::new(config.rate, config.rate_burst));
+    limits.stranger_frames = config.stranger_frames;
+    limits.stranger_bytes = config.stranger_kib.saturating_mul(1_024);
+    limits.stranger_rate = Rate::new(config.stranger_rate, config.stranger_rate);
     limits
+}
+
+/// What counts as one network, as the configuration sets it.
+pub(crate) fn networks(config: &config::Limits) -> NetworkPolicy {
+    let mut policy = NetworkPolicy::default();
+    policy.ipv4_prefix = config.network_ipv4_prefix;
+    policy.ipv6_prefix = config.network_ipv6_prefix;
+    policy
+}
+
+/// Whose frames are logged, as the configuration sets it.
+pub(crate) fn traces(log: &config::Log) -> Vec<FrameTrace> {
+    let device = log.trace_device.map(FrameTrace::Device);
+    device
+        .into_iter()
+        .chain(log.trace_peer.map(FrameTrace::Peer))
+        .collect()
 }
 
 struct Tcp<P> {
@@ -201,11 +224,15 @@ impl Parts {
         let mut limits = self.limits.clone();
         adjust(&mut limits);
         let deliver = ToPipeline(self.pipeline.clone());
-        Server::new(protocol, self.registry.clone(), deliver)
+        let mut server = Server::new(protocol, self.registry.clone(), deliver)
             .limits(limits)
             .epoch(self.epoch)
             .connections(self.connections.clone())
-            .memory(self.memory.clone())
+            .memory(self.memory.clone());
+        for whose in &self.traces {
+            server = server.trace(whose.clone());
+        }
+        server
     }
 }
 
@@ -234,6 +261,8 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_configuration_are_the_listeners_own() {
-        assert_eq!(limits(&Config::default().limits), Limits::default());
+        let config = Config::default();
+        assert_eq!(limits(&config.limits), Limits::default());
+        assert_eq!(networks(&config.limits), NetworkPolicy::default());
     }
 }
