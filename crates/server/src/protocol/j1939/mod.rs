@@ -75,9 +75,13 @@ impl ProtocolPlug for J1939 {
         decode::Connection::new(decoding).map(|lines| Box::new(lines) as Box<dyn Lines>)
     }
 
-    /// A line of `candump` has blanks or the sign between identifier and data.
+    /// A line of `candump` has blanks or the sign between identifier and data; other forms are hex,
+    /// after a letter in SLCAN.
     fn is_message(&self, argument: &str) -> bool {
-        argument.contains('#') || argument.trim().contains(' ')
+        let digits = argument.trim_start_matches(['t', 'T', 'r', 'R']);
+        argument.contains('#')
+            || argument.trim().contains(' ')
+            || (digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
     }
 
     fn simulator(&self) -> Option<Simulator> {
