@@ -14,6 +14,8 @@ pub mod decode;
 pub mod demo;
 mod descriptors;
 pub mod failure;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod listening;
 pub mod logging;
 pub mod metrics;

@@ -4,9 +4,12 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use futures_util::future::Either;
 use milepost_listener::{
     Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
 };
+#[cfg(feature = "fleet")]
+use milepost_pipeline::fleet::Gateway;
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
 use tokio::net::TcpListener;
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
-use crate::registry::StoreRegistry;
+use crate::registry::DeviceRegistry;
 
 /// A listener that is bound and serves when it is run.
 pub trait DeviceListener: Send {
@@ -30,8 +33,8 @@ pub type Serving = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 /// What all device listeners of the process share.
 pub struct Parts {
-    pub(crate) registry: StoreRegistry,
-    pub(crate) pipeline: Handle,
+    pub(crate) registry: DeviceRegistry,
+    pub(crate) way: Way,
     pub(crate) connections: Connections,
     pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
@@ -109,29 +112,47 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let server = Server::new(
-            self.protocol,
-            parts.registry.clone(),
-            ToPipeline(parts.pipeline.clone()),
-        )
-        .limits(parts.limits.clone())
-        .epoch(parts.epoch)
-        .connections(parts.connections.clone())
-        .memory(parts.memory.clone())
-        .from_listener(self.socket);
+        let server = Server::new(self.protocol, parts.registry.clone(), parts.way.clone())
+            .limits(parts.limits.clone())
+            .epoch(parts.epoch)
+            .connections(parts.connections.clone())
+            .memory(parts.memory.clone())
+            .from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
 }
 
-/// The pipeline as the listener sees it.
-struct ToPipeline(Handle);
+/// Where what devices say goes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Into the pipeline of this process.
+    Pipeline(Handle),
+    /// To Kafka.
+    #[cfg(feature = "fleet")]
+    Gateway(Gateway),
+}
 
-impl Deliver for ToPipeline {
+impl Way {
+    fn take(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
+        match self {
+            #[cfg(not(feature = "fleet"))]
+            Self::Pipeline(handle) => {
+                Either::<_, std::future::Ready<Outcome>>::Left(handle.submit(envelope))
+            }
+            #[cfg(feature = "fleet")]
+            Self::Pipeline(handle) => Either::Left(handle.submit(envelope)),
+            #[cfg(feature = "fleet")]
+            Self::Gateway(gateway) => Either::Right(gateway.deliver(envelope)),
+        }
+    }
+}
+
+impl Deliver for Way {
     fn deliver(
         &self,
         envelope: Envelope,
     ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
-        let submitted = self.0.submit(envelope);
+        let submitted = self.take(envelope);
         async move {
             match submitted.await {
                 Outcome::Delivered | Outcome::Filtered => Ok(()),

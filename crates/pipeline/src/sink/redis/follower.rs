@@ -171,7 +171,10 @@ impl Follower for RedisFollower {
 impl LastKnown {
     fn profile_key(&self, device: &DeviceKey, protocol: Name) -> String {
         let prefix = &self.options.prefix;
-        format!("{prefix}profile:{}:{protocol}:{}", device.tenant, device.device)
+        format!(
+            "{prefix}profile:{}:{protocol}:{}",
+            device.tenant, device.device
+        )
     }
 
     /// Keeps what was learned about how a device speaks a protocol, for all gateways.

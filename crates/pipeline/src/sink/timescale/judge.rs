@@ -45,6 +45,9 @@ impl Default for JudgeOptions {
     }
 }
 
+/// Devices of which is remembered which reports are surely new.
+const NEWNESS: usize = 500_000;
+
 /// What is known of the envelopes that are on their way to the judge and is not in them: the
 /// gateway, and the place in its log. Whoever submits an envelope notes this first.
 #[derive(Debug, Clone, Default)]
@@ -152,6 +155,8 @@ pub struct TimescaleJudge {
     newness: HashMap<DeviceKey, Newness>,
     /// Batches that end at or before this offset were stored by an earlier run.
     stored: Option<i64>,
+    /// States are those before this offset.
+    restored: Option<i64>,
     committed: Option<i64>,
     database: Option<Database>,
     under_way: Option<UnderWay>,
@@ -221,6 +226,7 @@ impl TimescaleJudge {
             lanes,
             newness: HashMap::new(),
             stored: claimed.offset,
+            restored: claimed.snapshot_offset,
             committed: claimed.offset,
             database: Some(database),
             under_way: None,
@@ -277,7 +283,8 @@ impl TimescaleJudge {
                 || lanes.lanes.len() >= self.options.changed_lanes
                 || self.snapshot_at.elapsed() >= self.options.snapshot_every;
             // While states are restored they are older than the mark.
-            if !is_due || offset == lanes.snapshot || lanes.committed != offset {
+            let is_restored = self.restored >= self.stored || Some(offset) > self.stored;
+            if !is_due || offset == lanes.snapshot || !is_restored {
                 return Ok(());
             }
             let rows: Result<Vec<LaneRow>, serde_json::Error> = lanes
@@ -303,7 +310,10 @@ impl TimescaleJudge {
         lanes.snapshot = offset;
         lanes.lanes.clear();
         drop(lanes);
-        self.newness.clear();
+        if self.newness.len() > NEWNESS {
+            // At the price of comparing more: a report that is taken for new is found out.
+            self.newness.clear();
+        }
         self.snapshot_at = Instant::now();
         Ok(())
     }
@@ -349,10 +359,9 @@ impl TimescaleJudge {
                 fate,
             ));
             let profile = match (&envelope.profile, frame.result) {
-                (
-                    Some(profile),
-                    FrameResult::Reports { .. } | FrameResult::Quarantined,
-                ) => Some(rows.profile(profile)),
+                (Some(profile), FrameResult::Reports { .. } | FrameResult::Quarantined) => {
+                    Some(rows.profile(profile))
+                }
                 _ => None,
             };
             match (frame.result, &envelope.content) {
@@ -471,8 +480,7 @@ fn refused(error: DatabaseError) -> SinkError {
 
 impl LaneStore for TimescaleJudge {
     fn load(&mut self, devices: &[DeviceKey]) -> Result<Vec<Loaded>, SinkError> {
-        let stored =
-            self.with_database(async |database| database.load_lanes(devices).await);
+        let stored = self.with_database(async |database| database.load_lanes(devices).await);
         let stored = stored.map_err(refused)?;
         let lanes = self.lanes.clone();
         let lanes = lanes.lock();
@@ -591,6 +599,7 @@ impl Judge for TimescaleJudge {
             // Restored: stored and followed by an earlier run.
             written.before = row(self.stored);
             written.after = row(self.stored);
+            self.restored = Some(to);
             self.keep(&batch, to);
             self.transport.forget(to);
             return Ok(written);

@@ -27,6 +27,7 @@ mod mark;
 mod migrate;
 mod newness;
 mod read;
+mod reader;
 mod retention;
 mod row;
 mod write;
@@ -40,6 +41,7 @@ pub use judge::{ChangedLanes, JudgeOptions, Passed, PreparedRows, TimescaleJudge
 pub use mark::{Claimed, LaneRow};
 pub use migrate::Schema;
 pub use newness::{Newness, is_odd};
+pub use reader::{HistoryPlace, QuarantinePlace, Reader, StoredFrame};
 pub use retention::{Dropped, Keep};
 pub use row::{QuarantineRow, ReportRow};
 pub use write::{Stored, Verdict};
