@@ -14,6 +14,34 @@ use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 use crate::config::{Config, Device, UnknownDevice};
 use crate::protocol::Protocols;
 
+/// Who knows the devices, for the listeners of any role.
+#[derive(Clone)]
+pub(crate) enum DeviceRegistry {
+    /// The embedded store.
+    Store(StoreRegistry),
+    /// The configuration, and Redis.
+    #[cfg(feature = "fleet")]
+    Fleet(crate::fleet::registry::FleetRegistry),
+}
+
+impl Registry for DeviceRegistry {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        match self {
+            Self::Store(registry) => registry.resolve(claim).await,
+            #[cfg(feature = "fleet")]
+            Self::Fleet(registry) => registry.resolve(claim).await,
+        }
+    }
+
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile) {
+        match self {
+            Self::Store(registry) => registry.learn(protocol, device, profile),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(registry) => registry.learn(protocol, device, profile),
+        }
+    }
+}
+
 /// Devices that are remembered; when there are more, all are forgotten and read again.
 const MAX_REMEMBERED: usize = 500_000;
 
