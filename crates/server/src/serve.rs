@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::Pipeline;
-use milepost_pipeline::stage::Track;
 use milepost_pipeline::sink::sqlite::{
     BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
 };
+use milepost_pipeline::stage::Track;
 use milepost_pipeline::stage::{Incidents, Stages};
 use rustix::fs::Mode;
 use rustix::process::umask;
