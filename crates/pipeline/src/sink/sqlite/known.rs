@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use milepost_telemetry::{Profile, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::Provenance;
+use super::provenance::Provenance;
 
 /// Distinct profiles that one device may bring into the store in a day.
 const NEW_PER_DAY: i64 = 100;

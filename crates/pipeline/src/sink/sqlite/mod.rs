@@ -21,11 +21,15 @@ mod deep;
 mod encode;
 mod error;
 mod files;
+mod insert;
 mod kept;
 mod known;
 mod note;
+mod provenance;
+mod quarantine;
 mod read;
 mod replay;
+mod rest;
 mod retention;
 mod schema;
 mod waiting;
@@ -54,10 +58,10 @@ pub use replay::SqliteReplay;
 pub use retention::{CutOff, Forgotten, Retention};
 pub use write::SqliteJudge;
 
-use columns::Provenance;
 use files::Files;
 use known::Known;
 use note::Note;
+use provenance::Provenance;
 use waiting::Waiting;
 use writer::{Writer, Writing};
 
