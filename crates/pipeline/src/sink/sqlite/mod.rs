@@ -32,6 +32,7 @@ mod replay;
 mod rest;
 mod retention;
 mod schema;
+mod trips;
 mod waiting;
 mod write;
 mod writer;
@@ -56,6 +57,7 @@ pub use kept::{KeptFrame, KeptProfile};
 pub use read::{Cursor, Device, KnownNetwork, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use replay::SqliteReplay;
 pub use retention::{CutOff, Forgotten, Retention};
+pub use trips::{Redone, Trip};
 pub use write::SqliteJudge;
 
 use files::Files;

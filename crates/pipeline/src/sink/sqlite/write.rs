@@ -12,6 +12,7 @@ use super::insert::{self, Insert, RowParts};
 use super::known::Known;
 use super::provenance::Provenance;
 use super::quarantine;
+use super::trips;
 use super::waiting::Waiting;
 use super::writer::Writing;
 use super::{Store, StoreError, StoreOptions, now};
@@ -244,6 +245,7 @@ impl Job<'_> {
         write_devices(&tx, rows)?;
         self.write_frames(&tx, known, rows)?;
         self.write_corrections(&tx, rows)?;
+        trips::write(&tx, &rows.batch, &self.written.new)?;
         waiting.write(&tx)?;
         if self.written.quarantined > 0 {
             quarantine::bound(&tx, known, self.options)?;
