@@ -44,7 +44,7 @@ pub(crate) struct Shard<J> {
 pub struct Drained {
     /// Frames whose outcome is durable.
     pub settled: u64,
-    /// Frames that could not be stored; no device was told about them.
+    /// Frames that could not be stored; no device got an acknowledgement for them.
     pub failed: u64,
     /// Whether the store has noted a clean end.
     pub clean: bool,
