@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use milepost_simulate::{Error, Options};
 
 use crate::failure::Failure;
-use crate::protocol::Protocols;
+use crate::protocol::{ProtocolPlug, Protocols};
 use crate::shutdown;
 
 /// Simulates until it is over or a signal comes, and prints what it did.
@@ -13,9 +13,10 @@ use crate::shutdown;
 /// # Errors
 /// When it cannot start.
 pub async fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> {
-    let (_, simulator) = protocols
-        .simulated()
-        .ok_or_else(|| Failure::new("no protocol has a simulator"))?;
+    let protocol = protocols.named(&options.protocol);
+    let simulator = protocol
+        .and_then(ProtocolPlug::simulator)
+        .ok_or_else(|| Failure::new(format!("{:?} has no simulator", options.protocol)))?;
     let json = options.json;
     let summary = simulator(options, shutdown::on_signal()?).await?;
     if json {

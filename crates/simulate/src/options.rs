@@ -11,9 +11,13 @@ use crate::Error;
 /// Flags of `milepost simulate`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Where the server listens for GT06 trackers: a name or an address, and a port.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5023")]
-    pub server: String,
+    /// The protocol that the trackers speak.
+    #[arg(long, value_name = "NAME", default_value = "gt06")]
+    pub protocol: String,
+    /// Where the server listens for these trackers: a name or an address, and a port [default: this
+    /// machine, the protocol's port].
+    #[arg(long, value_name = "ADDR")]
+    pub server: Option<String>,
     /// How many trackers.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub devices: u32,
@@ -82,7 +86,8 @@ impl Default for Options {
     /// What the flags say when none is given; a test holds that it is the same.
     fn default() -> Self {
         Self {
-            server: "127.0.0.1:5023".to_owned(),
+            protocol: "gt06".to_owned(),
+            server: None,
             devices: 50,
             duration: None,
             interval: Duration::from_secs(10),
@@ -111,7 +116,7 @@ impl Options {
     /// seconds.
     pub fn demo(server: SocketAddr) -> Self {
         Self {
-            server: server.to_string(),
+            server: Some(server.to_string()),
             interval: Duration::from_secs(2),
             heartbeat: Duration::from_secs(30),
             alarm_every: Duration::from_mins(15),
