@@ -29,6 +29,7 @@ pub(crate) struct Actions {
     pub(crate) replies: Vec<Bytes>,
     pub(crate) replies_when_delivered: Vec<Bytes>,
     pub(crate) close: Option<&'static str>,
+    pub(crate) keep: Option<Bytes>,
     pub(crate) hold: bool,
     pub(crate) settle: Settle,
 }
@@ -154,6 +155,13 @@ impl<'a> Context<'a> {
     /// The envelope of this call also settles all frames that are held.
     pub fn settle_all_held(&mut self) {
         self.actions.settle = Settle::All;
+    }
+
+    /// The bytes that are kept with the reports of this call, instead of those of the frames that
+    /// they settle: for a session that merges so many frames that an excerpt has to do. What is
+    /// set aside in quarantine keeps the frames' own bytes.
+    pub fn keep(&mut self, raw: Bytes) {
+        self.actions.keep = Some(raw);
     }
 
     /// Answers at once, even while nothing can be stored: logins, heartbeats, the time.

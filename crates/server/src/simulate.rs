@@ -13,10 +13,15 @@ use crate::shutdown;
 /// # Errors
 /// When it cannot start.
 pub async fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> {
-    let protocol = protocols.named(&options.protocol);
-    let simulator = protocol
-        .and_then(ProtocolPlug::simulator)
-        .ok_or_else(|| Failure::new(format!("{:?} has no simulator", options.protocol)))?;
+    let simulator = match &options.protocol {
+        Some(name) => protocols
+            .named(name)
+            .ok_or_else(|| Failure::new(format!("no protocol is named {name:?}")))?
+            .simulator(),
+        None => protocols.simulated().map(|(_, simulator)| simulator),
+    };
+    let simulator =
+        simulator.ok_or_else(|| Failure::new("no devices of this protocol can be simulated"))?;
     let json = options.json;
     let summary = simulator(options, shutdown::on_signal()?).await?;
     if json {

@@ -31,6 +31,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The devices' frames have no such form.
+    #[error("{form:?} is {reason}")]
+    Form {
+        /// The form as it was named.
+        form: String,
+        /// What it may be.
+        reason: String,
+    },
     /// There are not so many device ids from the first one on.
     #[error("there are no {devices} ids from {first} on")]
     TooFewIds {
@@ -45,7 +53,7 @@ impl Error {
     /// What would help, for people who use the command line.
     pub const fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Ledger { .. } => None,
+            Self::Ledger { .. } | Self::Form { .. } => None,
             Self::NoAddress { .. } => Some("--server is a name or an address, and a port"),
             Self::NoServer { .. } => {
                 Some("start one with `milepost serve`, or name another with --server")

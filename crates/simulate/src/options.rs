@@ -11,10 +11,13 @@ use crate::Error;
 /// Flags of `milepost simulate`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The protocol that the trackers speak.
-    #[arg(long, value_name = "NAME", default_value = "gt06")]
-    pub protocol: String,
-    /// Where the server listens for these trackers: a name or an address, and a port [default: this
+    /// The protocol of the devices; without it, the first one that can be simulated.
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+    /// The form of their frames, for a protocol that comes in several.
+    #[arg(long, value_name = "NAME")]
+    pub form: Option<String>,
+    /// Where the server listens for the devices: a name or an address, and a port [default: this
     /// machine, the protocol's port].
     #[arg(long, value_name = "ADDR")]
     pub server: Option<String>,
@@ -86,7 +89,8 @@ impl Default for Options {
     /// What the flags say when none is given; a test holds that it is the same.
     fn default() -> Self {
         Self {
-            protocol: "gt06".to_owned(),
+            protocol: None,
+            form: None,
             server: None,
             devices: 50,
             duration: None,

@@ -22,17 +22,20 @@ pub enum Kind {
     Answer,
     /// Bytes that are wrong on purpose.
     Bad,
+    /// A frame of a protocol that answers nothing.
+    Frame,
 }
 
 impl Kind {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Login,
         Self::Heartbeat,
         Self::Location,
         Self::Alarm,
         Self::Answer,
         Self::Bad,
+        Self::Frame,
     ];
 
     const fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Kind {
             Self::Alarm => "alarm",
             Self::Answer => "answer",
             Self::Bad => "bad",
+            Self::Frame => "frame",
         }
     }
 }
@@ -103,7 +107,7 @@ struct KindStats {
 
 impl Stats {
     fn kind(&self, kind: Kind) -> &KindStats {
-        let [login, heartbeat, location, alarm, answer, bad] = &self.kinds;
+        let [login, heartbeat, location, alarm, answer, bad, frame] = &self.kinds;
         match kind {
             Kind::Login => login,
             Kind::Heartbeat => heartbeat,
@@ -111,6 +115,7 @@ impl Stats {
             Kind::Alarm => alarm,
             Kind::Answer => answer,
             Kind::Bad => bad,
+            Kind::Frame => frame,
         }
     }
 
@@ -190,7 +195,7 @@ impl Stats {
 }
 
 /// What a simulation did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// How many trackers there were.
     pub devices: u64,
@@ -245,14 +250,16 @@ pub struct WrongSummary {
 }
 
 impl Summary {
-    /// Whether every reply was right and every question was answered.
+    /// Whether every reply was right and every question was answered; where nothing is answered,
+    /// whether all connections lasted.
     pub fn is_ok(&self) -> bool {
         self.wrong_replies.is_empty()
             && self.kinds.iter().all(|kind| kind.unanswered == 0)
-            && self
-                .kinds
-                .iter()
-                .any(|kind| kind.kind == Kind::Login && kind.acknowledged > 0)
+            && self.kinds.iter().any(|kind| match kind.kind {
+                Kind::Login => kind.acknowledged > 0,
+                Kind::Frame => kind.sent > 0 && self.refused + self.disconnects == 0,
+                _ => false,
+            })
             && self.ledger_error.is_none()
     }
 }

@@ -26,6 +26,7 @@ const detail = new Detail(api, {
   id: $("detail-id"), state: $("detail-state"), seen: $("detail-seen"), speed: $("detail-speed"),
   course: $("detail-course"), needle: $("detail-needle"), facts: $("facts"), events: $("events"),
   chart: $("chart"), note: $("trail-note"),
+  signalsPart: $("signals-part"), signals: $("signals"), codes: $("codes"),
 }, () => redraw());
 
 let selected = null;

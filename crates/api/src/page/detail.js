@@ -6,6 +6,8 @@ import { STATE_NAMES, element, setText } from "./list.js";
 
 const HISTORY_REPORTS = 20000;
 const EVENTS = 30;
+const SIGNALS = 200;
+const CODES = 50;
 // Reports that one look at the newest part of the history may bring.
 const NEWEST = 200;
 
@@ -56,6 +58,31 @@ export function factsOf(vehicle) {
   return facts.filter(([, value]) => value !== null && value !== undefined);
 }
 
+/** The newest value of each signal and the newest trouble codes of reports. */
+export function readSignals(reports) {
+  const signals = new Map();
+  let diagnostics = null;
+  for (const report of reports) {
+    for (const one of Array.isArray(report?.signals) ? report.signals : []) {
+      const id = plain(one?.id);
+      if (id === null || (signals.size >= SIGNALS && !signals.has(id))) continue;
+      const { value } = one;
+      let text = plain(one.state)?.replaceAll("_", " ") ?? null;
+      if (typeof value === "number") text = `${+value.toFixed(3)} ${plain(one.unit) ?? ""}`.trim();
+      else if (typeof value === "boolean") text = value ? "on" : "off";
+      else if (plain(value) !== null) text = plain(value);
+      if (text !== null) signals.set(id, [plain(one.name)?.replaceAll("_", " ") ?? id, text]);
+    }
+    if (Array.isArray(report?.diagnostics?.dtcs)) diagnostics = report.diagnostics;
+  }
+  const codes = (diagnostics?.dtcs ?? []).slice(0, CODES).map((dtc) => {
+    const code = plain(dtc?.code);
+    const count = typeof dtc?.oc === "number" ? `, ${dtc.oc} times` : "";
+    return code ?? `SPN ${Number(dtc?.spn)}, FMI ${Number(dtc?.fmi)}${count}`;
+  });
+  return { signals: [...signals.values()], codes, known: diagnostics !== null };
+}
+
 /** The positions of reports, each with what the server made of it, the oldest first. */
 function trailOf(reports) {
   const trail = [];
@@ -92,6 +119,7 @@ export class Detail {
     this.#events = [];
     this.#shownEvents = "none yet";
     this.trail = null;
+    this.#paintSignals([]);
     this.#abort?.abort();
     if (!vehicle) return;
     setText(this.#parts.id, vehicle.id);
@@ -127,7 +155,20 @@ export class Detail {
   #take(reports) {
     this.trail = trailOf(reports);
     const events = reports.flatMap(readEvents);
+    this.#paintSignals(reports);
     this.#events = events.sort((a, b) => (b.time ?? 0) - (a.time ?? 0)).slice(0, EVENTS);
+  }
+
+  /** What the vehicle's own units say, as of the history that was read. */
+  #paintSignals(reports) {
+    const { signals, codes, known } = readSignals(reports);
+    const { signalsPart } = this.#parts;
+    signalsPart.hidden = signals.length === 0 && !known;
+    const none = known ? "none" : "not reported";
+    const items = (codes.length > 0 ? codes : [none]).map((text) => element("li", "", text));
+    this.#parts.codes.replaceChildren(...items);
+    const rows = signals.flatMap(([name, text]) => [element("dt", "", name), element("dd", "", text)]);
+    this.#parts.signals.replaceChildren(...rows);
   }
 
   #note(count) {

@@ -262,6 +262,7 @@ where
             Some(self.judge(origin, frames, &mut actions, reading))
         };
         let close = actions.close;
+        let keep = actions.keep.take();
         let reply = self.carry_out(actions);
         let own = if hold {
             self.hold(meta, reply.clone());
@@ -271,7 +272,7 @@ where
         };
         if let Some(content) = content {
             let reply = reply.filter(|_| own.is_some());
-            self.hand_over(own, settled, content, reply, cx);
+            self.hand_over(own, settled, content, (keep, reply), cx);
         }
         if panicked {
             self.quarantine_held("the session panicked", cx);
@@ -299,8 +300,9 @@ where
         let made = if let Some(last) = settled.last() {
             let origin = self.origin(last.number);
             let content = self.judge(origin, settled.len(), &mut actions, Reading::Understood);
+            let keep = actions.keep.take();
             let reply = self.carry_out(actions);
-            self.hand_over(None, settled, content, reply, cx);
+            self.hand_over(None, settled, content, (keep, reply), cx);
             true
         } else {
             if reports && let Some(left_out) = self.shared.log.defect.admit(self.arrived) {
@@ -390,16 +392,17 @@ where
         let frames = settled.len();
         self.shared.metrics.quarantined.increment(frames as u64);
         let why = Quarantine::new(format!("{frames} held frames were not reported: {why}"));
-        self.hand_over(None, settled, Content::Quarantined(why), None, cx);
+        self.hand_over(None, settled, Content::Quarantined(why), (None, None), cx);
     }
 
-    /// Hands over an envelope of a frame and of held ones that it settles.
+    /// Hands over an envelope of a frame and of held ones that it settles; with what is kept instead
+    /// of their bytes, and what is answered once it is durable.
     fn hand_over(
         &mut self,
         own: Option<FrameMeta>,
         settled: Vec<HeldFrame>,
         content: Content,
-        reply: Option<Bytes>,
+        (keep, reply): (Option<Bytes>, Option<Bytes>),
         cx: &mut Context<'_>,
     ) {
         let Some((numbers, received_at)) = numbers(own.as_ref(), &settled) else {
@@ -433,6 +436,10 @@ where
             }
         };
         let origin = self.origin(numbers.last);
+        let raw = match keep {
+            Some(keep) if matches!(content, Content::Reports(_)) => keep,
+            _ => raw,
+        };
         let mut envelope = Envelope::new(origin, received_at, self.shared.name, raw, content);
         let frames = numbers.ranges.count();
         envelope.frames = numbers.ranges;

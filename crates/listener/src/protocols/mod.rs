@@ -5,8 +5,12 @@
 mod ais140;
 #[cfg(feature = "gt06")]
 mod gt06;
+#[cfg(feature = "j1939")]
+mod j1939;
 
 #[cfg(feature = "ais140")]
 pub use ais140::{Ais140, Ais140Session};
 #[cfg(feature = "gt06")]
 pub use gt06::{Gt06, Gt06Session};
+#[cfg(feature = "j1939")]
+pub use j1939::{J1939, J1939Session, Records};

@@ -226,6 +226,12 @@ impl Merger {
         self.window.frames
     }
 
+    /// Bytes held for unfinished messages of several frames.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
     /// Who holds which address on this bus.
     #[must_use]
     pub const fn addresses(&self) -> &crate::name::AddressBook {

@@ -40,6 +40,10 @@ pub struct Options {
     /// A file of further dialects, for a protocol whose dialects are tables; can be repeated.
     #[arg(long, value_name = "FILE")]
     dialects: Vec<PathBuf>,
+    /// The form of the lines, for a protocol that comes in several: lines of hex, or text where the
+    /// form is text.
+    #[arg(long, value_name = "NAME")]
+    form: Option<String>,
     /// The zone of the device's times if the protocol leaves it open, such as +08:00.
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = zone)]
     zone: Option<i16>,
@@ -121,6 +125,8 @@ pub struct Decoding {
     pub dialect: Option<String>,
     /// Files of further dialects.
     pub dialects: Vec<PathBuf>,
+    /// The form of the lines; without it, the protocol's usual one.
+    pub form: Option<String>,
     /// The zone of times whose zone the protocol leaves open, in minutes east of Greenwich.
     pub zone: Option<i16>,
 }
@@ -173,6 +179,7 @@ pub fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> 
         raw: options.raw,
         dialect: options.dialect,
         dialects: options.dialects,
+        form: options.form,
         zone: options.zone,
     };
     let mut lines = protocol.lines(&decoding)?;

@@ -52,6 +52,19 @@ pub fn tcp<P: Protocol>(
     config: &Config,
     protocol: impl Fn() -> P,
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
+    tcp_within(name, config, protocol, |_| {})
+}
+
+/// The same for a protocol that needs other limits than trackers; `adjust` changes them.
+///
+/// # Errors
+/// As for [`tcp`].
+pub fn tcp_within<P: Protocol>(
+    name: &'static str,
+    config: &Config,
+    protocol: impl Fn() -> P,
+    adjust: fn(&mut Limits),
+) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
     let key = format!("{name}.listen");
     let flag = format!("--{name}");
     let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
@@ -60,6 +73,7 @@ pub fn tcp<P: Protocol>(
         listeners.push(Box::new(Tcp {
             socket,
             protocol: protocol(),
+            adjust,
         }));
     }
     Ok(listeners)
@@ -73,6 +87,19 @@ pub fn udp<P: Protocol>(
     key: &str,
     config: &Config,
     protocol: impl Fn() -> P,
+) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
+    udp_within(key, config, protocol, |_| {})
+}
+
+/// The same for a protocol that needs other limits than trackers; `adjust` changes them.
+///
+/// # Errors
+/// As for [`udp`].
+pub fn udp_within<P: Protocol>(
+    key: &str,
+    config: &Config,
+    protocol: impl Fn() -> P,
+    adjust: fn(&mut Limits),
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
     let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
     for address in config.protocols.addresses(key) {
@@ -88,6 +115,7 @@ pub fn udp<P: Protocol>(
         listeners.push(Box::new(Udp {
             socket,
             protocol: protocol(),
+            adjust,
         }));
     }
     Ok(listeners)
@@ -155,6 +183,7 @@ pub(crate) fn traces(log: &config::Log) -> Vec<FrameTrace> {
 struct Tcp<P> {
     socket: TcpListener,
     protocol: P,
+    adjust: fn(&mut Limits),
 }
 
 impl<P: Protocol> DeviceListener for Tcp<P> {
@@ -163,7 +192,9 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let server = parts.server(self.protocol).from_listener(self.socket);
+        let server = parts
+            .server(self.protocol, self.adjust)
+            .from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
 }
@@ -171,6 +202,7 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
 struct Udp<P> {
     socket: UdpSocket,
     protocol: P,
+    adjust: fn(&mut Limits),
 }
 
 impl<P: Protocol> DeviceListener for Udp<P> {
@@ -179,15 +211,23 @@ impl<P: Protocol> DeviceListener for Udp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let server = parts.server(self.protocol).serve_datagrams(self.socket);
+        let server = parts
+            .server(self.protocol, self.adjust)
+            .serve_datagrams(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
 }
 
 impl Parts {
-    fn server<P: Protocol>(&self, protocol: P) -> Server<P, DeviceRegistry, Way> {
+    fn server<P: Protocol>(
+        &self,
+        protocol: P,
+        adjust: fn(&mut Limits),
+    ) -> Server<P, DeviceRegistry, Way> {
+        let mut limits = self.limits.clone();
+        adjust(&mut limits);
         let mut server = Server::new(protocol, self.registry.clone(), self.way.clone())
-            .limits(self.limits.clone())
+            .limits(limits)
             .epoch(self.epoch)
             .connections(self.connections.clone())
             .memory(self.memory.clone());

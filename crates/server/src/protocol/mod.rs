@@ -7,6 +7,7 @@
 
 pub mod ais140;
 pub mod gt06;
+pub mod j1939;
 pub mod listen;
 
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use crate::failure::Failure;
 use listen::DeviceListener;
 
 /// The protocols of the `milepost` binary.
-pub const BUILT_IN: Protocols = Protocols(&[&gt06::Gt06, &ais140::Ais140]);
+pub const BUILT_IN: Protocols = Protocols(&[&gt06::Gt06, &ais140::Ais140, &j1939::J1939]);
 
 /// What the server needs to know of a protocol.
 pub trait ProtocolPlug: Sync {

@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) gt06: SocketAddr,
     pub(crate) ais140: SocketAddr,
+    /// Only if the configuration says whose CAN frames come.
+    pub(crate) j1939: Option<SocketAddr>,
     /// The second one that is named for it, if its UDP is on.
     pub(crate) ais140_udp: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
@@ -128,6 +130,7 @@ impl Start {
             .args(["--http", &self.http.unwrap_or(any).to_string()])
             .args(["--gt06", &self.gt06.unwrap_or(any).to_string()])
             .args(["--ais140", &any.to_string()])
+            .args(["--j1939", &any.to_string()])
             .envs(self.environment)
             .stdout(Stdio::piped())
             .stderr(stderr);
@@ -163,6 +166,7 @@ impl Start {
                 .rsplit_once("ais140 ")
                 .and_then(|(_, rest)| rest.split(',').next()?.parse().ok())
                 .filter(|udp| *udp != ais140),
+            j1939: address("j1939 "),
             data_dir,
             token: self.token,
             log,
