@@ -2,6 +2,7 @@
 //! stores, and the values that pass through them.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use futures_util::stream::BoxStream;
@@ -340,6 +341,10 @@ pub struct Command {
     /// An answer that did not come from where the command was sent: it settles nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<UnconfirmedAnswer>,
+    /// Why it waits though its device seems to be connected: these peers claim the device from
+    /// several networks, none of which has precedence. Empty otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contested: Vec<SocketAddr>,
 }
 
 /// An answer from a connection and network that was not sent the command.

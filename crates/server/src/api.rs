@@ -6,6 +6,7 @@ use milepost_api::store::{
     LastKnown, NotQueued, Page, Paged, Part, Place, Quarantine, QuarantinedFrame, Readiness, Span,
     StoreError, Trip, TripKind, Trips, UnconfirmedAnswer,
 };
+use milepost_listener::NotSent;
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
 use milepost_pipeline::track::Kind;
 use milepost_pipeline::{Handle, Health};
@@ -207,7 +208,7 @@ impl Commands for StoreCommands {
                 other => NotQueued::Store(StoreError::Unavailable(other.to_string())),
             })?;
             self.bell.ring(&queued);
-            Ok(command(queued))
+            Ok(self.shown(queued))
         })
     }
 
@@ -218,7 +219,7 @@ impl Commands for StoreCommands {
     fn command(&self, id: u32) -> Answer<'_, Option<Command>> {
         Box::pin(async move {
             let found = read(&self.store, move |reader| reader.command(id)).await?;
-            Ok(found.map(command))
+            Ok(found.map(|found| self.shown(found)))
         })
     }
 
@@ -227,7 +228,7 @@ impl Commands for StoreCommands {
         Box::pin(async move {
             let after = after?;
             let found = read(&self.store, move |reader| reader.commands(&key, &after));
-            Ok(paged(found.await?, command))
+            Ok(paged(found.await?, |found| self.shown(found)))
         })
     }
 
@@ -244,8 +245,27 @@ impl Commands for StoreCommands {
     }
 }
 
+impl StoreCommands {
+    /// A command as it is shown: with the peers that contend for it while it waits.
+    fn shown(&self, found: sqlite::Command) -> Command {
+        let mut shown = command(found);
+        if shown.status == CommandState::Queued {
+            let device = DeviceKey {
+                tenant: shown.tenant,
+                device: shown.device,
+            };
+            if self.connections.takes_commands(&device) == Err(NotSent::Contested) {
+                let claims = self.connections.of(&device);
+                shown.contested = claims.iter().filter_map(|claim| claim.peer).collect();
+            }
+        }
+        shown
+    }
+}
+
 fn command(command: sqlite::Command) -> Command {
     Command {
+        contested: Vec::new(),
         id: command.id,
         tenant: command.tenant,
         device: command.device,

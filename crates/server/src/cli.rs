@@ -7,7 +7,9 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::failure::Failure;
 use crate::protocol::{BUILT_IN, Protocols};
-use crate::{audit, check_config, decode, demo, logging, options, serve, simulate, smooth};
+use crate::{
+    audit, backup, check_config, decode, demo, forget, logging, options, serve, simulate, smooth,
+};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -34,6 +36,10 @@ enum Command {
     Audit(audit::Options),
     /// Smooth a track, or find its trips: CSV in, CSV out.
     Smooth(smooth::Options),
+    /// Write a consistent copy of the store into a new file; the server may run meanwhile.
+    Backup(backup::Options),
+    /// Remove what arrived before a time; the server must not run.
+    Forget(forget::Options),
 }
 
 /// Reads the command line and does what it says, with the protocols of the `milepost` binary.
@@ -93,6 +99,12 @@ impl Cli {
             Command::Simulate(options) => runtime()?.block_on(simulate::run(*options, protocols)),
             Command::Audit(options) => audit::run(&options, protocols),
             Command::Smooth(options) => smooth::run(&options).map(|()| ExitCode::SUCCESS),
+            Command::Backup(options) => {
+                backup::run(&options, protocols).map(|()| ExitCode::SUCCESS)
+            }
+            Command::Forget(options) => runtime()?
+                .block_on(forget::run(&options, protocols))
+                .map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod api;
 pub mod audit;
+pub mod backup;
 pub mod check_config;
 pub mod cli;
 mod commands;
@@ -14,6 +15,7 @@ pub mod decode;
 pub mod demo;
 mod descriptors;
 pub mod failure;
+pub mod forget;
 mod listening;
 pub mod logging;
 pub mod metrics;

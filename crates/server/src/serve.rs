@@ -18,6 +18,7 @@ use milepost_pipeline::stage::Track;
 use milepost_pipeline::sink::sqlite::{
     BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
 };
+use milepost_pipeline::stage::{Incidents, Stages};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::TcpListener;
@@ -110,6 +111,7 @@ impl Server {
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
         let mut options = milepost_pipeline::Options::default();
+        options.stages = Stages::standard().then(Incidents);
         if config.smoothing.enabled {
             options.stages = options.stages.then(Track::new(config.smoothing.settings()));
         }
@@ -167,7 +169,7 @@ impl Server {
                 })
             })
             .collect();
-        let connections = Connections::default();
+        let connections = Connections::new(listen::networks(&config.limits));
         let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
@@ -179,6 +181,7 @@ impl Server {
             connections: connections.clone(),
             memory,
             limits,
+            traces: listen::traces(&config.log),
             epoch,
         };
 
@@ -336,6 +339,9 @@ fn open(config: &Config) -> Result<(Store, SqliteJudge, u64), Failure> {
         }
     };
     let mut options = StoreOptions::default();
+    // The same for who gets a command and whose answer settles it.
+    options.networks.v4 = config.limits.network_ipv4_prefix;
+    options.networks.v6 = config.limits.network_ipv6_prefix;
     let bound: HashMap<_, _> = (config.devices.listed.iter())
         .filter(|device| !device.networks.is_empty())
         .map(|device| (device.id, device.clone()))

@@ -6,9 +6,9 @@ use core::ops::{Deref, DerefMut};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    AddressClaim, Cell, CommandAnswer, DeviceId, Diagnostics, Event, Fix, Identity, Io, Media, Name,
-    Network, Odometer, Power, RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource, Timestamp,
-    Vehicle, WifiStation, Zone, network,
+    AddressClaim, Cell, CommandAnswer, DeviceId, Diagnostics, Event, Fix, Identity, Io, Media,
+    Name, Network, Odometer, Power, RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource,
+    Timestamp, Vehicle, WifiStation, Zone, network,
 };
 
 /// The version of the JSON form. It counts up only when a key changes its meaning.

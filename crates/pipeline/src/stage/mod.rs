@@ -10,6 +10,7 @@
 
 mod context;
 mod dedup;
+mod incident;
 mod late;
 mod list;
 mod track;
@@ -21,6 +22,7 @@ use milepost_telemetry::{Name, Report};
 
 pub use context::{DeviceSettings, StageContext};
 pub use dedup::Dedup;
+pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
 pub use track::Track;

@@ -13,7 +13,7 @@ pub mod setting;
 mod value;
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,6 +66,10 @@ pub struct Log {
     pub level: String,
     /// For people or for machines.
     pub format: LogFormat,
+    /// The device whose frames and replies are logged in hexadecimal.
+    pub trace_device: Option<DeviceId>,
+    /// The address whose frames and replies are logged in hexadecimal.
+    pub trace_peer: Option<IpAddr>,
 }
 
 /// How a log line looks.
@@ -134,7 +138,7 @@ impl Device {
     }
 
     /// Whether it is bound to a network of this address.
-    pub fn is_bound_to(&self, address: std::net::IpAddr) -> bool {
+    pub fn is_bound_to(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| network.contains(address))
@@ -208,6 +212,20 @@ pub struct Limits {
     pub connection_memory_mib: usize,
     /// Frames in a row that cannot be read, which a connection survives.
     pub max_bad_frames: u32,
+    /// Frames a second of one connection; 0 is no limit.
+    pub rate: u32,
+    /// Frames of one connection at once after a rest.
+    pub rate_burst: u32,
+    /// Frames of one connection before an accepted login.
+    pub stranger_frames: u32,
+    /// Bytes of one connection before an accepted login, in KiB.
+    pub stranger_kib: usize,
+    /// Frames a second of all connections without an accepted login.
+    pub stranger_rate: u32,
+    /// Leading bits of an IPv4 address that make its network.
+    pub network_ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that make its network.
+    pub network_ipv6_prefix: u8,
     /// How long the end may take.
     pub drain_timeout: Duration,
 }
@@ -220,6 +238,8 @@ impl Default for Config {
             log: Log {
                 level: "info".to_owned(),
                 format: LogFormat::Text,
+                trace_device: None,
+                trace_peer: None,
             },
             http: Http {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
@@ -257,6 +277,13 @@ impl Default for Config {
                 max_in_flight: 64,
                 connection_memory_mib: 192,
                 max_bad_frames: 64,
+                rate: 500,
+                rate_burst: 5_000,
+                stranger_frames: 16,
+                stranger_kib: 64,
+                stranger_rate: 1_000,
+                network_ipv4_prefix: 24,
+                network_ipv6_prefix: 48,
                 drain_timeout: Duration::from_secs(20),
             },
         }
