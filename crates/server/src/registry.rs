@@ -57,13 +57,13 @@ struct Inner {
     unknown: UnknownDevice,
     protocols: Protocols,
     configured: HashMap<DeviceId, Device>,
-    known: Mutex<HashMap<Speaker, Option<Profile>>>,
+    known: Mutex<HashMap<ReportSource, Option<Profile>>>,
     strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
 
 /// A device by one of its protocols.
-type Speaker = (DeviceId, Name);
+type ReportSource = (DeviceId, Name);
 
 /// What the store says about a claim.
 enum Found {
@@ -103,7 +103,7 @@ impl StoreRegistry {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ReportSource, Option<Profile>>> {
         self.inner
             .known
             .lock()
@@ -111,7 +111,7 @@ impl StoreRegistry {
     }
 
     /// The devices that are remembered, with a place for one more.
-    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
+    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<ReportSource, Option<Profile>>> {
         let mut known = self.known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();

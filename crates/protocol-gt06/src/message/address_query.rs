@@ -46,7 +46,7 @@ pub enum Place {
     Cell(Cell),
 }
 
-/// "NA" to nobody in English, where the question cannot be read.
+/// "NA" in English without a phone number, if the question cannot be read.
 const UNREAD: &[u8] = b"\x00\x2a\x00\x00\x00\x01ADDRESS&&\x00N\x00A&&000000000000000000000##";
 
 impl Body for AddressQuery {

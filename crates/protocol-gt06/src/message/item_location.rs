@@ -5,7 +5,7 @@
 //! | 0 | 18 | position | [`Gps`] |
 //! | 18 | 8, 9 | cell | [`Cell`] |
 //! | 26 | 3 | trailer | [`Trailer`] |
-//! | 29 | 0 or 4 | mileage | metres; only where the list fits behind it and not without it |
+//! | 29 | 0 or 4 | mileage | metres; only where the list fits after it and not without it |
 //! | | | items | [`Items`] |
 //!
 //! Seen on devices. A list has only ids that makers use (1 to 1FF, 1000 to 10FF), and ends with the

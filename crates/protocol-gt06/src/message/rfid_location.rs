@@ -235,7 +235,7 @@ mod tests {
             "00000000 00123456",
             "00000000 00000000",
             "46 06 50 0e 03 000064",
-            // No language, and no battery, no signal, or an alarm that nobody knows.
+            // No language, and no battery, no signal, or an alarm that is unknown.
             "46 00 50 0e 00 000064",
             "46 06 00 0e 00 000064",
             "46 06 50 ea 00 000064",

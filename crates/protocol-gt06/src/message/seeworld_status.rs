@@ -47,7 +47,7 @@ pub struct SeeworldStatus {
     pub language: u8,
     /// What the longer form adds.
     pub more: Option<SeeworldSensors>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

@@ -67,7 +67,7 @@ fn a_4g_location_has_a_4g_cell() {
 
 #[cfg(feature = "telemetry")]
 #[test]
-fn a_cell_of_all_ones_is_none_and_costs_nothing_behind_it() {
+fn a_cell_of_all_ones_is_none_and_costs_nothing_after_it() {
     for number in [0x12, 0x22] {
         let none = read(number, &[GPS, "ffffffffffffffff", "01 00 00"]);
         assert!(matches!(none.rest, LocationRest::Trailer(_)), "{none:?}");
