@@ -41,7 +41,12 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     let share = descriptors::share(open_files, &config, devices.len());
     let gateway = open(&config, &kafka, &name)?;
-    tokio::spawn(make_topics(kafka.clone(), super::specs(&config)));
+    let (runtime, looked_at) = (tokio::runtime::Handle::current(), kafka.clone());
+    let specs = super::specs(&config);
+    // On a thread of its own, which the end does not wait for: Kafka's admin client blocks.
+    std::thread::Builder::new()
+        .name("topics".into())
+        .spawn(move || runtime.block_on(make_topics(looked_at, specs)))?;
     let mut limits = listen::limits(&config.limits);
     limits.connections = share.devices;
     let parts = listen::Parts {
