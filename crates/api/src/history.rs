@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::parameters::{DEFAULT_LIMIT, Parameters};
 use crate::problem::Problem;
-use crate::store::{Cursor, Page, Paged, Span};
-use crate::{Shared, devices};
+use crate::store::{Cursor, Page, Paged, Span, StoreError};
+use crate::{Shared, devices, lagged};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -34,6 +34,23 @@ struct History {
     next: Option<Cursor>,
 }
 
+/// What is asked for.
+struct Wish {
+    key: DeviceKey,
+    span: Span,
+    lag: usize,
+}
+
+impl Wish {
+    async fn page(&self, api: &Shared, page: &Page) -> Result<Paged<Report>, StoreError> {
+        let mut found = api.history.history(&self.key, &self.span, page).await?;
+        if self.lag > 0 {
+            found.items = lagged::smooth(api, &self.key, self.lag, found.items).await?;
+        }
+        Ok(found)
+    }
+}
+
 /// `GET /v1/devices/{id}/history`
 pub(crate) async fn read(
     State(api): State<Shared>,
@@ -44,20 +61,14 @@ pub(crate) async fn read(
     let device = devices::id(path)?;
     let streamed = wants_ndjson(&headers);
     let (page, limited) = parameters.page_or(if streamed { PART } else { DEFAULT_LIMIT })?;
-    let span = Span {
-        from: parameters.time("from")?,
-        to: parameters.time("to")?,
-        raw: parameters.flag("raw")?,
-    };
+    let mut span = Span::between(parameters.time("from")?, parameters.time("to")?)?;
+    span.raw = parameters.flag("raw")?;
+    let lag = parameters.lag()?;
     parameters.finish()?;
-    if let (Some(from), Some(to)) = (span.from, span.to)
-        && from > to
-    {
-        return Err(Problem::parameter("to", "`to` is before `from`"));
-    }
 
     let key = devices::key(&api, device);
-    let mut first = api.history.history(&key, &span, &page).await?;
+    let wish = Wish { key, span, lag };
+    let mut first = wish.page(&api, &page).await?;
     // An empty page of a device that nobody knows is a mistyped id.
     if first.items.is_empty() && api.devices.device(&key).await?.is_none() {
         return Err(devices::unknown(device.as_str()));
@@ -66,7 +77,7 @@ pub(crate) async fn read(
         if limited {
             first.next = None;
         }
-        return Ok(stream_all(api, key, span, first));
+        return Ok(stream_all(api, wish, first));
     }
     Ok(Json(History {
         reports: first.items,
@@ -91,11 +102,11 @@ fn wants_ndjson(headers: &HeaderMap) -> bool {
 
 /// A line per report, until there are no more pages. A client that stops reading, or an error on the
 /// way, ends the connection: a stream that ends well is whole.
-fn stream_all(api: Shared, key: DeviceKey, span: Span, first: Paged<Report>) -> Response {
+fn stream_all(api: Shared, wish: Wish, first: Paged<Report>) -> Response {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        if let Err(error) = send_all(&api, &key, span, first, &sender).await {
-            tracing::info!(%error, device = %key.device, "a stream of history was broken off");
+        if let Err(error) = send_all(&api, &wish, first, &sender).await {
+            tracing::info!(%error, device = %wish.key.device, "a stream of history was broken off");
             // The client sees that the body has no proper end.
             drop(sender.send_timeout(Err(error), api.timeout).await);
         }
@@ -109,8 +120,7 @@ fn stream_all(api: Shared, key: DeviceKey, span: Span, first: Paged<Report>) -> 
 
 async fn send_all(
     api: &Shared,
-    key: &DeviceKey,
-    span: Span,
+    wish: &Wish,
     mut paged: Paged<Report>,
     sender: &mpsc::Sender<Part>,
 ) -> io::Result<()> {
@@ -123,8 +133,7 @@ async fn send_all(
             limit: PART,
             after: Some(next),
         };
-        let reading = api.history.history(key, &span, &page);
-        paged = reading.await.map_err(io::Error::other)?;
+        paged = wish.page(api, &page).await.map_err(io::Error::other)?;
     }
 }
 

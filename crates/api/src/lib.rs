@@ -13,6 +13,7 @@ mod devices;
 mod getting_started;
 mod health;
 mod history;
+mod lagged;
 mod object;
 pub mod page;
 mod parameters;
@@ -21,6 +22,7 @@ mod quarantine;
 mod secret;
 mod stall;
 pub mod store;
+mod trips;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,12 +41,16 @@ pub use commands::MAX_EXPIRES_S;
 pub use getting_started::GettingStarted;
 use problem::Problem;
 pub use secret::Secret;
-use store::{Commands, Connections, History, LastKnown, Quarantine, Readiness};
+use store::{Commands, Connections, History, LastKnown, Quarantine, Readiness, Trips};
 
 /// What the handlers work with.
 pub struct Api {
     /// Reports.
     pub history: Arc<dyn History>,
+    /// Trips and stops.
+    pub trips: Arc<dyn Trips>,
+    /// Which positions are believed, where a history is smoothed with following reports.
+    pub rules: milepost_pipeline::track::Rules,
     /// Last known states.
     pub devices: Arc<dyn LastKnown>,
     /// Frames that could not be decoded.
@@ -86,6 +92,7 @@ pub fn router(api: Api) -> Router {
         .route("/devices", get(devices::list))
         .route("/devices/{id}", get(devices::one))
         .route("/devices/{id}/history", get(history::read))
+        .route("/devices/{id}/trips", get(trips::read))
         .route(
             "/devices/{id}/commands",
             get(commands::list).post(commands::send),

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use milepost_telemetry::Timestamp;
 
 use crate::problem::Problem;
-use crate::store::{Cursor, Page};
+use crate::store::{Cursor, Page, Span};
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Parameters {
 
 /// What a page holds when nothing is said.
 pub(crate) const DEFAULT_LIMIT: u32 = 100;
+/// The most reports that an estimate may look ahead: more gains nothing.
+const MAX_LAG: usize = 60;
 /// The most that a page holds.
 const MAX_LIMIT: u32 = 1_000;
 
@@ -35,6 +37,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             left,
             asked: Vec::new(),
         })
+    }
+}
+
+impl Span {
+    /// From one time to another.
+    pub(crate) fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Self, Problem> {
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            return Err(Problem::parameter("to", "`to` is before `from`"));
+        }
+        let raw = false;
+        Ok(Self { from, to, raw })
     }
 }
 
@@ -97,6 +112,19 @@ impl Parameters {
                 ),
             )),
         }
+    }
+
+    /// `lag`: how many following reports an estimate may use; 0 for none.
+    pub(crate) fn lag(&mut self) -> Result<usize, Problem> {
+        let Some(text) = self.take("lag")? else {
+            return Ok(0);
+        };
+        text.parse().ok().filter(|lag| *lag <= MAX_LAG).ok_or_else(|| {
+            Problem::parameter(
+                "lag",
+                format!("`lag` must be a whole number from 0 to {MAX_LAG}, not {text:?}"),
+            )
+        })
     }
 
     /// A switch: `1` or `true`, `0` or `false`.

@@ -2,6 +2,7 @@
 //! stores, and the values that pass through them.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use futures_util::stream::BoxStream;
@@ -31,6 +32,16 @@ pub trait History: Send + Sync {
     /// # Errors
     /// If the cursor is not the store's, or it cannot be read.
     fn history(&self, device: &DeviceKey, span: &Span, page: &Page) -> Answer<'_, Paged<Report>>;
+}
+
+/// The trips and stops of each device.
+pub trait Trips: Send + Sync {
+    /// A page of a device's trips and stops that overlap a span, the earliest first; empty if the
+    /// device is unknown.
+    ///
+    /// # Errors
+    /// If the cursor is not the store's, or it cannot be read.
+    fn trips(&self, device: &DeviceKey, span: &Span, page: &Page) -> Answer<'_, Paged<Trip>>;
 }
 
 /// The last known state of each device.
@@ -151,6 +162,54 @@ pub struct QuarantinedFrame {
     pub offset: Option<u32>,
     /// What is wrong.
     pub error: String,
+}
+
+/// A trip or a stop.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trip {
+    /// From the device and the start: the same as long as it starts there.
+    pub id: String,
+    /// What it is.
+    pub kind: TripKind,
+    /// Its start.
+    pub from: Timestamp,
+    /// Its end; absent while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// Where it started.
+    pub start: Place,
+    /// Where it ended, or the vehicle is now.
+    pub end: Place,
+    /// Length of the smoothed path.
+    pub distance_m: f64,
+    /// Distance by odometer or CAN, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub odometer_m: Option<f64>,
+    /// Highest smoothed speed.
+    pub max_speed_kmh: f64,
+    /// Standing with the ignition on, seconds.
+    pub idle_s: f64,
+    /// How often late data has changed it.
+    pub revision: u32,
+}
+
+/// Moving or standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TripKind {
+    /// Moving.
+    Trip,
+    /// Standing, or moving less than a trip.
+    Stop,
+}
+
+/// A place on the earth.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Place {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
 }
 
 /// Which part of a history is wanted.
@@ -282,6 +341,10 @@ pub struct Command {
     /// An answer that did not come from where the command was sent: it settles nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<UnconfirmedAnswer>,
+    /// Why it waits though its device seems to be connected: these peers claim the device from
+    /// several networks, none of which has precedence. Empty otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contested: Vec<SocketAddr>,
 }
 
 /// An answer from a connection and network that was not sent the command.

@@ -104,6 +104,8 @@ impl Latest {
         let time = report.time.min(report.received_at);
         if report.late != Some(true)
             && let Some(fix) = &report.fix
+            // What the track contradicts is no place.
+            && report.smoothed.is_none_or(|smoothed| smoothed.rejected.is_none())
             && (fix.valid || self.fix.as_ref().is_none_or(|known| !known.valid))
         {
             self.fix = Some(fix.clone());
@@ -154,11 +156,17 @@ impl Latest {
             self.battery_source = Some(source);
             self.battery_time = Some(time);
         }
-        if !report.more.events.is_empty() && newer(self.events_time) {
+        // That a trip starts is no reason to forget what a device has raised.
+        if report.more.events.iter().any(|event| !is_motion(event)) && newer(self.events_time) {
             self.events.clone_from(&report.more.events);
             self.events_time = Some(time);
         }
     }
+}
+
+fn is_motion(event: &Event) -> bool {
+    use EventKind::{Idle, StopEnd, StopStart, TripEnd, TripStart};
+    matches!(event.kind, TripStart | TripEnd | StopStart | StopEnd | Idle)
 }
 
 /// Whether a report's time is the device's own.

@@ -98,6 +98,7 @@ pub mod sink;
 #[cfg(feature = "spool")]
 pub mod spool;
 pub mod stage;
+pub mod track;
 
 pub use ack::Outcome;
 pub use condition::{Condition, Health};

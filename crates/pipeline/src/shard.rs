@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine};
+use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine, Rejected, Report};
 
 use crate::SinkError;
 use crate::ack::Outcome;
@@ -14,8 +14,9 @@ use crate::intake::{BatchLimits, IntakeQueue, Pending};
 use crate::lane::{Lane, Lanes, Snapshot};
 use crate::permit::Cost;
 use crate::retry::{Backoff, RetryDeadline};
-use crate::sink::{Batch, BatchFrame, ChangedDevice, FrameResult, Judge, Mark, Source, Written};
+use crate::sink::{Batch, BatchFrame, ChangedDevice, DirtyMark, FrameResult, Judge, Mark, Source, Written};
 use crate::stage::{DeviceSettings, Flow, StageContext, Stages};
+use crate::track::{Counts, REASONS};
 
 /// A shard: the only owner of its lanes and of its judge.
 pub(crate) struct Shard<J> {
@@ -231,6 +232,7 @@ impl<J: Judge> Shard<J> {
         for (device, lane) in overlay.lanes {
             self.lanes.keep(device, lane);
         }
+        count_rejected(&batch.reports);
         if let Mark::Offset { offset, .. } = batch.mark {
             self.offset = offset;
         }
@@ -367,7 +369,8 @@ impl<J: Judge> Shard<J> {
             let result = match (lane, own) {
                 (Some((key, lane)), Some(settings)) => {
                     let settings = settings.get_or_insert_with(|| self.stages.settings_of(key));
-                    work_on(&self.stages, Some((lane, settings)), envelope, &mut batch)
+                    let at = device.unwrap_or_default();
+                    work_on(&self.stages, Some((lane, settings, at)), envelope, &mut batch)
                 }
                 _ => work_on(&self.stages, None, envelope, &mut batch),
             };
@@ -492,11 +495,11 @@ fn check(judge: &mut impl Judge, health: &HealthCell) {
 /// Runs the stages over what a frame said, and adds the reports that remain to the batch.
 fn work_on(
     stages: &Stages,
-    mut lane: Option<(&mut Lane, &DeviceSettings)>,
+    mut lane: Option<(&mut Lane, &DeviceSettings, usize)>,
     envelope: &Envelope,
     batch: &mut Batch,
 ) -> FrameResult {
-    if let Some((lane, _)) = &mut lane {
+    if let Some((lane, ..)) = &mut lane {
         lane.latest.seen(envelope.received_at);
     }
     let reports = match &envelope.content {
@@ -504,7 +507,7 @@ fn work_on(
         Content::Filtered(reason) => return FrameResult::Filtered(*reason),
         Content::Quarantined(_) => return FrameResult::Quarantined,
     };
-    if let Some((lane, _)) = &mut lane {
+    if let Some((lane, ..)) = &mut lane {
         lane.known = true;
     }
     let first = batch.reports.len();
@@ -512,7 +515,7 @@ fn work_on(
     let mut filtered = None;
     for report in reports {
         let mut report = report.clone();
-        let Some((lane, settings)) = &mut lane else {
+        let Some((lane, settings, device)) = &mut lane else {
             // Nothing is remembered of a device that has not said its name.
             batch.reports.push(report);
             continue;
@@ -520,6 +523,13 @@ fn work_on(
         let mut cx = StageContext::new(settings, &report);
         match stages.apply(&mut lane.states, &mut report, &mut cx) {
             Flow::Pass => {
+                let found = cx.take_found();
+                batch.legs.extend(found.legs.into_iter().map(|leg| (*device, leg)));
+                batch.dirty.extend(found.dirty.map(|stretch| DirtyMark {
+                    device: *device,
+                    report: batch.reports.len(),
+                    stretch,
+                }));
                 let (mut derived, mut corrections) = cx.finish();
                 all_derived.append(&mut derived);
                 batch.corrections.append(&mut corrections);
@@ -537,6 +547,35 @@ fn work_on(
         (1.., _) => FrameResult::Reports { own, derived },
         (0, Some(reason)) => FrameResult::Filtered(reason),
         (0, None) => FrameResult::Duplicate,
+    }
+}
+
+/// Counts when a batch is durable, since stages may run several times over one.
+fn count_rejected(reports: &[Report]) {
+    let mut counts = Counts::default();
+    let reasons = reports.iter().filter_map(|report| report.smoothed?.rejected);
+    for reason in reasons {
+        counts.add(reason);
+    }
+    for reason in REASONS {
+        let count = counts.of(reason);
+        if count > 0 {
+            metrics::counter!("milepost_positions_rejected_total", "reason" => name(reason))
+                .increment(count);
+        }
+    }
+}
+
+const fn name(reason: Rejected) -> &'static str {
+    match reason {
+        Rejected::Jump => "jump",
+        Rejected::Replay => "replay",
+        Rejected::Zero => "zero",
+        Rejected::Future => "future",
+        Rejected::Ancient => "ancient",
+        Rejected::Frozen => "frozen",
+        Rejected::Hemisphere => "hemisphere",
+        _ => "other",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finding frames in a stream: where one ends whose length or checksum is wrong, and what lies between.
 
 use crate::checksum::{Digest, Parts, checksum, effort};
-use crate::frame::{Checksum, Framing, Head, MAX_SHORT, MIN_LENGTH, STOP, Start};
+use crate::head::{Checksum, Framing, Head, MAX_SHORT, MIN_LENGTH, STOP, Start};
 use crate::relative;
 
 /// How far a lying two-byte length is looked behind, and how long a frame is that is found there.

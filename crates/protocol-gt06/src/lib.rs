@@ -43,6 +43,8 @@ pub mod field;
 pub mod find;
 mod foreign;
 pub mod frame;
+mod head;
+mod layout;
 pub mod media;
 pub mod message;
 #[cfg(feature = "telemetry")]

@@ -141,6 +141,15 @@ impl<'a, T: Trace> Reader<'a, T> {
         self.array(field).map(u16::from_be_bytes)
     }
 
+    /// Two bytes, signed.
+    ///
+    /// # Errors
+    /// When fewer are left.
+    #[inline]
+    pub fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
+        self.array(field).map(i16::from_be_bytes)
+    }
+
     /// Three bytes.
     ///
     /// # Errors
@@ -301,6 +310,24 @@ impl<'a, T: Trace> Reader<'a, T> {
     }
 }
 
+/// What `read` reads at the start of these bytes, if it can.
+pub(crate) fn read_start<V>(
+    bytes: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<V, DecodeError>,
+) -> Option<V> {
+    read(&mut Reader::new(bytes, 0, 0, None, &mut ())).ok()
+}
+
+/// Whether `read` reads all of a body, and no more.
+pub(crate) fn is_whole<V>(
+    body: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<V, DecodeError>,
+) -> bool {
+    let mut untraced = ();
+    let mut r = Reader::new(body, 0, 0, None, &mut untraced);
+    read(&mut r).is_ok() && r.remaining() == 0
+}
+
 /// Reads fields as long as they are whole. From the first that is cut short on all are `None`, and
 /// their bytes are left: no field is read from the beginning of another.
 #[derive(Debug)]
@@ -310,11 +337,6 @@ pub(crate) struct WholeFields<'r, 'a, T: Trace> {
 }
 
 impl<'a, T: Trace> WholeFields<'_, 'a, T> {
-    /// The bytes that are left, without reading them.
-    pub(crate) const fn peek(&self) -> &'a [u8] {
-        self.reader.peek()
-    }
-
     /// Reads no more if `sane` is false: what follows is not what it should be.
     pub(crate) const fn only_if(&mut self, sane: bool) {
         self.ended |= !sane;

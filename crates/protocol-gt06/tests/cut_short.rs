@@ -82,7 +82,6 @@ impl Case {
 const USUAL: &str = "as long as a location, alone, with a trailer, or with trailer and mileage";
 const INPUTS: &str = "as long as Benway's: a word is reserved, or inputs";
 const MILEAGE: &str = "as long as a location with a mileage, from which a trailer cannot be told";
-const CELL: &str = "as long as the other cell with a byte or two behind it";
 const FILES: &str = "a name that is cut short is a name";
 
 use Start::{Long, Short};
@@ -128,7 +127,7 @@ const CASES: &[Case] = &[
             "31 30",
         ],
     ).other(&[(29..=29, USUAL), (33..=33, USUAL)]),
-    case("12 with id", Short, 0x12, 26, &[ID, GPS, L8]).other(&[(26..=26, USUAL), (29..=29, USUAL), (33..=33, USUAL)]),
+    case("12 with id", Short, 0x12, 26, &[ID, GPS, L8]),
     case("16", Short, 0x16, 18, &[GPS, "09", L8, STATUS, "00000164"]),
     case("16 without size", Short, 0x16, 18, &[GPS, L8, STATUS]),
     case("16 TRX16i", Short, 0x16, 18, &[GPS, "09", L8, STATUS, CARD]),
@@ -164,7 +163,7 @@ const CASES: &[Case] = &[
         0x22,
         18,
         &[GPS, L9, TRAILER, "00000164 0000003c 8020 002d"],
-    ).other(&[(26..=26, USUAL), (27..=28, CELL), (29..=29, USUAL), (33..=33, USUAL)]),
+    ).other(&[(26..=26, USUAL), (29..=29, USUAL), (33..=33, USUAL)]),
     case(
         "22 NT",
         Short,
@@ -173,13 +172,13 @@ const CASES: &[Case] = &[
         &[
             "00",
             ID,
-            "0f0c1d023309",
+            TIME,
             GPS,
             "09",
             L8,
             "46 0984 28 04 01 02 000005 000171",
         ],
-    ).other(&[(33..=33, USUAL)]),
+    ),
     case(
         "24 SR411",
         Short,
@@ -195,7 +194,7 @@ const CASES: &[Case] = &[
         &[
             "00",
             ID,
-            "0f0c1d023309",
+            TIME,
             GPS,
             "0a",
             L9,
@@ -395,6 +394,8 @@ const WITHOUT: &[&str] = &[
     "TimeRequest",
     "WifiAlarm",
     "WifiList",
+    // What all the others are when they are cut short.
+    "PositionOnly",
     // Of servers.
     "Acknowledgement",
     "AddressReply",
@@ -457,7 +458,9 @@ fn said(start: Start, message: &Message) -> Vec<Value> {
             object.remove(own);
         }
         if let Some(Value::Array(signals)) = object.get_mut("signals") {
-            signals.retain(|signal| signal["id"] != "gt06.tail");
+            signals.retain(|signal| {
+                signal["id"] != "gt06.tail" && signal["id"] != "gt06.before_position"
+            });
         }
         // The kind of network can stand far behind the cell.
         let cells = json

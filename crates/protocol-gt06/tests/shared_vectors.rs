@@ -137,7 +137,7 @@ fn values_are_those_that_are_known() {
             Message::Location(l) => {
                 match l.rest {
                     LocationRest::Mileage(m) | LocationRest::TrailerMileage(_, m) => {
-                        check("mileage_raw", m.into());
+                        check("mileage_raw", m.0.into());
                     }
                     _ => {}
                 }
@@ -145,7 +145,7 @@ fn values_are_those_that_are_known() {
             }
             Message::AlarmReport(a) => {
                 check("lbs_len", a.raw_cell_size.into());
-                (Some(a.gps), a.cell, None, a.status)
+                (Some(a.gps), a.cell, None, Some(a.status))
             }
             Message::Heartbeat(h) => {
                 check("terminal", terminal(h.terminal));

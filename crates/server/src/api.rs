@@ -3,10 +3,12 @@
 use futures_util::stream::{self, BoxStream};
 use milepost_api::store::{
     Answer, Command, CommandChange, CommandState, Commands, Connections, Cursor, Device, History,
-    LastKnown, NotQueued, Page, Paged, Part, Quarantine, QuarantinedFrame, Readiness, Span,
-    StoreError, UnconfirmedAnswer,
+    LastKnown, NotQueued, Page, Paged, Part, Place, Quarantine, QuarantinedFrame, Readiness, Span,
+    StoreError, Trip, TripKind, Trips, UnconfirmedAnswer,
 };
+use milepost_listener::NotSent;
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
+use milepost_pipeline::track::Kind;
 use milepost_pipeline::{Handle, Health};
 use milepost_telemetry::{DeviceKey, Name, Report, Tenant, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
@@ -82,6 +84,47 @@ impl History for StoreReads {
             });
             Ok(paged(found.await?, |report| report))
         })
+    }
+}
+
+impl Trips for StoreReads {
+    fn trips(&self, device: &DeviceKey, span: &Span, after: &Page) -> Answer<'_, Paged<Trip>> {
+        let (device, after) = (*device, page(after));
+        let span = sqlite::Span {
+            from: span.from,
+            to: span.to,
+            raw: false,
+        };
+        Box::pin(async move {
+            let after = after?;
+            let found = read(&self.0, move |reader| reader.trips(&device, &span, &after));
+            Ok(paged(found.await?, |row| trip(&device, &row)))
+        })
+    }
+}
+
+fn trip(device: &DeviceKey, row: &sqlite::Trip) -> Trip {
+    let leg = row.leg;
+    let place = |(latitude, longitude)| Place {
+        latitude,
+        longitude,
+    };
+    let round = |value: f64| (value * 10.0).round() / 10.0;
+    Trip {
+        id: format!("{}-{}", device.device, leg.from_ms),
+        kind: match leg.kind {
+            Kind::Trip => TripKind::Trip,
+            Kind::Stop => TripKind::Stop,
+        },
+        from: Timestamp::from_millis(leg.from_ms),
+        to: leg.to_ms.map(Timestamp::from_millis),
+        start: place(leg.start),
+        end: place(leg.end),
+        distance_m: round(leg.distance_m),
+        odometer_m: leg.odometer_m.map(round),
+        max_speed_kmh: round(f64::from(leg.max_speed) * 3.6),
+        idle_s: round(std::time::Duration::from_millis(leg.idle_ms.max(0).unsigned_abs()).as_secs_f64()),
+        revision: row.revision,
     }
 }
 
@@ -165,7 +208,7 @@ impl Commands for StoreCommands {
                 other => NotQueued::Store(StoreError::Unavailable(other.to_string())),
             })?;
             self.bell.ring(&queued);
-            Ok(command(queued))
+            Ok(self.shown(queued))
         })
     }
 
@@ -176,7 +219,7 @@ impl Commands for StoreCommands {
     fn command(&self, id: u32) -> Answer<'_, Option<Command>> {
         Box::pin(async move {
             let found = read(&self.store, move |reader| reader.command(id)).await?;
-            Ok(found.map(command))
+            Ok(found.map(|found| self.shown(found)))
         })
     }
 
@@ -185,7 +228,7 @@ impl Commands for StoreCommands {
         Box::pin(async move {
             let after = after?;
             let found = read(&self.store, move |reader| reader.commands(&key, &after));
-            Ok(paged(found.await?, command))
+            Ok(paged(found.await?, |found| self.shown(found)))
         })
     }
 
@@ -202,8 +245,27 @@ impl Commands for StoreCommands {
     }
 }
 
+impl StoreCommands {
+    /// A command as it is shown: with the peers that contend for it while it waits.
+    fn shown(&self, found: sqlite::Command) -> Command {
+        let mut shown = command(found);
+        if shown.status == CommandState::Queued {
+            let device = DeviceKey {
+                tenant: shown.tenant,
+                device: shown.device,
+            };
+            if self.connections.takes_commands(&device) == Err(NotSent::Contested) {
+                let claims = self.connections.of(&device);
+                shown.contested = claims.iter().filter_map(|claim| claim.peer).collect();
+            }
+        }
+        shown
+    }
+}
+
 fn command(command: sqlite::Command) -> Command {
     Command {
+        contested: Vec::new(),
         id: command.id,
         tenant: command.tenant,
         device: command.device,

@@ -9,7 +9,9 @@ use crate::failure::Failure;
 #[cfg(feature = "fleet")]
 use crate::fleet;
 use crate::protocol::{BUILT_IN, Protocols};
-use crate::{audit, check_config, decode, demo, logging, options, serve, simulate};
+use crate::{
+    audit, backup, check_config, decode, demo, forget, logging, options, serve, simulate, smooth,
+};
 
 /// Vehicle tracker ingestion in one binary.
 #[derive(Debug, Parser)]
@@ -46,6 +48,12 @@ enum Command {
     Migrate(fleet::Options),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
     Audit(audit::Options),
+    /// Smooth a track, or find its trips: CSV in, CSV out.
+    Smooth(smooth::Options),
+    /// Write a consistent copy of the store into a new file; the server may run meanwhile.
+    Backup(backup::Options),
+    /// Remove what arrived before a time; the server must not run.
+    Forget(forget::Options),
 }
 
 /// Reads the command line and does what it says, with the protocols of the `milepost` binary.
@@ -127,6 +135,13 @@ impl Cli {
             Command::Decode(options) => decode::run(options, protocols),
             Command::Simulate(options) => runtime()?.block_on(simulate::run(*options, protocols)),
             Command::Audit(options) => audit::run(&options, protocols),
+            Command::Smooth(options) => smooth::run(&options).map(|()| ExitCode::SUCCESS),
+            Command::Backup(options) => {
+                backup::run(&options, protocols).map(|()| ExitCode::SUCCESS)
+            }
+            Command::Forget(options) => runtime()?
+                .block_on(forget::run(&options, protocols))
+                .map(|()| ExitCode::SUCCESS),
         }
     }
 }

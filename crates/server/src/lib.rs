@@ -6,6 +6,7 @@
 
 mod api;
 pub mod audit;
+pub mod backup;
 pub mod check_config;
 pub mod cli;
 mod commands;
@@ -16,16 +17,19 @@ mod descriptors;
 pub mod failure;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub mod forget;
 mod listening;
 pub mod logging;
 pub mod metrics;
 pub mod options;
 pub mod protocol;
+mod redo;
 mod registry;
 mod retention;
 pub mod serve;
 pub mod shutdown;
 pub mod simulate;
+pub mod smooth;
 
 pub use cli::{main, main_with};
 

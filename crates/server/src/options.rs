@@ -40,6 +40,34 @@ pub struct Options {
     pub more: Vec<Flag>,
 }
 
+/// The flags of tools that need nothing of the configuration but where the store is and whose
+/// devices it holds.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct StorePlace {
+    /// The configuration file; it says where the store is and whose devices it holds.
+    #[arg(long, value_name = "FILE", env = FILE_ENV)]
+    pub config: Option<PathBuf>,
+    /// Where the store is [default: ./milepost-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+}
+
+impl StorePlace {
+    /// The configuration that these flags name.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(&self, protocols: Protocols) -> Result<Config, Faults> {
+        let flag = |folder| ("data_dir".to_owned(), "--data-dir".to_owned(), folder);
+        let sources = Sources {
+            file: self.config.as_deref(),
+            environment: std::env::vars_os().collect(),
+            flags: self.data_dir.clone().map(flag).into_iter().collect(),
+        };
+        config::load(&sources, protocols).map(|loaded| loaded.config)
+    }
+}
+
 /// Adds a flag for each protocol: where its devices connect.
 pub fn with_protocols(mut command: Command, protocols: Protocols) -> Command {
     for protocol in protocols.iter() {

@@ -17,6 +17,8 @@ use milepost_pipeline::Pipeline;
 use milepost_pipeline::sink::sqlite::{
     BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
 };
+use milepost_pipeline::stage::Track;
+use milepost_pipeline::stage::{Incidents, Stages};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::TcpListener;
@@ -34,7 +36,7 @@ use crate::options::Options;
 use crate::protocol::Protocols;
 use crate::protocol::listen::{self, DeviceListener, Way};
 use crate::registry::{DeviceRegistry, StoreRegistry};
-use crate::{logging, retention, shutdown};
+use crate::{logging, redo, retention, shutdown};
 
 /// How long HTTP requests may still run when all else has ended.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -108,7 +110,12 @@ impl Server {
         let (store, judge, epoch) = opening
             .await
             .map_err(|error| Failure::new(format!("opening the store broke: {error}")))??;
-        let pipeline = Pipeline::start(judge, &milepost_pipeline::Options::default())?;
+        let mut options = milepost_pipeline::Options::default();
+        options.stages = Stages::standard().then(Incidents);
+        if config.smoothing.enabled {
+            options.stages = options.stages.then(Track::new(config.smoothing.settings()));
+        }
+        let pipeline = Pipeline::start(judge, &options)?;
         Ok(Self {
             http,
             protocols,
@@ -162,7 +169,7 @@ impl Server {
                 })
             })
             .collect();
-        let connections = Connections::default();
+        let connections = Connections::new(listen::networks(&config.limits));
         let memory = MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20));
         let listening = Listening::default();
         let end_of_http = CancellationToken::new();
@@ -174,6 +181,7 @@ impl Server {
             connections: connections.clone(),
             memory,
             limits,
+            traces: listen::traces(&config.log),
             epoch,
         };
 
@@ -198,9 +206,15 @@ impl Server {
         if let Some(keep) = config.store.keep {
             services.spawn(retention::run(store.clone(), keep, shutdown.clone()));
         }
+        if config.smoothing.enabled {
+            let settings = config.smoothing.settings();
+            services.spawn(redo::run(store.clone(), settings, shutdown.clone()));
+        }
         let reads = Arc::new(StoreReads(store.clone()));
         let router = milepost_api::router(Api {
             history: reads.clone(),
+            trips: reads.clone(),
+            rules: config.smoothing.settings().rules,
             devices: reads.clone(),
             quarantine: reads,
             commands: Arc::new(StoreCommands {
@@ -325,6 +339,9 @@ fn open(config: &Config) -> Result<(Store, SqliteJudge, u64), Failure> {
         }
     };
     let mut options = StoreOptions::default();
+    // The same for who gets a command and whose answer settles it.
+    options.networks.v4 = config.limits.network_ipv4_prefix;
+    options.networks.v6 = config.limits.network_ipv6_prefix;
     let bound: HashMap<_, _> = (config.devices.listed.iter())
         .filter(|device| !device.networks.is_empty())
         .map(|device| (device.id, device.clone()))

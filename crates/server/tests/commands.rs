@@ -306,12 +306,20 @@ fn while_two_networks_claim_a_device_its_commands_wait() {
         assert_eq!(tracker.receive(), frame(0x13, &[], 2));
         assert!(!tracker.hears_within(A_WHILE));
     }
-    assert_eq!(one(&server, id)["status"], "queued");
+    let waiting = one(&server, id);
+    assert_eq!(waiting["status"], "queued");
+    let peers: Vec<_> = waiting["contested"].as_array().unwrap().iter().collect();
+    assert_eq!(peers.len(), 2, "{waiting}");
+    let elsewhere = |peer: &&Value| peer.as_str().unwrap().starts_with("127.0.1.1:");
+    assert!(
+        peers.iter().copied().any(|peer| elsewhere(&peer)),
+        "{waiting}"
+    );
     // Only one of them is left.
     drop(thief);
     let (flag, _) = device.command();
     device.send(&answer(flag, "Cut off: Success", 3));
-    until(&server, id, "answered");
+    assert!(until(&server, id, "answered").get("contested").is_none());
 }
 
 #[test]

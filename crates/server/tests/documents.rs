@@ -12,7 +12,9 @@ fn names(text: &str, mark: char, into: &mut BTreeSet<String>) {
             .chars()
             .take_while(|c| c.is_ascii_lowercase() || *c == '_')
             .collect();
-        if text[at + 1 + name.len()..].starts_with(mark) {
+        // A metric has a subject and a quantity; `milepost_api` is a schema of a database.
+        let is_metric = name.matches('_').count() > 1;
+        if is_metric && text[at + 1 + name.len()..].starts_with(mark) {
             into.insert(name);
         }
     }

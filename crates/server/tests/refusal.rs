@@ -28,7 +28,14 @@ fn refused(output: &Output) -> String {
     said
 }
 
-const ANY: [&str; 4] = ["--http", "127.0.0.1:0", "--gt06", "127.0.0.1:0"];
+const ANY: [&str; 6] = [
+    "--http",
+    "127.0.0.1:0",
+    "--gt06",
+    "127.0.0.1:0",
+    "--ais140",
+    "off",
+];
 
 #[test]
 fn a_port_in_use_is_named_with_the_flag_that_changes_it() {

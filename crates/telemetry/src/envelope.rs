@@ -148,6 +148,7 @@ fn apart(report: &Report) -> usize {
         size_of_val(&*more.wifi),
         size_of_val(&*more.events),
         size_of_val(&*more.signals),
+        more.diagnostics.as_ref().map_or(0, |all| all.footprint()),
         more.media.as_ref().map_or(0, |media| media.data.len()),
         more.text.as_ref().map_or(0, |text| text.len()),
         more.raw.as_ref().map_or(0, |raw| raw.len()),

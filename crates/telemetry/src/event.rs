@@ -177,8 +177,24 @@ kinds! {
     LineCut,
     /// A fault that the device found in itself.
     Fault,
+    /// A control unit reports a trouble code that it did not report before. The event's code is
+    /// the SPN times 32 plus the FMI, or the two bytes of an OBD-II code.
+    TroubleCodeRaised,
+    /// A control unit no longer reports a trouble code.
+    TroubleCodeCleared,
     /// A command changed the device's settings, or asked for them.
     SettingsChanged,
+    /// A trip started. Raised by the pipeline, dated back.
+    TripStart,
+    /// A trip ended.
+    TripEnd,
+    /// A stop started.
+    StopStart,
+    /// A stop ended.
+    StopEnd,
+    /// The pipeline found the vehicle standing with the engine on; [`Idling`](Self::Idling) is a
+    /// device's own word.
+    Idle,
     /// A code that no table knows.
     Unknown,
 }

@@ -42,6 +42,7 @@
 
 mod command;
 mod device;
+mod diagnostics;
 mod envelope;
 mod error;
 mod event;
@@ -64,6 +65,10 @@ mod vehicle;
 
 pub use command::{CommandAnswer, CommandOutcome};
 pub use device::{DeviceId, DeviceKey, Tenant};
+pub use diagnostics::{
+    AddressClaim, Calibration, Diagnostics, Dtc, FreezeFrame, LampFlash, LampFlashes, LampState,
+    Lamps, MonitorRatio, Refusal, SupportedSpn, TestResult,
+};
 pub use envelope::{Content, Envelope, FrameRanges, Quarantine};
 pub use error::{Malformed, OutOfRange};
 pub use event::{Event, EventKind, Incident, RaisedBy};

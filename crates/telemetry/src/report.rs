@@ -6,9 +6,9 @@ use core::ops::{Deref, DerefMut};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Cell, CommandAnswer, DeviceId, Event, Fix, Identity, Io, Media, Name, Network, Odometer, Power,
-    RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource, Timestamp, Vehicle, WifiStation, Zone,
-    network,
+    AddressClaim, Cell, CommandAnswer, DeviceId, Diagnostics, Event, Fix, Identity, Io, Media,
+    Name, Network, Odometer, Power, RawTime, ReportId, Signal, Smoothed, Tenant, TimeSource,
+    Timestamp, Vehicle, WifiStation, Zone, network,
 };
 
 /// The version of the JSON form. It counts up only when a key changes its meaning.
@@ -147,6 +147,10 @@ pub struct Rare {
     pub events: Vec<Event>,
     /// Everything else that has a name.
     pub signals: Vec<Signal>,
+    /// Trouble codes and emission diagnostics.
+    pub diagnostics: Option<Box<Diagnostics>>,
+    /// A control unit claims an address.
+    pub address_claim: Option<Box<AddressClaim>>,
     /// A photo, a recording, a file.
     pub media: Option<Media>,
     /// The number of the command that this answers, as the device repeats it.
@@ -205,6 +209,8 @@ impl Deref for More {
             wifi: Vec::new(),
             events: Vec::new(),
             signals: Vec::new(),
+            diagnostics: None,
+            address_claim: None,
             media: None,
             reply_to: None,
             answer: None,
@@ -384,6 +390,10 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     signals: &'a [Signal],
     #[serde(skip_serializing_if = "Option::is_none")]
+    diagnostics: Option<&'a Diagnostics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_claim: Option<&'a AddressClaim>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<&'a Media>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<u32>,
@@ -427,6 +437,8 @@ struct Read {
     events: Vec<Event>,
     #[serde(default)]
     signals: Vec<Signal>,
+    diagnostics: Option<Box<Diagnostics>>,
+    address_claim: Option<Box<AddressClaim>>,
     media: Option<Media>,
     reply_to: Option<u32>,
     text: Option<Box<str>>,
@@ -471,6 +483,8 @@ impl Serialize for Report {
             identity: self.more.identity.as_ref(),
             events: &self.more.events,
             signals: &self.more.signals,
+            diagnostics: self.more.diagnostics.as_deref(),
+            address_claim: self.more.address_claim.as_deref(),
             media: self.more.media.as_ref(),
             reply_to: self.more.reply_to,
             text: self.more.text.as_deref(),
@@ -518,6 +532,8 @@ impl<'de> Deserialize<'de> for Report {
                 identity: r.identity,
                 events: r.events,
                 signals: r.signals,
+                diagnostics: r.diagnostics,
+                address_claim: r.address_claim,
                 media: r.media,
                 reply_to: r.reply_to,
                 text: r.text,

@@ -1,11 +1,13 @@
 // Everything about one vehicle.
 
 import { ageText, positionText, wind } from "./geo.js";
-import { isAlarm, readEvents, readFix } from "./fleet.js";
+import { isAlarm, readEvents, readFix, readSmoothed } from "./fleet.js";
 import { STATE_NAMES, element, setText } from "./list.js";
 
 const HISTORY_REPORTS = 20000;
 const EVENTS = 30;
+// Reports that one look at the newest part of the history may bring.
+const NEWEST = 200;
 
 const yesNo = (value, yes, no) => (value === true ? yes : value === false ? no : null);
 const measure = (value, unit, digits) =>
@@ -54,12 +56,24 @@ export function factsOf(vehicle) {
   return facts.filter(([, value]) => value !== null && value !== undefined);
 }
 
+/** The positions of reports, each with what the server made of it, the oldest first. */
+function trailOf(reports) {
+  const trail = [];
+  for (const report of reports) {
+    const fix = readFix(report);
+    // A last known position repeated is no place the vehicle went to.
+    if (fix && fix.time !== null && fix.valid !== false) trail.push({ ...fix, smoothed: readSmoothed(report) });
+  }
+  return trail.sort((a, b) => a.time - b.time);
+}
+
 export class Detail {
   #api;
   #parts;
   #redraw;
   #vehicle = null;
   #abort = null;
+  #asking = false;
   #facts = new Map();
   #events = [];
   #shownEvents = "";
@@ -111,21 +125,17 @@ export class Detail {
   }
 
   #take(reports) {
-    const trail = [];
-    const events = [];
-    for (const report of reports) {
-      const fix = readFix(report);
-      // A last known position repeated is no place the vehicle went to.
-      if (fix && fix.time !== null && fix.valid !== false) trail.push(fix);
-      events.push(...readEvents(report));
-    }
-    trail.sort((a, b) => a.time - b.time);
-    this.trail = trail;
+    this.trail = trailOf(reports);
+    const events = reports.flatMap(readEvents);
     this.#events = events.sort((a, b) => (b.time ?? 0) - (a.time ?? 0)).slice(0, EVENTS);
   }
 
   #note(count) {
     if (this.trail.length === 0) return "No position in this time.";
+    const rejected = this.trail.filter((fix) => fix.smoothed?.rejected).length;
+    if (rejected > 0 && count < HISTORY_REPORTS) {
+      return `${rejected === 1 ? "1 position was" : `${rejected} positions were`} not believed (×).`;
+    }
     return count >= HISTORY_REPORTS ? `The first ${HISTORY_REPORTS} reports of this time.` : "";
   }
 
@@ -138,8 +148,8 @@ export class Detail {
     if (trail && fix && fix.time !== null && fix.valid !== false && (!last || fix.time > last.time)) {
       trail.push(fix);
       while (trail.length > 1 && trail[0].time < fix.time - this.seconds * 1000) trail.shift();
-      setText(this.#parts.note, "");
       this.paintChart();
+      this.#smoothNewest(vehicle);
     }
     const newest = this.#events[0]?.time ?? 0;
     const fresh = vehicle.events.filter((event) => event.time !== null && event.time > newest);
@@ -147,6 +157,32 @@ export class Detail {
     this.#paintFacts(vehicle);
     this.#paintEvents();
     this.tick();
+  }
+
+  /** The poll has the reported position only: the history says what was made of it. */
+  async #smoothNewest(vehicle) {
+    if (this.#abort?.signal.aborted || this.#asking) return;
+    const { trail } = this;
+    const from = trail.findLast((fix) => fix.smoothed)?.time ?? null;
+    if (from === null) return;
+    this.#asking = true;
+    try {
+      const seconds = Math.ceil((this.#api.now() - from) / 1000) + 1;
+      const reports = await this.#api.history(vehicle.id, seconds, NEWEST, this.#abort?.signal);
+      if (this.#vehicle !== vehicle || this.trail !== trail) return;
+      for (const fix of trailOf(reports)) {
+        const known = trail.findLast((one) => one.time === fix.time);
+        if (known) known.smoothed = fix.smoothed;
+        else if (fix.time > from) trail.push(fix);
+      }
+      trail.sort((a, b) => a.time - b.time);
+      setText(this.#parts.note, this.#note(trail.length));
+      this.#redraw();
+    } catch {
+      // The reported position is shown; the poll tells when something is wrong.
+    } finally {
+      this.#asking = false;
+    }
   }
 
   /** What changes with time alone. */

@@ -28,7 +28,7 @@ const NOTICES = new Set([
   "ignition_on", "ignition_off", "power_on", "power_off", "power_restored", "charger_connected",
   "geofence_enter", "geofence_exit", "overspeed_end", "idling", "gps_restored", "gps_first_fix",
   "sleep", "door", "lock", "unlock", "unblocked", "armed", "disarmed", "button_upload", "card_swiped",
-  "driver_in", "driver_out", "recording", "fuel_restored", "airplane_mode",
+  "trip_start", "trip_end", "stop_start", "stop_end", "idle", "driver_in", "driver_out", "recording", "fuel_restored", "airplane_mode",
 ]);
 
 const number = (value, low, high) =>
@@ -76,6 +76,20 @@ export function readFix(item) {
     valid: flag(fix.valid),
     live: flag(fix.live),
     source: words(fix.source),
+  };
+}
+
+/** What the server made of the position: where it thinks the vehicle was, or null. */
+export function readSmoothed(item) {
+  const smoothed = item?.smoothed;
+  const latitude = number(smoothed?.latitude, -90, 90);
+  const longitude = number(smoothed?.longitude, -180, 180);
+  if (latitude === null || longitude === null) return null;
+  const [x, y] = project(latitude, longitude);
+  return {
+    x, y, latitude,
+    accuracy: number(smoothed.accuracy_m, 0, 100000),
+    rejected: words(smoothed.rejected),
   };
 }
 

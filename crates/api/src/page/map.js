@@ -4,6 +4,7 @@ import { clamp, degreesText, gridStep, metresText, project, roundLength, unproje
 
 const MAX_RATIO = 2;
 const ROAD_M = 11;
+const EQUATOR_M = 40075016.7;
 // The layer of roads reaches this far beyond the view, so that panning does not draw it anew.
 const LAYER_MARGIN = 160;
 const LAYER_AGE_MS = 140;
@@ -272,19 +273,11 @@ export class MapView {
   #drawHistory(trail, vehicle) {
     if (trail.length === 0) return;
     const ink = this.#ink;
-    const path = new Path2D();
-    let [lx, ly, lt] = [NaN, NaN, -Infinity];
-    let first = true;
-    for (const { x, y, time } of trail) {
-      const [px, py] = this.#camera.toScreen(x, y);
-      // A vehicle silent for long has not driven the straight line between.
-      if (first || time - lt > 600000) path.moveTo(px, py);
-      else if (Math.abs(px - lx) + Math.abs(py - ly) < 1.5) continue;
-      else path.lineTo(px, py);
-      [lx, ly, lt] = [px, py, time];
-      first = false;
-    }
-    if (vehicle?.fix) path.lineTo(...this.#camera.toScreen(vehicle.x, vehicle.y));
+    const path = this.#pathOf(trail, ({ smoothed, x, y }) => smoothed ?? { x, y });
+    const reported = this.#pathOf(trail.filter((fix) => fix.smoothed && !fix.smoothed.rejected), (fix) => fix);
+    const last = trail.at(-1);
+    if (vehicle?.fix && !last.smoothed) path.lineTo(...this.#camera.toScreen(vehicle.x, vehicle.y));
+    this.#drawAccuracy(last.smoothed);
     ink.lineJoin = "round";
     ink.lineCap = "round";
     ink.strokeStyle = this.#colours.halo;
@@ -293,12 +286,77 @@ export class MapView {
     ink.strokeStyle = this.#colours.accent;
     ink.lineWidth = 4;
     ink.stroke(path);
-    const [sx, sy] = this.#camera.toScreen(trail[0].x, trail[0].y);
+    // As it was reported: thin, above the way that was made of it.
+    ink.strokeStyle = this.#colours.text;
+    ink.globalAlpha = 0.75;
+    ink.lineWidth = 1.25;
+    ink.setLineDash([4, 3]);
+    ink.stroke(reported);
+    ink.setLineDash([]);
+    ink.globalAlpha = 1;
+    this.#drawRejected(trail);
+    ink.strokeStyle = this.#colours.accent;
+    const begin = trail[0].smoothed ?? trail[0];
+    const [sx, sy] = this.#camera.toScreen(begin.x, begin.y);
     ink.beginPath();
     ink.arc(sx, sy, 5, 0, 2 * Math.PI);
     ink.fillStyle = this.#colours.halo;
     ink.lineWidth = 2.5;
     ink.fill();
+    ink.stroke();
+  }
+
+  #pathOf(trail, place) {
+    const path = new Path2D();
+    let [lx, ly, lt] = [NaN, NaN, -Infinity];
+    let first = true;
+    for (const fix of trail) {
+      const { x, y } = place(fix);
+      const [px, py] = this.#camera.toScreen(x, y);
+      // A vehicle silent for long has not driven the straight line between.
+      if (first || fix.time - lt > 600000) path.moveTo(px, py);
+      else if (Math.abs(px - lx) + Math.abs(py - ly) < 1.5) continue;
+      else path.lineTo(px, py);
+      [lx, ly, lt] = [px, py, fix.time];
+      first = false;
+    }
+    return path;
+  }
+
+  /** The circle that holds the true position in two cases of three. */
+  #drawAccuracy(smoothed) {
+    if (!smoothed?.accuracy) return;
+    const ink = this.#ink;
+    const [px, py] = this.#camera.toScreen(smoothed.x, smoothed.y);
+    // The map is Mercator's: a metre is longer away from the equator.
+    const metre = this.#camera.scale / (EQUATOR_M * Math.max(0.01, Math.cos((smoothed.latitude * Math.PI) / 180)));
+    const r = smoothed.accuracy * metre;
+    if (r < 3) return;
+    ink.beginPath();
+    ink.arc(px, py, r, 0, 2 * Math.PI);
+    ink.fillStyle = ink.strokeStyle = this.#colours.accent;
+    ink.globalAlpha = 0.14;
+    ink.fill();
+    ink.globalAlpha = 0.6;
+    ink.lineWidth = 1;
+    ink.stroke();
+    ink.globalAlpha = 1;
+  }
+
+  /** A cross where a position was reported that is not believed. */
+  #drawRejected(trail) {
+    const ink = this.#ink;
+    ink.beginPath();
+    for (const { x, y, smoothed } of trail) {
+      if (!smoothed?.rejected) continue;
+      const [px, py] = this.#camera.toScreen(x, y);
+      ink.moveTo(px - 4, py - 4);
+      ink.lineTo(px + 4, py + 4);
+      ink.moveTo(px + 4, py - 4);
+      ink.lineTo(px - 4, py + 4);
+    }
+    ink.strokeStyle = this.#colours.alarm;
+    ink.lineWidth = 2;
     ink.stroke();
   }
 

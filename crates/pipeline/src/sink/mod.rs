@@ -23,6 +23,7 @@ use milepost_telemetry::{DeviceKey, Envelope, Event, Name, Report, ReportId, Smo
 use crate::SinkError;
 use crate::condition::Condition;
 use crate::latest::Latest;
+use crate::track::{Dirty, Leg};
 
 /// Where devices' states are kept.
 pub trait LaneStore {
@@ -171,6 +172,10 @@ pub struct Batch {
     pub reports: Vec<Report>,
     /// Changes of reports that are stored, or come before in this batch.
     pub corrections: Vec<Correction>,
+    /// Trips and stops that have ended, with their devices as indices into [`Self::devices`].
+    pub legs: Vec<(usize, Leg)>,
+    /// Stretches of time whose trips must be found anew.
+    pub dirty: Vec<DirtyMark>,
     /// Every device that the frames come from, with its state after them.
     pub devices: Vec<ChangedDevice>,
 }
@@ -183,9 +188,24 @@ impl Batch {
             frames: Vec::new(),
             reports: Vec::new(),
             corrections: Vec::new(),
+            legs: Vec::new(),
+            dirty: Vec::new(),
             devices: Vec::new(),
         }
     }
+}
+
+/// A stretch of time whose trips must be found anew because of a report, if that is new: a repeat
+/// changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DirtyMark {
+    /// The device, as an index into [`Batch::devices`].
+    pub device: usize,
+    /// The report, as an index into [`Batch::reports`].
+    pub report: usize,
+    /// The stretch.
+    pub stretch: Dirty,
 }
 
 /// One envelope of a batch.

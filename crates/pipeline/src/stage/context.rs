@@ -7,6 +7,7 @@ use std::sync::Arc;
 use milepost_telemetry::{Decoder, Event, IdentitySeed, Kind, Report, ReportId};
 
 use crate::sink::{CorrectedFields, Correction};
+use crate::track::{Dirty, Leg};
 
 /// The settings of one device, by their types: each stage defines its own type, and the
 /// application fills them in.
@@ -45,6 +46,14 @@ pub struct StageContext<'a> {
     events: Vec<Event>,
     derived: Vec<Report>,
     corrections: Vec<Correction>,
+    found: Found,
+}
+
+/// What a report has led to beside reports.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) dirty: Option<Dirty>,
 }
 
 impl<'a> StageContext<'a> {
@@ -58,6 +67,10 @@ impl<'a> StageContext<'a> {
             events: Vec::new(),
             derived: Vec::new(),
             corrections: Vec::new(),
+            found: Found {
+                legs: Vec::new(),
+                dirty: None,
+            },
         }
     }
 
@@ -112,6 +125,20 @@ impl<'a> StageContext<'a> {
     /// Corrects an earlier report. It is applied if the stored one has a lower revision.
     pub fn correct(&mut self, id: ReportId, revision: u32, fields: CorrectedFields) {
         self.corrections.push(Correction::new(id, revision, fields));
+    }
+
+    /// A trip or a stop has ended: the store keeps it.
+    pub fn leg(&mut self, leg: Leg) {
+        self.found.legs.push(leg);
+    }
+
+    /// The trips of a stretch of time must be found anew, if the report is new to the store.
+    pub const fn dirty(&mut self, stretch: Dirty) {
+        self.found.dirty = Some(stretch);
+    }
+
+    pub(crate) fn take_found(&mut self) -> Found {
+        std::mem::take(&mut self.found)
     }
 
     /// Puts the events of the stage that has just run on the report.

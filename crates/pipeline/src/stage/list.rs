@@ -217,6 +217,16 @@ fn write_piece(out: &mut Vec<u8>, name: &str, version: u32, piece: &[u8]) {
     out.extend_from_slice(piece);
 }
 
+/// A stage's version and piece in a snapshot of all.
+pub(crate) fn piece<'a>(mut bytes: &'a [u8], stage: &str) -> Option<(u32, &'a [u8])> {
+    while let Some((name, version, piece)) = read_piece(&mut bytes) {
+        if name == stage.as_bytes() {
+            return Some((version, piece));
+        }
+    }
+    None
+}
+
 fn read_piece<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], u32, &'a [u8])> {
     let (name_len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*name_len))?;

@@ -10,8 +10,10 @@
 
 mod context;
 mod dedup;
+mod incident;
 mod late;
 mod list;
+mod track;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -20,9 +22,11 @@ use milepost_telemetry::{Name, Report};
 
 pub use context::{DeviceSettings, StageContext};
 pub use dedup::Dedup;
+pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
-pub(crate) use list::States;
+pub use track::Track;
+pub(crate) use list::{States, piece};
 
 /// What a stage decides about a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use alloc::format;
 use bytes::{BufMut, BytesMut};
 
 use crate::DecodeError;
-use crate::parse::{Reader, Trace, WholeFields};
+use crate::parse::{Reader, Trace};
 
 /// The size of a cell block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,12 +42,6 @@ impl CellForm {
                 Self::L9c | Self::L10 => 6,
                 Self::L15 => 12,
             }
-    }
-
-    /// Whether a size that stands before the block is the block's, itself counted or not.
-    pub(crate) fn is_announced(self, raw_mcc: u16, size: u8) -> bool {
-        let len = self.len(raw_mcc);
-        usize::from(size) == len || usize::from(size) == len + 1
     }
 
     #[inline]
@@ -148,15 +142,6 @@ impl Cell {
             lac,
             cell_id,
         })
-    }
-
-    /// Reads a block of that form, if all of it is there.
-    pub(crate) fn decode_whole<T: Trace>(
-        whole: &mut WholeFields<'_, '_, T>,
-        form: CellForm,
-    ) -> Result<Option<Self>, DecodeError> {
-        let len = form.len(Self::peek_mcc(whole.peek()));
-        whole.read(len, |r| Self::decode(r, form))
     }
 
     /// Writes the block; numbers that are too large for the form lose their high bytes.

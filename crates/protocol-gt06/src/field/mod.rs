@@ -9,6 +9,7 @@ mod items;
 mod meters;
 mod neighbour;
 mod plmn;
+mod quantity;
 mod radio_cell;
 mod reading;
 mod status;
@@ -32,6 +33,12 @@ pub use items::{Item, Items};
 pub use meters::Meters;
 pub use neighbour::{Neighbour, NeighbourForm, dbm};
 pub use plmn::Plmn;
+pub use quantity::{
+    AlarmCode, Altitude, Battery, BatteryDecivolts, BatteryVoltage, Card, Celsius, DriverKey,
+    ExtendedStatus, Ignition, IgnitionSeconds, Language, Mileage, MileageTens, MobileSignal,
+    MobileSignalPercent, RawMileage, ReplyLanguage, Reupload, Supply, UploadMode, WorkingMinutes,
+    WorkingSeconds,
+};
 pub use radio_cell::RadioCell;
 pub use status::Status;
 pub use terminal_id::TerminalId;
@@ -40,12 +47,11 @@ pub use trailer::{Trailer, upload_mode_name};
 pub use wifi::Station;
 
 pub(crate) use reading::{
-    card, centivolts, decivolts, is_digits, is_gps, is_gps_before_cell, is_mcc, is_time,
-    is_timed_place, language, mac, may_be_cell, may_be_mileage, may_be_voltage, mileage,
-    reply_language, terminal,
+    card, centivolts, is_cell, is_digits, is_gps, is_gps_and_cell, is_mcc, is_mileage, is_time,
+    is_timed_place, language, mac, mileage, reply_language, terminal,
 };
 #[cfg(feature = "telemetry")]
-pub(crate) use reading::{note_battery_decivolts, note_battery_voltage, note_mileage, note_supply};
+pub(crate) use reading::{note_battery_voltage, note_mileage, note_supply};
 pub(crate) use status::{ONLY_PERCENT, battery, describe_alarm, signal};
 #[cfg(feature = "telemetry")]
 pub(crate) use status::{note_battery, note_signal};

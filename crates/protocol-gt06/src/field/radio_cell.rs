@@ -15,7 +15,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Cell, CellForm, dbm};
 use crate::DecodeError;
-use crate::parse::{Reader, Trace, WholeFields};
+use crate::parse::{Reader, Trace};
 
 /// The serving cell, its radio and its strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,20 +76,6 @@ impl RadioCell {
                 .map_or_else(|| "no dBm".into(), |dbm| format!("{dbm} dBm"))
         });
         Ok(block)
-    }
-
-    /// Reads the block, if all of it is there.
-    pub(crate) fn decode_whole<T: Trace>(
-        whole: &mut WholeFields<'_, '_, T>,
-    ) -> Result<Option<Self>, DecodeError> {
-        let len = match whole.peek() {
-            [radio, cell @ ..] => {
-                let (form, signal) = forms(*radio);
-                1 + form.len(Cell::peek_mcc(cell)) + signal
-            }
-            [] => 1,
-        };
-        whole.read(len, Self::decode)
     }
 
     /// Writes the block.

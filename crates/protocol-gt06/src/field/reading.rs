@@ -1,6 +1,7 @@
 //! Single values that many messages hold, read with their meaning.
 
 use alloc::format;
+use alloc::string::String;
 
 use super::{DateTime, Gps, TerminalInfo};
 use crate::DecodeError;
@@ -19,18 +20,12 @@ pub(crate) fn centivolts<T: Trace>(
     field: &'static str,
 ) -> Result<u16, DecodeError> {
     let raw = r.u16(field)?;
-    r.note(|| format!("{:.2} V", f32::from(raw) / 100.0));
+    r.note(|| volts_100(raw));
     Ok(raw)
 }
 
-/// Reads volts × 10 in one byte.
-pub(crate) fn decivolts<T: Trace>(
-    r: &mut Reader<'_, T>,
-    field: &'static str,
-) -> Result<u8, DecodeError> {
-    let raw = r.u8(field)?;
-    r.note(|| format!("{:.1} V", f32::from(raw) / 10.0));
-    Ok(raw)
+pub(super) fn volts_100(raw: u16) -> String {
+    format!("{:.2} V", f32::from(raw) / 100.0)
 }
 
 /// Reads MIL4, metres.
@@ -106,19 +101,12 @@ pub(crate) fn is_digits(id: &[u8]) -> bool {
 }
 
 /// Whether a body begins with a position: a possible time, a place on Earth, and the length of the
-/// GPS block (12) before the satellites. By this a message that is cut short, or a byte off, is told
-/// from those of its number that hold other things.
+/// GPS block (12) before the satellites.
 pub(crate) fn is_gps(body: &[u8]) -> bool {
     is_timed_place(body) && matches!(body.get(6), Some(0xc0..=0xcf))
 }
 
-/// The same where the others of the number have a country code behind the time, and this one behind
-/// the position: where so it is, the length, in which devices put other values too, need not tell.
-pub(crate) fn is_gps_before_cell(body: &[u8]) -> bool {
-    is_gps(body) || is_timed_place(body) && is_mcc(body, Gps::LEN) && !is_mcc(body, 6)
-}
-
-/// Whether a body begins with a possible time and has a place on Earth behind it.
+/// Whether a body begins with a possible time and has a place on Earth after it.
 pub(crate) fn is_timed_place(body: &[u8]) -> bool {
     let place = body
         .first_chunk()
@@ -126,25 +114,20 @@ pub(crate) fn is_timed_place(body: &[u8]) -> bool {
     is_time(body, 0) && place.is_some_and(|place| place.is_on_earth())
 }
 
-/// Whether a block begins as a cell does: with a country code that can be, or with none (zeros,
-/// ones).
-pub(crate) fn may_be_cell(block: &[u8]) -> bool {
-    is_mcc(block, 0) || matches!(block, [0, 0, ..] | [0xff, 0xff, ..])
+/// Whether a cell begins at that place: with a possible country code, or with none (zeros, ones).
+pub(crate) fn is_cell(body: &[u8], at: usize) -> bool {
+    is_mcc(body, at) || matches!(body.get(at..), Some([0, 0, ..] | [0xff, 0xff, ..]))
 }
 
-/// Whether volts × 100 can stand at that place: up to 100 V, or ones, which are no value. Where the
-/// body ends before, nothing speaks against it.
-pub(crate) fn may_be_voltage(body: &[u8], at: usize) -> bool {
-    match body.get(at..) {
-        Some([high, low, ..]) => matches!(u16::from_be_bytes([*high, *low]), 0..=10_000 | u16::MAX),
-        _ => true,
-    }
+/// Whether a body begins with a time, and has a cell after the position.
+pub(crate) fn is_gps_and_cell(body: &[u8]) -> bool {
+    is_time(body, 0) && is_cell(body, Gps::LEN)
 }
 
-/// Whether a mileage in so many metres can be one: up to a million kilometres, or ones, which are no
-/// value.
-pub(crate) const fn may_be_mileage(raw: u32, metres: u32) -> bool {
-    raw <= 1_000_000_000 / metres || raw == u32::MAX
+/// Whether four bytes are a mileage in metres: up to a million kilometres, or ones, which are no value.
+pub(crate) fn is_mileage(bytes: &[u8]) -> bool {
+    let metres = bytes.try_into().map(u32::from_be_bytes);
+    matches!(metres, Ok(0..=1_000_000_000 | u32::MAX))
 }
 
 /// Notes the volts × 100 of the supply. All ones fill a place that has no value, here and below:

@@ -84,53 +84,19 @@ impl Status {
         }
     }
 
-    const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        let [terminal, raw_battery, raw_signal, raw_alarm, raw_language] = bytes;
-        Self {
-            terminal: TerminalInfo(terminal),
-            raw_battery,
-            raw_signal,
-            raw_alarm,
-            raw_language,
-        }
+    /// Whether these bytes begin with a plausible status ([`Self::is_plausible`]).
+    pub(crate) fn is_plausible_at(bytes: &[u8], gps: &Gps) -> bool {
+        crate::parse::read_start(bytes, Self::decode).is_some_and(|status| status.is_plausible(gps))
     }
 
-    /// What speaks against it that these bytes begin with such a block behind that position, one
-    /// for each: the terminal says of the fix what the position does not say, levels that are
-    /// neither levels nor percent, an alarm that nobody knows, no known language. `None`: too few
-    /// bytes. Where the size of what stands before the block is in question, this tells.
-    pub(crate) fn doubts_at(bytes: &[u8], gps: &Gps, extended: bool) -> Option<u32> {
-        let (block, _) = bytes.split_first_chunk::<{ Self::LEN }>()?;
-        Some(Self::from_bytes(*block).doubts(gps, extended))
-    }
-
-    /// Whether the block stands there and not a byte off, by what speaks against it at a place
-    /// (`None`: it is not whole there, and nothing speaks against it): no more than one thing, and no
-    /// more than at the places beside.
-    pub(crate) fn is_at(at: usize, doubts: impl Fn(usize) -> Option<u32>) -> bool {
-        let Some(own) = doubts(at) else {
-            return true;
-        };
-        let beside = [at.saturating_sub(1), at + 1];
-        let is_beside = |at| doubts(at).is_some_and(|doubts| doubts < own);
-        own < 2 && !beside.into_iter().any(is_beside)
-    }
-
-    /// The same of a block that was read.
-    pub(crate) fn doubts(&self, gps: &Gps, extended: bool) -> u32 {
-        let code = if extended {
-            self.extended_code()
-        } else {
-            self.raw_alarm.into()
-        };
-        let doubts = [
-            self.terminal.is_tracking() != gps.position().course_status.is_positioned(),
-            self.raw_battery > 100,
-            self.raw_signal > 100,
-            !is_known_alarm(code),
-            self.language(extended) > 2,
-        ];
-        doubts.into_iter().map(u32::from).sum()
+    /// Whether every field is plausible after this position: the terminal agrees with it about
+    /// the fix, the levels are levels or percent, alarm and language are known ones.
+    pub(crate) fn is_plausible(&self, gps: &Gps) -> bool {
+        self.terminal.is_tracking() == gps.position().course_status.is_positioned()
+            && self.raw_battery <= 100
+            && self.raw_signal <= 100
+            && is_known_alarm(self.raw_alarm.into())
+            && self.raw_language <= 2
     }
 
     /// Reads the block where the high half of the language extends the alarm's code.
@@ -243,7 +209,12 @@ pub(crate) fn describe_alarm(high: u8, low: u8) -> String {
 /// Reads VOL1.
 pub(crate) fn battery<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
     let raw = r.u8("battery")?;
-    r.note(|| match raw {
+    r.note(|| describe_battery(raw));
+    Ok(raw)
+}
+
+pub(super) fn describe_battery(raw: u8) -> String {
+    match raw {
         0 => "level 0 of 6: off".into(),
         1 => "level 1 of 6: extremely low".into(),
         2 => "level 2 of 6: very low".into(),
@@ -253,22 +224,25 @@ pub(crate) fn battery<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError
         6 => "level 6 of 6: full".into(),
         16..=100 => format!("{raw} %"),
         _ => format!("{raw}, unit unknown"),
-    });
-    Ok(raw)
+    }
 }
 
 /// Reads GSM1.
 pub(crate) fn signal<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
     let raw = r.u8("mobile signal")?;
-    r.note(|| match raw {
+    r.note(|| describe_signal(raw));
+    Ok(raw)
+}
+
+pub(super) fn describe_signal(raw: u8) -> String {
+    match raw {
         0 => "level 0 of 4: none".into(),
         1 => "level 1 of 4: extremely weak".into(),
         2 => "level 2 of 4: weak".into(),
         3 => "level 3 of 4: good".into(),
         4 => "level 4 of 4: strong".into(),
         _ => format!("{raw}, unit unknown"),
-    });
-    Ok(raw)
+    }
 }
 
 /// The values of VOL1 that can only be percent: some devices count to 6, some to 15.

@@ -1,6 +1,7 @@
 //! TRAIL3: ignition, why the position was sent, and whether it comes from the buffer.
 
 use alloc::format;
+use alloc::string::String;
 
 use bytes::{BufMut, BytesMut};
 
@@ -41,6 +42,18 @@ pub const fn upload_mode_name(mode: u8) -> Option<&'static str> {
     })
 }
 
+pub(super) fn describe_upload_mode(raw: u8) -> String {
+    upload_mode_name(raw).unwrap_or("unknown").into()
+}
+
+pub(super) fn describe_reupload(raw: u8) -> String {
+    match raw {
+        0 => "live".into(),
+        1 => "stored, sent late".into(),
+        other => format!("unknown ({other})"),
+    }
+}
+
 impl Trailer {
     /// The size of the block.
     pub const LEN: usize = 3;
@@ -67,15 +80,9 @@ impl Trailer {
         }
     }
 
-    /// Whether such a block can stand there: each byte is one that is known. Where bytes are
-    /// missing, nothing speaks against it.
-    pub(crate) fn may_be(bytes: Option<&[u8]>) -> bool {
-        match bytes {
-            Some([ignition, mode, reupload, ..]) => {
-                *ignition <= 1 && *mode <= 0x0f && *reupload <= 1
-            }
-            _ => true,
-        }
+    /// Whether these bytes begin with a block of known values.
+    pub(crate) const fn is_at(bytes: &[u8]) -> bool {
+        matches!(bytes, [0 | 1, 0..=0x0f, 0 | 1, ..])
     }
 
     /// Reads the block.
@@ -91,13 +98,9 @@ impl Trailer {
             other => format!("unknown ({other})"),
         });
         let upload_mode = r.u8("upload mode")?;
-        r.note(|| upload_mode_name(upload_mode).unwrap_or("unknown").into());
+        r.note(|| describe_upload_mode(upload_mode));
         let raw_reupload = r.u8("re-upload")?;
-        r.note(|| match raw_reupload {
-            0 => "live".into(),
-            1 => "stored, sent late".into(),
-            other => format!("unknown ({other})"),
-        });
+        r.note(|| describe_reupload(raw_reupload));
         Ok(Self {
             raw_ignition,
             upload_mode,

@@ -9,12 +9,7 @@
 //!
 //! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A does not say.
 //! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 is also a
-//! [`RfidLocation`](super::RfidLocation) or a server's answer. In another length than L 24 (25 with a
-//! wide MNC) a 0x17 is a question where it begins with a country code, and digits stand where the phone
-//! begins, or nothing does.
-//!
-//! What is cut short behind place or cell is kept as it is. Without a whole phone nobody is to be told the
-//! address: it is answered as what cannot be read.
+//! [`RfidLocation`](super::RfidLocation) or a server's answer.
 
 use alloc::string::String;
 
@@ -23,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{Body, Context, Fit};
 use crate::DecodeError;
 use crate::address::{Language, Purpose, Question, UNKNOWN};
-use crate::field::{Cell, CellForm, Gps, is_gps, is_mcc};
+use crate::field::{Cell, CellForm, Gps, is_cell};
 use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::reply::{Answer, ReplyClass};
@@ -35,12 +30,10 @@ pub struct AddressQuery {
     pub number: u8,
     /// What the address is wanted of.
     pub place: Place,
-    /// The number that gets the address, as sent; `None`, as the language, where the body ends before.
-    pub phone: Option<[u8; 21]>,
+    /// The number that gets the address, as sent.
+    pub phone: [u8; 21],
     /// 1 Chinese, 2 English.
-    pub language: Option<u16>,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
+    pub language: u16,
 }
 
 /// What an address is wanted of.
@@ -52,9 +45,6 @@ pub enum Place {
     /// Where its cell is.
     Cell(Cell),
 }
-
-/// Phone and language.
-const BEHIND: usize = 21 + 2;
 
 /// "NA" to nobody in English, where the question cannot be read.
 const UNREAD: &[u8] = b"\x00\x2a\x00\x00\x00\x01ADDRESS&&\x00N\x00A&&000000000000000000000##";
@@ -69,9 +59,14 @@ impl Body for AddressQuery {
     };
 
     fn fit(cx: &Context<'_>) -> Fit {
-        Fit::possible_if(
-            cx.is_short() && !cx.body.is_empty() && (cx.number() != 0x17 || asks_of_cell(cx.body)),
-        )
+        let mcc = Cell::peek_mcc(cx.body);
+        let place = match cx.number() {
+            0x17 => CellForm::L8.len(mcc),
+            0xa7 => CellForm::L15.len(mcc),
+            _ => Gps::LEN,
+        };
+        let has_place = cx.number() != 0x17 || is_cell(cx.body, 0);
+        Fit::possible_if(cx.is_short() && has_place && cx.body.len() == place + 21 + 2)
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
@@ -80,19 +75,13 @@ impl Body for AddressQuery {
             0xa7 => Place::Cell(Cell::decode(r, CellForm::L15)?),
             _ => Place::Gps(Gps::decode(r)?),
         };
-        let mut whole = r.whole_fields();
-        let phone = whole.read(21, |r| {
-            let phone = r.array("phone")?;
-            r.note(|| printable(&phone));
-            Ok(phone)
-        })?;
-        let language = whole.read(2, crate::field::language)?;
+        let phone = r.array("phone")?;
+        r.note(|| printable(&phone));
         Ok(Self {
             number: cx.number(),
             place,
             phone,
-            language,
-            tail: r.take_rest("unknown"),
+            language: crate::field::language(r)?,
         })
     }
 
@@ -101,9 +90,8 @@ impl Body for AddressQuery {
             Place::Gps(gps) => gps.encode(out),
             Place::Cell(cell) => cell.encode(out),
         }
-        out.extend(self.phone.into_iter().flatten());
-        out.extend(self.language.into_iter().flat_map(u16::to_be_bytes));
-        out.put_slice(&self.tail);
+        out.put_slice(&self.phone);
+        out.put_u16(self.language);
     }
 
     fn number(&self) -> u8 {
@@ -116,7 +104,6 @@ impl Body for AddressQuery {
     }
 
     fn question(&self) -> Option<Question> {
-        let phone = self.phone?;
         let (position, cell) = match self.place {
             Place::Gps(gps) => (Some(gps.position()), None),
             Place::Cell(cell) => (None, Some(cell)),
@@ -125,8 +112,8 @@ impl Body for AddressQuery {
             purpose: Purpose::Query,
             position,
             cell,
-            phone,
-            language: Language::from_raw(self.language.unwrap_or_default()),
+            phone: self.phone,
+            language: Language::from_raw(self.language),
         })
     }
 
@@ -134,11 +121,10 @@ impl Body for AddressQuery {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use milepost_telemetry::{Kind, Signal};
 
-        let phone = self.phone.as_ref().map_or(&[][..], |phone| phone);
         let report = match self.place {
             Place::Gps(gps) => {
                 let key = crate::normalize::Key::new(self.number);
-                cx.positioned_with(out, Kind::AddressRequest, &gps, key, phone)
+                cx.positioned_with(out, Kind::AddressRequest, &gps, key, &self.phone)
             }
             // No time is in it, so where the frame arrived is its identity.
             Place::Cell(cell) => {
@@ -147,31 +133,14 @@ impl Body for AddressQuery {
                 report
             }
         };
-        let phone = printable(phone);
+        let phone = printable(&self.phone);
         if !phone.is_empty() {
             report
                 .more
                 .signals
                 .push(Signal::named("gt06.phone").text(phone));
         }
-        cx.note_tail(report, &self.tail);
     }
-}
-
-/// Whether a 0x17 is a question about a cell. A position and a card begin with a year, where a country
-/// code begins with 01 to 03.
-fn asks_of_cell(body: &[u8]) -> bool {
-    let mcc = Cell::peek_mcc(body);
-    let cell_len = CellForm::L8.len(mcc);
-    if body.len() == cell_len + BEHIND && (mcc == 0 || is_mcc(body, 0)) {
-        return true;
-    }
-    // Digits, up to what pads them.
-    let is_phone = |phone: &[u8]| {
-        let mut digits = phone.iter().take(21).take_while(|byte| **byte != 0);
-        phone.first() != Some(&0) && digits.all(|byte| matches!(byte, b'0'..=b'9' | b'+'))
-    };
-    is_mcc(body, 0) && !is_gps(body) && body.get(cell_len..).is_some_and(is_phone)
 }
 
 /// What of a number is printable up to the first byte that pads it.
@@ -254,31 +223,6 @@ mod tests {
     }
 
     #[test]
-    fn one_without_a_whole_phone_is_answered_all_the_same() {
-        let nobody = Question {
-            purpose: Purpose::Query,
-            position: None,
-            cell: None,
-            phone: crate::address::NOBODY,
-            language: Language::English,
-        };
-        for (number, parts, is_read) in [
-            (0x2a, [GPS, "3132"], true),
-            (0x17, [CELL, "3132"], true),
-            (0x17, [CELL, ""], true),
-            (0xa7, [LTE, "3132"], true),
-            (0xa7, ["01cc 00 0000287d", ""], false),
-            (0x2a, ["0f0c1d023305", ""], false),
-        ] {
-            let frame = frame(Start::Short, number, &body(&parts));
-            let handled = Session::new(AckPolicy::default()).on_frame(&frame, 0);
-            assert_eq!(handled.message.is_ok(), is_read, "{number:02x}");
-            let reply = handled.reply.unwrap();
-            assert_eq!(reply.bytes, nobody.reply(1, UNKNOWN), "{number:02x}");
-        }
-    }
-
-    #[test]
     fn a_0x17_that_is_no_question_stays_what_it_is() {
         for parts in [
             // Not a country code; no digits; none, but what pads them.
@@ -290,9 +234,6 @@ mod tests {
             let message = crate::message::testing::read_body(Start::Short, 0x17, &body(parts));
             assert!(matches!(message, Ok(Message::Unknown(_))), "{message:?}");
         }
-        // Four bytes that no manual knows.
-        let longer = ask(0x17, CELL, "0002 00000000");
-        assert_eq!((longer.language, longer.tail.len()), (Some(2), 4));
     }
 
     #[test]
@@ -322,45 +263,4 @@ mod tests {
         let by_cell = report(ask(0x17, CELL, "0001"));
         assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
         assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
-    }
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_cut_short_behind_the_position_costs_no_fix_and_is_no_number() {
-        use crate::message::testing::{cut_short, signal};
-
-        for number in [0x1a, 0x2a] {
-            for (len, message, report) in cut_short(Start::Short, number, 18, &[GPS, PHONE, "0001"])
-            {
-                assert_eq!(report.kind, milepost_telemetry::Kind::AddressRequest);
-                let has_phone = len >= 39;
-                assert_eq!(message.question().is_some(), has_phone, "{len}");
-                let phone = signal(&report, "gt06.phone");
-                assert_eq!(phone.is_some(), has_phone, "{len}");
-                let is_whole = matches!(len, 18 | 39);
-                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
-            }
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_cut_short_behind_the_cell_costs_no_cell() {
-        use crate::message::testing::{read_body, report};
-
-        for (number, cell) in [
-            (0x17, CELL),
-            (0x17, "81cc 0007 287d 001f71"),
-            (0xa7, LTE),
-            (0xa7, "81cc 0007 0000287d 0000000000001f71"),
-        ] {
-            let whole = body(&[cell, PHONE, "0002"]);
-            for len in body(&[cell]).len()..whole.len() {
-                let read = read_body(Start::Short, number, &whole[..len]).unwrap();
-                assert!(matches!(read, Message::AddressQuery(_)), "{len}: {read:?}");
-                crate::message::testing::round_trip(read.clone());
-                let cell = report(read).network.cell.unwrap();
-                assert_eq!((cell.mcc, cell.cell_id), (460, 8_049));
-            }
-        }
-    }
-}
+    }}

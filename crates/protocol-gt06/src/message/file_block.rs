@@ -218,7 +218,7 @@ impl FileBlock {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.more.media = Some(crate::media::completed(self.media(), whole));
+        report.more.media = Some(super::upload::completed(self.media(), whole));
     }
 }
 

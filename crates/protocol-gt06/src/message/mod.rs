@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod upload;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -319,7 +320,7 @@ messages! {
     command_reply: 0x15 | 0x21 => CommandReply,
     cell_scan: 0x19 => CellScan,
     cell_alarm: 0x19 | 0xa5 => CellAlarm,
-    gps_cells: 0x1e => GpsCells,
+    gps_cells: 0x1e => GpsCells in Box,
     supply_state: 0x24 => SupplyState,
     fence_alarm: 0x27 | 0xa3 | 0xa4 => FenceAlarm,
     altitude_alarm: 0x32 => AltitudeAlarm,
@@ -327,17 +328,20 @@ messages! {
     az735_report: 0x32 | 0x33 => Az735Report in Box,
     x1_location: 0x34 => X1Location in Box,
     counted_cells: 0x24 | 0x34 => CountedCells,
-    cell_list: 0x18 | 0x24 | 0x28 | 0x2e | 0xa1 => CellList,
-    photo_info: 0x35 => PhotoInfo,
-    photo_block: 0x36 => PhotoBlock,
     card_location: 0x36 => CardLocation,
-    item_heartbeat: 0x36 => ItemHeartbeat,
     item_location: 0x37 => ItemLocation,
     radio_location: 0x38 => RadioLocation,
     radio_alarm: 0x39 => RadioAlarm,
+    key_location: 0x61 => KeyLocation,
+    lynkworld_location: 0xa2 => LynkworldLocation,
+    // What has a position and none of the layouts above; before lists of cells, which fit any body.
+    position_only: 0x10..=0x12 | 0x16 | 0x17 | 0x1a | 0x1e | 0x22 | 0x24..=0x27 | 0x2a | 0x2d | 0x31 | 0x32 | 0x34 | 0x36..=0x39 | 0x61 | 0xa0 | 0xa2..=0xa4 => PositionOnly,
+    cell_list: 0x18 | 0x24 | 0x28 | 0x2e | 0xa1 => CellList,
+    photo_info: 0x35 => PhotoInfo,
+    photo_block: 0x36 => PhotoBlock,
+    item_heartbeat: 0x36 => ItemHeartbeat,
     battery_pack: 0x40 => BatteryPack in Box,
     photo_part: 0x41 => PhotoPart,
-    key_location: 0x61 => KeyLocation,
     obd_text: 0x65 | 0x66 | 0x8c => ObdText,
     modular: 0x70 => Modular,
     file_block: 0x8d => FileBlock,
@@ -345,7 +349,6 @@ messages! {
     information: 0x94 => Information in Box,
     camera_alarm: 0x95 => CameraAlarm,
     external_data: 0x9b | 0x9c => ExternalData,
-    lynkworld_location: 0xa2 => LynkworldLocation,
     cells_wifi: 0x2c | 0x33 | 0xa2 => CellsWifi,
     seeworld_status: 0xa3 => SeeworldStatus,
     wifi_alarm: 0xa9 => WifiAlarm,
@@ -386,13 +389,6 @@ fn readable(bytes: &[u8]) -> Box<str> {
         }
         _ => crate::normalize::hex(bytes).into(),
     }
-}
-
-/// The number of a card or key in hexadecimal; all zero is none.
-#[cfg(feature = "telemetry")]
-fn card_number(bytes: &[u8]) -> Option<Box<str>> {
-    let is_some = bytes.iter().any(|byte| *byte != 0);
-    is_some.then(|| crate::normalize::hex(bytes).into())
 }
 
 /// A well-formed frame that no decoder knows; its body is kept.

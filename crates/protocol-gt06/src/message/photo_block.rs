@@ -91,7 +91,7 @@ impl PhotoBlock {
     ) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Media, 1);
         let media = crate::media::UploadId::photo(self.photo).media();
-        report.more.media = Some(crate::media::completed(media, whole));
+        report.more.media = Some(super::upload::completed(media, whole));
     }
 }
 

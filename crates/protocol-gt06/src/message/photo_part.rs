@@ -206,7 +206,7 @@ impl PhotoPart {
         out: &mut crate::normalize::Reports,
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
-        report.more.media = Some(crate::media::completed(self.media(), whole));
+        report.more.media = Some(super::upload::completed(self.media(), whole));
     }
 }
 

@@ -7,72 +7,83 @@
 //! | 26 | 8 | card | number of a card; all zero: none |
 //! | 34 | 0 or 1 | valid | unknown |
 //!
-//! L 2E (seen on devices): instead of the card terminal information 1, battery level 1, mobile signal
-//! in percent 1, and [`Meters`].
-//!
-//! Or, instead of the card (L 27, seen on devices, confirmed by no manual): [`Status`], and a
-//! mileage of three bytes in an unknown unit. It is a status if it looks like one ([`is_status`])
-//! and the device is no TRX16i. What is cut short behind the position (so it is in L 27 where the
-//! country code makes the cell nine bytes) is told by time, length of the GPS block and place, and
-//! kept as it is from the first field on that is not whole.
+//! | L | instead of the card | source |
+//! |---|---|---|
+//! | 27 | [`RfidStatus`], if it is plausible ([`RfidStatus::is_at`]) and the device is no TRX16i | seen on devices, confirmed by no manual |
+//! | 2E | [`RfidMeters`] | seen on devices |
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::{Body, Context, Fit};
 use crate::field::{
-    Cell, CellForm, Gps, Meters, Status, TerminalInfo, is_gps, is_known_alarm, is_mcc, is_time,
-    may_be_cell,
+    Battery, Card, Cell, CellForm, Gps, Meters, MobileSignalPercent, RawMileage, Status,
+    TerminalInfo, is_gps_and_cell, is_known_alarm,
 };
+use crate::layout::layout;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
 
-/// A position with a card or a status.
+/// A position with a card, a status or meters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RfidLocation {
     /// Where and when.
     pub gps: Gps,
     /// The serving cell.
-    pub cell: Option<Cell>,
-    /// What is behind it.
+    pub cell: Cell,
+    /// What follows it.
     pub rest: RfidRest,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
 }
 
-/// What is behind the cell of an [`RfidLocation`].
+/// What follows the cell of an [`RfidLocation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RfidRest {
-    /// Nothing that is whole.
-    Nothing,
     /// A card.
-    Card {
-        /// Its number.
-        number: [u8; 8],
-        /// Whether it is valid, perhaps.
-        raw_valid: Option<u8>,
-    },
+    Card(RfidCard),
     /// A status.
-    Status {
-        /// The status, perhaps with an alarm.
-        status: Status,
-        /// Mileage in an unknown unit, three bytes.
-        raw_mileage: u32,
-    },
+    Status(RfidStatus),
     /// Switches, levels and meters.
-    Meters {
-        /// Switches.
-        terminal: TerminalInfo,
-        /// Battery: a level, or percent.
-        raw_battery: u8,
-        /// Mobile signal, percent.
-        signal: u8,
-        /// Voltages, mileage and working time.
-        meters: Meters,
-    },
+    Meters(RfidMeters),
 }
 
-/// Bytes after the cell: a card, with and without its validity, and switches with meters.
+layout! {
+    /// A card.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct RfidCard {
+        /// Its number.
+        number: Card,
+        /// Whether it is valid, perhaps.
+        raw_valid: Option<u8> as "valid",
+    }
+}
+
+layout! {
+    /// A status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct RfidStatus {
+        /// The status, perhaps with an alarm.
+        status: Status,
+        /// Unit unknown.
+        mileage: RawMileage,
+    }
+}
+
+layout! {
+    /// Switches, levels and meters.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct RfidMeters {
+        /// Switches.
+        terminal: TerminalInfo,
+        /// A level, or percent.
+        battery: Battery,
+        /// Percent.
+        signal: MobileSignalPercent,
+        /// Voltages, mileage and working time.
+        meters: Meters,
+    }
+}
+
+/// Bytes after the cell: a card without and with its validity, and switches with meters.
 const CARD: usize = 8;
 const CARD_VALID: usize = 9;
 const METERS: usize = 3 + Meters::LEN;
@@ -82,84 +93,35 @@ impl Body for RfidLocation {
     const ANSWER: Answer = Answer::ByPolicy;
 
     fn fit(cx: &Context<'_>) -> Fit {
-        // Too long for a cell and a phone number.
-        let is_usual = cx.body.len() >= Gps::LEN + 8 + 8 && is_time(cx.body, 0) && {
-            let no_cell = matches!(cx.body.get(Gps::LEN..), Some([0, 0, ..]));
-            no_cell || is_mcc(cx.body, Gps::LEN)
-        };
-        Fit::possible_if(cx.is_short() && (is_usual || is_gps(cx.body)))
+        let rest = cx.body.get(Gps::LEN..).unwrap_or_default();
+        let cell = CellForm::L8.len(Cell::peek_mcc(rest));
+        let has_length = matches!(rest.len().checked_sub(cell), Some(CARD | CARD_VALID | METERS));
+        Fit::possible_if(cx.is_short() && has_length && is_gps_and_cell(cx.body))
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let gps = Gps::decode(r)?;
-        let mut whole = r.whole_fields();
-        whole.only_if(may_be_cell(whole.peek()));
-        let cell = Cell::decode_whole(&mut whole, CellForm::L8)?;
-        let rest = match r.remaining() {
-            _ if cell.is_none() => RfidRest::Nothing,
-            CARD if cx.dialect != Dialect::Trx16i && is_status(r.peek(), &gps) => {
-                RfidRest::Status {
-                    status: Status::decode(r)?,
-                    raw_mileage: r.u24("mileage, unit unknown")?,
-                }
-            }
-            CARD => RfidRest::Card {
-                number: crate::field::card(r, "card")?,
-                raw_valid: None,
-            },
-            CARD_VALID => RfidRest::Card {
-                number: crate::field::card(r, "card")?,
-                raw_valid: Some(r.u8("valid")?),
-            },
-            METERS => RfidRest::Meters {
-                terminal: crate::field::terminal(r)?,
-                raw_battery: crate::field::battery(r)?,
-                signal: {
-                    let signal = r.u8("mobile signal")?;
-                    r.note(|| alloc::format!("{signal} %"));
-                    signal
-                },
-                meters: Meters::decode(r)?,
-            },
-            _ => RfidRest::Nothing,
-        };
         Ok(Self {
             gps,
-            cell,
-            rest,
-            tail: r.take_rest("unknown"),
+            cell: Cell::decode(r, CellForm::L8)?,
+            rest: match r.peek() {
+                rest if cx.dialect != Dialect::Trx16i && RfidStatus::is_at(rest, &gps) => {
+                    RfidRest::Status(RfidStatus::read_fields(r)?)
+                }
+                rest if rest.len() == METERS => RfidRest::Meters(RfidMeters::read_fields(r)?),
+                _ => RfidRest::Card(RfidCard::read_fields(r)?),
+            },
         })
     }
 
     fn encode(&self, out: &mut BytesMut) {
         self.gps.encode(out);
-        if let Some(cell) = &self.cell {
-            cell.encode(out);
+        self.cell.encode(out);
+        match &self.rest {
+            RfidRest::Card(card) => card.write_fields(out),
+            RfidRest::Status(status) => status.write_fields(out),
+            RfidRest::Meters(meters) => meters.write_fields(out),
         }
-        match self.rest {
-            RfidRest::Nothing => {}
-            RfidRest::Card { number, raw_valid } => {
-                out.put_slice(&number);
-                out.extend(raw_valid);
-            }
-            RfidRest::Status {
-                status,
-                raw_mileage,
-            } => {
-                status.encode(out);
-                out.put_uint(raw_mileage.into(), 3);
-            }
-            RfidRest::Meters {
-                terminal,
-                raw_battery,
-                signal,
-                meters,
-            } => {
-                out.put_slice(&[terminal.0, raw_battery, signal]);
-                meters.encode(out);
-            }
-        }
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -169,7 +131,9 @@ impl Body for RfidLocation {
     fn answer(&self) -> Answer {
         match self.rest {
             // By its code or by the terminal's alarm bits.
-            RfidRest::Status { status, .. } if status.alarm(Dialect::default()).is_some() => {
+            RfidRest::Status(RfidStatus { status, .. })
+                if status.alarm(Dialect::default()).is_some() =>
+            {
                 status.answer()
             }
             _ => Self::ANSWER,
@@ -179,86 +143,57 @@ impl Body for RfidLocation {
     /// Key: number, time, position, alarm or card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
+        use crate::layout::Part;
         use milepost_telemetry::{Kind, Signal};
 
-        let key = crate::normalize::Key::new(0x17);
-        let report = match self.rest {
-            RfidRest::Nothing | RfidRest::Meters { .. } => {
-                cx.positioned(out, Kind::Location, &self.gps, key)
-            }
-            RfidRest::Status { status, .. } => {
-                let kind = if status.alarm(cx.dialect()).is_some() {
-                    Kind::Alarm
-                } else {
-                    Kind::Location
-                };
-                cx.positioned(out, kind, &self.gps, key.alarm(Some(status.alarm_key())))
-            }
-            RfidRest::Card { number, raw_valid } => {
-                let card: alloc::vec::Vec<u8> = number.into_iter().chain(raw_valid).collect();
-                cx.positioned_with(out, Kind::Location, &self.gps, key, &card)
-            }
-        };
-        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        match self.rest {
-            RfidRest::Nothing => {}
-            RfidRest::Card { number, raw_valid } => {
-                if let Some(card) = super::card_number(&number) {
-                    report.identity_mut().driver = Some(card);
-                }
-                if let Some(raw) = raw_valid {
-                    report
-                        .more
-                        .signals
-                        .push(Signal::named("gt06.card_valid_raw").number(raw.into(), None));
+        let mut key = crate::normalize::Key::new(0x17);
+        let mut kind = Kind::Location;
+        let mut card = BytesMut::new();
+        match &self.rest {
+            RfidRest::Status(RfidStatus { status, .. }) => {
+                key = key.alarm(Some(status.alarm_key()));
+                if status.alarm(cx.dialect()).is_some() {
+                    kind = Kind::Alarm;
                 }
             }
-            RfidRest::Status {
-                status,
-                raw_mileage,
-            } => {
-                status.normalize(cx, report, cx.dialect());
-                report
-                    .more
-                    .signals
-                    .push(Signal::named("gt06.mileage_raw").number(raw_mileage.into(), None));
-            }
-            RfidRest::Meters {
-                terminal,
-                raw_battery,
-                signal,
-                meters,
-            } => {
-                terminal.normalize(report);
-                crate::field::note_battery(cx, report, raw_battery);
-                report.network.signal = milepost_telemetry::Percent::new(signal.into()).ok();
-                meters.normalize(report);
+            RfidRest::Card(read) => read.write_fields(&mut card),
+            RfidRest::Meters(_) => {}
+        }
+        let report = cx.positioned_with(out, kind, &self.gps, key, &card);
+        self.cell.note(cx, report);
+        match &self.rest {
+            RfidRest::Status(status) => status.note_fields(cx, report),
+            RfidRest::Meters(meters) => meters.note_fields(cx, report),
+            RfidRest::Card(card) => {
+                card.note_fields(cx, report);
+                if let Some(raw) = card.raw_valid {
+                    let valid = Signal::named("gt06.card_valid_raw").number(raw.into(), None);
+                    report.more.signals.push(valid);
+                }
             }
         }
-        cx.note_tail(report, &self.tail);
     }
 }
 
-/// Whether eight bytes are a status and a mileage rather than a card: the terminal says of its
-/// position what the position says, battery and mobile signal are levels or percent, and the
-/// language is Chinese or English. Of random cards about one in a thousand looks like that.
-///
-/// Without a language (no reply is wanted) there must be a mobile signal, which a terminal has that
-/// sends, and a battery above off, and the alarm's code must be known: zeros in front of a card's
-/// number are no status.
-fn is_status(rest: &[u8], gps: &Gps) -> bool {
-    match rest {
-        [terminal, battery, signal, alarm, language, _, _, _] => {
-            TerminalInfo(*terminal).is_tracking() == gps.position().course_status.is_positioned()
-                && *battery <= 100
-                && *signal <= 100
-                && match language {
-                    1 | 2 => true,
-                    0 => *battery > 0 && *signal > 0 && is_known_alarm((*alarm).into()),
-                    _ => false,
-                }
-        }
-        _ => false,
+impl RfidStatus {
+    /// Whether eight bytes are a status and a mileage rather than a card: the terminal agrees with
+    /// the position about the fix, battery and mobile signal are levels or percent, and the language
+    /// is Chinese or English. About one in a thousand random cards looks like that.
+    ///
+    /// Without a language (no reply is wanted) battery and mobile signal must not be 0 and the
+    /// alarm's code must be known: zeros before a card's number are no status.
+    fn is_at(rest: &[u8], gps: &Gps) -> bool {
+        let [terminal, battery, signal, alarm, language, _, _, _] = rest else {
+            return false;
+        };
+        let agrees =
+            TerminalInfo(*terminal).is_tracking() == gps.position().course_status.is_positioned();
+        let has_language = match language {
+            1 | 2 => true,
+            0 => *battery > 0 && *signal > 0 && is_known_alarm((*alarm).into()),
+            _ => false,
+        };
+        agrees && has_language && *battery <= 100 && *signal <= 100
     }
 }
 
@@ -284,15 +219,11 @@ mod tests {
 
     #[test]
     fn eight_bytes_are_a_card_unless_they_look_like_a_status() {
-        let RfidRest::Status {
-            status,
-            raw_mileage,
-        } = rest(STATUS)
-        else {
+        let RfidRest::Status(RfidStatus { status, mileage }) = rest(STATUS) else {
             panic!("no status")
         };
         assert_eq!(
-            (status.raw_alarm, status.raw_battery, raw_mileage),
+            (status.raw_alarm, status.raw_battery, mileage.0),
             (0x0e, 6, 100)
         );
         for card in [
@@ -309,26 +240,15 @@ mod tests {
             "46 06 00 0e 00 000064",
             "46 06 50 ea 00 000064",
         ] {
+            let read = rest(card);
             assert!(
-                matches!(
-                    rest(card),
-                    RfidRest::Card {
-                        raw_valid: None,
-                        ..
-                    }
-                ),
-                "{card}"
+                matches!(read, RfidRest::Card(card) if card.raw_valid.is_none()),
+                "{read:?}"
             );
         }
         let valid = rest("46 06 50 0e 02 000064 01");
         assert!(
-            matches!(
-                valid,
-                RfidRest::Card {
-                    raw_valid: Some(1),
-                    ..
-                }
-            ),
+            matches!(valid, RfidRest::Card(card) if card.raw_valid == Some(1)),
             "L 28 is a card"
         );
     }
@@ -336,9 +256,8 @@ mod tests {
     #[test]
     fn a_card_is_read_at_its_own_lengths_only() {
         for rest in ["c3000001 00001201 01 02", "c3000001 00001201 0102030405"] {
-            let message = read(&[GPS, CELL, rest]);
-            assert_eq!(message.rest, RfidRest::Nothing, "{rest}");
-            assert!(!message.tail.is_empty());
+            let message = read_parts(Start::Short, 0x17, &[GPS, CELL, rest]);
+            assert!(matches!(message, Message::PositionOnly(_)), "{message:?}");
         }
     }
 
@@ -363,7 +282,7 @@ mod tests {
         else {
             panic!("not read")
         };
-        assert!(matches!(read.rest, RfidRest::Card { .. }));
+        assert!(matches!(read.rest, RfidRest::Card(_)));
     }
 
     #[test]
@@ -409,25 +328,5 @@ mod tests {
         );
         assert_eq!(signal(&alarm, "gt06.mileage_raw").unwrap(), "100");
         assert_eq!(alarm.odometer, None, "its unit is not known");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_cut_short_behind_the_position_costs_no_fix_and_gives_no_alarm() {
-        use crate::message::testing::{cut_short, signal};
-
-        for (cell, cell_ends) in [(CELL, 26), ("81cc 0007 287d 001f71", 27)] {
-            for (len, message, report) in cut_short(Start::Short, 0x17, 18, &[GPS, cell, STATUS]) {
-                assert_eq!(message.answer(), Answer::ByPolicy, "{len}");
-                let Message::RfidLocation(read) = message else {
-                    panic!("{len}: {message:?}")
-                };
-                assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
-                assert_eq!(read.rest, RfidRest::Nothing, "{len}");
-                assert!(report.more.events.is_empty() && report.more.identity.is_none());
-                let is_whole = len == 18 || len == cell_ends;
-                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
-            }
-        }
     }
 }

@@ -179,7 +179,7 @@ impl Body for SeeworldStatus {
 
 #[cfg(test)]
 mod tests {
-    use crate::message::testing::{CELL, GPS, read_parts};
+    use crate::message::testing::{GPS, read_parts};
     use crate::{Message, Start};
 
     const SHORT: &str = "46 0001 06 64 0c 01";
@@ -193,7 +193,7 @@ mod tests {
             };
             assert_eq!((read.supply, read.more.map(|more| more.steps)), (12, steps));
         }
-        let alarm = read_parts(Start::Short, 0xa3, &[GPS, "09", CELL, "46 05 04 13 02"]);
+        let alarm = read_parts(Start::Short, 0xa3, &[GPS, "09", "01cc 00 0000287d 0000000000001f71", "46 05 04 13 02"]);
         assert!(matches!(alarm, Message::FenceAlarm(_)));
     }
 

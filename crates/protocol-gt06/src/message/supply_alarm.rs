@@ -12,77 +12,47 @@
 //! Seen on devices: the same five bytes as in their 0x12 of that length. Read as the usual
 //! [`Status`](crate::field::Status), the low byte of the supply would be the signal and the signal
 //! an alarm: 12.52 V with a full signal would say "fence in" instead of the SOS that the alarm
-//! bits say. It is the usual status where the second byte is a level of the battery, the third a
-//! level of the signal and the last one a language: then it is an
-//! [`AlarmReport`](super::AlarmReport).
-
-use bytes::{BufMut, Bytes, BytesMut};
+//! bits say. If the second byte is a level of the battery, the third a level of the signal and the last
+//! one a language, it is the usual status, and an [`AlarmReport`](super::AlarmReport).
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
-use crate::field::{Cell, CellForm, Gps, TerminalInfo, centivolts, is_mcc, signal, terminal};
-use crate::parse::{Reader, Trace};
+use crate::field::{Cell, CellForm, Gps, MobileSignal, Supply, TerminalInfo, is_mcc};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
 
-/// An alarm with supply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SupplyAlarm {
-    /// Where and when.
-    pub gps: Gps,
-    /// The serving cell.
-    pub cell: Cell,
-    /// Switches, and the alarm.
-    pub terminal: TerminalInfo,
-    /// Volts × 100.
-    pub supply: u16,
-    /// Mobile signal.
-    pub raw_signal: u8,
-    /// Unknown.
-    pub extension: u8,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
+layout! {
+    /// An alarm with supply.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct SupplyAlarm {
+        /// Where and when.
+        gps: Gps,
+        /// The serving cell.
+        cell: Cell as CellForm::L8,
+        /// Switches, and the alarm.
+        terminal: TerminalInfo,
+        /// Volts × 100.
+        supply: Supply,
+        /// Mobile signal.
+        signal: MobileSignal,
+        /// Unknown.
+        extension: u8 as "extension",
+    }
 }
 
 impl Body for SupplyAlarm {
     const NAME: &'static str = "supply_alarm";
     const ANSWER: Answer = Answer::WhenDelivered;
 
+    plain!(0x16);
+
     fn fit(cx: &Context<'_>) -> Fit {
-        let cell = match cx.body.get(Gps::LEN..) {
-            Some([high, low, ..]) => CellForm::L8.len(u16::from_be_bytes([*high, *low])),
-            _ => return Fit::No,
-        };
-        let is_status = match cx.body.get(Gps::LEN + cell..) {
-            Some([_, 0..=6, 0..=4, _, 1 | 2]) => true,
-            Some([_, _, _, _, _]) => false,
-            _ => return Fit::No,
-        };
-        Fit::possible_if(cx.is_short() && is_mcc(cx.body, Gps::LEN) && !is_status)
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            gps: Gps::decode(r)?,
-            cell: Cell::decode(r, CellForm::L8)?,
-            terminal: terminal(r)?,
-            supply: centivolts(r, "supply")?,
-            raw_signal: signal(r)?,
-            extension: r.u8("extension")?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.gps.encode(out);
-        self.cell.encode(out);
-        out.put_u8(self.terminal.0);
-        out.put_u16(self.supply);
-        out.put_slice(&[self.raw_signal, self.extension]);
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x16
+        let is_usual_status = matches!(cx.body, [.., _, 0..=6, 0..=4, _, 1 | 2]);
+        Fit::possible_if(
+            cx.is_short()
+                && is_mcc(cx.body, Gps::LEN)
+                && !is_usual_status
+                && Self::is_whole(cx.body),
+        )
     }
 
     /// Key: number, time, position, alarm bits.
@@ -91,14 +61,10 @@ impl Body for SupplyAlarm {
         let alarm = crate::field::alarm_key(0, self.terminal);
         let key = crate::normalize::Key::new(0x16).alarm(Some(alarm));
         let report = cx.positioned(out, milepost_telemetry::Kind::Alarm, &self.gps, key);
-        report.network.cell = self.cell.normalize(true);
-        self.terminal.normalize(report);
-        crate::field::note_supply(report, self.supply);
-        crate::field::note_signal(report, self.raw_signal);
+        self.note_fields(cx, report);
         if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
             alarm.normalize(report);
         }
-        cx.note_tail(report, &self.tail);
     }
 }
 

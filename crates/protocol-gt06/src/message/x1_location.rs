@@ -20,163 +20,79 @@
 //! which are a vehicle's supply and a lithium cell. So the one that is above 5 V is taken for the
 //! supply, and the description's order decides only where that does not tell.
 //!
-//! SL4X sends cells under 0x34. This one is told by a time behind the alarms, and by a length
-//! that agrees with its ports; where one of them does not hold, by a country code before the cell
-//! and none where the cells' is; where that is not there either, as it is cut short, by a time and a place
-//! behind the alarms and none before. What is cut short behind the position is read as far as it is whole,
-//! what the ports do not explain is kept raw. Where what should be the cell begins with no country code
-//! (nor zeros, nor ones), all behind the position is kept as it is, and all behind the cell where neither
-//! voltage there can be one.
+//! SL4X sends cells under 0x34. This one has a time after the alarms, and the length that its ports
+//! promise.
 
-use alloc::format;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context, Fit};
 use crate::DecodeError;
-use crate::field::{
-    Cell, CellForm, Gps, centivolts, is_mcc, is_time, is_timed_place, may_be_cell, may_be_voltage,
-    mileage,
-};
+use crate::field::{Cell, CellForm, Gps, Mileage, centivolts, is_time};
+use crate::layout::layout;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
 /// A position of X1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct X1Location {
-    /// Alarm bits.
-    pub alarms: u32,
-    /// Where and when.
-    pub gps: Gps,
-    /// Unknown; `None`, as what follows, where the body ends before.
-    pub information: Option<u16>,
-    /// Metres.
-    pub mileage: Option<u32>,
-    /// The serving cell.
-    pub cell: Option<Cell>,
-    /// The number of the driver's card.
-    pub driver: Option<u32>,
-    /// Volts × 100.
-    pub voltages: Option<[u16; 2]>,
-    /// Bits 23–20: how many analogue inputs; no more than 15 can be written.
-    pub ports: Option<u32>,
-    /// Bits.
-    pub inputs: Option<u8>,
-    /// Bits.
-    pub outputs: Option<u8>,
-    /// Volts × 100.
+    /// All but the analogue inputs.
+    pub head: X1Head,
+    /// Volts × 100; no more than 15 can be written.
     pub analogue: Vec<u16>,
-    /// Bytes that no manual knows.
-    pub tail: Bytes,
 }
 
-/// What stands before the position, before the cell, and behind that and before the analogue inputs.
-const BEFORE_GPS: usize = 4;
-const BEFORE_CELL: usize = 28;
-const BEHIND_CELL: usize = 14;
-
-const fn analogue_count(ports: u32) -> usize {
-    (ports >> 20 & 0xf) as usize
+layout! {
+    /// What an [`X1Location`] has before its analogue inputs.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct X1Head {
+        /// Alarm bits.
+        alarms: u32 as "alarms",
+        /// Where and when.
+        gps: Gps,
+        /// Unknown.
+        information: u16 as "information",
+        /// Metres.
+        mileage: Mileage,
+        /// The serving cell.
+        cell: Cell as CellForm::L9c,
+        /// The number of the driver's card.
+        driver: u32 as "driver",
+        /// Volts × 100.
+        voltage_1: u16 as "voltage 1",
+        /// Volts × 100.
+        voltage_2: u16 as "voltage 2",
+        /// Bits 23–20: how many analogue inputs.
+        ports: u32 as "ports",
+        /// Bits.
+        inputs: u8 as "inputs",
+        /// Bits.
+        outputs: u8 as "outputs",
+    }
 }
 
-/// The length that the ports promise, of a body that long or longer.
-fn promised(body: &[u8]) -> Option<usize> {
-    let mcc = match body.get(BEFORE_CELL..) {
-        Some([high, low, ..]) => u16::from_be_bytes([*high, *low]),
-        _ => return None,
-    };
-    let ports_at = BEFORE_CELL + CellForm::L9c.len(mcc) + 8;
-    let count = usize::from(body.get(ports_at + 1)? >> 4);
-    Some(BEFORE_CELL + CellForm::L9c.len(mcc) + BEHIND_CELL + count * 2)
-}
-
-/// Whether a body is as long as its ports promise, and has a time.
-fn has_promised(body: &[u8]) -> bool {
-    promised(body) == Some(body.len()) && is_time(body, BEFORE_GPS)
-}
+/// Where the position begins.
+const GPS_AT: usize = 4;
 
 impl Body for X1Location {
     const NAME: &'static str = "x1_location";
     const ANSWER: Answer = Answer::ByPolicy;
 
     fn fit(cx: &Context<'_>) -> Fit {
-        let body = cx.body;
-        if !cx.is_short() || has_promised(body) {
-            return Fit::possible_if(cx.is_short());
-        }
-        // A length that the ports do not promise, or no time, must not lose the position. Then it
-        // is one where it cannot be cells, and its own country code stands where it belongs.
-        let is_cells = is_time(body, 0) && is_mcc(body, 7);
-        let no_time = body.get(BEFORE_GPS..10) == Some(&[0; 6]);
-        let has_cell = is_mcc(body, BEFORE_CELL) && (no_time || is_time(body, BEFORE_GPS));
-        // Without that there must be a place, and no time before it, which cells without a network have.
-        let is_place = || !is_time(body, 0) && body.get(BEFORE_GPS..).is_some_and(is_timed_place);
-        Fit::possible_if(!is_cells && (has_cell || is_place()))
+        let has_time = is_time(cx.body, GPS_AT);
+        Fit::possible_if(cx.is_short() && has_time && crate::parse::is_whole(cx.body, Self::read))
     }
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let alarms = r.u32("alarms")?;
-        r.note(|| format!("bits {alarms:08x}"));
-        let gps = Gps::decode(r)?;
-        let is_usual = has_promised(cx.body);
-        let block = cx.body.get(BEFORE_CELL..).unwrap_or_default();
-        let mut whole = r.whole_fields();
-        whole.only_if(block.len() < 2 || may_be_cell(block));
-        let information = whole.read(2, |r| r.u16("information"))?;
-        let mileage = whole.read(4, mileage)?;
-        let cell = Cell::decode_whole(&mut whole, CellForm::L9c)?;
-        let behind = whole.peek();
-        whole.only_if(is_usual || may_be_voltage(behind, 4) && may_be_voltage(behind, 6));
-        let driver = whole.read(4, |r| r.u32("driver"))?;
-        let voltages = whole.read(4, |r| {
-            Ok([centivolts(r, "voltage 1")?, centivolts(r, "voltage 2")?])
-        })?;
-        let ports = whole.read(4, |r| {
-            let ports = r.u32("ports")?;
-            r.note(|| format!("{} analogue inputs", analogue_count(ports)));
-            Ok(ports)
-        })?;
-        let inputs = whole.read(1, |r| r.u8("inputs"))?;
-        let outputs = whole.read(1, |r| r.u8("outputs"))?;
-        let mut analogue = Vec::new();
-        for _ in 0..ports.map_or(0, analogue_count) {
-            analogue.extend(whole.read(2, |r| centivolts(r, "analogue input"))?);
-        }
-        Ok(Self {
-            alarms,
-            gps,
-            information,
-            mileage,
-            cell,
-            driver,
-            voltages,
-            ports,
-            inputs,
-            outputs,
-            analogue,
-            tail: r.take_rest("unknown"),
-        })
+    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
+        Self::read(r)
     }
 
     fn encode(&self, out: &mut BytesMut) {
-        out.put_u32(self.alarms);
-        self.gps.encode(out);
-        out.extend(self.information.into_iter().flat_map(u16::to_be_bytes));
-        out.extend(self.mileage.into_iter().flat_map(u32::to_be_bytes));
-        if let Some(cell) = &self.cell {
-            cell.encode(out);
-        }
-        out.extend(self.driver.into_iter().flat_map(u32::to_be_bytes));
-        for voltage in self.voltages.into_iter().flatten() {
-            out.put_u16(voltage);
-        }
-        out.extend(self.ports.into_iter().flat_map(u32::to_be_bytes));
-        out.extend(self.inputs.into_iter().chain(self.outputs));
+        self.head.write_fields(out);
         for voltage in &self.analogue {
             out.put_u16(*voltage);
         }
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -206,62 +122,67 @@ impl Body for X1Location {
             "gt06.adc_14",
             "gt06.adc_15",
         ];
+        let X1Head {
+            alarms,
+            gps,
+            information,
+            driver,
+            inputs,
+            outputs,
+            ..
+        } = self.head;
         let key = crate::normalize::Key::new(0x34);
-        let more: Vec<u8> = (self.alarms.to_be_bytes().into_iter())
-            .chain(self.driver.into_iter().flat_map(u32::to_be_bytes))
-            .chain(self.inputs)
-            .chain(self.outputs)
-            .collect();
-        let report = cx.positioned_with(out, Kind::Location, &self.gps, key, &more);
-        report.network.cell = self.cell.and_then(|cell| cell.normalize(true));
-        if let Some(metres) = self.mileage {
-            crate::field::note_mileage(report, metres);
+        let mut more = BytesMut::new();
+        more.put_u32(alarms);
+        more.put_u32(driver);
+        more.put_slice(&[inputs, outputs]);
+        let report = cx.positioned_with(out, Kind::Location, &gps, key, &more);
+        self.head.note_fields(cx, report);
+        let (supply, battery) = self.head.supply_and_battery();
+        crate::field::note_supply(report, supply);
+        crate::field::note_battery_voltage(report, battery);
+        if driver != 0 {
+            report.identity_mut().driver = Some(alloc::format!("{driver}").into());
         }
-        if let Some((supply, battery)) = self.supply_and_battery() {
-            crate::field::note_supply(report, supply);
-            crate::field::note_battery_voltage(report, battery);
-        }
-        if let Some(driver) = self.driver.filter(|driver| *driver != 0) {
-            report.identity_mut().driver = Some(format!("{driver}").into());
-        }
-        if let Some(inputs) = self.inputs {
-            report.io.inputs = Switches::from_bits(inputs.into(), 8);
-        }
-        if let Some(outputs) = self.outputs {
-            report.io.outputs = Switches::from_bits(outputs.into(), 8);
-        }
+        report.io.inputs = Switches::from_bits(inputs.into(), 8);
+        report.io.outputs = Switches::from_bits(outputs.into(), 8);
         for (raw, name) in self.analogue.iter().zip(NAMES) {
-            let value = f64::from(*raw) / 100.0;
-            report
-                .more
-                .signals
-                .push(Signal::named(name).number(value, Some("V")));
+            let volts = f64::from(*raw) / 100.0;
+            let input = Signal::named(name).number(volts, Some("V"));
+            report.more.signals.push(input);
         }
-        // What the bits mean no manual says; that some are set must be seen.
-        for (name, value) in [
-            ("gt06.alarm_bits", self.alarms),
-            ("gt06.information_raw", self.information.unwrap_or(0).into()),
+        // No manual gives the bits' meaning; that some are set must be seen.
+        for (name, bits) in [
+            ("gt06.alarm_bits", alarms),
+            ("gt06.information_raw", information.into()),
         ] {
-            if value != 0 {
-                report
-                    .more
-                    .signals
-                    .push(Signal::named(name).number(value.into(), None));
+            if bits != 0 {
+                report.more.signals.push(Signal::named(name).number(bits.into(), None));
             }
         }
-        cx.note_tail(report, &self.tail);
     }
 }
 
 impl X1Location {
+    fn read<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
+        let head = X1Head::read_fields(r)?;
+        let count = head.ports >> 20 & 0xf;
+        let analogue = (0..count)
+            .map(|_| centivolts(r, "analogue input"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { head, analogue })
+    }
+}
+
+impl X1Head {
     /// Volts × 100 of the supply and of the battery.
     #[must_use]
-    pub fn supply_and_battery(&self) -> Option<(u16, u16)> {
-        Some(match self.voltages? {
-            [first, second] if first > 500 && second <= 500 => (first, second),
+    pub const fn supply_and_battery(&self) -> (u16, u16) {
+        match (self.voltage_1, self.voltage_2) {
+            (first @ 501.., second @ ..=500) => (first, second),
             // As described: battery, supply.
-            [first, second] => (second, first),
-        })
+            (first, second) => (second, first),
+        }
     }
 }
 
@@ -303,37 +224,6 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_the_ports_do_not_promise_and_no_time_keep_the_position() {
-        const NO_TIME: &str = "000000000000 c9 027ac818 0c465860 00 1400";
-        for (gps, ports, behind, inputs, tail) in [
-            (GPS, "42210000", "0005", 1, 0),
-            (GPS, "42110000", "0005 07", 1, 1),
-            (GPS, "42110000", "07", 0, 1),
-            (GPS, "42010000", "0005", 0, 2),
-            (NO_TIME, "42110000", "0005", 1, 0),
-            (NO_TIME, "42110000", "0005 07", 1, 1),
-        ] {
-            let parts = [
-                HEAD,
-                gps,
-                CELL,
-                "004aa82b",
-                "0500 018f",
-                ports,
-                "00 01",
-                behind,
-            ];
-            let read_body = read_body(Start::Short, 0x34, &body(&parts)).unwrap();
-            let Message::X1Location(read) = read_body.clone() else {
-                panic!("{read_body:?}")
-            };
-            assert_eq!((read.analogue.len(), read.tail.len()), (inputs, tail));
-            assert_eq!(read.gps.position().raw_latitude, 0x027a_c818);
-            crate::message::testing::round_trip(read_body);
-        }
-    }
-
-    #[test]
     fn cells_under_the_same_number_stay_cells() {
         let cells = body(&["0f0c1d023305 ff 01cc 0000", &"287d 00001f71 50".repeat(6)]);
         let read = read_body(Start::Short, 0x34, &cells);
@@ -350,8 +240,8 @@ mod tests {
         ] {
             let read = read(&[HEAD, GPS, CELL, "00000000", voltages, "42010000", "00 01"]);
             assert_eq!(
-                read.supply_and_battery(),
-                Some(supply_and_battery),
+                read.head.supply_and_battery(),
+                supply_and_battery,
                 "{voltages}"
             );
         }
@@ -379,85 +269,4 @@ mod tests {
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);
-    }
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_cut_short_behind_the_position_costs_no_fix() {
-        use crate::message::testing::{cut_short, signal};
-
-        for cell in [
-            "01cc 03 287d 00001f71",
-            "81cc 0003 287d 00001f71",
-            "0000 00 0000 00000000",
-        ] {
-            let parts = [
-                "39000000",
-                GPS,
-                "0000 00000194",
-                cell,
-                "00000007",
-                "0500 018f",
-                "42110000",
-                "05 01",
-                "0041",
-            ];
-            let cell_ends = 28 + body(&[cell]).len();
-            for (len, message, report) in cut_short(Start::Short, 0x34, 22, &parts) {
-                let Message::X1Location(read) = message else {
-                    panic!("{len}: {message:?}")
-                };
-                assert_eq!(read.cell.is_some(), len >= cell_ends, "{len}");
-                assert_eq!(report.odometer.is_some(), len >= 28, "{len}");
-                let driver = report
-                    .more
-                    .identity
-                    .as_ref()
-                    .map(|one| one.driver.is_some());
-                assert_eq!(driver, (len >= cell_ends + 4).then_some(true), "{len}");
-                assert_eq!(
-                    report.power.external.is_some(),
-                    len >= cell_ends + 8,
-                    "{len}"
-                );
-                let has_inputs = report.io.inputs.iter().next().is_some();
-                assert_eq!(has_inputs, len >= cell_ends + 13, "{len}");
-                assert_eq!(signal(&report, "gt06.adc_1"), None, "{len}");
-                let ends = [0, 4, 8, 12, 13, 14].map(|size| cell_ends + size);
-                let is_whole = matches!(len, 22 | 24 | 28) || ends.contains(&len);
-                assert_eq!(signal(&report, "gt06.tail").is_none(), is_whole, "{len}");
-            }
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_byte_off_before_the_cell_costs_no_fix_and_is_no_mileage() {
-        use crate::message::testing::{report, signal};
-
-        for before in ["00 0000 00000194", "00 00000194"] {
-            let rest = [
-                before,
-                "01cc 03 287d 00001f71",
-                "00000007 0500 018f 42010000 05 01",
-            ];
-            let read = read(&[&[HEAD, GPS], &rest[..]].concat());
-            let report = report(read);
-            assert!(
-                report.fix.is_some() && report.odometer.is_none(),
-                "{report:?}"
-            );
-            assert_eq!(report.network.cell, None);
-            let raw = hex::encode(body(&rest));
-            assert_eq!(signal(&report, "gt06.tail").unwrap(), raw);
-        }
-    }
-
-    #[test]
-    fn cells_without_a_network_are_no_position() {
-        let cells = body(&["0f0c1d020304 05 0000 0000", &"00".repeat(42)]);
-        for len in 22..51 {
-            let read = read_body(Start::Short, 0x34, &cells[..len]);
-            assert!(matches!(read, Ok(Message::Unknown(_))), "{read:?}");
-        }
-    }
-}
+    }}

@@ -1,7 +1,7 @@
 //! The table of all keys, made by small constructors.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -100,6 +100,10 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             quoted,
         ),
         words("log.format", FORMATS, at!(log.format)),
+        optional("log.trace_device", at!(log.trace_device), move |value| {
+            protocols.device_id(value.text("an id such as an IMEI")?)
+        }),
+        optional("log.trace_peer", at!(log.trace_peer), trace_peer),
         key(
             "http.listen",
             at!(http.listen),
@@ -120,6 +124,33 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             quoted(tenant)
         }),
         words("devices.unknown", UNKNOWN, at!(devices.unknown)),
+        switch("smoothing.enabled", at!(smoothing.enabled)),
+        whole(
+            "smoothing.max_speed_kmh",
+            50..=1_200,
+            at!(smoothing.max_speed_kmh),
+        ),
+        seconds(
+            "smoothing.stop_after_s",
+            30..=86_400,
+            at!(smoothing.stop_after),
+        ),
+        seconds(
+            "smoothing.trip_after_s",
+            10..=86_400,
+            at!(smoothing.trip_after),
+        ),
+        whole(
+            "smoothing.trip_after_m",
+            50..=100_000,
+            at!(smoothing.trip_after_m),
+        ),
+        seconds(
+            "smoothing.idle_after_s",
+            10..=86_400,
+            at!(smoothing.idle_after),
+        ),
+        seconds("smoothing.gap_s", 600..=604_800, at!(smoothing.gap)),
         seconds(
             "commands.expires_s",
             1..=MAX_EXPIRES_S,
@@ -179,6 +210,33 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             "limits.max_bad_frames",
             1..=1_000_000,
             at!(limits.max_bad_frames),
+        ),
+        whole("limits.rate", 0..=1_000_000, at!(limits.rate)),
+        whole("limits.rate_burst", 1..=1_000_000, at!(limits.rate_burst)),
+        whole(
+            "limits.stranger_frames",
+            1..=1_000_000,
+            at!(limits.stranger_frames),
+        ),
+        whole(
+            "limits.stranger_kib",
+            1..=1_048_576,
+            at!(limits.stranger_kib),
+        ),
+        whole(
+            "limits.stranger_rate",
+            1..=1_000_000,
+            at!(limits.stranger_rate),
+        ),
+        whole(
+            "limits.network_ipv4_prefix",
+            1..=32,
+            at!(limits.network_ipv4_prefix),
+        ),
+        whole(
+            "limits.network_ipv6_prefix",
+            1..=128,
+            at!(limits.network_ipv6_prefix),
         ),
         seconds(
             "limits.drain_timeout_s",
@@ -301,6 +359,10 @@ where
     )
 }
 
+fn switch(name: &'static str, field: Field<bool>) -> Key {
+    key(name, field, Value::switch, bool::to_string)
+}
+
 fn words<T>(name: &'static str, words: &'static [(&'static str, T)], field: Field<T>) -> Key
 where
     T: Copy + PartialEq + Send + Sync + 'static,
@@ -313,6 +375,22 @@ where
             let word = words.iter().find(|(_, known)| known == meaning);
             quoted(&word.map_or("", |(word, _)| word))
         },
+    )
+}
+
+/// A key without a default.
+fn optional<T: Display + 'static>(
+    name: &'static str,
+    field: Field<Option<T>>,
+    read: impl Fn(&Value) -> Result<T, String> + Send + Sync + 'static,
+) -> Key {
+    Key::new(
+        name,
+        Box::new(move |config, value| {
+            *(field.write)(config) = Some(read(value)?);
+            Ok(())
+        }),
+        Box::new(move |config| (field.read)(config).as_ref().map(|value| quoted(value))),
     )
 }
 
@@ -345,6 +423,15 @@ fn folder(value: &Value) -> Result<std::path::PathBuf, String> {
         "" => Err("must name a folder".to_owned()),
         path => Ok(path.into()),
     }
+}
+
+fn trace_peer(value: &Value) -> Result<IpAddr, String> {
+    const WHAT: &str = "an IP address without a port, such as 203.0.113.7";
+    let address: IpAddr = value
+        .text(WHAT)?
+        .parse()
+        .map_err(|_| format!("must be {WHAT}"))?;
+    Ok(address.to_canonical())
 }
 
 fn keep(value: &Value) -> Result<Option<Duration>, String> {

@@ -13,7 +13,7 @@ pub mod setting;
 mod value;
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub protocols: Settings,
     /// Who may speak for a device.
     pub devices: Devices,
+    /// Smoothing, motion and trips.
+    pub smoothing: Smoothing,
     /// Commands to devices.
     pub commands: Commands,
     /// What one connection, and all of them, may take.
@@ -91,6 +93,10 @@ pub struct Log {
     pub level: String,
     /// For people or for machines.
     pub format: LogFormat,
+    /// The device whose frames and replies are logged in hexadecimal.
+    pub trace_device: Option<DeviceId>,
+    /// The address whose frames and replies are logged in hexadecimal.
+    pub trace_peer: Option<IpAddr>,
 }
 
 /// How a log line looks.
@@ -159,10 +165,44 @@ impl Device {
     }
 
     /// Whether it is bound to a network of this address.
-    pub fn is_bound_to(&self, address: std::net::IpAddr) -> bool {
+    pub fn is_bound_to(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| network.contains(address))
+    }
+}
+
+/// Smoothing, motion and trips.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smoothing {
+    /// Whether there is any.
+    pub enabled: bool,
+    /// A way longer than this speed allows is a jump, km/h.
+    pub max_speed_kmh: u32,
+    /// A standstill that lasts so long is a stop.
+    pub stop_after: Duration,
+    /// A move that lasts so long is a trip.
+    pub trip_after: Duration,
+    /// So is one that leads so far away, metres.
+    pub trip_after_m: u32,
+    /// Standing with the ignition on for so long is idling.
+    pub idle_after: Duration,
+    /// A longer time without positions ends a trip.
+    pub gap: Duration,
+}
+
+impl Smoothing {
+    /// What the stage takes.
+    pub fn settings(&self) -> milepost_pipeline::track::Settings {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let mut settings = milepost_pipeline::track::Settings::default();
+        settings.rules.max_speed = f64::from(self.max_speed_kmh) / 3.6;
+        settings.limits.stop_ms = millis(self.stop_after);
+        settings.limits.move_ms = millis(self.trip_after);
+        settings.limits.move_m = f64::from(self.trip_after_m);
+        settings.limits.idle_ms = millis(self.idle_after);
+        settings.limits.gap_ms = millis(self.gap);
+        settings
     }
 }
 
@@ -199,6 +239,20 @@ pub struct Limits {
     pub connection_memory_mib: usize,
     /// Frames in a row that cannot be read, which a connection survives.
     pub max_bad_frames: u32,
+    /// Frames a second of one connection; 0 is no limit.
+    pub rate: u32,
+    /// Frames of one connection at once after a rest.
+    pub rate_burst: u32,
+    /// Frames of one connection before an accepted login.
+    pub stranger_frames: u32,
+    /// Bytes of one connection before an accepted login, in KiB.
+    pub stranger_kib: usize,
+    /// Frames a second of all connections without an accepted login.
+    pub stranger_rate: u32,
+    /// Leading bits of an IPv4 address that make its network.
+    pub network_ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that make its network.
+    pub network_ipv6_prefix: u8,
     /// How long the end may take.
     pub drain_timeout: Duration,
 }
@@ -211,6 +265,8 @@ impl Default for Config {
             log: Log {
                 level: "info".to_owned(),
                 format: LogFormat::Text,
+                trace_device: None,
+                trace_peer: None,
             },
             http: Http {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
@@ -223,6 +279,15 @@ impl Default for Config {
                 tenant: Tenant::default(),
                 unknown: UnknownDevice::Accept,
                 listed: Vec::new(),
+            },
+            smoothing: Smoothing {
+                enabled: true,
+                max_speed_kmh: 252,
+                stop_after: Duration::from_mins(5),
+                trip_after: Duration::from_mins(5),
+                trip_after_m: 500,
+                idle_after: Duration::from_mins(3),
+                gap: Duration::from_hours(1),
             },
             commands: Commands {
                 expires: Duration::from_hours(24),
@@ -239,6 +304,13 @@ impl Default for Config {
                 max_in_flight: 64,
                 connection_memory_mib: 192,
                 max_bad_frames: 64,
+                rate: 500,
+                rate_burst: 5_000,
+                stranger_frames: 16,
+                stranger_kib: 64,
+                stranger_rate: 1_000,
+                network_ipv4_prefix: 24,
+                network_ipv6_prefix: 48,
                 drain_timeout: Duration::from_secs(20),
             },
             fleet: Fleet {

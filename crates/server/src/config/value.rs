@@ -74,6 +74,19 @@ impl Value {
             })
     }
 
+    /// A truth value.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn switch(&self) -> Result<bool, String> {
+        match self {
+            Self::Boolean(value) => Ok(*value),
+            Self::Untyped(text) if text == "true" => Ok(true),
+            Self::Untyped(text) if text == "false" => Ok(false),
+            _ => Err("must be true or false".to_owned()),
+        }
+    }
+
     /// One of a few words.
     ///
     /// # Errors

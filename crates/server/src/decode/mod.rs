@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -37,6 +37,9 @@ pub struct Options {
     /// Read the device's frames by the rules of this family of devices, whatever they indicate.
     #[arg(long, value_name = "NAME")]
     dialect: Option<String>,
+    /// A file of further dialects, for a protocol whose dialects are tables; can be repeated.
+    #[arg(long, value_name = "FILE")]
+    dialects: Vec<PathBuf>,
     /// The zone of the device's times if the protocol leaves it open, such as +08:00.
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = zone)]
     zone: Option<i16>,
@@ -116,6 +119,8 @@ pub struct Decoding {
     pub raw: bool,
     /// The family of devices whose rules apply, whatever the frames indicate.
     pub dialect: Option<String>,
+    /// Files of further dialects.
+    pub dialects: Vec<PathBuf>,
     /// The zone of times whose zone the protocol leaves open, in minutes east of Greenwich.
     pub zone: Option<i16>,
 }
@@ -167,6 +172,7 @@ pub fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> 
         explain: options.explain,
         raw: options.raw,
         dialect: options.dialect,
+        dialects: options.dialects,
         zone: options.zone,
     };
     let mut lines = protocol.lines(&decoding)?;

@@ -52,9 +52,10 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     let parts = listen::Parts {
         registry: DeviceRegistry::Fleet(FleetRegistry::new(&config, protocols, redis)),
         way: Way::Gateway(gateway.clone()),
-        connections: Connections::default(),
+        connections: Connections::new(listen::networks(&config.limits)),
         memory: MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20)),
         limits,
+        traces: listen::traces(&config.log),
         epoch: epoch(),
     };
     let mut ready = format!("milepost gateway {name} is ready: kafka {}", kafka.brokers);

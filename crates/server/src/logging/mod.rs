@@ -20,7 +20,13 @@ static WRITER: OnceLock<Writer> = OnceLock::new();
 
 /// Starts logging. Later calls do nothing, so that one process can run several roles.
 pub fn start(log: &Log) {
-    let filter = EnvFilter::builder().parse_lossy(&log.level);
+    let mut filter = EnvFilter::builder().parse_lossy(&log.level);
+    if log.trace_device.is_some() || log.trace_peer.is_some() {
+        // Whoever names a device to trace wants its lines whatever the level.
+        if let Ok(frames) = "milepost_listener::frames=trace".parse() {
+            filter = filter.add_directive(frames);
+        }
+    }
     let writer = WRITER.get_or_init(|| Writer::start(std::io::stderr()));
     let builder = tracing_subscriber::fmt()
         .with_writer(|| writer.line())

@@ -56,8 +56,8 @@ pub const HELP: &[(&str, &str)] = &[
         "Bytes that belong to no frame, by what they look like.",
     ),
     (
-        "milepost_listener_takeovers_total",
-        "Newer connections of a device that was connected, by network.",
+        "milepost_listener_parallel_logins_total",
+        "Logins of a device that was connected already, by network.",
     ),
     (
         "milepost_listener_uploads_abandoned_total",
@@ -82,6 +82,58 @@ pub const HELP: &[(&str, &str)] = &[
     (
         "milepost_store_retries_total",
         "Batches that the store did not take at once.",
+    ),
+    (
+        "milepost_commands_unconfirmed_total",
+        "Answers to commands that came from elsewhere than where the command was sent.",
+    ),
+    (
+        "milepost_follower_errors_total",
+        "Failed attempts of a follower to write, by follower.",
+    ),
+    (
+        "milepost_follower_lag_rows",
+        "Stored rows that a follower has not written yet, by follower.",
+    ),
+    (
+        "milepost_profiles_reused_total",
+        "Profiles that were not kept because a device had too many new ones in a day.",
+    ),
+    (
+        "milepost_listener_gave_way_total",
+        "Connections that gave up an upload or were closed for want of memory.",
+    ),
+    (
+        "milepost_gateway_frames_total",
+        "Frames of a gateway, by outcome.",
+    ),
+    (
+        "milepost_spool_damage_total",
+        "Parts of the spool that could not be read.",
+    ),
+    (
+        "milepost_transport_repeats_total",
+        "Envelopes that were forwarded twice and skipped.",
+    ),
+    (
+        "milepost_worker_unreadable_total",
+        "Records of the log that are no envelopes.",
+    ),
+    (
+        "milepost_worker_gap_records_total",
+        "Offsets that the log did not have any more.",
+    ),
+    (
+        "milepost_batches_found_stored_total",
+        "Batches that were stored although the answer was lost.",
+    ),
+    (
+        "milepost_batches_restaged_total",
+        "Batches written twice because of a repeat.",
+    ),
+    (
+        "milepost_api_redis_away_total",
+        "Reads that Redis did not answer.",
     ),
     ("process_resident_memory_bytes", "Memory in use."),
     ("process_cpu_seconds_total", "Processor time used."),

@@ -6,13 +6,14 @@ use std::pin::Pin;
 
 use futures_util::future::Either;
 use milepost_listener::{
-    Connections, Deliver, Limits, MemoryBudget, NotDelivered, Protocol, Server,
+    Connections, Deliver, FrameTrace, Limits, MemoryBudget, NetworkPolicy, NotDelivered, Protocol,
+    Rate, Server,
 };
 #[cfg(feature = "fleet")]
 use milepost_pipeline::fleet::Gateway;
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
@@ -38,6 +39,7 @@ pub struct Parts {
     pub(crate) connections: Connections,
     pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
+    pub(crate) traces: Vec<FrameTrace>,
     pub(crate) epoch: u64,
 }
 
@@ -56,6 +58,34 @@ pub fn tcp<P: Protocol>(
     for address in config.protocols.addresses(&key) {
         let socket = bind(address, &key, &flag)?;
         listeners.push(Box::new(Tcp {
+            socket,
+            protocol: protocol(),
+        }));
+    }
+    Ok(listeners)
+}
+
+/// Binds a UDP socket for each address of a key; `protocol` makes what each speaks.
+///
+/// # Errors
+/// If an address cannot be bound, with what would help.
+pub fn udp<P: Protocol>(
+    key: &str,
+    config: &Config,
+    protocol: impl Fn() -> P,
+) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
+    let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
+    for address in config.protocols.addresses(key) {
+        let bind = || {
+            let socket = std::net::UdpSocket::bind(address)?;
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket)
+        };
+        let socket = bind().map_err(|error| {
+            Failure::new(format!("cannot receive datagrams on {address}: {error}"))
+                .remedy(format!("choose another address with {key}"))
+        })?;
+        listeners.push(Box::new(Udp {
             socket,
             protocol: protocol(),
         }));
@@ -98,7 +128,28 @@ pub(crate) fn limits(config: &config::Limits) -> Limits {
     limits.frame = config.frame_timeout;
     limits.write = config.write_timeout;
     limits.drain = config.drain_timeout;
+    limits.rate = (config.rate > 0).then(|| Rate::new(config.rate, config.rate_burst));
+    limits.stranger_frames = config.stranger_frames;
+    limits.stranger_bytes = config.stranger_kib.saturating_mul(1_024);
+    limits.stranger_rate = Rate::new(config.stranger_rate, config.stranger_rate);
     limits
+}
+
+/// What counts as one network, as the configuration sets it.
+pub(crate) fn networks(config: &config::Limits) -> NetworkPolicy {
+    let mut policy = NetworkPolicy::default();
+    policy.ipv4_prefix = config.network_ipv4_prefix;
+    policy.ipv6_prefix = config.network_ipv6_prefix;
+    policy
+}
+
+/// Whose frames are logged, as the configuration sets it.
+pub(crate) fn traces(log: &config::Log) -> Vec<FrameTrace> {
+    let device = log.trace_device.map(FrameTrace::Device);
+    device
+        .into_iter()
+        .chain(log.trace_peer.map(FrameTrace::Peer))
+        .collect()
 }
 
 struct Tcp<P> {
@@ -112,13 +163,38 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
     }
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
-        let server = Server::new(self.protocol, parts.registry.clone(), parts.way.clone())
-            .limits(parts.limits.clone())
-            .epoch(parts.epoch)
-            .connections(parts.connections.clone())
-            .memory(parts.memory.clone())
-            .from_listener(self.socket);
+        let server = parts.server(self.protocol).from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
+    }
+}
+
+struct Udp<P> {
+    socket: UdpSocket,
+    protocol: P,
+}
+
+impl<P: Protocol> DeviceListener for Udp<P> {
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
+        let server = parts.server(self.protocol).serve_datagrams(self.socket);
+        Box::pin(async move { server.run(shutdown).await.abandoned })
+    }
+}
+
+impl Parts {
+    fn server<P: Protocol>(&self, protocol: P) -> Server<P, DeviceRegistry, Way> {
+        let mut server = Server::new(protocol, self.registry.clone(), self.way.clone())
+            .limits(self.limits.clone())
+            .epoch(self.epoch)
+            .connections(self.connections.clone())
+            .memory(self.memory.clone());
+        for whose in &self.traces {
+            server = server.trace(whose.clone());
+        }
+        server
     }
 }
 
@@ -169,6 +245,8 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_configuration_are_the_listeners_own() {
-        assert_eq!(limits(&Config::default().limits), Limits::default());
+        let config = Config::default();
+        assert_eq!(limits(&config.limits), Limits::default());
+        assert_eq!(networks(&config.limits), NetworkPolicy::default());
     }
 }

@@ -5,6 +5,7 @@
 //! configuration or in the HTTP API names a protocol. A binary of your own passes its list to
 //! [`main_with`](crate::main_with) (`tests/toy_protocol` is such a binary).
 
+pub mod ais140;
 pub mod gt06;
 pub mod listen;
 
@@ -22,7 +23,7 @@ use crate::failure::Failure;
 use listen::DeviceListener;
 
 /// The protocols of the `milepost` binary.
-pub const BUILT_IN: Protocols = Protocols(&[&gt06::Gt06]);
+pub const BUILT_IN: Protocols = Protocols(&[&gt06::Gt06, &ais140::Ais140]);
 
 /// What the server needs to know of a protocol.
 pub trait ProtocolPlug: Sync {

@@ -31,6 +31,9 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) http: SocketAddr,
     pub(crate) gt06: SocketAddr,
+    pub(crate) ais140: SocketAddr,
+    /// The second one that is named for it, if its UDP is on.
+    pub(crate) ais140_udp: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     token: Option<String>,
     log: PathBuf,
@@ -124,6 +127,7 @@ impl Start {
             .arg(&data_dir)
             .args(["--http", &self.http.unwrap_or(any).to_string()])
             .args(["--gt06", &self.gt06.unwrap_or(any).to_string()])
+            .args(["--ais140", &any.to_string()])
             .envs(self.environment)
             .stdout(Stdio::piped())
             .stderr(stderr);
@@ -145,7 +149,8 @@ impl Start {
                 .and_then(|(_, rest)| rest.split([',', '\n']).next())
                 .and_then(|address| address.parse().ok())
         };
-        let (Some(http), Some(gt06)) = (address("http://"), address("gt06 ")) else {
+        let found = (address("http://"), address("gt06 "), address("ais140 "));
+        let (Some(http), Some(gt06), Some(ais140)) = found else {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             panic!("the server did not start: {line:?}\n{log}");
         };
@@ -153,6 +158,11 @@ impl Start {
             child,
             http,
             gt06,
+            ais140,
+            ais140_udp: line
+                .rsplit_once("ais140 ")
+                .and_then(|(_, rest)| rest.split(',').next()?.parse().ok())
+                .filter(|udp| *udp != ais140),
             data_dir,
             token: self.token,
             log,

@@ -84,12 +84,18 @@ pub(crate) fn answer(flag: u32, text: &str, serial: u16) -> Vec<u8> {
 
 /// 0x21: the answer to a command, in newer devices.
 pub(crate) fn long_answer(flag: u32, text: &str, serial: u16) -> Vec<u8> {
-    let length = u16::try_from(text.len() + 10).unwrap();
+    let mut body = flag.to_be_bytes().to_vec();
+    body.push(1);
+    body.extend_from_slice(text.as_bytes());
+    long_frame(0x21, &body, serial)
+}
+
+/// A frame with a length of two bytes: `79 79`.
+pub(crate) fn long_frame(number: u8, body: &[u8], serial: u16) -> Vec<u8> {
+    let length = u16::try_from(body.len() + 5).unwrap();
     let mut checked = length.to_be_bytes().to_vec();
-    checked.push(0x21);
-    checked.extend_from_slice(&flag.to_be_bytes());
-    checked.push(1);
-    checked.extend_from_slice(text.as_bytes());
+    checked.push(number);
+    checked.extend_from_slice(body);
     checked.extend_from_slice(&serial.to_be_bytes());
     let crc = crc_x25(&checked);
     let mut frame = vec![0x79, 0x79];
@@ -125,6 +131,18 @@ impl Tracker {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream }
+    }
+
+    /// The same where it may fail; what is sent is then given up after a moment.
+    pub(crate) fn try_connect_from(from: [u8; 4], address: SocketAddr) -> Option<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        socket.bind(&SocketAddr::from((from, 0)).into()).ok()?;
+        socket.connect(&address.into()).ok()?;
+        let stream = TcpStream::from(socket);
+        stream
+            .set_write_timeout(Some(Duration::from_millis(50)))
+            .ok()?;
+        Some(Self { stream })
     }
 
     /// Connects and logs in.

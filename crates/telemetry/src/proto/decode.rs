@@ -174,6 +174,8 @@ pub(super) fn report(report: wire::Report) -> Result<Report> {
         answer: answer_,
         text,
         raw,
+        diagnostics_json,
+        address_claim_json,
     } = report;
     let (network, operator, cells, wifi) = network(network_.unwrap_or_default())?;
     Ok(Report {
@@ -207,6 +209,8 @@ pub(super) fn report(report: wire::Report) -> Result<Report> {
             wifi,
             events: events.into_iter().map(event).collect::<Result<_>>()?,
             signals: signals.into_iter().map(signal).collect::<Result<_>>()?,
+            diagnostics: json("diagnostics_json", diagnostics_json.as_deref())?,
+            address_claim: json("address_claim_json", address_claim_json.as_deref())?,
             media: media_.map(|m| media(*m)).transpose()?,
             reply_to,
             answer: answer_.map(answer).transpose()?,
@@ -430,4 +434,13 @@ fn answer(answer: wire::CommandAnswer) -> Result<CommandAnswer> {
         verb: boxed(answer.verb),
         text: answer.text.into(),
     })
+}
+
+/// A group in its JSON form.
+fn json<T: serde::de::DeserializeOwned>(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>> {
+    text.map(|text| at(field, serde_json::from_str(text)))
+        .transpose()
 }

@@ -119,6 +119,8 @@ pub(super) fn report(report: &Report) -> wire::Report {
         wifi,
         events,
         signals,
+        diagnostics,
+        address_claim,
         media: media_,
         reply_to,
         answer: answer_,
@@ -157,7 +159,14 @@ pub(super) fn report(report: &Report) -> wire::Report {
         answer: answer_.as_ref().map(answer),
         text: owned(text_),
         raw: raw.as_deref().map(Bytes::copy_from_slice),
+        diagnostics_json: diagnostics.as_ref().map(json),
+        address_claim_json: address_claim.as_ref().map(json),
     }
+}
+
+/// A group in its JSON form. Numbers, words and lists: nothing that JSON could refuse.
+fn json<T: serde::Serialize>(group: &T) -> String {
+    serde_json::to_string(group).unwrap_or_default()
 }
 
 fn raw_time(time: RawTime) -> wire::RawTime {

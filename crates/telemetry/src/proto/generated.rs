@@ -143,6 +143,11 @@ pub struct Report {
     pub text: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bytes = "bytes", optional, tag = "31")]
     pub raw: ::core::option::Option<::prost::bytes::Bytes>,
+    /// In the JSON form: deep groups that few reports have.
+    #[prost(string, optional, tag = "32")]
+    pub diagnostics_json: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "33")]
+    pub address_claim_json: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RawTime {

@@ -28,6 +28,7 @@ mod read;
 mod replay;
 mod retention;
 mod schema;
+mod trips;
 mod waiting;
 mod write;
 mod writer;
@@ -51,6 +52,7 @@ pub use error::StoreError;
 pub use kept::{KeptFrame, KeptProfile};
 pub use read::{Cursor, Device, KnownNetwork, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use replay::SqliteReplay;
+pub use trips::{Redone, Trip};
 pub use retention::{CutOff, Forgotten, Retention};
 pub use write::SqliteJudge;
 

@@ -393,7 +393,7 @@ impl Reader {
         Ok(known)
     }
 
-    fn device_number(&self, key: &DeviceKey) -> Result<Option<i64>, StoreError> {
+    pub(super) fn device_number(&self, key: &DeviceKey) -> Result<Option<i64>, StoreError> {
         Ok(self
             .db()
             .prepare_cached("SELECT id FROM device WHERE tenant = ?1 AND device = ?2")?

@@ -153,6 +153,7 @@ impl Store {
             if !more {
                 profiles(tx, before)?;
                 networks(tx, before)?;
+                trips(tx, before)?;
             }
             Ok(Forgotten {
                 reports,
@@ -220,6 +221,13 @@ fn networks(tx: &Transaction<'_>, before: Timestamp) -> Result<(), rusqlite::Err
     let before = before.as_millis().saturating_sub(NETWORK_KEPT_MS);
     tx.prepare_cached("DELETE FROM device_network WHERE last_seen < ?1")?
         .execute([before])?;
+    Ok(())
+}
+
+/// Few beside the reports: all are looked at.
+fn trips(tx: &Transaction<'_>, before: Timestamp) -> Result<(), rusqlite::Error> {
+    tx.prepare_cached("DELETE FROM trip WHERE to_ms < ?1")?
+        .execute([before.as_millis()])?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4d70_7374;
 
 /// One step per format. A step is never changed once it is released; a new one is added.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
 
 const FORMAT_1: &str = "
     -- A run of the process. The counters are kept in the transactions of the batches.
@@ -271,6 +271,34 @@ const FORMAT_4: &str = "
     FROM report r
     LEFT JOIN provenance p ON p.id = r.provenance
     LEFT JOIN device d ON d.id = r.device;
+";
+
+const FORMAT_5: &str = "
+    -- Trips and stops that have ended. The open one is in the state of its device.
+    CREATE TABLE trip (
+        device INTEGER NOT NULL,
+        from_ms INTEGER NOT NULL,
+        to_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,            -- trip or stop
+        start_latitude REAL NOT NULL,
+        start_longitude REAL NOT NULL,
+        end_latitude REAL NOT NULL,
+        end_longitude REAL NOT NULL,
+        distance_m REAL NOT NULL,
+        odometer_m REAL,               -- NULL: the device has none
+        max_speed_kmh REAL NOT NULL,
+        idle_s REAL NOT NULL,
+        revision INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (device, from_ms)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Stretches of time whose trips must be found anew.
+    CREATE TABLE dirty (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        device INTEGER NOT NULL,
+        from_ms INTEGER NOT NULL,
+        to_ms INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// The newest format that this version knows.

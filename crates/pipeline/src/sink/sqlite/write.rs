@@ -10,6 +10,7 @@ use super::columns::{self, RowParts};
 use super::commands::{self, CommandState};
 use super::encode::{Rows, int};
 use super::known::Known;
+use super::trips;
 use super::waiting::Waiting;
 use super::writer::Writing;
 use super::{Store, StoreError, StoreOptions, now};
@@ -242,6 +243,7 @@ impl Job<'_> {
         write_devices(&tx, rows)?;
         self.write_frames(&tx, known, rows)?;
         self.write_corrections(&tx, rows)?;
+        trips::write(&tx, &rows.batch, &self.written.new)?;
         waiting.write(&tx)?;
         if self.written.quarantined > 0 {
             bound_quarantine(&tx, known, self.options)?;

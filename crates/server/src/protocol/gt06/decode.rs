@@ -44,6 +44,10 @@ impl Connection {
             profile.configured_dialect = Some(dialect);
         }
         profile.zones.configured = decoding.zone;
+        if !decoding.dialects.is_empty() {
+            return Err(Failure::new("GT06 reads no files of dialects")
+                .remedy("--dialects is for protocols whose dialects are tables"));
+        }
         let origin = Origin {
             epoch: 0,
             connection: 1,

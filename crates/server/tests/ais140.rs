@@ -1,0 +1,223 @@
+//! AIS 140 from end to end: packets over TCP in, answers and commands out, incidents in the store.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::net::UdpSocket;
+use std::time::{Duration, SystemTime};
+
+use milepost_protocol_ais140::simulate::{Packet, State, Vehicle};
+use milepost_protocol_ais140::{Dialects, Imei};
+use serde_json::{Value, json};
+use support::tracker::Tracker;
+use support::{PATIENCE, Server, Start, milepost};
+
+const ID: &str = "123456789012347";
+const IMEI: Imei = Imei::new(123_456_789_012_347);
+
+/// Devices that wait for answers, as an integrator adds them.
+const ACME: &str = r#"
+[[dialect]]
+name = "acme"
+like = "amendment3"
+headers = ["$ACT tracking", "$ACL login", "$ACE emergency"]
+replies = ["login now $OKL*", "emergency durable $AKN,{message},{imei}*"]
+"#;
+
+struct Device {
+    vehicle: Vehicle,
+    connection: Tracker,
+    state: State,
+}
+
+impl Device {
+    fn connect(server: &Server) -> Self {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let dialects = Dialects::from_toml(ACME).unwrap();
+        Self {
+            vehicle: Vehicle::new(&dialects, "acme", IMEI).unwrap(),
+            connection: Tracker::connect(server.ais140),
+            state: State {
+                unix: i64::try_from(now).unwrap() - 60,
+                latitude: 12.976_545,
+                longitude: 77.549_759,
+                speed: 32.5,
+                course: 118.0,
+                ignition: true,
+                emergency: false,
+            },
+        }
+    }
+
+    fn send(&mut self, packet: Packet) {
+        self.state.unix += 1;
+        self.state.emergency = packet == Packet::Emergency;
+        let bytes = self.vehicle.packet(packet, &self.state).unwrap();
+        self.connection.send(&bytes);
+    }
+
+    fn hears(&mut self, answer: &str) {
+        let heard = self.connection.read(answer.len());
+        assert_eq!(String::from_utf8_lossy(&heard), answer);
+    }
+}
+
+/// A server that knows the dialect; and the folder of its file.
+fn start() -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.toml");
+    std::fs::write(&file, ACME).unwrap();
+    let config = format!(
+        "[ais140]\ndialects = [{:?}]\nudp = '127.0.0.1:0'\n",
+        file.display().to_string()
+    );
+    let server = Start::default().token("sesame").config(&config).start();
+    (server, folder)
+}
+
+fn emergencies(server: &Server) -> Vec<Value> {
+    let history = server.json(&format!("/v1/devices/{ID}/history"));
+    let reports = history["reports"].as_array().unwrap();
+    let mut reports: Vec<_> = reports
+        .iter()
+        .filter(|report| report["events"][0]["kind"] == "sos")
+        .cloned()
+        .collect();
+    reports.sort_by_key(|report| report["time"].as_str().unwrap().to_owned());
+    reports
+}
+
+#[test]
+fn an_emergency_is_answered_released_by_command_and_closed() {
+    let (server, _folder) = start();
+    let mut device = Device::connect(&server);
+    device.send(Packet::Login);
+    device.hears("$OKL*");
+    device.send(Packet::Position);
+    device.send(Packet::Emergency);
+    device.hears("$AKN,EMR,123456789012347*");
+
+    // The device loses its network, and goes on in another connection.
+    let state = device.state;
+    device = Device::connect(&server);
+    device.state = state;
+    device.send(Packet::Login);
+    device.hears("$OKL*");
+    device.send(Packet::Emergency);
+    device.hears("$AKN,EMR,123456789012347*");
+
+    let command = json!({ "text": "RELEASE" }).to_string();
+    let path = format!("/v1/devices/{ID}/commands");
+    let accepted = server.request("POST", &path, &[], &command);
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let release = device
+        .connection
+        .read("$123456789012347,012347,CLR,020*00\r\n".len());
+    assert!(device.vehicle.is_release(&release), "{release:?}");
+    device.send(Packet::EmergencyEnd);
+    device.hears("$AKN,SEM,123456789012347*");
+
+    let reports = emergencies(&server);
+    let marks: Vec<_> = reports
+        .iter()
+        .map(|report| report["events"][0]["incident"].as_str().unwrap())
+        .collect();
+    assert_eq!(marks, ["begin", "repeat", "end"]);
+    for report in &reports {
+        assert_eq!(report["events"][0]["incident_id"], reports[0]["id"]);
+    }
+}
+
+#[test]
+fn history_does_not_move_the_last_position_back_and_reopens_no_incident() {
+    let (server, _folder) = start();
+    let mut device = Device::connect(&server);
+    device.send(Packet::Emergency);
+    device.hears("$AKN,EMR,123456789012347*");
+    device.send(Packet::EmergencyEnd);
+    device.hears("$AKN,SEM,123456789012347*");
+    device.send(Packet::Position);
+    let path = format!("/v1/devices/{ID}");
+    let newest = device.state.unix;
+    device.state.unix -= 1_000;
+    device.state.latitude = 11.0;
+    device.send(Packet::History);
+    let history = format!("{path}/history");
+    server.until(&history, |answer| {
+        answer.json()["reports"].as_array().unwrap().len() == 4
+    });
+    let known = server.json(&path);
+    assert!(newest > device.state.unix);
+    let latitude = known["fix"]["latitude"].as_f64();
+    assert!(latitude.is_some_and(|at| at > 12.9), "{known}");
+    assert_eq!(emergencies(&server).len(), 2);
+}
+
+#[test]
+fn while_the_store_is_stalled_an_emergency_is_not_acknowledged_and_a_login_is_answered() {
+    let (server, _folder) = start();
+    let mut device = Device::connect(&server);
+    device.send(Packet::Login);
+    device.hears("$OKL*");
+    let db = rusqlite::Connection::open(server.data_dir.join("milepost.sqlite")).unwrap();
+    db.busy_timeout(Duration::from_secs(10)).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    device.send(Packet::Position);
+    device.send(Packet::Emergency);
+    server.until("/readyz", |answer| answer.status == 503);
+    assert!(!device.connection.hears_within(Duration::from_millis(300)));
+    let mut again = Device::connect(&server);
+    again.send(Packet::Login);
+    again.hears("$OKL*");
+    drop(db);
+    device.hears("$AKN,EMR,123456789012347*");
+    assert_eq!(emergencies(&server).len(), 1);
+}
+
+#[test]
+fn a_device_is_heard_over_udp() {
+    let (server, _folder) = start();
+    let device = Device::connect(&server);
+    let mut vehicle = device.vehicle;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(server.ais140_udp.unwrap()).unwrap();
+    socket
+        .send(&vehicle.packet(Packet::Login, &device.state).unwrap())
+        .unwrap();
+    let mut answer = [0; 64];
+    let len = socket.recv(&mut answer).unwrap();
+    assert_eq!(&answer[..len], b"$OKL*");
+    let known = server.until(&format!("/v1/devices/{ID}"), |answer| answer.status == 200);
+    assert_eq!(known.json()["connected"], true);
+}
+
+#[test]
+fn lines_are_decoded_by_dialects_of_a_file_and_every_byte_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.toml");
+    std::fs::write(&file, ACME).unwrap();
+    let decode = |flags: &[&str], packet: &str| {
+        let output = milepost()
+            .args(["decode", "--protocol", "ais140"])
+            .args(flags)
+            .arg(packet)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let packet = "$ACL,KA01AB1234,123456789012347,8991,1.0.0,AIS140,12.976545,N,77.549759,E*";
+    let dialects = ["--dialects", file.to_str().unwrap()];
+    let known: Value = serde_json::from_str(&decode(&dialects, packet)).unwrap();
+    assert_eq!(known["reports"][0]["dialect"], "acme");
+    assert_eq!(known["reply"], "$OKL*");
+    assert_eq!(known["frame"]["kind"], "$ACL");
+    let foreign: Value = serde_json::from_str(&decode(&[], packet)).unwrap();
+    assert_ne!(foreign["reports"][0]["dialect"], "acme");
+    let explained = decode(&[dialects[0], dialects[1], "--explain"], packet);
+    assert!(
+        explained.contains("123456789012347") && explained.contains("imei"),
+        "{explained}"
+    );
+}
