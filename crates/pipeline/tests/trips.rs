@@ -110,7 +110,11 @@ async fn late_data_changes_the_trip_it_belongs_to_once_and_no_other() {
     assert_eq!(redo(&store).await, Some(1));
     let after = trips(&store, Span::default());
     assert_eq!(after[1].revision, 1);
-    assert!((after[1].leg.distance_m - 6_828.0).abs() < 200.0, "{:?}", after[1]);
+    assert!(
+        (after[1].leg.distance_m - 6_828.0).abs() < 200.0,
+        "{:?}",
+        after[1]
+    );
     for n in [0, 2, 3, 4] {
         assert_eq!(after[n], before[n]);
     }
@@ -139,15 +143,18 @@ async fn late_data_of_a_trip_that_was_not_seen_adds_it() {
     let pipeline = start(&store);
     let all: Vec<i64> = (0..480).map(|n| n * 10).collect();
     // The first drive is missing: a jump over 30 minutes.
-    let (late, live): (Vec<i64>, Vec<i64>) =
-        all.iter().partition(|second| (1_150..1_900).contains(*second));
+    let (late, live): (Vec<i64>, Vec<i64>) = all
+        .iter()
+        .partition(|second| (1_150..1_900).contains(*second));
     submit(&pipeline, 1, &live, None).await;
     let before = trips(&store, Span::default());
     submit(&pipeline, 2_000, &late, Some(4_800)).await;
     assert!(redo(&store).await.is_some());
     assert_eq!(redo(&store).await, None);
     let after = trips(&store, Span::default());
-    let long = after.iter().filter(|trip| trip.leg.kind == Kind::Trip && trip.leg.distance_m > 5_000.0);
+    let long = after
+        .iter()
+        .filter(|trip| trip.leg.kind == Kind::Trip && trip.leg.distance_m > 5_000.0);
     assert_eq!(long.count(), 2, "{before:#?} {after:#?}");
     for pair in after.windows(2) {
         assert_eq!(pair[0].leg.to_ms, Some(pair[1].leg.from_ms), "{after:#?}");

@@ -291,6 +291,9 @@ impl Partition {
                             Happening::Attached { .. } | Happening::Failed(_) => {}
                         }
                     }
+                    if self.happenings.is_closed() {
+                        return;
+                    }
                 }
             }
         }

@@ -263,4 +263,5 @@ mod tests {
         let by_cell = report(ask(0x17, CELL, "0001"));
         assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
         assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
-    }}
+    }
+}

@@ -218,7 +218,8 @@ impl Body for Heartbeat {
     }
 
     fn dialect(&self) -> Option<Dialect> {
-        self.apparent_dialect().filter(|dialect| *dialect == Dialect::R11)
+        self.apparent_dialect()
+            .filter(|dialect| *dialect == Dialect::R11)
     }
 
     /// No Seeworld model has a supply of no volts and a signal of a few percent while it sends.
@@ -236,7 +237,11 @@ impl Body for Heartbeat {
 
     fn raw_battery(&self) -> Option<u8> {
         match self.form {
-            HeartbeatForm::Usual { battery, .. } if self.apparent_dialect() != Some(Dialect::R11) => battery,
+            HeartbeatForm::Usual { battery, .. }
+                if self.apparent_dialect() != Some(Dialect::R11) =>
+            {
+                battery
+            }
             _ => None,
         }
     }
@@ -245,7 +250,8 @@ impl Body for Heartbeat {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
-        self.form.normalize(cx, report, cx.dialect_or(self.apparent_dialect()));
+        self.form
+            .normalize(cx, report, cx.dialect_or(self.apparent_dialect()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
         if self.terminal.alarm_bits() != 0 {

@@ -35,8 +35,8 @@ use crate::frame::Head;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{Checksum, DecodeError, Dialect, Start};
-pub use rest::{LocationCard, LocationClimate, LocationFuel, LocationRest, LocationStatus};
 use rest::RestForm;
+pub use rest::{LocationCard, LocationClimate, LocationFuel, LocationRest, LocationStatus};
 
 /// A position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +167,12 @@ fn layout(number: u8, body: &[u8]) -> Option<(Option<CellForm>, RestForm)> {
         0x22 if rest.len() == CellForm::L9c.len(mcc) + LocationClimate::LEN => CellForm::L9c,
         _ => CellForm::L8,
     };
-    let rest = RestForm::find(number, form, rest.get(form.len(mcc)..)?, &Gps::from_bytes(gps))?;
+    let rest = RestForm::find(
+        number,
+        form,
+        rest.get(form.len(mcc)..)?,
+        &Gps::from_bytes(gps),
+    )?;
     Some((Some(form), rest))
 }
 

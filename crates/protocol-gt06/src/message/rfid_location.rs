@@ -95,7 +95,10 @@ impl Body for RfidLocation {
     fn fit(cx: &Context<'_>) -> Fit {
         let rest = cx.body.get(Gps::LEN..).unwrap_or_default();
         let cell = CellForm::L8.len(Cell::peek_mcc(rest));
-        let has_length = matches!(rest.len().checked_sub(cell), Some(CARD | CARD_VALID | METERS));
+        let has_length = matches!(
+            rest.len().checked_sub(cell),
+            Some(CARD | CARD_VALID | METERS)
+        );
         Fit::possible_if(cx.is_short() && has_length && is_gps_and_cell(cx.body))
     }
 

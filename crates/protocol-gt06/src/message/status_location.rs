@@ -105,7 +105,11 @@ impl Form {
                 form(None, false),
                 form(None, true),
             ],
-            _ => [form(Some(CellForm::L8), false), form(None, false), form(None, false)],
+            _ => [
+                form(Some(CellForm::L8), false),
+                form(None, false),
+                form(None, false),
+            ],
         };
         let forms = forms
             .into_iter()

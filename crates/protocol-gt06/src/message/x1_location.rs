@@ -157,7 +157,10 @@ impl Body for X1Location {
             ("gt06.information_raw", information.into()),
         ] {
             if bits != 0 {
-                report.more.signals.push(Signal::named(name).number(bits.into(), None));
+                report
+                    .more
+                    .signals
+                    .push(Signal::named(name).number(bits.into(), None));
             }
         }
     }
@@ -269,4 +272,5 @@ mod tests {
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);
-    }}
+    }
+}

@@ -9,7 +9,7 @@ use milepost_api::Api;
 use milepost_api::store::{
     Answer, Command, CommandChange, Commands, Connections, Cursor, Device, History,
     LastKnown as ReadLastKnown, NotQueued, Page, Paged, Part, Quarantine, QuarantinedFrame,
-    Readiness, Span, StoreError,
+    Readiness, Span, StoreError, Trip, Trips,
 };
 use milepost_pipeline::Latest;
 use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
@@ -52,6 +52,8 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
     let data_dir = config.data_dir.clone();
     let router = milepost_api::router(Api {
         history: stores.clone(),
+        trips: stores.clone(),
+        rules: config.smoothing.settings().rules,
         devices: stores.clone(),
         quarantine: stores.clone(),
         commands: Arc::new(NoCommands),
@@ -280,6 +282,18 @@ impl ReadLastKnown for Stores {
                     Ok(Device { key, latest })
                 })
                 .transpose()
+        })
+    }
+}
+
+/// Trips of a fleet are not stored yet.
+impl Trips for Stores {
+    fn trips(&self, _: &DeviceKey, _: &Span, _: &Page) -> Answer<'_, Paged<Trip>> {
+        Box::pin(async {
+            Ok(Paged {
+                items: Vec::new(),
+                next: None,
+            })
         })
     }
 }

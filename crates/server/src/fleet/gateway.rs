@@ -41,15 +41,21 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     let share = descriptors::share(open_files, &config, devices.len());
     let gateway = open(&config, &kafka, &name)?;
-    tokio::spawn(make_topics(kafka.clone(), super::specs(&config)));
+    let (runtime, looked_at) = (tokio::runtime::Handle::current(), kafka.clone());
+    let specs = super::specs(&config);
+    // On a thread of its own, which the end does not wait for: Kafka's admin client blocks.
+    std::thread::Builder::new()
+        .name("topics".into())
+        .spawn(move || runtime.block_on(make_topics(looked_at, specs)))?;
     let mut limits = listen::limits(&config.limits);
     limits.connections = share.devices;
     let parts = listen::Parts {
         registry: DeviceRegistry::Fleet(FleetRegistry::new(&config, protocols, redis)),
         way: Way::Gateway(gateway.clone()),
-        connections: Connections::default(),
+        connections: Connections::new(listen::networks(&config.limits)),
         memory: MemoryBudget::new(config.limits.connection_memory_mib.saturating_mul(1 << 20)),
         limits,
+        traces: listen::traces(&config.log),
         epoch: epoch(),
     };
     let mut ready = format!("milepost gateway {name} is ready: kafka {}", kafka.brokers);

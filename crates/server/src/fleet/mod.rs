@@ -19,6 +19,7 @@ use crate::{logging, options};
 
 /// Flags of the roles of a fleet.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "FleetOptions")]
 pub struct Options {
     /// The flags that every role shares.
     #[command(flatten)]

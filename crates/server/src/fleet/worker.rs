@@ -2,6 +2,7 @@
 
 use milepost_pipeline::fleet::{Worker, WorkerOptions};
 use milepost_pipeline::kafka::ensure_topics;
+use milepost_pipeline::stage::{Incidents, Stages, Track};
 
 use super::Options;
 use crate::failure::Failure;
@@ -28,6 +29,11 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
     work.group.clone_from(&config.fleet.group);
     work.topics = super::topics(&config);
     work.redis = super::redis(&config)?;
+    work.pipeline.stages = Stages::standard().then(Incidents);
+    if config.smoothing.enabled {
+        let track = Track::new(config.smoothing.settings());
+        work.pipeline.stages = work.pipeline.stages.then(track);
+    }
     work.accept_gap = options.accept_gap;
     let worker = Worker::start(&kafka, work)
         .await

@@ -135,8 +135,7 @@ fn an_alarm_s_code_is_an_event_and_alarm_bits_are_a_state() {
     for parts in [&obd6[..], &space10x[..]] {
         let r = report(read_parts(Start::Short, 0x13, parts));
         assert_eq!(r.kind, milepost_telemetry::Kind::Heartbeat);
-        let events: alloc::vec::Vec<_> =
-            r.more.events.iter().map(|e| (e.kind, e.code)).collect();
+        let events: alloc::vec::Vec<_> = r.more.events.iter().map(|e| (e.kind, e.code)).collect();
         assert_eq!(events, [(EventKind::Overspeed, Some(6))]);
         assert_eq!(signal(&r, "gt06.alarm_state"), None);
     }

@@ -8,7 +8,8 @@ use core::ops::RangeInclusive;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::field::{
-    AlarmCode, CellForm, Celsius, Gps, Mileage, MileageTens, MobileSignal, Supply, TerminalInfo, Trailer, alarm_meaning, is_mileage,
+    AlarmCode, CellForm, Celsius, Gps, Mileage, MileageTens, MobileSignal, Supply, TerminalInfo,
+    Trailer, alarm_meaning, is_mileage,
 };
 use crate::layout::{Part, layout};
 use crate::parse::{Reader, Trace};
