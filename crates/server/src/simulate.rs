@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use milepost_simulate::{Error, Options};
 
 use crate::failure::Failure;
-use crate::protocol::{ProtocolPlug, Protocols};
+use crate::protocol::Protocols;
 use crate::shutdown;
 
 /// Simulates until it is over or a signal comes, and prints what it did.

@@ -26,8 +26,8 @@ const ALARM: &str =
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let brokers = arguments.next().unwrap_or("127.0.0.1:9092".into());
-    let prefix = arguments.next().unwrap_or("milepost".into());
+    let brokers = arguments.next().unwrap_or_else(|| "127.0.0.1:9092".into());
+    let prefix = arguments.next().unwrap_or_else(|| "milepost".into());
     let kafka = KafkaConfig::new(brokers, "example-gateway");
     let topics = Topics::with_prefix(&prefix);
     ensure_topics(&kafka, &[TopicSpec::new(&topics.reports, 4, 1)]).await?;

@@ -282,7 +282,7 @@ fn optional_text(name: &'static str, what: &'static str, field: Field<Option<Str
             *(field.write)(config) = Some(text.to_owned());
             Ok(())
         }),
-        Box::new(move |config| (field.read)(config).as_ref().map(|text| quoted(text))),
+        Box::new(move |config| (field.read)(config).as_ref().map(quoted)),
     )
 }
 

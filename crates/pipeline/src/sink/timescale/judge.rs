@@ -164,6 +164,9 @@ pub struct TimescaleJudge {
     snapshot_at: Instant,
 }
 
+/// The connection, unless it broke, and what became of a batch.
+type WrittenBatch = (Option<Database>, Result<Stored, DatabaseError>);
+
 /// A batch in the form in which it is written.
 #[derive(Debug)]
 pub struct PreparedRows {
@@ -178,7 +181,7 @@ struct UnderWay {
     batch: Arc<Batch>,
     from: Option<i64>,
     to: i64,
-    writing: Option<JoinHandle<(Option<Database>, Result<Stored, DatabaseError>)>>,
+    writing: Option<JoinHandle<WrittenBatch>>,
 }
 
 impl fmt::Debug for TimescaleJudge {
