@@ -84,12 +84,9 @@ impl Location {
         let number = head.number();
         let body = raw.get(4..head.len().wrapping_sub(6))?;
         let (gps, rest): (&[u8; Gps::LEN], _) = body.split_first_chunk()?;
-        // A terminal id has no month and day there.
-        let [_, 1..=12, 1..=31, ..] = gps else {
-            return None;
-        };
         let (cell, rest) = match number {
-            0x12 | 0x22 => {
+            // A terminal id, which others of these numbers begin with, has no month and day there.
+            0x12 | 0x22 if matches!(gps, [_, 1..=12, 1..=31, ..]) => {
                 let (cell, rest) = rest.split_first_chunk::<8>()?;
                 let [a, b, mnc, c, d, e, f, g] = *cell;
                 let cell = Cell {
