@@ -9,14 +9,14 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use milepost_fuzz::frames::Form;
 use milepost_fuzz::message::Input;
-use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::normalize::{self, ReportSource};
 use milepost_protocol_gt06::{AckPolicy, Direction, Frame, Framing, Message, Profile, Start};
 use milepost_telemetry::{DeviceId, Origin, Report, Timestamp};
 
 const NOW: i64 = 1_763_622_000;
 
 fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64) -> Vec<Report> {
-    let speaker = Speaker::new(None, DeviceId::new("352093081234567").ok());
+    let speaker = ReportSource::new(None, DeviceId::new("352093081234567").ok());
     let cx = normalize::Context::new(
         frame.head(),
         profile,

@@ -15,7 +15,7 @@ use milepost_protocol_gt06::address::Resolver;
 use milepost_protocol_gt06::answer::Reading;
 use milepost_protocol_gt06::field::TerminalId;
 use milepost_protocol_gt06::media::{Abandoned, Limits};
-use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::normalize::{self, ReportSource};
 use milepost_protocol_gt06::{
     AckPolicy, CardJudge, Checksum, DecodeError, Deframer, Dialect, Direction, Frame, FrameError,
     Message, Profile, Reply, ReplyClass, Session, Upload,
@@ -46,7 +46,7 @@ struct Listener<S> {
     known: Profile,
     /// What the registry keeps.
     kept: Vec<(TerminalId, milepost_telemetry::Profile)>,
-    speaker: Speaker,
+    speaker: ReportSource,
     /// Has been sent by the device, but not arrived.
     on_the_way: Vec<u8>,
     buffer: BytesMut,
@@ -68,7 +68,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
             session: session(setup),
             known: Profile::default(),
             kept: Vec::new(),
-            speaker: Speaker::new(None, None),
+            speaker: ReportSource::new(None, None),
             on_the_way: Vec::new(),
             buffer: BytesMut::new(),
             arrived: 0,
@@ -91,7 +91,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         self.close();
         self.session = session(self.setup);
         self.known = Profile::default();
-        self.speaker = Speaker::new(None, None);
+        self.speaker = ReportSource::new(None, None);
         self.buffer.clear();
         (self.arrived, self.accounted) = (0, 0);
         self.connection += 1;
@@ -197,7 +197,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         self.known = known.clone().unwrap_or_default();
         let changed = self.session.on_identified(known);
         assert_eq!(changed, self.known != *self.session.profile());
-        self.speaker = Speaker::new(None, Some(device));
+        self.speaker = ReportSource::new(None, Some(device));
     }
 
     /// What was learned is kept, and read back when the device calls again.

@@ -119,12 +119,15 @@ impl Parameters {
         let Some(text) = self.take("lag")? else {
             return Ok(0);
         };
-        text.parse().ok().filter(|lag| *lag <= MAX_LAG).ok_or_else(|| {
-            Problem::parameter(
-                "lag",
-                format!("`lag` must be a whole number from 0 to {MAX_LAG}, not {text:?}"),
-            )
-        })
+        text.parse()
+            .ok()
+            .filter(|lag| *lag <= MAX_LAG)
+            .ok_or_else(|| {
+                Problem::parameter(
+                    "lag",
+                    format!("`lag` must be a whole number from 0 to {MAX_LAG}, not {text:?}"),
+                )
+            })
     }
 
     /// A switch: `1` or `true`, `0` or `false`.

@@ -3,7 +3,7 @@
 //! A shard offers each committed batch to its followers and never waits for them: each has a
 //! short queue, and what does not fit in is not put there. A follower takes a batch only if it
 //! begins where the follower is; otherwise it first reads what is missing from the judge's rows.
-//! So one path serves the start, errors and falling behind.
+//! So one path serves the start, errors and lag.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::sink::{Batch, FollowFrom, Follower, News, Position, Replay, Written};
 const QUEUED: usize = 4;
 /// Rows that are read back at once.
 const PART: usize = 1_000;
-/// How often an idle follower looks whether it is behind.
+/// How often an idle follower looks whether it lags.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch that the judge has committed.

@@ -82,6 +82,8 @@ mod ack;
 pub mod command;
 mod condition;
 mod error;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod follow;
 mod intake;
 #[cfg(feature = "kafka")]

@@ -14,7 +14,9 @@ use crate::intake::{BatchLimits, IntakeQueue, Pending};
 use crate::lane::{Lane, Lanes, Snapshot};
 use crate::permit::Cost;
 use crate::retry::{Backoff, RetryDeadline};
-use crate::sink::{Batch, BatchFrame, ChangedDevice, DirtyMark, FrameResult, Judge, Mark, Source, Written};
+use crate::sink::{
+    Batch, BatchFrame, ChangedDevice, DirtyMark, FrameResult, Judge, Mark, Source, Written,
+};
 use crate::stage::{DeviceSettings, Flow, StageContext, Stages};
 use crate::track::{Counts, REASONS};
 
@@ -42,7 +44,7 @@ pub(crate) struct Shard<J> {
 pub struct Drained {
     /// Frames whose outcome is durable.
     pub settled: u64,
-    /// Frames that could not be stored; no device was told about them.
+    /// Frames that could not be stored; no device got an acknowledgement for them.
     pub failed: u64,
     /// Whether the store has noted a clean end.
     pub clean: bool,
@@ -370,7 +372,12 @@ impl<J: Judge> Shard<J> {
                 (Some((key, lane)), Some(settings)) => {
                     let settings = settings.get_or_insert_with(|| self.stages.settings_of(key));
                     let at = device.unwrap_or_default();
-                    work_on(&self.stages, Some((lane, settings, at)), envelope, &mut batch)
+                    work_on(
+                        &self.stages,
+                        Some((lane, settings, at)),
+                        envelope,
+                        &mut batch,
+                    )
                 }
                 _ => work_on(&self.stages, None, envelope, &mut batch),
             };
@@ -524,7 +531,9 @@ fn work_on(
         match stages.apply(&mut lane.states, &mut report, &mut cx) {
             Flow::Pass => {
                 let found = cx.take_found();
-                batch.legs.extend(found.legs.into_iter().map(|leg| (*device, leg)));
+                batch
+                    .legs
+                    .extend(found.legs.into_iter().map(|leg| (*device, leg)));
                 batch.dirty.extend(found.dirty.map(|stretch| DirtyMark {
                     device: *device,
                     report: batch.reports.len(),
@@ -553,7 +562,9 @@ fn work_on(
 /// Counts when a batch is durable, since stages may run several times over one.
 fn count_rejected(reports: &[Report]) {
     let mut counts = Counts::default();
-    let reasons = reports.iter().filter_map(|report| report.smoothed?.rejected);
+    let reasons = reports
+        .iter()
+        .filter_map(|report| report.smoothed?.rejected);
     for reason in reasons {
         counts.add(reason);
     }

@@ -143,8 +143,12 @@ struct InFile {
 impl Follower for InFile {
     fn begin(&mut self) -> Result<FollowFrom, SinkError> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-        // A last line without an end was being written.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        // A last line without an end was being written. It goes, else what is written next
+        // continues it.
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        if whole.len() < text.len() {
+            std::fs::write(&self.file, whole).map_err(SinkError::transient)?;
+        }
         let mark = whole.lines().rev().find_map(|line| {
             let row = line.strip_prefix("mark ")?.parse().ok()?;
             Some(Position { row, correction: 0 })

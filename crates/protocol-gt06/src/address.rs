@@ -1,8 +1,8 @@
-//! Addresses in words: what devices ask for, and how they are told.
+//! Addresses in words: what devices ask for, and how they are answered.
 //!
 //! A device asks where it is ([`AddressQuery`](crate::message::AddressQuery)) when somebody sent it
-//! a text message, and passes the answer on. Without a [`Resolver`] it is told [`UNKNOWN`], which
-//! satisfies it. With one, alarms are told an address too, behind their acknowledgement.
+//! a text message, and passes the answer on. Without a [`Resolver`] the answer is [`UNKNOWN`], which
+//! satisfies it. With one, alarms get an address too, after their acknowledgement.
 //!
 //! | part | length | 0x17, Chinese, `78 78` | 0x97, any other language, `79 79` |
 //! |---|---|---|---|
@@ -29,7 +29,7 @@ use crate::reply::{Answer, ReplyClass};
 
 /// What is said where no address is known.
 pub const UNKNOWN: &str = "NA";
-/// What a number has that is asked for nobody.
+/// The phone of a question without one.
 pub const NOBODY: [u8; 21] = [b'0'; 21];
 /// The longest address that is sent, in UTF-16 units: what a text message of three parts holds.
 const MAX_UNITS: usize = 201;
@@ -37,7 +37,7 @@ const MAX_UNITS: usize = 201;
 const MAX_CHINESE: usize = 249;
 const FLAG: u32 = 1;
 
-/// What a device wants to be told.
+/// What a device asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Why.
@@ -77,7 +77,7 @@ impl Purpose {
 pub enum Language {
     /// 1 on the wire.
     Chinese,
-    /// 2 on the wire; also for what no manual knows.
+    /// 2 on the wire; also for what no manual describes.
     English,
 }
 
@@ -181,7 +181,7 @@ fn text(address: &str, max: usize) -> BytesMut {
     let mut left = max;
     for c in address.chars() {
         let c = match c {
-            // `&` is 26, `#` is 23: a high byte of 26 or 23 may stand behind a low one.
+            // `&` is 26, `#` is 23: a high byte of 26 or 23 may follow a low one.
             '\u{2300}'..='\u{23ff}' | '\u{2600}'..='\u{26ff}' => '?',
             '&' => '+',
             '#' => ' ',
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_is_told_an_address_behind_its_acknowledgement_if_one_is_known() {
+    fn an_alarm_is_told_an_address_after_its_acknowledgement_if_one_is_known() {
         use crate::{AckPolicy, Session};
         // The worked example of an alarm, in Chinese.
         let alarm = "787825160b0b0f0e241dcf027ac8870c4657e60014020901cc00287d001f72650604010100 36\
@@ -264,9 +264,9 @@ mod tests {
         assert_eq!(hex::encode(&acknowledgement.bytes), "78780516003695700d0a");
 
         let known = Resolver::new(|_: &Question| Some("OK".into()));
-        let told = reply(&mut plain.clone().with_resolver(known));
-        assert_eq!(told.class, ReplyClass::WhenDelivered);
-        let (first, second) = told.bytes.split_at(acknowledgement.bytes.len());
+        let answered = reply(&mut plain.clone().with_resolver(known));
+        assert_eq!(answered.class, ReplyClass::WhenDelivered);
+        let (first, second) = answered.bytes.split_at(acknowledgement.bytes.len());
         assert_eq!(first, acknowledgement.bytes);
         assert_eq!(
             second,

@@ -96,7 +96,7 @@ pub struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads a text; padding in front and behind does not matter.
+    /// Reads a text; padding in front and after does not matter.
     ///
     /// ```
     /// use milepost_protocol_gt06::answer::{Reading, Outcome};
@@ -147,20 +147,20 @@ fn contains(text: &str, any: &[&str]) -> bool {
     any.iter().any(|needle| find(text, needle).is_some())
 }
 
-/// What stands behind a label that begins a word.
+/// What follows a label that begins a word.
 fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {
         let at = find(rest, label)?;
-        let behind = rest.get(at + label.len()..)?;
+        let after = rest.get(at + label.len()..)?;
         let is_word = label.starts_with(|c: char| c.is_ascii_alphanumeric());
         let goes_on = rest.get(..at).is_some_and(|before| {
             before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         });
         if !(is_word && goes_on) {
-            return Some(behind.trim_start());
+            return Some(after.trim_start());
         }
-        rest = behind;
+        rest = after;
     }
 }
 
@@ -195,7 +195,7 @@ fn volts(text: &str) -> Option<f32> {
         .filter(|volts| (0.0..=1_000.0).contains(volts))
 }
 
-/// A number of digits behind a label, whatever stands between them: `<ICCID:…>`, `ICCID = …`.
+/// A number of digits after a label, whatever is between them: `<ICCID:…>`, `ICCID = …`.
 fn numbered<'a>(
     text: &'a str,
     label: &str,
@@ -216,7 +216,7 @@ fn numbered<'a>(
 /// `[VERSION]name[BUILD]date`, or `VERSION:name`.
 fn firmware(text: &str) -> Option<&str> {
     let name = match labelled(text, "[version]") {
-        Some(behind) => behind.split(['[', '\r', '\n']).next()?,
+        Some(after) => after.split(['[', '\r', '\n']).next()?,
         None => labelled(text, "version:")?
             .split([';', ',', '\r', '\n'])
             .next()?,
@@ -225,14 +225,14 @@ fn firmware(text: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The date of build behind `[BUILD]`.
+/// The date of build after `[BUILD]`.
 fn build(text: &str) -> Option<&str> {
     let date = labelled(text, "[build]")?.split(['[', '\r', '\n']).next()?;
     let date = date.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
     (!date.is_empty()).then_some(date)
 }
 
-/// Degrees, and what stands behind them. With a hemisphere in front or behind, or a sign:
+/// Degrees, and what follows them. With a hemisphere in front or after, or a sign:
 /// `N23.1`, `23.1N`, `-23.1`. With minutes: `N23d5.1708m`, `N23 06.7009'`, `23°6.7'N`.
 ///
 /// The number must end where it seems to: what goes on in some other way is not understood, and a
@@ -249,23 +249,23 @@ fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
     let is_signed = text.trim_start().starts_with(['-', '+']);
     let (mut value, rest) = number(text)?;
     let mut rest = match minutes(rest) {
-        Minutes::None(behind) => behind,
-        Minutes::Some(minutes, behind) => {
+        Minutes::None(after) => after,
+        Minutes::Some(minutes, after) => {
             if is_signed || value % 1.0 != 0.0 {
                 return None;
             }
             value += minutes / 60.0;
-            behind
+            after
         }
         Minutes::Unclear => return None,
     };
-    let mut behind = rest.trim_start_matches(' ').chars();
-    let hemisphere = behind
+    let mut after = rest.trim_start_matches(' ').chars();
+    let hemisphere = after
         .next()
         .and_then(side)
-        .filter(|_| ends_number(behind.as_str()));
+        .filter(|_| ends_number(after.as_str()));
     if hemisphere.is_some() {
-        rest = behind.as_str();
+        rest = after.as_str();
     }
     let sign = match (front, hemisphere) {
         (Some(_), Some(_)) => return None,
@@ -278,29 +278,29 @@ fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
 }
 
 enum Minutes<'a> {
-    /// There are none, and this stands behind the degrees.
+    /// There are none, and this follows the degrees.
     None(&'a str),
-    /// How many, and what stands behind them.
+    /// How many, and what follows them.
     Some(f64, &'a str),
     /// Something that might be.
     Unclear,
 }
 
-/// The minutes behind degrees, which end with a mark.
+/// The minutes after degrees, which end with a mark.
 fn minutes(text: &str) -> Minutes<'_> {
-    let behind = text.trim_start_matches(['d', 'D', '°', ' ']);
+    let after = text.trim_start_matches(['d', 'D', '°', ' ']);
     let is_marked = text.starts_with(['d', 'D', '°']);
-    if !behind.starts_with(|c: char| c.is_ascii_digit()) {
+    if !after.starts_with(|c: char| c.is_ascii_digit()) {
         return match text.strip_prefix('°') {
-            Some(behind) => Minutes::None(behind),
+            Some(after) => Minutes::None(after),
             None if is_marked => Minutes::Unclear,
             None => Minutes::None(text),
         };
     }
-    if behind.len() == text.len() {
+    if after.len() == text.len() {
         return Minutes::Unclear;
     }
-    let found = number(behind).filter(|(minutes, _)| *minutes < 60.0);
+    let found = number(after).filter(|(minutes, _)| *minutes < 60.0);
     let found = found.and_then(|(minutes, rest)| {
         let rest = rest.strip_prefix(['m', 'M', '\'', '′'])?;
         Some((minutes, rest))
@@ -329,8 +329,8 @@ fn position(text: &str) -> Option<TextPosition> {
         }
         // A link to a map: `?q=N22.577,E113.916`.
         None => {
-            let behind = labelled(text, "q=")?;
-            let (latitude, rest) = degrees(behind, 'N', 'S')?;
+            let after = labelled(text, "q=")?;
+            let (latitude, rest) = degrees(after, 'N', 'S')?;
             let (longitude, _) = degrees(rest.trim_start().strip_prefix(',')?, 'E', 'W')?;
             (latitude, longitude)
         }

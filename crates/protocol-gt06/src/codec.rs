@@ -1,7 +1,7 @@
 //! A [`Deframer`] as a `tokio-util` codec.
 //!
 //! Bytes that belong to no frame are items, not errors: `FramedRead` ends at an error, and a
-//! stream goes on behind noise. Errors are those of the socket alone.
+//! stream goes on after noise. Errors are those of the socket alone.
 
 use std::io;
 
@@ -25,7 +25,7 @@ impl Codec {
         }
     }
 
-    /// What finds the frames: to tell it of a pause, or how the device's frames are delimited.
+    /// What finds the frames: to notify it of a pause, or set how the device's frames are delimited.
     pub const fn deframer_mut(&mut self) -> &mut Deframer {
         &mut self.deframer
     }

@@ -39,19 +39,19 @@ pub enum Command {
     CutRelay(RelayWords),
     /// Restore fuel or electricity.
     RestoreRelay(RelayWords),
-    /// Tell the position.
+    /// Report the position.
     Where(WhereWords),
-    /// Tell the state.
+    /// Report the state.
     Status,
-    /// Tell the parameters.
+    /// Report the parameters.
     Parameters,
-    /// Tell the firmware.
+    /// Report the firmware.
     Version,
-    /// Tell the settings of the mobile network.
+    /// Report the settings of the mobile network.
     NetworkSettings,
-    /// Tell the number of the SIM card.
+    /// Report the number of the SIM card.
     Iccid,
-    /// Tell the number of the subscriber.
+    /// Report the number of the subscriber.
     Imsi,
     /// Start again.
     Reboot,
@@ -118,7 +118,7 @@ pub enum WhereWords {
     Link,
 }
 
-/// The language word behind a command's text. Old GT06 refuse commands that have one; some newer
+/// The language word after a command's text. Old GT06 refuse commands that have one; some newer
 /// models need it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "telemetry", derive(serde::Serialize, serde::Deserialize))]

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_that_might_be_a_foreign_protocol_does_not_delay_the_frame_behind_it() {
+    fn noise_that_might_be_a_foreign_protocol_does_not_delay_the_frame_after_it() {
         let frame = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
         let (mut deframer, mut stream) = (Deframer::new(), BytesMut::from(&b"\x01"[..]));
         assert_eq!(deframer.next_frame(&mut stream), Ok(None));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn an_end_with_a_right_checksum_does_not_wait_for_what_may_begin_before_it() {
         // A length that lies, and what looks like the end of the frame and the start of the next
-        // one behind it, before the end that the checksum tells.
+        // one after it, before the end that the checksum confirms.
         let mut stream = std::vec![0x78, 0x78, 0x06, 0x13];
         stream.extend_from_slice(b"\x00\x78\x78\x40\x55\x55\x55\x55\x0d\x0a\x78\x78\x40\x00\x01");
         let sum = crate::checksum(&stream[2..]);
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_kept_frame_with_a_lying_length_is_read_again_whatever_is_in_it() {
         // Three bytes longer than it is; a whole frame in it; and what begins before that one, with
-        // a length that reaches behind both.
+        // a length that reaches after both.
         let mut inner = BytesMut::new();
         crate::frame::encode(crate::Start::Short, 0x13, 1, &mut inner, |_| {});
         let mut frame = std::vec![0x78, 0x78, 0x20, 0x62, 0x78, 0x78, 0x40, 0x55, 0x55];
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_kept_frame_of_a_relative_is_read_again_whatever_ends_in_it() {
-        // A login of theirs, in which a shorter one seems to end. What followed told.
+        // A login of theirs, in which a shorter one seems to end. Only what followed decides.
         let mut stream = BytesMut::from(
             &b"\x78\x78\x0d\x01\x78\x06\x78\x01\x08\x45\x67\x05\x0d\x0a\x0d\x0a"[..],
         );
@@ -309,8 +309,8 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_frame_ends_where_it_says_before_a_whole_one_behind_it() {
-        // A wrong checksum, and in it the start of something that would reach behind the whole one.
+    fn a_damaged_frame_ends_where_it_says_before_a_whole_one_after_it() {
+        // A wrong checksum, and in it the start of something that would reach after the whole one.
         let mut stream = std::vec![0x78, 0x78, 0x0c, 0x13, 0x78, 0x78, 0x40, 0x55, 0x55];
         stream.extend_from_slice(&[0x55, 0x00, 0x01, 0x55, 0x55, 0x55, 0x0d, 0x0a]);
         stream.extend_from_slice(&[0x55, 0x55, 0x0d, 0x0a]);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_releases_what_stands_behind_a_long_length_that_lies() {
+    fn a_pause_releases_what_stands_after_a_long_length_that_lies() {
         let whole = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
         let mut stream = BytesMut::from(&b"\x79\x79\xff\xf5\x8d"[..]);
         stream.resize(60_000, 0x55);

@@ -2,8 +2,8 @@
 //!
 //! A dialect is a value: recognised from messages that only one family sends or that name the
 //! firmware ([`Message::dialect`](crate::Message::dialect)), or from the type word of the login
-//! where somebody says what it stands for ([`Models`]), or set for a device by hand, and kept in
-//! its [`Profile`](crate::Profile). Decoding takes it as an argument and never guesses behind the
+//! if their meaning is configured ([`Models`]), or set for a device by hand, and kept in
+//! its [`Profile`](crate::Profile). Decoding takes it as an argument and never guesses after the
 //! caller's back.
 
 use alloc::sync::Arc;
@@ -44,9 +44,9 @@ dialects! {
     Seeworld = "seeworld",
     /// R11: external voltage in the heartbeat.
     R11 = "r11",
-    /// TRX16i: a card reader behind positions.
+    /// TRX16i: a card reader after positions.
     Trx16i = "trx16i",
-    /// Benway: inputs behind positions.
+    /// Benway: inputs after positions.
     Benway = "benway",
     /// The relatives without serial and checksum (Topin, ZX303, 365GPS).
     Topin = "topin",
@@ -73,7 +73,7 @@ impl Dialect {
     }
 }
 
-/// What the type words of logins stand for. No public manual lists them, so there are none but
+/// What the type words of logins mean. No public manual lists them, so there are none but
 /// those that are put in.
 ///
 /// ```

@@ -4,10 +4,10 @@ use crate::checksum::{Digest, Parts, checksum, effort};
 use crate::head::{Checksum, Framing, Head, MAX_SHORT, MIN_LENGTH, STOP, Start};
 use crate::relative;
 
-/// How far a lying two-byte length is looked behind, and how long a frame is that is found there.
+/// How far a lying two-byte length is looked after, and how long a frame is that is found there.
 const MAX_SEARCHED: usize = 2_048;
 
-/// What stands at the front of some bytes.
+/// What some bytes begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// A frame.
@@ -18,7 +18,7 @@ pub enum Found {
     More(usize),
 }
 
-/// Finds what stands at the front of `src`.
+/// Finds what `src` begins with.
 ///
 /// What it finds does not depend on how the stream was cut: everything is decided at a byte of
 /// the stream that follows from the bytes before it. Only `quiet` (the sender has paused) decides
@@ -141,7 +141,7 @@ fn announced(src: &[u8]) -> Announced {
     }
 }
 
-/// What stands at the front of a frame, once its length has come.
+/// The start of a frame, once its length has arrived.
 #[inline]
 fn start_and_length(src: &[u8]) -> Option<(Start, u16)> {
     match src {
@@ -212,7 +212,7 @@ fn find_slowly(src: &[u8], announced: Announced, quiet: bool, framing: Framing) 
         Announced::Whole(head) => (head.start(), Some(head.len())),
     };
     if matches!(framing, Framing::Bare) || end.is_none() {
-        // A relative tells its size in ways of its own.
+        // A relative has its own ways to give its size.
         if let Some(head) = relative_frame(src) {
             return Found::Frame(head);
         }
@@ -411,7 +411,7 @@ impl Search<'_> {
         let mut first: Option<(usize, usize)> = None;
         for at in starts(self.window) {
             effort::note(1);
-            // One that begins before it and ends behind it may be the frame of which it is part.
+            // One that begins before it and ends after it may be the frame of which it is part.
             while let Some(other) = before.next_if(|other| *other + 4 <= at) {
                 settled = settled.max(self.settled_by(other));
             }
@@ -451,7 +451,7 @@ impl Search<'_> {
             Start::Long => self.start.overhead() + usize::from(MIN_LENGTH),
         };
         self.ends().filter(|end| *end >= smallest).find_map(|end| {
-            // In the window: what lies behind it may not have come when the search is given up.
+            // In the window: what lies after it may not have come when the search is given up.
             match self.window.get(end..end + 2) {
                 Some([0x78, 0x78] | [0x79, 0x79]) => Some((end, self.known(end + 2))),
                 None if self.quiet && end == self.src.len() => Some((end, self.known(end))),
@@ -528,7 +528,7 @@ fn starts(src: &[u8]) -> impl Iterator<Item = usize> {
         .filter(|at| matches!(src.get(*at..*at + 2), Some([0x78, 0x78] | [0x79, 0x79])))
 }
 
-/// Passes over what stands before the first start marker of bytes that do not begin with one.
+/// Skips what comes before the first start marker of bytes that do not begin with one.
 fn skip_to_start(src: &[u8]) -> Found {
     if src.is_empty() {
         return Found::More(1);

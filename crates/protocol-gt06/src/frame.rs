@@ -40,7 +40,7 @@ impl Frame {
     pub fn parse(raw: Bytes, framing: Framing) -> Option<Self> {
         let head = match find(&raw, true, framing) {
             Found::Frame(head) if head.len() == raw.len() => head,
-            // What seems to begin or end inside it was told by what came behind it, which is not
+            // What seems to begin or end inside it was decided by what came after it, which is not
             // kept.
             _ => whole(&raw, framing)?,
         };
@@ -61,7 +61,7 @@ impl Frame {
         &self.raw
     }
 
-    /// The body: what stands between the number and the serial number.
+    /// The body: what is between the number and the serial number.
     #[inline]
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -33,7 +33,7 @@ impl Start {
         }
     }
 
-    /// The number's place in the frame: behind marker and length.
+    /// The number's place in the frame: after marker and length.
     #[must_use]
     pub const fn number_offset(self) -> usize {
         match self {
@@ -166,12 +166,12 @@ impl Head {
     #[inline]
     #[must_use]
     pub const fn body(&self) -> Range<usize> {
-        let behind = match self.checksum() {
+        let after = match self.checksum() {
             Checksum::Absent => 2,
             Checksum::Valid | Checksum::Mismatch => 6,
         };
         let start = self.start().number_offset() + 1;
-        let end = self.len().saturating_sub(behind);
+        let end = self.len().saturating_sub(after);
         start..if end < start { start } else { end }
     }
 }

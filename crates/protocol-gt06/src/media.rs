@@ -23,8 +23,8 @@ use crate::checksum::checksum;
 pub struct UploadId {
     /// The message family, by the number of its blocks: two families may number alike.
     pub number: u8,
-    /// What tells the file from others of the family: the device's own number for it, and its kind
-    /// where that stands beside the number.
+    /// What distinguishes the file from others of the family: the device's own number for it, and its kind
+    /// if that is beside the number.
     pub file: u64,
 }
 
@@ -84,7 +84,7 @@ pub enum Taken {
     Repeated,
     /// The file is complete, and no longer held.
     Complete(Bytes),
-    /// It does not fit in the limits, or lies behind the file's end: it is not kept here.
+    /// It does not fit in the limits, or lies after the file's end: it is not kept here.
     Refused,
 }
 
@@ -205,7 +205,7 @@ impl Assembler {
         self.expire(now);
         if usize::try_from(total).map_or(true, |total| total > self.limits.bytes) {
             let total = Some(total);
-            self.tell(Abandoned { id, held: 0, total });
+            self.note_abandoned(Abandoned { id, held: 0, total });
             return false;
         }
         // Announced again: from the start.
@@ -267,9 +267,9 @@ impl Assembler {
         let limit = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
         let is_beyond = !by_part && total.is_some_and(|total| end > total || total > limit);
         if is_beyond || end > limit {
-            // Told once: with the block that the file begins with.
+            // Reported once: with the block that the file begins with.
             if total.is_some_and(|total| total > limit) && at == 0 {
-                self.tell(Abandoned { id, held: 0, total });
+                self.note_abandoned(Abandoned { id, held: 0, total });
             }
             return Taken::Refused;
         }
@@ -480,10 +480,10 @@ impl Assembler {
         let Upload {
             id, held, total, ..
         } = self.remove(at);
-        self.tell(Abandoned { id, held, total });
+        self.note_abandoned(Abandoned { id, held, total });
     }
 
-    fn tell(&mut self, given_up: Abandoned) {
+    fn note_abandoned(&mut self, given_up: Abandoned) {
         /// As many are named as can be of use, and all that can be held at once; a flood of them
         /// is not worth memory.
         const NAMED: usize = 16;

@@ -12,7 +12,7 @@
 //! | without a plausible time | where the frame arrived |
 //!
 //! Alarm is the code or, where that is 0, the terminal's alarm bits. Serial, re-upload flag and
-//! checksum are never in a key, nor are numbers by which only buffered facts are told from live
+//! checksum are never in a key, nor are message numbers that differ only between buffered and live
 //! ones; nor, beside a position, are readings that a device may take anew (battery, mobile
 //! signal, cells). Each message states its key.
 //!
@@ -39,15 +39,15 @@ use crate::{Checksum, Dialect, Message, Profile, Upload};
 /// The names under which reports of this decoder go.
 pub const DECODER: Decoder = Decoder::new("gt06", concat!("gt06/", env!("CARGO_PKG_VERSION")));
 
-/// Whose words the reports are, worked out once for a login.
+/// Identity of the reporting device, computed once per login.
 #[derive(Debug, Clone)]
-pub struct Speaker {
+pub struct ReportSource {
     tenant: Option<Tenant>,
     device: Option<DeviceId>,
     seed: IdentitySeed,
 }
 
-impl Speaker {
+impl ReportSource {
     /// A device of a tenant, as far as they are known.
     #[must_use]
     pub fn new(tenant: Option<Tenant>, device: Option<DeviceId>) -> Self {
@@ -119,7 +119,7 @@ pub fn normalize_upload(message: &Message, upload: &Upload, cx: &Context<'_>, ou
 pub struct Context<'a> {
     head: &'a Head,
     profile: &'a Profile,
-    speaker: &'a Speaker,
+    source: &'a ReportSource,
     received_at: Timestamp,
     origin: Origin,
 }
@@ -131,14 +131,14 @@ impl<'a> Context<'a> {
     pub const fn new(
         head: &'a Head,
         profile: &'a Profile,
-        speaker: &'a Speaker,
+        source: &'a ReportSource,
         received_at: Timestamp,
         origin: Origin,
     ) -> Self {
         Self {
             head,
             profile,
-            speaker,
+            source,
             received_at,
             origin,
         }
@@ -151,11 +151,14 @@ impl<'a> Context<'a> {
         self.profile.dialect()
     }
 
-    /// The family of devices by whose rules a message is read that may itself tell its family.
-    /// What is known counts more.
+    /// The dialect for a message whose content may itself identify the dialect.
+    /// What is known about the device takes precedence.
     #[must_use]
-    pub fn dialect_or(&self, told: Option<Dialect>) -> Dialect {
-        self.profile.known_dialect().or(told).unwrap_or_default()
+    pub fn dialect_or(&self, reported: Option<Dialect>) -> Dialect {
+        self.profile
+            .known_dialect()
+            .or(reported)
+            .unwrap_or_default()
     }
 
     /// What is known about the device.
@@ -210,14 +213,14 @@ impl<'a> Context<'a> {
     #[inline(always)]
     fn id(&self, time: Option<Timestamp>, key: &[u8], index: u32) -> ReportId {
         match time {
-            Some(time) => ReportId::mint(self.speaker.seed, time, key),
+            Some(time) => ReportId::mint(self.source.seed, time, key),
             None => self.untimed_id(index),
         }
     }
 
     fn untimed_id(&self, index: u32) -> ReportId {
         let key = self.origin.key(index);
-        ReportId::mint(self.speaker.seed, self.received_at, &key)
+        ReportId::mint(self.source.seed, self.received_at, &key)
     }
 
     /// A report with a device time in seconds since 1970, which is UTC. Where `is_time` denies that
@@ -334,7 +337,7 @@ impl<'a> Context<'a> {
         let key = key.position(position);
         match local {
             Some(local) if time == gps.time() => {
-                report.id = ReportId::mint(self.speaker.seed, local, &key.to_bytes());
+                report.id = ReportId::mint(self.source.seed, local, &key.to_bytes());
             }
             _ => self.identify_rare(report, gps, time, local, key),
         }
@@ -369,14 +372,14 @@ impl<'a> Context<'a> {
         more: &[u8],
     ) -> &'r mut Report {
         let report = self.positioned(out, kind, gps, key);
-        self.tell_apart(report, gps, gps.time(), key, more);
+        self.distinguish(report, gps, gps.time(), key, more);
         report
     }
 
-    /// Makes what else tells a fact from others of its time and place part of a positioned
-    /// report's id; no bytes tell nothing.
+    /// Adds what else distinguishes facts of the same time and place to a positioned
+    /// report's id; without bytes the id stays.
     #[cold]
-    pub fn tell_apart(
+    pub fn distinguish(
         &self,
         report: &mut Report,
         gps: &Gps,
@@ -398,7 +401,7 @@ impl<'a> Context<'a> {
         report.id = self.id(local, &bytes, 0);
     }
 
-    /// Notes bytes that no manual knows, so that they are seen.
+    /// Notes bytes that no manual describes, so that they are seen.
     #[inline]
     pub fn note_tail(&self, report: &mut Report, tail: &[u8]) {
         if !tail.is_empty() {
@@ -416,8 +419,8 @@ impl<'a> Context<'a> {
             unreachable!()
         };
         report.dialect = Some(Name::new(self.dialect().name()));
-        report.tenant = self.speaker.tenant;
-        report.device = self.speaker.device;
+        report.tenant = self.source.tenant;
+        report.device = self.source.device;
         report.sequence = self.head.serial().map(u32::from);
         report.checksum = match self.head.checksum() {
             Checksum::Valid => milepost_telemetry::Checksum::Valid,
@@ -525,7 +528,7 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 }
 
 /// What stays the same when a device sends the same fact again, besides the time that it is a
-/// fact of, which stands in the id itself.
+/// fact of, which is in the id itself.
 ///
 /// | bytes | content; all ones where it is not said |
 /// |---|---|
@@ -536,8 +539,8 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
 /// | 12–13 | alarm |
 /// | 14–15 | place in a list |
 ///
-/// Behind it the position's own time, where the report is of another time, and what else tells
-/// the fact from others ([`Context::tell_apart`]).
+/// After it the position's own time, where the report is of another time, and what else distinguishes
+/// the fact from others ([`Context::distinguish`]).
 ///
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ const STEPS: core::ops::RangeInclusive<i64> = -12 * 4..=14 * 4;
 /// How many frames must agree in a row …
 const FRAMES: u8 = 5;
 /// … over how long by our clock, and by the device's. A buffer is uploaded faster than that, and
-/// a clock that stands still does not advance.
+/// a clock that has stopped does not advance.
 const SPAN_S: i64 = 120;
 
 /// Watches one connection's frames for a steady offset.

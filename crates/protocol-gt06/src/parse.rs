@@ -201,7 +201,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         self.share(taken)
     }
 
-    /// As [`Self::bytes`], where each piece has a meaning of its own: a field behind each byte
+    /// As [`Self::bytes`], where each piece has a meaning of its own: a field after each byte
     /// `ends`.
     ///
     /// # Errors
@@ -252,13 +252,13 @@ impl<'a, T: Trace> Reader<'a, T> {
         len: usize,
         read: impl FnOnce(&mut Self) -> Result<V, DecodeError>,
     ) -> Result<V, DecodeError> {
-        let Some((inside, behind)) = self.rest.split_at_checked(len) else {
+        let Some((inside, after)) = self.rest.split_at_checked(len) else {
             return Err(self.truncated(field, len));
         };
         self.rest = inside;
         let value = read(self)?;
         self.finish(field)?;
-        self.rest = behind;
+        self.rest = after;
         Ok(value)
     }
 

@@ -87,22 +87,22 @@ impl Profile {
     ///
     /// One frame is enough to read by its family what follows. A family that fewer than
     /// [`Self::CERTAIN`] frames spoke for is given up when as many contradict it.
-    pub(crate) fn weigh_dialect(&mut self, told: Option<Dialect>, contradicts: bool) {
-        match (self.dialect, told) {
-            (None, told) => {
-                self.dialect = told;
-                self.dialect_evidence = u8::from(told.is_some());
+    pub(crate) fn weigh_dialect(&mut self, reported: Option<Dialect>, contradicts: bool) {
+        match (self.dialect, reported) {
+            (None, reported) => {
+                self.dialect = reported;
+                self.dialect_evidence = u8::from(reported.is_some());
             }
-            (Some(known), Some(told)) if known == told => {
+            (Some(known), Some(reported)) if known == reported => {
                 self.dialect_evidence = self.dialect_evidence.saturating_add(1).min(Self::CERTAIN);
             }
-            (Some(_), told)
-                if (told.is_some() || contradicts) && self.dialect_evidence < Self::CERTAIN =>
+            (Some(_), reported)
+                if (reported.is_some() || contradicts) && self.dialect_evidence < Self::CERTAIN =>
             {
                 self.dialect_evidence = self.dialect_evidence.saturating_sub(1);
                 if self.dialect_evidence == 0 {
-                    self.dialect = told;
-                    self.dialect_evidence = u8::from(told.is_some());
+                    self.dialect = reported;
+                    self.dialect_evidence = u8::from(reported.is_some());
                 }
             }
             _ => {}

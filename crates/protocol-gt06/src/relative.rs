@@ -17,7 +17,7 @@ pub(crate) enum Size {
 /// Marker, LEN, NUM and the stop bytes.
 const AROUND: usize = 6;
 
-/// The size of the relative's frame at the front of `src`, where its number tells.
+/// The size of the relative's frame that `src` begins with, if its number gives it.
 pub(crate) fn find(src: &[u8]) -> Option<Size> {
     let (announced, number, body) = match src {
         [0x78, 0x78, announced, number, body @ ..] => (announced, number, body),
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_whole_with_its_last_byte_however_few_of_its_first_ones_came_alone() {
-        // Its length byte, taken for a size, would reach far behind it.
+        // Its length byte, taken for a size, would reach far after it.
         let frame = [0x78, 0x78, 0x30, 0x13, 80, 5, 0, 10, 0x0d, 0x0a];
         for cut in 1..frame.len() {
             let mut deframer = Deframer::new();

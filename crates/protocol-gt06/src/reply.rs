@@ -77,7 +77,7 @@ pub enum ReplyClass {
 pub struct Reply {
     /// When it may leave.
     pub class: ReplyClass,
-    /// The frame; two where an alarm is told an address behind its acknowledgement.
+    /// The frame; two if an alarm gets an address after its acknowledgement.
     pub bytes: Bytes,
 }
 

@@ -139,15 +139,15 @@ impl Session {
         self
     }
 
-    /// With somebody who knows addresses: devices that ask for one are told it instead of "NA", and
-    /// alarms are told it behind their acknowledgement.
+    /// With a source of addresses: devices that ask for one get it instead of "NA", and
+    /// alarms get it after their acknowledgement.
     #[must_use]
     pub fn with_resolver(mut self, resolver: Resolver) -> Self {
         self.addresses = Some(resolver);
         self
     }
 
-    /// With what the type words of logins stand for. A dialect that is set by hand, or was learned
+    /// With the meaning of the type words of logins. A dialect that is set by hand, or was learned
     /// from other messages before, counts more.
     #[must_use]
     pub fn with_models(mut self, models: Models) -> Self {
@@ -161,7 +161,7 @@ impl Session {
     /// each of them, of which there are [`files`](media::Limits::files) times
     /// [`blocks`](media::Limits::blocks) at most: by default 2 MiB, and 3 MiB more where all blocks
     /// are of a few bytes. A file that is whole is copied once, into [`Upload::completed`]. With 0
-    /// bytes no file is put together: none is asked for, each that begins is told as given up, and
+    /// bytes no file is put together: none is asked for, each that begins is reported as given up, and
     /// its blocks are reported as ever.
     ///
     /// All this is so before a login, too: a capture without one gives its files.
@@ -217,7 +217,7 @@ impl Session {
     }
 
     /// Interprets a frame. `unix_now` is the time of its arrival in seconds since 1970: devices are
-    /// told it that ask, their zone is found by it, and uploads are given up by it.
+    /// sent it that ask, their zone is found by it, and uploads are given up by it.
     #[inline]
     #[must_use = "the device waits for the reply, and a login for `on_identified`"]
     pub fn on_frame(&mut self, frame: &Frame, unix_now: i64) -> Handled {
@@ -232,10 +232,10 @@ impl Session {
             Err(_) => (Message::unread(frame, dialect).1, Direction::Device),
         };
         if let Ok(message) = &message {
-            let told = message.dialect().filter(|dialect| self.may_be(*dialect));
+            let reported = message.dialect().filter(|dialect| self.may_be(*dialect));
             let known = self.profile.dialect;
             let contradicts = known.is_some_and(|known| message.contradicts(known));
-            self.profile.weigh_dialect(told, contradicts);
+            self.profile.weigh_dialect(reported, contradicts);
             let battery = message.raw_battery();
             if battery.is_some_and(|raw| crate::field::ONLY_PERCENT.contains(&raw)) {
                 self.profile.battery_in_percent = true;
@@ -407,7 +407,7 @@ impl Session {
     }
 
     /// The connection has ended. Uploads that are not whole are given up; they are named here,
-    /// since no frame comes any more whose report could tell of them.
+    /// since no frame comes any more whose report could contain them.
     #[must_use]
     pub fn on_close(&mut self) -> Vec<Abandoned> {
         self.uploads.take().map_or_else(Vec::new, |mut uploads| {
@@ -450,7 +450,7 @@ impl Session {
     }
 }
 
-/// Puts an address into the reply: in place of "NA" where the device asked, behind the
+/// Puts an address into the reply: in place of "NA" where the device asked, after the
 /// acknowledgement of an alarm.
 #[cold]
 fn tell_address(resolver: &Resolver, message: &Message, frame: &Frame, reply: &mut Reply) {
@@ -460,9 +460,9 @@ fn tell_address(resolver: &Resolver, message: &Message, frame: &Frame, reply: &m
     let Some(address) = resolver.resolve(&question) else {
         return;
     };
-    let told = question.reply(serial, &address);
+    let reported = question.reply(serial, &address);
     reply.bytes = match question.purpose {
-        Purpose::Query => told,
-        Purpose::Alarm => [&reply.bytes[..], &told[..]].concat().into(),
+        Purpose::Query => reported,
+        Purpose::Alarm => [&reply.bytes[..], &reported[..]].concat().into(),
     };
 }

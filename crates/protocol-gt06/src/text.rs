@@ -24,7 +24,7 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
     digits
 }
 
-/// Numbers, one behind the other.
+/// Numbers, one after the other.
 pub(crate) fn list(numbers: &[u8]) -> String {
     joined(numbers.iter().map(|number| format!("{number}")), ", ")
 }

@@ -4,7 +4,7 @@
 
 use allocation_counter::measure;
 use bytes::{BufMut, BytesMut};
-use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::normalize::{self, Context, ReportSource};
 use milepost_protocol_gt06::{Deframer, Message, Profile, Start, frame};
 use milepost_telemetry::{Origin, Tenant, Timestamp};
 
@@ -33,9 +33,9 @@ fn allocations(number: u8, body: &[&[u8]]) -> u64 {
     let mut stream = stream(FRAMES, number, body);
     let mut deframer = Deframer::default();
     let device = Some("752533678900242".parse().unwrap());
-    let (profile, speaker) = (
+    let (profile, source) = (
         Profile::default(),
-        Speaker::new(Some(Tenant::new("a").unwrap()), device),
+        ReportSource::new(Some(Tenant::new("a").unwrap()), device),
     );
     let mut reports = Vec::with_capacity(1);
     let (mut read, mut said) = (0, 0);
@@ -44,7 +44,7 @@ fn allocations(number: u8, body: &[&[u8]]) -> u64 {
             let message = Message::decode(&frame, profile.dialect()).unwrap();
             read += 1;
             let now = Timestamp::UNIX_EPOCH;
-            let cx = Context::new(frame.head(), &profile, &speaker, now, Origin::default());
+            let cx = Context::new(frame.head(), &profile, &source, now, Origin::default());
             reports.clear();
             normalize::normalize(&message, &cx, &mut reports);
             said += reports.len();

@@ -1,4 +1,4 @@
-//! A frame that is cut short behind its position keeps the fix, and says nothing that the whole one
+//! A frame that is cut short after its position keeps the fix, and says nothing that the whole one
 //! does not say: no event, no ignition, no cell, no mileage.
 #![cfg(feature = "telemetry")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bytes::BytesMut;
-use milepost_protocol_gt06::normalize::{Context, Speaker};
+use milepost_protocol_gt06::normalize::{Context, ReportSource};
 use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
 use milepost_telemetry::{DeviceId, Origin, Timestamp};
 use serde_json::Value;
@@ -45,7 +45,7 @@ const AZ735: &[&str] = &[
 ];
 
 /// A whole message, and where its position ends. `other`: lengths in which a frame is another one's, and
-/// why that is not told from it.
+/// why the two cannot be distinguished.
 struct Case {
     what: &'static str,
     start: Start,
@@ -81,7 +81,8 @@ impl Case {
 // Why a frame that is cut short is read as another one.
 const USUAL: &str = "as long as a location, alone, with a trailer, or with trailer and mileage";
 const INPUTS: &str = "as long as Benway's: a word is reserved, or inputs";
-const MILEAGE: &str = "as long as a location with a mileage, from which a trailer cannot be told";
+const MILEAGE: &str =
+    "as long as a location with a mileage, from which a trailer cannot be distinguished";
 const FILES: &str = "a name that is cut short is a name";
 
 use Start::{Long, Short};
@@ -408,7 +409,7 @@ const WITHOUT: &[&str] = &[
     "PeripheralState",
     "PhotoInfo",
     "PhotoPart",
-    // Without a checksum nothing tells where a frame is cut: its body has one of its known lengths.
+    // Without a checksum nothing shows where a frame is cut: its body has one of its known lengths.
     "TopinGps",
     "TopinLogin",
     "TopinNotice",
@@ -445,10 +446,10 @@ fn read(start: Start, number: u8, body: &[u8]) -> Result<Message, String> {
 fn said(start: Start, message: &Message) -> Vec<Value> {
     let raw = message.to_bytes_under(start, 1);
     let frame = Frame::parse(raw, Framing::Checked).unwrap();
-    let speaker = Speaker::new(None, DeviceId::new("123456789012345").ok());
+    let source = ReportSource::new(None, DeviceId::new("123456789012345").ok());
     let profile = Profile::default();
     let now = Timestamp::from_unix(1_700_000_000);
-    let cx = Context::new(frame.head(), &profile, &speaker, now, Origin::default());
+    let cx = Context::new(frame.head(), &profile, &source, now, Origin::default());
     let mut reports = Vec::new();
     message.normalize(&cx, &mut reports);
     let json = reports.iter().map(|report| {
@@ -462,7 +463,7 @@ fn said(start: Start, message: &Message) -> Vec<Value> {
                 signal["id"] != "gt06.tail" && signal["id"] != "gt06.before_position"
             });
         }
-        // The kind of network can stand far behind the cell.
+        // The kind of network can come far after the cell.
         let cells = json
             .pointer_mut("/network/cells")
             .and_then(Value::as_array_mut);
@@ -525,7 +526,7 @@ fn faults(case: &Case, body: &[u8], whole: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_cut_short_behind_the_position_keeps_the_fix_and_invents_nothing() {
+fn what_is_cut_short_after_the_position_keeps_the_fix_and_invents_nothing() {
     let mut found = Vec::new();
     for case in CASES {
         let body = bytes(case.parts);

@@ -1,4 +1,4 @@
-//! Devices send back what they were told: it must be known for what it is, or both would go on.
+//! Devices send back what they were sent: it must be known for what it is, or both would go on.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
@@ -19,14 +19,14 @@ fn what_any_message_is_answered_is_a_servers_when_it_comes_back() {
                 });
                 let sent = Frame::parse(raw.freeze(), Framing::Checked).unwrap();
                 let handled = Session::new(policy).on_frame(&sent, 1_763_622_000);
-                // An acknowledgement of what nobody knows may be a word of the device's too.
+                // An acknowledgement of what is unknown may be a word of the device's too.
                 if matches!(handled.message, Ok(Message::Unknown(_))) {
                     continue;
                 }
                 let Some(reply) = handled.reply else { continue };
                 answered += 1;
-                let told = Frame::parse(reply.bytes, Framing::Checked).unwrap();
-                let echo = Session::new(policy).on_frame(&told, 1_763_622_000);
+                let sent_back = Frame::parse(reply.bytes, Framing::Checked).unwrap();
+                let echo = Session::new(policy).on_frame(&sent_back, 1_763_622_000);
                 assert_eq!(
                     (echo.direction, echo.reply),
                     (Direction::Server, None),

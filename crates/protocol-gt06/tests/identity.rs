@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::{BufMut, BytesMut};
-use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::normalize::{self, Context, ReportSource};
 use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile, Start, frame};
 use milepost_telemetry::{Origin, ReportId, Timestamp};
 
@@ -585,13 +585,13 @@ fn bytes(parts: &[&str]) -> Vec<u8> {
 fn ids_of(frame: &Frame, profile: &Profile, sent: u16) -> Vec<ReportId> {
     let message = Message::decode(frame, profile.dialect.unwrap_or_default()).unwrap();
     assert!(!matches!(message, Message::Unknown(_)), "{message:?}");
-    let speaker = Speaker::new(None, None);
+    let source = ReportSource::new(None, None);
     let received_at = Timestamp::from_unix(1_763_622_000 + i64::from(sent));
     let origin = Origin {
         frame: sent.into(),
         ..Origin::default()
     };
-    let cx = Context::new(frame.head(), profile, &speaker, received_at, origin);
+    let cx = Context::new(frame.head(), profile, &source, received_at, origin);
     let mut reports = Vec::new();
     normalize::normalize(&message, &cx, &mut reports);
     reports.iter().map(|report| report.id).collect()

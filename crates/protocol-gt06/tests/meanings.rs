@@ -32,7 +32,7 @@ fn long(number: u8, body: &str, field: &str) -> Vec<String> {
     meanings(Start::Long, number, body, field)
 }
 
-/// A position, a cell, and something behind.
+/// A position, a cell, and something after.
 fn located(rest: &str) -> String {
     format!("0f0c1d023305 c9 027ac818 0c465860 00 1400 {CELL} {rest}")
 }
@@ -44,7 +44,7 @@ fn alarms_say_which_and_in_which_language() {
     assert_eq!(short(0x12, &s5, "alarm"), "power cut");
     assert_eq!(short(0x12, &s5, "temperature"), "-5 °C");
     assert_eq!(short(0x12, &s5, "mileage"), "12340 m");
-    // Twelve bits, the upper four of which stand in the language.
+    // Twelve bits, the upper four of which are in the language.
     let lte = "01cc 00 0000287d 0000000000001f71";
     let jammed = format!("0f0c1d023305 c9 027ac818 0c465860 00 1400 10 {lte} 46 06 04 07 12 ff");
     assert_eq!(short(0xa4, &jammed, "alarm"), "0x107: jamming");
@@ -103,7 +103,7 @@ fn lists_are_explained_item_by_item() {
             "MODE=1",
         ]
     );
-    // No text takes away the meaning of what is in front of it.
+    // No text takes away the meaning of what is before it.
     assert_eq!(long(0x94, "04", "sub-type"), ["04, state"]);
     assert_eq!(long(0x21, "00000001 01", "encoding"), ["ASCII"]);
     assert_eq!(short(0x15, "04 00000001 0002", "server flag"), "1");

@@ -89,6 +89,6 @@ fn a_type_word_tells_the_family_where_somebody_says_so() {
     hear(&mut session, &login(0x8033));
     session.on_identified(Some(known));
     assert_eq!(session.profile().dialect, Some(Dialect::Seeworld));
-    // Without a table no word tells anything.
+    // Without a table no word means anything.
     assert_eq!(learned(&login(0x8033)), None);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use milepost_protocol_gt06::message::LocationRest;
-use milepost_protocol_gt06::normalize::{Context, Speaker};
+use milepost_protocol_gt06::normalize::{Context, ReportSource};
 use milepost_protocol_gt06::{
     DecodeErrorKind, Deframer, Dialect, Field, Frame, Message, Profile, Session,
 };
@@ -401,13 +401,13 @@ fn in_report(report: &Value, key: &str) -> Option<Value> {
 fn every_row_is_reported_as_it_is_known_or_there_is_a_reason() {
     let (mut compared, mut found) = (0, Vec::new());
     for row in rows() {
-        let speaker = Speaker::new(None, None);
+        let source = ReportSource::new(None, None);
         let profile = Profile::default();
         let mut reports = Vec::new();
         for frame in frames(&row.raw) {
             if let Ok(message) = Message::decode(&frame, Dialect::default()) {
                 let now = Timestamp::UNIX_EPOCH;
-                let cx = Context::new(frame.head(), &profile, &speaker, now, Origin::default());
+                let cx = Context::new(frame.head(), &profile, &source, now, Origin::default());
                 message.normalize(&cx, &mut reports);
             }
         }
@@ -508,8 +508,8 @@ fn last_of(session: &mut Session, raw: &[Bytes]) -> (Vec<Value>, Option<String>)
             if handled.identify.is_some() {
                 session.on_identified(None);
             }
-            let speaker = Speaker::new(None, None);
-            let cx = Context::new(frame.head(), &known, &speaker, now, Origin::default());
+            let source = ReportSource::new(None, None);
+            let cx = Context::new(frame.head(), &known, &source, now, Origin::default());
             let mut said = Vec::new();
             if let Ok(message) = &handled.message {
                 milepost_protocol_gt06::normalize::normalize(message, &cx, &mut said);

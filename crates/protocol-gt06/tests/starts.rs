@@ -94,9 +94,12 @@ fn the_time_is_told_under_the_start_of_the_question() {
     let asked = sent(Start::Long, 0x8a, "");
     let handled = handle(&asked);
     assert!(matches!(handled.message, Ok(Message::TimeRequest(_))));
-    let told = handled.reply.unwrap().bytes;
-    assert!(told.starts_with(b"\x79\x79\x00\x0b\x8a"), "{told:02x?}");
-    let echo = handle(&Frame::parse(told, Framing::Checked).unwrap());
+    let sent_back = handled.reply.unwrap().bytes;
+    assert!(
+        sent_back.starts_with(b"\x79\x79\x00\x0b\x8a"),
+        "{sent_back:02x?}"
+    );
+    let echo = handle(&Frame::parse(sent_back, Framing::Checked).unwrap());
     assert_eq!((echo.direction, echo.reply), (Direction::Server, None));
 }
 

@@ -218,7 +218,7 @@ fn garbage_before_and_between_is_counted_and_costs_no_frame() {
         for (n, frame) in frames.iter().enumerate() {
             assert!(
                 found.any(|f| f == frame),
-                "frame {n} lost behind {}: {:?}",
+                "frame {n} lost after {}: {:?}",
                 hex::encode(garbage),
                 whole.frames.iter().map(hex::encode).collect::<Vec<_>>()
             );
@@ -278,7 +278,7 @@ fn a_pause_in_the_middle_of_a_frame_releases_nothing() {
             assert_eq!(deframer.next_frame(&mut src), Ok(None));
             deframer.on_pause();
             let released = deframer.next_frame(&mut src);
-            // Stop bytes in a body, right where the pause is or a marker follows: not to be told.
+            // Stop bytes in a body, right where the pause is or a marker follows: not decidable.
             let stops = |end: &[u8]| frame[..cut].windows(end.len()).skip(5).any(|w| w == end);
             if frame[..cut].ends_with(b"\r\n") || stops(b"\r\nxx") || stops(b"\r\nyy") {
                 continue;
@@ -372,7 +372,7 @@ proptest! {
 
     #[test]
     fn frames_around_any_garbage_are_found(garbage in hostile()) {
-        // A run of frames behind garbage: one may fall to a false start in it, the rest may not.
+        // A run of frames after garbage: one may fall to a false start in it, the rest may not.
         let frames = conversation();
         let mut stream = garbage;
         for _ in 0..3 {

@@ -10,7 +10,7 @@ use milepost_protocol_gt06::media::Limits;
 use milepost_protocol_gt06::message::{
     ExternalData, FileBlock, FileCheck, Heartbeat, Login, PhotoBlock, PhotoInfo, PhotoPart,
 };
-use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::normalize::{self, ReportSource};
 use milepost_protocol_gt06::{
     AckPolicy, CardJudge, Dialect, Frame, Framing, Handled, Message, Profile, ReplyClass, Session,
     Start,
@@ -28,10 +28,10 @@ fn hand(session: &mut Session, message: impl Into<Message>, now: i64) -> (Handle
     let frame = frame(message, 5);
     let handled = session.on_frame(&frame, now);
     let message = handled.message.clone().unwrap();
-    let (profile, speaker) = (Profile::default(), Speaker::new(None, None));
+    let (profile, source) = (Profile::default(), ReportSource::new(None, None));
     let origin = Origin::default();
     let at = Timestamp::from_unix(now);
-    let cx = normalize::Context::new(frame.head(), &profile, &speaker, at, origin);
+    let cx = normalize::Context::new(frame.head(), &profile, &source, at, origin);
     let mut reports = Vec::new();
     normalize::normalize(&message, &cx, &mut reports);
     if let Some(upload) = &handled.upload {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::{BufMut, BytesMut};
-use milepost_protocol_gt06::normalize::{self, Context, Speaker};
+use milepost_protocol_gt06::normalize::{self, Context, ReportSource};
 use milepost_protocol_gt06::{AckPolicy, Profile, Session, Start, frame};
 use milepost_telemetry::{Origin, Report, Timestamp, Zone};
 
@@ -51,9 +51,9 @@ impl Device {
         if handled.identify.is_some() {
             self.session.on_identified(None);
         }
-        let speaker = Speaker::new(None, None);
+        let source = ReportSource::new(None, None);
         let now = Timestamp::from_unix(now);
-        let cx = Context::new(frame.head(), &known, &speaker, now, Origin::default());
+        let cx = Context::new(frame.head(), &known, &source, now, Origin::default());
         let mut reports = Vec::new();
         normalize::normalize(&handled.message.unwrap(), &cx, &mut reports);
         reports.remove(0)

@@ -123,7 +123,9 @@ fn trip(device: &DeviceKey, row: &sqlite::Trip) -> Trip {
         distance_m: round(leg.distance_m),
         odometer_m: leg.odometer_m.map(round),
         max_speed_kmh: round(f64::from(leg.max_speed) * 3.6),
-        idle_s: round(std::time::Duration::from_millis(leg.idle_ms.max(0).unsigned_abs()).as_secs_f64()),
+        idle_s: round(
+            std::time::Duration::from_millis(leg.idle_ms.max(0).unsigned_abs()).as_secs_f64(),
+        ),
         revision: row.revision,
     }
 }

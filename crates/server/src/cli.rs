@@ -6,6 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::failure::Failure;
+#[cfg(feature = "fleet")]
+use crate::fleet;
 use crate::protocol::{BUILT_IN, Protocols};
 use crate::{
     audit, backup, check_config, decode, demo, forget, logging, options, serve, simulate, smooth,
@@ -32,6 +34,18 @@ enum Command {
     Decode(decode::Options),
     /// Simulate trackers against a server.
     Simulate(Box<milepost_simulate::Options>),
+    /// Take trackers' connections of a fleet: listeners to Kafka.
+    #[cfg(feature = "fleet")]
+    Gateway(fleet::Options),
+    /// Store what the gateways of a fleet took: Kafka to TimescaleDB and Redis.
+    #[cfg(feature = "fleet")]
+    Worker(fleet::Options),
+    /// Answer HTTP for a fleet, from TimescaleDB and Redis.
+    #[cfg(feature = "fleet")]
+    Api(fleet::Options),
+    /// Bring a fleet's database to the tables of this version.
+    #[cfg(feature = "fleet")]
+    Migrate(fleet::Options),
     /// Check that nothing vanished: the store's sums and, with a ledger, every frame.
     Audit(audit::Options),
     /// Smooth a track, or find its trips: CSV in, CSV out.
@@ -50,7 +64,11 @@ pub fn main() -> ExitCode {
 /// The same with other protocols: for a binary that adds its own.
 pub fn main_with(protocols: Protocols) -> ExitCode {
     let mut command = Cli::command();
-    for role in ["serve", "check-config"] {
+    let mut roles = vec!["serve", "check-config"];
+    if cfg!(feature = "fleet") {
+        roles.push("gateway");
+    }
+    for role in roles {
         command = command.mut_subcommand(role, |role| options::with_protocols(role, protocols));
     }
     if let Some((simulated, _)) = protocols.simulated() {
@@ -88,6 +106,25 @@ impl Cli {
         match self.command {
             Command::Serve(options) => runtime()?
                 .block_on(serve::run(&with_protocols(options)))
+                .map(|()| ExitCode::SUCCESS),
+            #[cfg(feature = "fleet")]
+            Command::Gateway(options) => runtime()?
+                .block_on(fleet::gateway::run(&fleet::Options {
+                    common: with_protocols(options.common.clone()),
+                    ..options
+                }))
+                .map(|()| ExitCode::SUCCESS),
+            #[cfg(feature = "fleet")]
+            Command::Worker(options) => runtime()?
+                .block_on(fleet::worker::run(&options, protocols))
+                .map(|()| ExitCode::SUCCESS),
+            #[cfg(feature = "fleet")]
+            Command::Api(options) => runtime()?
+                .block_on(fleet::api::run(&options, protocols))
+                .map(|()| ExitCode::SUCCESS),
+            #[cfg(feature = "fleet")]
+            Command::Migrate(options) => runtime()?
+                .block_on(fleet::migrate::run(&options, protocols))
                 .map(|()| ExitCode::SUCCESS),
             Command::Demo(options) => runtime()?
                 .block_on(demo::run(options, flags, protocols))

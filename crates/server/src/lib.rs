@@ -15,6 +15,8 @@ pub mod decode;
 pub mod demo;
 mod descriptors;
 pub mod failure;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod forget;
 mod listening;
 pub mod logging;

@@ -35,6 +35,9 @@ pub struct Options {
     /// Where the devices of each connect: the flags that [`with_protocols`] has added.
     #[arg(skip)]
     pub listen: Vec<(&'static str, String)>,
+    /// What flags of a role say.
+    #[arg(skip)]
+    pub more: Vec<Flag>,
 }
 
 /// The flags of tools that need nothing of the configuration but where the store is and whose
@@ -120,6 +123,6 @@ impl Options {
                 address.clone(),
             )
         });
-        own.chain(listen).collect()
+        own.chain(listen).chain(self.more.iter().cloned()).collect()
     }
 }

@@ -14,6 +14,34 @@ use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 use crate::config::{Config, Device, UnknownDevice};
 use crate::protocol::Protocols;
 
+/// Who knows the devices, for the listeners of any role.
+#[derive(Clone)]
+pub(crate) enum DeviceRegistry {
+    /// The embedded store.
+    Store(StoreRegistry),
+    /// The configuration, and Redis.
+    #[cfg(feature = "fleet")]
+    Fleet(crate::fleet::registry::FleetRegistry),
+}
+
+impl Registry for DeviceRegistry {
+    async fn resolve(&self, claim: Claim) -> Resolution {
+        match self {
+            Self::Store(registry) => registry.resolve(claim).await,
+            #[cfg(feature = "fleet")]
+            Self::Fleet(registry) => registry.resolve(claim).await,
+        }
+    }
+
+    fn learn(&self, protocol: Name, device: &DeviceKey, profile: &Profile) {
+        match self {
+            Self::Store(registry) => registry.learn(protocol, device, profile),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(registry) => registry.learn(protocol, device, profile),
+        }
+    }
+}
+
 /// Devices that are remembered; when there are more, all are forgotten and read again.
 const MAX_REMEMBERED: usize = 500_000;
 
@@ -29,13 +57,13 @@ struct Inner {
     unknown: UnknownDevice,
     protocols: Protocols,
     configured: HashMap<DeviceId, Device>,
-    known: Mutex<HashMap<Speaker, Option<Profile>>>,
+    known: Mutex<HashMap<ReportSource, Option<Profile>>>,
     strangers: LogLimit,
     clock: Box<dyn Clock>,
 }
 
 /// A device by one of its protocols.
-type Speaker = (DeviceId, Name);
+type ReportSource = (DeviceId, Name);
 
 /// What the store says about a claim.
 enum Found {
@@ -75,7 +103,7 @@ impl StoreRegistry {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ReportSource, Option<Profile>>> {
         self.inner
             .known
             .lock()
@@ -83,7 +111,7 @@ impl StoreRegistry {
     }
 
     /// The devices that are remembered, with a place for one more.
-    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<Speaker, Option<Profile>>> {
+    fn known_and_one_more(&self) -> MutexGuard<'_, HashMap<ReportSource, Option<Profile>>> {
         let mut known = self.known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use milepost_api::{Api, GettingStarted};
 use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::Pipeline;
-use milepost_pipeline::stage::Track;
 use milepost_pipeline::sink::sqlite::{
     BoundNetworks, SqliteJudge, Store, StoreError, StoreOptions,
 };
+use milepost_pipeline::stage::Track;
 use milepost_pipeline::stage::{Incidents, Stages};
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -34,8 +34,8 @@ use crate::listening::Listening;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::protocol::Protocols;
-use crate::protocol::listen::{self, DeviceListener};
-use crate::registry::StoreRegistry;
+use crate::protocol::listen::{self, DeviceListener, Way};
+use crate::registry::{DeviceRegistry, StoreRegistry};
 use crate::{logging, redo, retention, shutdown};
 
 /// How long HTTP requests may still run when all else has ended.
@@ -176,8 +176,8 @@ impl Server {
         let mut limits = listen::limits(&config.limits);
         limits.connections = share.devices;
         let parts = listen::Parts {
-            registry: StoreRegistry::new(store.clone(), &config, protocols),
-            pipeline: pipeline.handle(),
+            registry: DeviceRegistry::Store(StoreRegistry::new(store.clone(), &config, protocols)),
+            way: Way::Pipeline(pipeline.handle()),
             connections: connections.clone(),
             memory,
             limits,

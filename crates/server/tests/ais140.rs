@@ -221,3 +221,40 @@ fn lines_are_decoded_by_dialects_of_a_file_and_every_byte_is_explained() {
         "{explained}"
     );
 }
+
+#[test]
+fn simulated_devices_of_every_kind_are_understood_and_stored() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    let address = server.ais140.to_string();
+    let output = milepost()
+        .args(["simulate", "--protocol", "ais140", "--json", "--quiet"])
+        .args(["--server", &address, "--devices", "16", "--ramp", "100ms"])
+        .args(["--duration", "3s", "--interval", "100ms"])
+        .args([
+            "--alarm-every",
+            "1s",
+            "--outage-every",
+            "2s",
+            "--outage-for",
+            "300ms",
+        ])
+        .arg("--ledger")
+        .arg(&ledger)
+        .output()
+        .unwrap();
+    let summary = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{summary}");
+    let mut server = server;
+    assert!(server.terminate().success());
+    let audit = milepost()
+        .args(["audit", "--data-dir"])
+        .arg(&server.data_dir)
+        .arg("--ledger")
+        .arg(&ledger)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(audit.stdout).unwrap();
+    assert!(audit.status.success(), "{said}\n{summary}");
+}

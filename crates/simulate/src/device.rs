@@ -16,7 +16,7 @@ use super::random::Random;
 use super::tracker::{Tracker, Wish};
 
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long the server may take to close its side at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts to connect.
@@ -35,7 +35,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 }
@@ -175,7 +175,7 @@ async fn talk(network: &Network, tracker: &mut Tracker, mut stream: TcpStream) -
 
 /// Closes a connection so that nothing that was sent is lost: the server sees the end, and has
 /// closed its side when it has read all.
-async fn say_farewell(stream: &mut TcpStream) {
+pub(crate) async fn say_farewell(stream: &mut TcpStream) {
     let deadline = Instant::now() + FAREWELL;
     if stream.shutdown().await.is_err() {
         return;

@@ -1,21 +1,21 @@
 //! The id that a frame's report has in the store, worked out without the store.
 
 use bytes::Bytes;
-use milepost_protocol_gt06::normalize::{Context, Speaker, normalize};
+use milepost_protocol_gt06::normalize::{Context, ReportSource, normalize};
 use milepost_protocol_gt06::{Dialect, Frame, Framing, Message, Profile};
 use milepost_telemetry::{DeviceId, Origin, ReportId, Tenant, Timestamp};
 
 /// Works out ids for one device.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    speaker: Speaker,
+    speaker: ReportSource,
     profile: Profile,
 }
 
 impl Keys {
     pub(crate) fn new(tenant: Tenant, device: DeviceId) -> Self {
         Self {
-            speaker: Speaker::new(Some(tenant), Some(device)),
+            speaker: ReportSource::new(Some(tenant), Some(device)),
             profile: Profile::default(),
         }
     }

@@ -1,5 +1,5 @@
-//! Simulated trackers: vehicles on the roads of an invented region whose trackers speak GT06 with a server,
-//! check every reply, keep what is not acknowledged and send it again.
+//! Simulated trackers: vehicles on the roads of an invented region whose trackers speak GT06, or AIS 140
+//! ([`ais140`]), with a server, check every reply, keep what is not acknowledged and send it again.
 //!
 //! ```text
 //!  road  ──▶ vehicle ──▶ tracker ──▶ device ──▶ network
@@ -11,6 +11,7 @@
 //!
 //! Everything up to `tracker` is without I/O and without a clock, and repeatable from a seed.
 
+pub mod ais140;
 mod command;
 mod device;
 mod error;
@@ -53,12 +54,26 @@ const FIRST_CONNECTION: Duration = Duration::from_secs(5);
 const TRACKER_STREAM: u64 = 1 << 32;
 const NETWORK_STREAM: u64 = 2 << 32;
 
-/// Runs the simulation until it is over or `shutdown` is cancelled.
+/// Runs GT06 trackers until the simulation is over or `shutdown` is cancelled.
 ///
 /// # Errors
 /// When it cannot start.
 pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<Summary, Error> {
-    let server = reach(&options.server).await?;
+    let server = SocketAddr::from(([127, 0, 0, 1], 5023));
+    run_with(options, shutdown, server, start).await
+}
+
+/// The same for any protocol: `start` makes its devices.
+async fn run_with(
+    options: &Options,
+    shutdown: CancellationToken,
+    default_server: SocketAddr,
+    start: impl FnOnce(&Options, &Arc<Network>) -> Result<JoinSet<()>, Error>,
+) -> Result<Summary, Error> {
+    let server = match &options.server {
+        Some(server) => reach(server).await?,
+        None => reach(&default_server.to_string()).await?,
+    };
     let ledger = match &options.ledger {
         None => None,
         Some(path) => Some(

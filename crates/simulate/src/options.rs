@@ -17,9 +17,10 @@ pub struct Options {
     /// The form of their frames, for a protocol that comes in several.
     #[arg(long, value_name = "NAME")]
     pub form: Option<String>,
-    /// Where the server listens for the devices: a name or an address, and a port.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5023")]
-    pub server: String,
+    /// Where the server listens for the devices: a name or an address, and a port [default: this
+    /// machine, the protocol's port].
+    #[arg(long, value_name = "ADDR")]
+    pub server: Option<String>,
     /// How many trackers.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub devices: u32,
@@ -90,7 +91,7 @@ impl Default for Options {
         Self {
             protocol: None,
             form: None,
-            server: "127.0.0.1:5023".to_owned(),
+            server: None,
             devices: 50,
             duration: None,
             interval: Duration::from_secs(10),
@@ -119,7 +120,7 @@ impl Options {
     /// seconds.
     pub fn demo(server: SocketAddr) -> Self {
         Self {
-            server: server.to_string(),
+            server: Some(server.to_string()),
             interval: Duration::from_secs(2),
             heartbeat: Duration::from_secs(30),
             alarm_every: Duration::from_mins(15),

@@ -3,7 +3,7 @@
 //! `cargo run -p milepost-examples --bin decode_hex -- 78781101075253367890024270003201000512790d0a`
 
 use bytes::BytesMut;
-use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::normalize::{self, ReportSource};
 use milepost_protocol_gt06::{Deframer, Message, Profile};
 use milepost_telemetry::{Origin, Timestamp};
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         frames.push(EXAMPLE.to_owned());
     }
     // What is known about the device (nothing), and who speaks (nobody has logged in).
-    let (profile, speaker) = (Profile::default(), Speaker::new(None, None));
+    let (profile, speaker) = (Profile::default(), ReportSource::new(None, None));
     for hex in frames {
         let mut stream = BytesMut::from(&hex::decode(hex)?[..]);
         let frame = Deframer::default()

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use milepost_protocol_gt06::media::Abandoned;
-use milepost_protocol_gt06::normalize::{self, DECODER, Speaker};
+use milepost_protocol_gt06::normalize::{self, DECODER, ReportSource};
 use milepost_protocol_gt06::{
     AckPolicy, Direction, Frame, FrameError, Message, Profile, ReplyClass, Start, Upload,
 };
@@ -48,7 +48,7 @@ impl Protocol for Gt06 {
         Gt06Session {
             session: self.prototype.clone(),
             known: Profile::default(),
-            speaker: Speaker::new(None, None),
+            speaker: ReportSource::new(None, None),
             login: None,
             may_learn: true,
         }
@@ -61,7 +61,7 @@ pub struct Gt06Session {
     session: milepost_protocol_gt06::Session,
     /// What was known before the frame at hand, by which it is read.
     known: Profile,
-    speaker: Speaker,
+    speaker: ReportSource,
     /// The login that waits for the registry.
     login: Option<Box<Login>>,
     /// Not if the registry's profile could not be read: it would be overwritten.
@@ -200,7 +200,7 @@ impl Session for Gt06Session {
         };
         self.known = profile.clone().unwrap_or_default();
         self.session.on_identified(profile);
-        self.speaker = Speaker::new(Some(who.device.tenant), Some(who.device.device));
+        self.speaker = ReportSource::new(Some(who.device.tenant), Some(who.device.device));
         if let Some(login) = self.login.take() {
             let upload = login.upload.as_deref();
             self.report(&login.frame, &login.message, upload, cx);

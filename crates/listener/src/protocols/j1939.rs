@@ -23,10 +23,13 @@ use crate::{Closed, Context, Identified, Opened, Protocol, RawFrame, Session, Sk
 /// CAN records in one frame of the framework, at most.
 const RECORDS: usize = 256;
 
+/// How the device of a connection becomes known; `None`: it is not served.
+type Rules = dyn Fn(&Opened) -> Option<ClaimRule> + Send + Sync;
+
 /// Forwarded CAN frames.
 #[derive(Clone)]
 pub struct J1939 {
-    rules: Arc<dyn Fn(&Opened) -> Option<ClaimRule> + Send + Sync>,
+    rules: Arc<Rules>,
     form: Setting,
     options: Options,
 }
@@ -155,7 +158,7 @@ impl RawFrame for Records {
 
 impl J1939Session {
     fn now(&mut self, cx: &Context<'_>) -> CanTime {
-        let started = *self.started.get_or_insert(cx.instant());
+        let started = *self.started.get_or_insert_with(|| cx.instant());
         let since = cx.instant().saturating_duration_since(started);
         CanTime(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
@@ -358,7 +361,7 @@ impl Session for J1939Session {
             return Some(started);
         }
         let search = self.claim.as_ref().and_then(Claim::wake_at);
-        let report = self.device.as_ref().and(self.merger.wake_at());
+        let report = self.device.as_ref().and_then(|_| self.merger.wake_at());
         let at = match (search, report) {
             (Some(a), Some(b)) => a.min(b),
             (a, b) => a.or(b)?,

@@ -25,8 +25,8 @@ pub use dedup::Dedup;
 pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
-pub use track::Track;
 pub(crate) use list::{States, piece};
+pub use track::Track;
 
 /// What a stage decides about a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

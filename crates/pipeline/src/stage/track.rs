@@ -40,9 +40,7 @@ impl Stage for Track {
             return Flow::Pass;
         }
         let sample = Sample::of(report);
-        let late = tracker
-            .last_ms()
-            .is_some_and(|last| sample.time_ms <= last);
+        let late = tracker.last_ms().is_some_and(|last| sample.time_ms <= last);
         // What is late and moves nothing would only take an older ignition for the present one.
         if late && sample.fix().is_none() {
             return Flow::Pass;
@@ -132,7 +130,10 @@ mod tests {
         };
         for mut report in reports {
             let mut cx = StageContext::new(&settings, &report);
-            assert_eq!(stage.apply(&mut seen.state, &mut report, &mut cx), Flow::Pass);
+            assert_eq!(
+                stage.apply(&mut seen.state, &mut report, &mut cx),
+                Flow::Pass
+            );
             cx.leave(&mut report);
             let found = cx.take_found();
             seen.legs.extend(found.legs);
@@ -145,7 +146,13 @@ mod tests {
     fn drive() -> Vec<Report> {
         (0..200)
             .map(|n| n * 10)
-            .map(|s| report(s, latitude(s), if (600..1_200).contains(&s) { 36.0 } else { 0.0 }))
+            .map(|s| {
+                report(
+                    s,
+                    latitude(s),
+                    if (600..1_200).contains(&s) { 36.0 } else { 0.0 },
+                )
+            })
             .collect()
     }
 

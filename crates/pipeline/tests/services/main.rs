@@ -1,6 +1,8 @@
 //! Tests against real servers: `services/up && services/env cargo test … -- --ignored`.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[cfg(feature = "fleet")]
+mod fleet;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "redis")]

@@ -12,15 +12,15 @@ const DAY: i64 = 24 * 3_600_000;
 const TOPIC: Name = Name::new("milepost.reports");
 
 /// A database of the test's own.
-struct Fresh {
-    url: DatabaseUrl,
-    schema: Schema,
+pub(crate) struct Fresh {
+    pub(crate) url: DatabaseUrl,
+    pub(crate) schema: Schema,
     /// To look into it.
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Fresh {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let name = unique("test");
         let server: DatabaseUrl = server("MILEPOST_TEST_DATABASE").parse().unwrap();
         let admin = client(&server).await;
@@ -47,7 +47,7 @@ impl Fresh {
         Database::connect(&self.url, &self.schema).await.unwrap()
     }
 
-    async fn count(&self, what: &str) -> i64 {
+    pub(crate) async fn count(&self, what: &str) -> i64 {
         let row = self
             .client
             .query_one(&format!("SELECT count(*) FROM {what}"), &[])

@@ -8,7 +8,7 @@ use crc::{CRC_16_IBM_SDLC, Crc, Table};
 use milepost_protocol_gt06::field::{Cell, CellForm, DateTime, Gps, Position, Trailer};
 use milepost_protocol_gt06::find::{Found, find};
 use milepost_protocol_gt06::message::{Location, LocationRest};
-use milepost_protocol_gt06::normalize::{Context, Reports, Speaker};
+use milepost_protocol_gt06::normalize::{Context, ReportSource, Reports};
 use milepost_protocol_gt06::{Deframer, Dialect, Framing, Message, Profile};
 use milepost_telemetry::{DeviceId, Origin, Tenant, Timestamp};
 
@@ -76,7 +76,7 @@ pub(crate) fn bare<const LEN: usize, const CELL: usize>(f: &[u8]) -> Option<Bare
     {
         return None;
     }
-    let behind = 22 + CELL;
+    let after = 22 + CELL;
     Some(Bare {
         time: [f[4], f[5], f[6], f[7], f[8], f[9]],
         satellites: f[10] & 0x0f,
@@ -96,8 +96,8 @@ pub(crate) fn bare<const LEN: usize, const CELL: usize>(f: &[u8]) -> Option<Bare
         } else {
             u64::from_be_bytes([0, 0, 0, 0, 0, f[27], f[28], f[29]])
         },
-        trailer: if behind + 9 == LEN {
-            [f[behind], f[behind + 1], f[behind + 2]]
+        trailer: if after + 9 == LEN {
+            [f[after], f[after + 1], f[after + 2]]
         } else {
             [0; 3]
         },
@@ -118,7 +118,7 @@ pub(crate) fn to_message(raw: &[u8]) {
 /// Who speaks, what is known about him, and where reports are put.
 pub(crate) struct Desk {
     profile: Profile,
-    speaker: Speaker,
+    source: ReportSource,
     reports: Reports,
 }
 
@@ -127,7 +127,7 @@ impl Desk {
     pub(crate) fn new() -> Self {
         Self {
             profile: Profile::default(),
-            speaker: Speaker::new(
+            source: ReportSource::new(
                 Some(Tenant::new("acme").unwrap()),
                 Some(DeviceId::new("752533678900242").unwrap()),
             ),
@@ -145,7 +145,7 @@ impl Desk {
             unreachable!("a whole frame")
         };
         let now = Timestamp::from_unix(1_700_000_000);
-        let cx = Context::new(&head, &self.profile, &self.speaker, now, Origin::default());
+        let cx = Context::new(&head, &self.profile, &self.source, now, Origin::default());
         self.reports.clear();
         message.normalize(&cx, &mut self.reports);
         black_box(&self.reports);

@@ -1,7 +1,7 @@
 //! Whether a command was carried out, as far as the words of its answer say.
 //!
-//! Only what is said about the command counts: a sentence, or the value behind the command's own
-//! name (`DYD=Success!`). Lists of values tell the state of the device, in which `fail`, `invalid`
+//! Only what is said about the command counts: a sentence, or the value after the command's own
+//! name (`DYD=Success!`). Lists of values report the state of the device, in which `fail`, `invalid`
 //! and `OK` are about its receiver or its card; and a sentence about one of those is no outcome
 //! either. What fits nothing here says nothing.
 
@@ -10,7 +10,7 @@ use super::{Outcome, contains};
 /// What the words say, and the name of the command if they begin with it.
 pub(super) fn read(text: &str) -> Option<(Outcome, Option<&str>)> {
     for sentence in sentences(text) {
-        // What comes behind a list is about what is in it.
+        // What comes after a list is about what is in it.
         if is_list(sentence) {
             return None;
         }
@@ -43,7 +43,7 @@ const REFUSED: &[&str] = &[
     "not execute the command",
     "no permission",
 ];
-/// Values behind a command's name, whole.
+/// Values after a command's name, whole.
 const WAITS: &[&str] = &[
     "speed limit",
     "unvalue fix",
@@ -78,7 +78,7 @@ const FAILURE: &[&str] = &[
 ];
 /// `t` is what is left of "isn't".
 const NEGATION: &[&str] = &["no", "not", "none", "without", "t"];
-/// What a device tells the state of, whatever it was told to do.
+/// What a device reports the state of, whatever the command was.
 const PARTS: &[&str] = &[
     "acc",
     "battery",
@@ -110,7 +110,7 @@ fn of_sentence(sentence: &str) -> Option<Outcome> {
     }
     let first = parts(sentence).next()?;
     let Some((key, mark, value)) = pair(first) else {
-        // In "GMT,E,0,0 OK!" the last word counts, in "OK, SOS1:1" what is in front of the pair.
+        // In "GMT,E,0,0 OK!" the last word counts, in "OK, SOS1:1" what is before the pair.
         let prose = || parts(sentence).take_while(|part| pair(part).is_none());
         if prose().any(|part| has(part, PARTS)) {
             return None;
@@ -191,7 +191,7 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
             '!' | '?' | '！' | '？' | '。' => true,
             '.' => rest
                 .get(at + 1..)
-                .and_then(|behind| behind.chars().next())
+                .and_then(|after| after.chars().next())
                 .is_none_or(char::is_whitespace),
             _ => false,
         };

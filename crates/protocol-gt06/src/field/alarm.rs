@@ -3,7 +3,7 @@
 use super::TerminalInfo;
 use crate::Dialect;
 
-/// Where the alarm bits stand that no code means: above the twelve bits of codes.
+/// Where alarm bits go in a key: above the twelve bits of codes.
 const BITS_AT: u32 = 12;
 
 /// An alarm with its number.
@@ -267,7 +267,7 @@ mod tests {
         let status = "0984 28 4c 00 02 000005 000171";
         let wide = "01cc 00 287d 00001f71 04";
         let lte = "01cc 00 0000287d 0000000000001f71";
-        let behind = "04e4 06 04 00 01 00000064 00000e10 0000000000000000 0003";
+        let after = "04e4 06 04 00 01 00000064 00000e10 0000000000000000 0003";
         [
             (
                 "22, L 3C",
@@ -282,7 +282,7 @@ mod tests {
                 alarm_of(0x12, &[GPS, CELL, ti, "04b6 04 00 0123 05 00000cd9"]),
             ),
             ("12, VXT01", alarm_of(0x12, &[GPS, CELL, ti, "04e4 04 00"])),
-            ("A2", alarm_of(0xa2, &[GPS, lte, "04", ti, behind])),
+            ("A2", alarm_of(0xa2, &[GPS, lte, "04", ti, after])),
             ("A3", alarm_of(0xa3, &[ti, "0001 06 64 0c 01"])),
             ("16", alarm_of(0x16, &[GPS, "09", CELL, ti, "06 04 00 02"])),
             ("17", alarm_of(0x17, &[GPS, CELL, ti, "06 50 00 02 000064"])),

@@ -68,7 +68,7 @@ pub struct Cell {
 impl Cell {
     /// The bit of MCC that makes MNC two bytes wide.
     pub const WIDE_MNC: u16 = 1 << 15;
-    /// What stands for MCC where a device fills the place of a cell with ones.
+    /// The MCC of a place without a cell that a device fills with ones.
     const FILLED: u16 = u16::MAX;
 
     /// Whether this MCC makes MNC two bytes wide.

@@ -30,7 +30,7 @@ pub struct Item {
     pub data: Bytes,
 }
 
-/// A list of items that fills the place it stands in.
+/// A list of items that fills its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Items(pub Vec<Item>);
 
@@ -39,10 +39,10 @@ impl Items {
     #[must_use]
     pub fn fits(mut bytes: &[u8]) -> bool {
         while let [_, _, len, rest @ ..] = bytes {
-            let Some((_, behind)) = rest.split_at_checked(usize::from(*len)) else {
+            let Some((_, after)) = rest.split_at_checked(usize::from(*len)) else {
                 return false;
             };
-            bytes = behind;
+            bytes = after;
         }
         bytes.is_empty()
     }
@@ -53,16 +53,16 @@ impl Items {
     }
 
     /// Whether these bytes are a list and nothing else, with ids that makers use: where other
-    /// bytes may stand there, that a list fits is not enough.
+    /// bytes are possible there, a list that merely fits is not enough.
     pub(crate) fn are_likely(bytes: &[u8]) -> bool {
         let mut rest = bytes;
-        while let [high, low, len, behind @ ..] = rest {
+        while let [high, low, len, after @ ..] = rest {
             let id = u16::from_be_bytes([*high, *low]);
-            let behind = behind.get(usize::from(*len)..);
-            let Some(behind) = behind.filter(|_| id != 0 && is_used(id)) else {
+            let after = after.get(usize::from(*len)..);
+            let Some(after) = after.filter(|_| id != 0 && is_used(id)) else {
                 return false;
             };
-            rest = behind;
+            rest = after;
         }
         rest.is_empty()
     }
@@ -78,7 +78,7 @@ impl Items {
     /// Reads all that is left as a list.
     ///
     /// # Errors
-    /// When it is none; [`Items::fits`] tells before.
+    /// When it is none; check with [`Items::fits`] before.
     pub fn decode<T: Trace>(r: &mut Reader<'_, T>) -> Result<Self, DecodeError> {
         let items = Self::decode_whole(r)?;
         if r.remaining() > 0 {
@@ -183,10 +183,10 @@ fn describe(id: u16, data: &[u8]) -> String {
     }
 }
 
-/// Shows an item that nobody knows: its id in the signal's name, its bytes in hexadecimal.
+/// Shows an item that is unknown: its id in the signal's name, its bytes in hexadecimal.
 ///
 /// Names live for ever, and devices could invent 65 536 of them. Ids from the ranges that makers
-/// use get names of their own; the others share one and stand in the text.
+/// use get names of their own; the others share one, with the id in the text.
 #[cfg(feature = "telemetry")]
 pub(crate) fn note_raw_item(report: &mut milepost_telemetry::Report, id: u16, data: &[u8]) {
     use milepost_telemetry::{Name, Signal, SignalId};

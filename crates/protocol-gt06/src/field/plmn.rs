@@ -1,4 +1,4 @@
-//! A mobile network's codes in front of a list of cells.
+//! A mobile network's codes before a list of cells.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|

@@ -1,4 +1,4 @@
-//! A cell behind the kind of its radio (0x38, 0x39).
+//! A cell after the kind of its radio (0x38, 0x39).
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|

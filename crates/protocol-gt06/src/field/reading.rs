@@ -69,8 +69,8 @@ pub(crate) fn mac<T: Trace>(
     Ok(address)
 }
 
-/// Whether a possible time stands at that place: how layouts that put something before the time
-/// are told from those that begin with it.
+/// Whether a possible time is at that offset: layouts with a field before the time differ by this
+/// from those that begin with it.
 #[inline]
 pub(crate) fn is_time(body: &[u8], at: usize) -> bool {
     match body.get(at..) {
@@ -83,7 +83,7 @@ pub(crate) fn is_time(body: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether a country code that can be (200 to 999) stands at that place.
+/// Whether a country code that can be (200 to 999) is at that offset.
 #[inline]
 pub(crate) fn is_mcc(body: &[u8], at: usize) -> bool {
     match body.get(at..) {

@@ -10,7 +10,7 @@ use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
 
-/// The status block behind alarms.
+/// The status block after alarms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Status {
     /// Switches.
@@ -197,7 +197,7 @@ impl Status {
     }
 }
 
-/// The meaning of an alarm's eight bits with those above them, which stand in the language.
+/// The meaning of an alarm's eight bits with those above them, which are in the language.
 pub(crate) fn describe_alarm(high: u8, low: u8) -> String {
     let code = u16::from_be_bytes([high, low]);
     match high {

@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use crate::DecodeError;
 use crate::parse::{Reader, Trace};
 
-/// The three bytes behind many positions.
+/// The three bytes after many positions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Trailer {
     /// Ignition: 0 off, 1 on.

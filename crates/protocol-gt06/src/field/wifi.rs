@@ -49,7 +49,7 @@ impl Station {
         })
     }
 
-    /// Reads a station with its name behind it, after the name's length.
+    /// Reads a station with its name after it, after the name's length.
     ///
     /// # Errors
     /// When bytes are missing.

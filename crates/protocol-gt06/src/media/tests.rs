@@ -146,7 +146,7 @@ fn what_stands_still_is_given_up_by_the_callers_clock() {
 }
 
 #[test]
-fn what_lies_behind_the_end_is_refused_and_nothing_is_kept_of_it() {
+fn what_lies_after_the_end_is_refused_and_nothing_is_kept_of_it() {
     let mut a = Assembler::default();
     assert!(a.open(PHOTO, 4, 0));
     assert_eq!(

@@ -1,6 +1,6 @@
 //! A server's acknowledgement: a number and no body.
 //!
-//! Devices send such frames too, as echoes of what they were told (`78 78 05 12 …`). They hold
+//! Devices send such frames too, as echoes of what they were sent (`78 78 05 12 …`). They hold
 //! nothing. A few numbers are a device's own without a body; those are not taken for echoes.
 
 use bytes::BytesMut;

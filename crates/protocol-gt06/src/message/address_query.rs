@@ -46,7 +46,7 @@ pub enum Place {
     Cell(Cell),
 }
 
-/// "NA" to nobody in English, where the question cannot be read.
+/// "NA" in English without a phone number, if the question cannot be read.
 const UNREAD: &[u8] = b"\x00\x2a\x00\x00\x00\x01ADDRESS&&\x00N\x00A&&000000000000000000000##";
 
 impl Body for AddressQuery {
@@ -263,4 +263,5 @@ mod tests {
         let by_cell = report(ask(0x17, CELL, "0001"));
         assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
         assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
-    }}
+    }
+}

@@ -18,7 +18,9 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context, Fit};
 use crate::address::{Language, NOBODY, Purpose, Question};
-use crate::field::{Cell, CellForm, DateTime, Gps, Meters, Mileage, Status, is_cell, is_mcc, is_mileage};
+use crate::field::{
+    Cell, CellForm, DateTime, Gps, Meters, Mileage, Status, is_cell, is_mcc, is_mileage,
+};
 use crate::layout::Part;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
@@ -232,8 +234,7 @@ impl Body for AlarmReport {
     /// Key: number, time, position, alarm, card.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(self.number)
-            .alarm(Some(self.status.alarm_key()));
+        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.alarm_key()));
         let card = self.card.map(u64::to_be_bytes);
         let report = cx.positioned_with(
             out,
@@ -256,7 +257,8 @@ impl Body for AlarmReport {
 
 impl AlarmReport {
     fn has_cell(&self, form: CellForm) -> bool {
-        self.cell.is_some_and(|cell| cell.is_some() && cell.form == form)
+        self.cell
+            .is_some_and(|cell| cell.is_some() && cell.form == form)
     }
 }
 
@@ -286,10 +288,7 @@ mod tests {
         let Message::AlarmReport(alarm) = message else {
             panic!("{message:?}")
         };
-        assert_eq!(
-            (alarm.status.raw_alarm, alarm.raw_cell_size),
-            (1, Some(9))
-        );
+        assert_eq!((alarm.status.raw_alarm, alarm.raw_cell_size), (1, Some(9)));
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! | 1 | size of the extension | K |
 //! | K | extension | unknown |
 //!
-//! Seen on devices. A reply is wanted, in a frame of the same kind. What is cut short behind the position
+//! Seen on devices. A reply is wanted, in a frame of the same kind. What is cut short after the position
 //! is read up to the first block that is not whole, and kept as it is from there on.
 
 use alloc::vec::Vec;
@@ -44,14 +44,14 @@ pub struct Az735Report {
     pub cells: Vec<Neighbour>,
     /// The WiFi stations: address and signal.
     pub stations: Vec<([u8; 6], u8)>,
-    /// How many of the blocks behind the position are there: cell, cells, stations, state, extension. A
+    /// How many of the blocks after the position are there: cell, cells, stations, state, extension. A
     /// body has all 5, unless it is cut short.
     pub blocks: u8,
     /// State; 0x33: the alarm. 0 where it is not there.
     pub state: u8,
     /// Unknown.
     pub extension: Bytes,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -195,7 +195,7 @@ impl Body for Az735Report {
             cx.timed(out, kind, self.time, &super::whole_key(self), 0)
         };
         // The cells' signals fall from the serving one down (63, 36, 36, 33, 18 were seen), so they
-        // are no −dBm; which unit they have nobody says, and none is put into the report.
+        // are no −dBm; their unit is unknown, and none is put into the report.
         if let Some((_, cell, _)) = self.cell
             && let Some(normal) = cell.normalize(true)
         {
@@ -244,25 +244,25 @@ impl Body for Az735Report {
     }
 }
 
-/// How many of the five blocks behind the position are whole.
+/// How many of the five blocks after the position are whole.
 fn whole_blocks(mut rest: &[u8]) -> u8 {
     let mut blocks = 0;
     for block in 1..=5 {
-        let [size, behind @ ..] = rest else { break };
+        let [size, after @ ..] = rest else { break };
         let len = match block {
             // A cell and its signal, whatever its size says.
             1 if *size == 0 => 0,
-            1 => CellForm::L8.len(Cell::peek_mcc(behind)) + 1,
-            // Entries that the size does not end behind are none.
+            1 => CellForm::L8.len(Cell::peek_mcc(after)) + 1,
+            // Entries that the size does not end after are none.
             2 if usize::from(*size) % NeighbourForm::C6.size() != 0 => break,
             3 if *size % 7 != 0 => break,
             4 => 0,
             _ => usize::from(*size),
         };
-        let Some(behind) = behind.get(len..) else {
+        let Some(after) = after.get(len..) else {
             break;
         };
-        (blocks, rest) = (block, behind);
+        (blocks, rest) = (block, after);
     }
     blocks
 }
@@ -323,7 +323,7 @@ mod tests {
 
     #[cfg(feature = "telemetry")]
     #[test]
-    fn what_is_cut_short_behind_the_position_costs_no_fix_and_gives_no_alarm() {
+    fn what_is_cut_short_after_the_position_costs_no_fix_and_gives_no_alarm() {
         use crate::message::testing::read_body;
 
         let rest = ["06 287d 001f72 21", "07 aabbccddeeff 3c", "a4", "02 0046"];

@@ -80,7 +80,7 @@ pub struct BatteryPack {
     pub control: u32,
     /// Fault bits.
     pub fault: u32,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

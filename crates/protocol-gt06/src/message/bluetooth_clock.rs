@@ -44,7 +44,7 @@ pub struct BluetoothClock {
     pub voltage: u16,
     /// Bits 2 to 5 say what the clock did.
     pub raw_clock: u8,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

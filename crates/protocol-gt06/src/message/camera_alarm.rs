@@ -9,8 +9,8 @@
 //! The files are names in ASCII, separated by commas; they hold the local time of the recording,
 //! which shows that the time of the alarm is UTC.
 //!
-//! What is cut short behind the place is read as far as it is whole, and without the event names none. A
-//! JC400's is told from a JC100's with bytes behind it by its latitude, which begins with 00 to 09 and is
+//! What is cut short after the place is read as far as it is whole, and without the event names none. A
+//! JC400's differs from a JC100's with bytes after it by its latitude, which begins with 00 to 09 and is
 //! no event but 01.
 //!
 //! Events: the table `events!` below. Any other code is `unknown`. Seen on devices; the newer codes are those of the
@@ -37,7 +37,7 @@ pub struct CameraAlarm {
     pub event: Option<u8>,
     /// What belongs to the event, but on the JC100.
     pub data: Option<u16>,
-    /// Names of the recordings, separated by commas; without the data, bytes that no manual knows.
+    /// Names of the recordings, separated by commas; without the data, bytes that no manual describes.
     pub files: Bytes,
 }
 

@@ -25,7 +25,7 @@ pub struct CellAlarm {
     pub cell: Cell,
     /// Status and alarm.
     pub status: Status,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

@@ -8,7 +8,7 @@
 //! | 51 | 0 or 1 | timing advance | |
 //! | 52 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
-//! L 3B, 3C (0xA1: 6C, 6D). Concox GT06 manual; without what is behind the cells (L 38) seen on
+//! L 3B, 3C (0xA1: 6C, 6D). Concox GT06 manual; without what is after the cells (L 38) seen on
 //! devices. 0x28 and 0xA1 are specified in UTC, 0x18 does not say. 0x24 in other lengths is a
 //! [`CountedCells`](super::CountedCells) or a [`SupplyState`](super::SupplyState).
 
@@ -37,7 +37,7 @@ pub struct CellList {
     pub timing_advance: Option<u8>,
     /// Language.
     pub language: Option<u16>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn seven_slots_have_timing_advance_and_language_behind_them() {
+    fn seven_slots_have_timing_advance_and_language_after_them() {
         let empty = "00".repeat(5 * 6);
         for number in [0x18, 0x24, 0x28, 0x2e] {
             for network in ["01cc 00", "81cc 0007"] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_the_cells_may_be_missing_or_more() {
+    fn what_is_after_the_cells_may_be_missing_or_more() {
         let cells = "287d 001f71 50".repeat(7);
         let bare = read(0x28, &[TIME, "01cc 00", &cells]);
         assert_eq!((bare.timing_advance, bare.language), (None, None));

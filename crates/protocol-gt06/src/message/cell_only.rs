@@ -26,7 +26,7 @@ pub struct CellOnly {
     pub cell: Cell,
     /// Language.
     pub language: Option<u16>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

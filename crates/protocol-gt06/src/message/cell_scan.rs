@@ -33,7 +33,7 @@ pub struct CellScan {
     pub mnc: u16,
     /// The cells; no more than 255 can be written.
     pub cells: Vec<Neighbour>,
-    /// Bytes that no manual knows; two are usual.
+    /// Bytes that no manual describes; two are usual.
     pub tail: Bytes,
 }
 

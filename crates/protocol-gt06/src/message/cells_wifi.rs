@@ -7,7 +7,7 @@
 //! | 9 | 7 × 6 | cells | [`Neighbour`], the first is the serving one; 0xA2: 7 × 13; 0x33: 6 × 7 |
 //! | 51 | 1 | timing advance | |
 //! | 52 | 1 | count | N |
-//! | 53 | N × 7 | stations | [`Station`]; in 0x2C some with a length and a name behind each |
+//! | 53 | N × 7 | stations | [`Station`]; in 0x2C some with a length and a name after each |
 //!
 //! Concox manuals for 0x2C, Jimi and GK310 manuals for 0xA2, both in UTC; 0x33 seen on SL4X, its
 //! reading is not confirmed by a manual. 0xA2, L 40, is a
@@ -38,7 +38,7 @@ pub struct CellsWifi {
     pub timing_advance: u8,
     /// The stations, empty slots too; no more than 255 can be written.
     pub stations: Vec<Station>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -107,7 +107,7 @@ impl Body for CellsWifi {
     }
 }
 
-/// Whether each station has a name behind it. Stations without fill the body exactly. Else there
+/// Whether each station has a name after it. Stations without fill the body exactly. Else there
 /// are names if they fill it exactly and are text; what fits neither has no names, and a tail.
 fn has_names(stations: &[u8], count: u8) -> bool {
     if stations.len() == usize::from(count) * Station::LEN {
@@ -115,16 +115,16 @@ fn has_names(stations: &[u8], count: u8) -> bool {
     }
     let mut rest = stations;
     for _ in 0..count {
-        let Some((len, behind)) = rest.get(Station::LEN..).and_then(<[u8]>::split_first) else {
+        let Some((len, after)) = rest.get(Station::LEN..).and_then(<[u8]>::split_first) else {
             return false;
         };
-        let Some((name, behind)) = behind.split_at_checked((*len).into()) else {
+        let Some((name, after)) = after.split_at_checked((*len).into()) else {
             return false;
         };
         if core::str::from_utf8(name).is_err() {
             return false;
         }
-        rest = behind;
+        rest = after;
     }
     rest.is_empty()
 }

@@ -66,7 +66,7 @@ impl Body for Command {
     fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
         let raw_size = r.u8("size")?;
         let flag = r.u32("server flag")?;
-        // Without a size, a language word is told by its value, which no text ends in.
+        // Without a size, a language word is recognised by its value, which no text ends in.
         let left = r.remaining();
         let has_language = match raw_size {
             0 => matches!(r.peek(), [.., 0, 1 | 2]),

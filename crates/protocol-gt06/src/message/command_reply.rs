@@ -50,7 +50,7 @@ pub enum CommandReplyForm {
         raw_size: u8,
         /// 1 Chinese, 2 English.
         language: Option<u16>,
-        /// Bytes that no manual knows.
+        /// Bytes that no manual describes.
         tail: Bytes,
     },
     /// 0x21.
@@ -87,7 +87,7 @@ impl CommandReply {
         let promised = usize::from(raw_size)
             .checked_sub(4)
             .filter(|len| *len <= left);
-        // Without a size that can be true, a language is told by its value.
+        // Without a size that can be true, a language is recognised by its value.
         let (len, has_language) = match (promised, r.peek()) {
             (Some(len), _) => (len, left >= len + 2),
             (None, [.., 0, 0..=2]) => (left.saturating_sub(2), true),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_the_language_is_kept() {
+    fn what_stands_after_the_language_is_kept() {
         let mut odd = reply(6, b"OK", Some(2));
         let CommandReplyForm::Short { tail, .. } = &mut odd.form else {
             panic!()

@@ -10,8 +10,8 @@
 //! | | | padding | zeros in 0x24 |
 //!
 //! 0x24 seen on WanWay S20, 0x34 on SL4X (its reading is not confirmed by a manual: N is as far as
-//! the body goes). Both numbers mean other things too: this one is told by its length, with a
-//! country code behind the byte behind the time.
+//! the body goes). Both numbers mean other things too: this one has its own length, with a
+//! country code after the byte after the time.
 
 use alloc::vec::Vec;
 
@@ -36,7 +36,7 @@ pub struct CountedCells {
     pub network: Plmn,
     /// The cells.
     pub cells: Vec<Neighbour>,
-    /// Padding, and bytes that no manual knows.
+    /// Padding, and bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -148,7 +148,7 @@ mod tests {
         let cells = "287d 001f71 50".repeat(7);
         let list = read_parts(Start::Short, 0x24, &[TIME, "01cc 00", &cells, "ff 0002"]);
         assert!(matches!(list, Message::CellList(_)), "{list:?}");
-        // So it is where the device has no network, and no country tells.
+        // So it is without a network, and so without a country code.
         let list = read_parts(Start::Short, 0x24, &[TIME, &"00".repeat(48)]);
         assert!(matches!(list, Message::CellList(_)), "{list:?}");
     }

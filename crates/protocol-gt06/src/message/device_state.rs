@@ -35,7 +35,7 @@ pub struct DeviceState {
     pub unix: u32,
     /// The items, in order.
     pub items: Vec<Item>,
-    /// Bytes behind the last whole item.
+    /// Bytes after the last whole item.
     pub tail: Bytes,
 }
 

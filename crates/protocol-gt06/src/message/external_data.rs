@@ -215,7 +215,7 @@ mod tests {
 
     #[cfg(feature = "telemetry")]
     #[test]
-    fn what_nobody_knows_is_seen_raw() {
+    fn what_is_unknown_is_seen_raw() {
         use crate::message::testing::{report, signal};
 
         let r = report(data(&[0x80, 0xd6, 0]));

@@ -59,7 +59,9 @@ fn cell_form(number: u8, body: &[u8]) -> Option<Option<CellForm>> {
         0x27 => [Some(CellForm::L8), None],
         _ => [Some(CellForm::L15), None],
     };
-    let forms = forms.into_iter().filter(|form| form.is_some() || *size == 0);
+    let forms = forms
+        .into_iter()
+        .filter(|form| form.is_some() || *size == 0);
     forms.into_iter().find(has_known_rest)
 }
 
@@ -131,8 +133,7 @@ impl Body for FenceAlarm {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         use milepost_telemetry::Signal;
 
-        let key = crate::normalize::Key::new(self.number)
-            .alarm(Some(self.status.extended_key()));
+        let key = crate::normalize::Key::new(self.number).alarm(Some(self.status.extended_key()));
         let fence = self.raw_fence.as_slice();
         let report =
             cx.positioned_with(out, milepost_telemetry::Kind::Alarm, &self.gps, key, fence);

@@ -13,7 +13,7 @@
 //! | | | data | |
 //! | | 6 or 2 | mark | types 0 and 2 the time, type 1 the alarm's serial |
 //!
-//! Seen on devices. No answer is known. Which CRC it is nobody says, so a file is not checked.
+//! Seen on devices. No answer is known. Which CRC it is is unknown, so a file is not checked.
 
 use alloc::format;
 use alloc::string::String;
@@ -40,7 +40,7 @@ pub struct FileBlock {
     pub offset: u32,
     /// The block.
     pub data: Bytes,
-    /// What tells recordings apart: a time, or the serial of an alarm.
+    /// What distinguishes recordings: a time, or the serial of an alarm.
     pub mark: Bytes,
 }
 
@@ -75,7 +75,7 @@ impl FileBlock {
         let mark = upload.file & 0xffff_ffff_ffff;
         let is_marked = upload.file >> 56 != 0;
         match upload.file >> 48 & 0xff {
-            // Nothing tells it from others of its type.
+            // Nothing distinguishes it from others of its type.
             0 if !is_marked => "monitoring".into(),
             1 if !is_marked => "sos".into(),
             2 if !is_marked => "intercom".into(),

@@ -1,4 +1,4 @@
-//! 0xFD, the device tells its firmware.
+//! 0xFD, the device reports its firmware.
 //!
 //! Under `79 79`:
 //!
@@ -10,7 +10,7 @@
 //! | 26 | 1 | separator | |
 //! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon in front |
 //!
-//! Seen on devices. They repeat it until it is answered or they give up; since nobody knows what
+//! Seen on devices. They repeat it until it is answered or they give up; since is unknown what
 //! an answer would make them do, there is none.
 
 use alloc::string::String;
@@ -23,7 +23,7 @@ use crate::frame::Start;
 use crate::parse::{Reader, Trace};
 use crate::{DecodeError, Dialect};
 
-/// The device tells its firmware.
+/// The device reports its firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirmwareNotice {
     /// Number of the modem.

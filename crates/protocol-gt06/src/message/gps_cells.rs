@@ -81,4 +81,5 @@ mod tests {
             Some((false, Some(-90)))
         );
         assert!(report.fix.is_some());
-    }}
+    }
+}

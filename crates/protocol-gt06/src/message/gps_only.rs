@@ -58,7 +58,10 @@ mod tests {
                 panic!("{parts:?}")
             };
             assert_eq!(
-                (read.language.map(|raw| raw.0), read.gps.position().satellites()),
+                (
+                    read.language.map(|raw| raw.0),
+                    read.gps.position().satellites()
+                ),
                 (language, 9)
             );
         }

@@ -11,7 +11,7 @@
 //! Concox GT06 manual for L 0A; the others seen on devices. In L 0A some makers put other things
 //! at the same places: R11 the external voltage, Lynkworld the external voltage in the last two
 //! bytes, Seeworld percent and volts. The dialect decides and, where none is known, the content:
-//! see [`Heartbeat::told`]. The last two bytes are never an alarm.
+//! see [`Heartbeat::apparent_dialect`]. The last two bytes are never an alarm.
 
 use alloc::format;
 
@@ -32,11 +32,11 @@ pub struct Heartbeat {
     pub terminal: TerminalInfo,
     /// The rest, by length.
     pub form: HeartbeatForm,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
-/// What stands behind the terminal information.
+/// What follows the terminal information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeartbeatForm {
@@ -108,13 +108,13 @@ impl Heartbeat {
     /// - R11: what would be the signal is above 120 and below 255, which no model sends (levels,
     ///   percent, -dBm; 255 for none), and the two bytes there are 5 to 90 V; a signal is where it
     ///   then must be. This is learned: R11's other voltages look like levels or percent.
-    /// - Seeworld: the signal is a percentage above what others send (31), and a language stands
-    ///   behind what is 5 to 60 V. Ports that are extended to such a number are only known beside
+    /// - Seeworld: the signal is a percentage above what others send (31), and a language is
+    ///   after what is 5 to 60 V. Ports that are extended to such a number are only known beside
     ///   a signal of a few levels. It is a reading of this frame, and not learned.
     ///
-    /// Lynkworld's cannot be told: any state of ports would be a voltage.
+    /// Lynkworld's cannot be recognised: any state of ports would be a voltage.
     #[must_use]
-    pub fn told(&self) -> Option<Dialect> {
+    pub fn apparent_dialect(&self) -> Option<Dialect> {
         let HeartbeatForm::Usual {
             battery: Some(battery),
             signal: Some(signal),
@@ -127,7 +127,7 @@ impl Heartbeat {
     }
 }
 
-/// See [`Heartbeat::told`].
+/// See [`Heartbeat::apparent_dialect`].
 fn told_by(battery: u8, signal: u8, extension: u16) -> Option<Dialect> {
     let [first, last] = extension.to_be_bytes();
     match signal {
@@ -218,7 +218,8 @@ impl Body for Heartbeat {
     }
 
     fn dialect(&self) -> Option<Dialect> {
-        self.told().filter(|told| *told == Dialect::R11)
+        self.apparent_dialect()
+            .filter(|dialect| *dialect == Dialect::R11)
     }
 
     /// No Seeworld model has a supply of no volts and a signal of a few percent while it sends.
@@ -236,7 +237,11 @@ impl Body for Heartbeat {
 
     fn raw_battery(&self) -> Option<u8> {
         match self.form {
-            HeartbeatForm::Usual { battery, .. } if self.told() != Some(Dialect::R11) => battery,
+            HeartbeatForm::Usual { battery, .. }
+                if self.apparent_dialect() != Some(Dialect::R11) =>
+            {
+                battery
+            }
             _ => None,
         }
     }
@@ -245,7 +250,8 @@ impl Body for Heartbeat {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let report = cx.untimed(out, milepost_telemetry::Kind::Heartbeat, 0);
         self.terminal.normalize(report);
-        self.form.normalize(cx, report, cx.dialect_or(self.told()));
+        self.form
+            .normalize(cx, report, cx.dialect_or(self.apparent_dialect()));
         // Vibration, SOS and the like stay set for many heartbeats: each is the same incident,
         // which the alarm message announced. They are a state here, not an event.
         if self.terminal.alarm_bits() != 0 {
@@ -361,7 +367,7 @@ fn usual<T: Trace>(r: &mut Reader<'_, T>, dialect: Dialect) -> Result<HeartbeatF
     } else {
         None
     };
-    // By whose rules it is reported; what the content tells counts where nothing is known.
+    // The dialect of the report; the content decides if nothing is known.
     let read_by = match *bytes {
         [battery, signal, high, low, ..] if T::ON => {
             let word = u16::from_be_bytes([high, low]);

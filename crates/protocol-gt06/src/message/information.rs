@@ -46,7 +46,7 @@ pub struct Information {
     pub sub: Option<u8>,
     /// The fact.
     pub content: InformationContent,
-    /// Bytes that no manual knows; for sub-types kept raw, all of them.
+    /// Bytes that no manual describes; for sub-types kept raw, all of them.
     pub tail: Bytes,
 }
 
@@ -165,7 +165,7 @@ pub struct Constellation {
 }
 
 impl Constellation {
-    /// Whether these bytes begin with a constellation, and what is behind it.
+    /// Whether these bytes begin with a constellation, and what is after it.
     fn skip(bytes: &[u8], with_state: bool) -> Option<&[u8]> {
         let counted = |bytes: &mut &[u8]| -> Option<()> {
             let (count, rest) = bytes.split_first()?;
@@ -232,7 +232,7 @@ fn put_counted(out: &mut BytesMut, bytes: &[u8]) {
 }
 
 impl SatelliteReport {
-    /// Whether what is behind the GPS part is a BDS part (with or without a state) and an
+    /// Whether what is after the GPS part is a BDS part (with or without a state) and an
     /// extension, to the last byte; the manuals do not say which, and older ones have neither.
     fn bds(rest: &[u8]) -> Option<bool> {
         let ends = |rest: &[u8]| match rest {
@@ -371,7 +371,7 @@ fn describe_pair(pair: &[u8]) -> String {
     )
 }
 
-/// Two alarms' switches, and by which ways they are told.
+/// Two alarms' switches, and how they are sent.
 fn switches(bits: u8, high: &str, low: &str) -> String {
     let one = |name: &str, bits: u8| {
         let on = if bits & 0b1000 == 0 { "off" } else { "on" };

@@ -5,7 +5,7 @@
 //! | 0 | 18 | position | [`Gps`] |
 //! | 18 | 8, 9 | cell | [`Cell`] |
 //! | 26 | 3 | trailer | [`Trailer`] |
-//! | 29 | 0 or 4 | mileage | metres; only where the list fits behind it and not without it |
+//! | 29 | 0 or 4 | mileage | metres; only where the list fits after it and not without it |
 //! | | | items | [`Items`] |
 //!
 //! Seen on devices. A list has only ids that makers use (1 to 1FF, 1000 to 10FF), and ends with the
@@ -61,8 +61,7 @@ impl Body for ItemLocation {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        let key = crate::normalize::Key::new(0x37)
-            .upload_mode(Some(self.trailer.upload_mode));
+        let key = crate::normalize::Key::new(0x37).upload_mode(Some(self.trailer.upload_mode));
         let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         self.cell.note(cx, report);
         self.trailer.note(cx, report);
@@ -111,7 +110,10 @@ mod tests {
         let without = read(&[GPS, CELL, TRAILER, ITEMS]);
         assert_eq!((without.mileage, without.items.0.len()), (None, 3));
         let with = read(&[GPS, CELL, TRAILER, "000003e8", ITEMS]);
-        assert_eq!((with.mileage, with.items.0.len()), (Some(Mileage(1_000)), 3));
+        assert_eq!(
+            (with.mileage, with.items.0.len()),
+            (Some(Mileage(1_000)), 3)
+        );
         // A first item of four bytes could be a mileage and items after it; it is an item.
         let both = read(&[GPS, CELL, TRAILER, "006a 01 64", "0027 02 04e4"]);
         assert_eq!((both.mileage, both.items.0.len()), (None, 2));

@@ -35,8 +35,8 @@ use crate::frame::Head;
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{Checksum, DecodeError, Dialect, Start};
-pub use rest::{LocationCard, LocationClimate, LocationFuel, LocationRest, LocationStatus};
 use rest::RestForm;
+pub use rest::{LocationCard, LocationClimate, LocationFuel, LocationRest, LocationStatus};
 
 /// A position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,12 +84,9 @@ impl Location {
         let number = head.number();
         let body = raw.get(4..head.len().wrapping_sub(6))?;
         let (gps, rest): (&[u8; Gps::LEN], _) = body.split_first_chunk()?;
-        // A terminal id has no month and day there.
-        let [_, 1..=12, 1..=31, ..] = gps else {
-            return None;
-        };
         let (cell, rest) = match number {
-            0x12 | 0x22 => {
+            // A terminal id, which others of these numbers begin with, has no month and day there.
+            0x12 | 0x22 if matches!(gps, [_, 1..=12, 1..=31, ..]) => {
                 let (cell, rest) = rest.split_first_chunk::<8>()?;
                 let [a, b, mnc, c, d, e, f, g] = *cell;
                 let cell = Cell {
@@ -167,7 +164,12 @@ fn layout(number: u8, body: &[u8]) -> Option<(Option<CellForm>, RestForm)> {
         0x22 if rest.len() == CellForm::L9c.len(mcc) + LocationClimate::LEN => CellForm::L9c,
         _ => CellForm::L8,
     };
-    let rest = RestForm::find(number, form, rest.get(form.len(mcc)..)?, &Gps::from_bytes(gps))?;
+    let rest = RestForm::find(
+        number,
+        form,
+        rest.get(form.len(mcc)..)?,
+        &Gps::from_bytes(gps),
+    )?;
     Some((Some(form), rest))
 }
 

@@ -6,7 +6,7 @@
 //! | 8 | 0 or 2 | type | model; by maker |
 //! | 10 | 0 or 2 | zone and language | bits 15–4 hours × 100 + minutes, bit 3 west, bits 1–0 language |
 //!
-//! L 0D, 0F, 11. Concox GT06 manual; without zone: seen on devices. Bytes behind are kept.
+//! L 0D, 0F, 11. Concox GT06 manual; without zone: seen on devices. Bytes after are kept.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -28,7 +28,7 @@ pub struct Login {
     pub model: Option<u16>,
     /// The zone and language that the device is set to.
     pub zone: Option<ZoneWord>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

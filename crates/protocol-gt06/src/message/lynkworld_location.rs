@@ -15,8 +15,8 @@
 use super::{Body, Context, Fit};
 use crate::Dialect;
 use crate::field::{
-    AlarmCode, Battery, Cell, CellForm, Gps, Mileage, MobileSignal, ReplyLanguage, Supply, TerminalId, TerminalInfo,
-    WorkingSeconds, is_gps_and_cell,
+    AlarmCode, Battery, Cell, CellForm, Gps, Mileage, MobileSignal, ReplyLanguage, Supply,
+    TerminalId, TerminalInfo, WorkingSeconds, is_gps_and_cell,
 };
 use crate::layout::{layout, plain};
 use crate::reply::Answer;

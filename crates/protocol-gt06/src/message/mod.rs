@@ -125,7 +125,7 @@ impl Fit {
 
 /// One message: how its body is read and written, what it is answered, and what it says.
 ///
-/// A message keeps all that was sent: raw integers, unknown bits, bytes behind what is known. So
+/// A message keeps all that was sent: raw integers, unknown bits, bytes after what is known. So
 /// `encode` writes what `decode` read.
 pub trait Body: Sized {
     /// The name, in lower case.
@@ -215,7 +215,7 @@ pub trait Body: Sized {
         None
     }
 
-    /// The address that it asks for, or that may be told behind its acknowledgement.
+    /// The address that it asks for, or that may follow its acknowledgement.
     #[inline]
     fn question(&self) -> Option<Question> {
         None
@@ -226,7 +226,7 @@ pub trait Body: Sized {
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports);
 }
 
-/// What to do with the type that a frame's number stands for.
+/// What to do with the type of a frame's number.
 trait Visitor {
     type Output;
     fn visit<B: Body + Into<Message>>(self) -> Self::Output;
@@ -294,7 +294,7 @@ macro_rules! held {
 }
 
 // One line a message: file, numbers, type. The best fit wins, and of equal ones the first. Large ones
-// are held `in Box`, so that the others are moved cheaply; a test tells which are large.
+// are held `in Box`, so that the others are moved cheaply; a test checks which are large.
 messages! {
     // What only servers send comes first: echoes of it must not be taken for a device's words.
     acknowledgement: _ => Acknowledgement,
@@ -535,7 +535,7 @@ impl Message {
         }
     }
 
-    /// Reads a frame and tells of every byte what it is: each is covered exactly once.
+    /// Reads a frame and explains every byte: each is covered exactly once.
     pub fn explain(frame: &Frame, dialect: Dialect) -> (Result<Self, DecodeError>, Vec<Field>) {
         explain::explain(frame, |trace| {
             decode_traced(frame.head(), frame.raw(), Some(frame.raw()), dialect, trace)
@@ -652,7 +652,7 @@ impl Message {
         each!(self, body => body.clock())
     }
 
-    /// The address that it asks for, or that may be told behind its acknowledgement.
+    /// The address that it asks for, or that may follow its acknowledgement.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
         each!(self, body => body.question())

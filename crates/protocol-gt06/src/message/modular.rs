@@ -27,7 +27,7 @@
 //! | 007F | MAC 6, millivolts 2, battery % 1, °C/10 2, humidity 2, state 1: Bluetooth tag |
 //! | 1000 | 1 = a reply is wanted |
 //!
-//! Jimi manuals as far as they go; the rest seen on devices. Modules that nobody knows, or of
+//! Jimi manuals as far as they go; the rest seen on devices. Modules that is unknown, or of
 //! another length, are kept and shown raw. The acknowledgement is a `78 78` one.
 
 #[cfg(feature = "telemetry")]
@@ -51,7 +51,7 @@ use crate::reply::Answer;
 pub struct Modular {
     /// The modules, in order.
     pub modules: Vec<Module>,
-    /// Bytes behind the last whole module.
+    /// Bytes after the last whole module.
     pub tail: Bytes,
 }
 

@@ -13,7 +13,7 @@
 //! so its text is only shown.
 //!
 //! Seen on devices. The position has no time of its own and needs no length in front: it is taken
-//! for one where twelve bytes behind the text have its shape.
+//! for one where twelve bytes after the text have its shape.
 
 use alloc::format;
 use alloc::string::String;
@@ -46,7 +46,7 @@ pub struct ObdText {
 
 const POSITION: usize = 12;
 
-/// The bytes of text in front of a position, if there is one.
+/// The bytes of text before a position, if there is one.
 fn text_before_position(rest: &[u8]) -> Option<usize> {
     let (text, position) = rest.split_at_checked(rest.len().checked_sub(POSITION)?)?;
     // The high half of the first byte is the length of the block on every model that sends it.
@@ -207,7 +207,7 @@ fn parameter<'t>((key, value): (&str, &'t str)) -> Option<(u8, u8, &'t str)> {
 const VIN: u8 = 0x74;
 
 /// The parameters of 0x8C. Where a vehicle has one value of a kind it is that of the source that
-/// stands first and can be read; where sources differ, all are shown with their source.
+/// comes first and can be read; where sources differ, all are shown with their source.
 #[cfg(feature = "telemetry")]
 fn note_parameters(text: &ObdText, report: &mut milepost_telemetry::Report) {
     let mut said: [(Option<&str>, bool); 256] = [(None, false); 256];
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_behind_the_text_is_found_and_may_be_missing() {
+    fn a_position_after_the_text_is_found_and_may_be_missing() {
         for number in [0x8c, 0x66, 0x65] {
             round_trip(obd(number, b"543=00000fa0,4A3=,503=00000"));
             round_trip(ObdText {

@@ -29,7 +29,7 @@ pub struct PeripheralState {
     pub unix: u32,
     /// The items, in order.
     pub items: Vec<PeripheralItem>,
-    /// Bytes behind the last whole item.
+    /// Bytes after the last whole item.
     pub tail: Bytes,
 }
 

@@ -47,7 +47,7 @@ pub struct PhotoInfo {
     pub size: u32,
     /// Its number.
     pub photo: u32,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

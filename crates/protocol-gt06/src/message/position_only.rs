@@ -2,7 +2,7 @@
 //!
 //! A message is read only in its known lengths. In another length its number is still known to
 //! carry a position, and where: if a time and a place are there, they are the fix, and all other
-//! bytes are kept raw. No other field is read, as nothing tells which byte is missing or too many.
+//! bytes are kept raw. No other field is read, as nothing indicates which byte is missing or too many.
 //!
 //! | number | offset of the position |
 //! |---|---|
@@ -68,7 +68,7 @@ fn offset(number: u8, body: &[u8]) -> Option<usize> {
 }
 
 /// As the number's messages are answered: what may be an alarm is acknowledged once it is stored, and
-/// a question for an address is told that there is none.
+/// a question for an address is answered that there is none.
 fn answer(number: u8) -> Answer {
     match number {
         0x16 | 0x26 | 0x27 | 0x32 | 0x39 | 0xa3 | 0xa4 => Answer::WhenDelivered,

@@ -95,7 +95,10 @@ impl Body for RfidLocation {
     fn fit(cx: &Context<'_>) -> Fit {
         let rest = cx.body.get(Gps::LEN..).unwrap_or_default();
         let cell = CellForm::L8.len(Cell::peek_mcc(rest));
-        let has_length = matches!(rest.len().checked_sub(cell), Some(CARD | CARD_VALID | METERS));
+        let has_length = matches!(
+            rest.len().checked_sub(cell),
+            Some(CARD | CARD_VALID | METERS)
+        );
         Fit::possible_if(cx.is_short() && has_length && is_gps_and_cell(cx.body))
     }
 
@@ -235,7 +238,7 @@ mod tests {
             "00000000 00123456",
             "00000000 00000000",
             "46 06 50 0e 03 000064",
-            // No language, and no battery, no signal, or an alarm that nobody knows.
+            // No language, and no battery, no signal, or an alarm that is unknown.
             "46 00 50 0e 00 000064",
             "46 06 00 0e 00 000064",
             "46 06 50 ea 00 000064",

@@ -47,7 +47,7 @@ pub struct SeeworldStatus {
     pub language: u8,
     /// What the longer form adds.
     pub more: Option<SeeworldSensors>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -193,7 +193,16 @@ mod tests {
             };
             assert_eq!((read.supply, read.more.map(|more| more.steps)), (12, steps));
         }
-        let alarm = read_parts(Start::Short, 0xa3, &[GPS, "09", "01cc 00 0000287d 0000000000001f71", "46 05 04 13 02"]);
+        let alarm = read_parts(
+            Start::Short,
+            0xa3,
+            &[
+                GPS,
+                "09",
+                "01cc 00 0000287d 0000000000001f71",
+                "46 05 04 13 02",
+            ],
+        );
         assert!(matches!(alarm, Message::FenceAlarm(_)));
     }
 

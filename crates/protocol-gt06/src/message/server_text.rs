@@ -1,7 +1,7 @@
 //! 0x81 and 0x82, texts that servers send to early models, and that come back as echoes.
 //!
 //! 0x81: size 1, flag 4, `ALARM…&&` UTF-16 text `&&` phone `&&…##`, language 2. Of 0x82 no manual
-//! tells more. Both are kept whole, and never acknowledged.
+//! has more. Both are kept whole, and never acknowledged.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

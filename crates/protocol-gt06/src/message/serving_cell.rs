@@ -18,7 +18,7 @@ use crate::parse::{Reader, Trace};
 pub struct ServingCell {
     /// The cell.
     pub cell: Cell,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

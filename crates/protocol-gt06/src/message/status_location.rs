@@ -105,7 +105,11 @@ impl Form {
                 form(None, false),
                 form(None, true),
             ],
-            _ => [form(Some(CellForm::L8), false), form(None, false), form(None, false)],
+            _ => [
+                form(Some(CellForm::L8), false),
+                form(None, false),
+                form(None, false),
+            ],
         };
         let forms = forms
             .into_iter()
@@ -191,7 +195,7 @@ impl Body for StatusLocation {
         let kind = milepost_telemetry::Kind::Location;
         let report = cx.positioned_at(out, kind, &self.gps, self.device_time, key);
         if let Some(driver) = &self.driver {
-            cx.tell_apart(report, &self.gps, self.device_time, key, driver);
+            cx.distinguish(report, &self.gps, self.device_time, key, driver);
         }
         self.cell.note(cx, report);
         self.status.note_fields(cx, report);
@@ -296,7 +300,7 @@ mod tests {
 
     #[cfg(feature = "telemetry")]
     #[test]
-    fn drivers_are_text_or_numbers_or_nobody() {
+    fn drivers_are_text_or_numbers_or_none() {
         for (driver, name) in [
             ("04 01 313233", Some("123")),
             ("06 01 3132330000", Some("123")),

@@ -31,7 +31,7 @@ layout! {
         supply: Supply,
         /// Volts × 100.
         battery: BatteryVoltage,
-        /// Bytes that no manual knows.
+        /// Bytes that no manual describes.
         unknown: [u8; 10] as "unknown",
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     const UNKNOWN: &str = "00112233445566778899";
 
     #[test]
-    fn a_country_behind_the_position_tells_it_from_cells() {
+    fn a_country_after_the_position_tells_it_from_cells() {
         for (cell, parts) in [(CELL, UNKNOWN), ("81cc 0007 287d 001f71", UNKNOWN)] {
             let read = read_parts(Start::Short, 0x24, &[GPS, cell, "01 04ce 019a", parts]);
             let Message::SupplyState(read) = read else {

@@ -94,17 +94,17 @@ pub(crate) fn reports_as(
     profile: &crate::Profile,
     message: impl Into<Message>,
 ) -> std::vec::Vec<milepost_telemetry::Report> {
-    use crate::normalize::{Context, Speaker};
+    use crate::normalize::{Context, ReportSource};
     use milepost_telemetry::{DeviceId, Origin, Timestamp};
 
     let message = message.into();
     let frame = Frame::parse(message.to_bytes(1), profile.framing()).unwrap();
-    let speaker = Speaker::new(None, DeviceId::new("123456789012345").ok());
+    let source = ReportSource::new(None, DeviceId::new("123456789012345").ok());
     let received_at = Timestamp::from_unix(1_700_000_000);
     let cx = Context::new(
         frame.head(),
         profile,
-        &speaker,
+        &source,
         received_at,
         Origin::default(),
     );

@@ -12,7 +12,7 @@ use crate::reply::Answer;
 /// The device asks for the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TimeRequest {
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

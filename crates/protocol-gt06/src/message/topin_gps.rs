@@ -130,8 +130,8 @@ mod tests {
     use crate::message::testing::{GPS, bare_frame, read_bare, round_trip_bare};
     use crate::{AckPolicy, Message, Session};
 
-    fn read(number: &str, behind: &str) -> TopinGps {
-        let message = read_bare(&std::format!("787812 {number} {GPS} {behind} 0d0a"));
+    fn read(number: &str, after: &str) -> TopinGps {
+        let message = read_bare(&std::format!("787812 {number} {GPS} {after} 0d0a"));
         round_trip_bare(&message);
         match message {
             Message::TopinGps(read) => read,
@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn altitude_and_alarm_may_follow_the_position() {
-        for (behind, altitude, alarm) in [
+        for (after, altitude, alarm) in [
             ("", None, None),
             ("ffec", Some(-20), None),
             ("0381 02", Some(897), Some(2)),
         ] {
-            let read = read("10", behind);
+            let read = read("10", after);
             assert_eq!((read.altitude, read.raw_alarm), (altitude, alarm));
             assert_eq!(read.gps.position().satellites(), 9);
         }

@@ -5,7 +5,7 @@
 //! | 0 | 8 | terminal id | [`TerminalId`] |
 //! | 8 | 0 or 1 | version | of the firmware |
 //!
-//! Seen on devices; bytes behind are kept.
+//! Seen on devices; bytes after are kept.
 
 use alloc::string::ToString;
 
@@ -26,7 +26,7 @@ pub struct TopinLogin {
     pub id: TerminalId,
     /// Version of the firmware.
     pub version: Option<u8>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
@@ -157,7 +157,7 @@ mod tests {
                 "78780169 160413031849 0d0a",
                 Some(ReplyClass::WhenDelivered),
             ),
-            // Its terminal is told nothing: an echo would reset it.
+            // Its terminal gets no answer: an echo would reset it.
             ("78780115 0d0a", "", None),
         ] {
             stream.extend_from_slice(&hex::decode(sent.replace(' ', "")).unwrap());

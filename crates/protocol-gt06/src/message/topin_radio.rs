@@ -149,7 +149,7 @@ impl Body for TopinRadio {
     }
 }
 
-/// The form of so many cells in so many bytes, after which an alarm's byte may stand.
+/// The form of so many cells in so many bytes, after which an alarm's byte may follow.
 fn cell_form(count: u8, len: usize) -> Option<NeighbourForm> {
     [NeighbourForm::C5, NeighbourForm::C9]
         .into_iter()

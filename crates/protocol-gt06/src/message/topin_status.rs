@@ -8,7 +8,7 @@
 //! | 3 | 1 | interval | of uploads, unit unknown |
 //! | 4 | 0 or 1 | signal | unit unknown |
 //!
-//! Seen on devices; bytes behind are kept. It is answered with its own body.
+//! Seen on devices; bytes after are kept. It is answered with its own body.
 
 use alloc::format;
 
@@ -35,7 +35,7 @@ pub struct TopinStatus {
     pub raw_interval: u8,
     /// Signal strength.
     pub raw_signal: Option<u8>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

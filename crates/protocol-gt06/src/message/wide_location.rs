@@ -124,4 +124,5 @@ mod tests {
             (report.odometer, report.io.ignition),
             (Some(100.into()), Some(true))
         );
-    }}
+    }
+}

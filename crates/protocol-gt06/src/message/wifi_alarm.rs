@@ -47,7 +47,7 @@ pub struct WifiAlarm {
     pub raw_alarm: u8,
     /// Language; 0: no reply wanted. The high half extends the alarm's code.
     pub raw_language: u8,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

@@ -25,7 +25,7 @@ pub struct WifiList {
     pub time: DateTime,
     /// The stations; no more than 255 can be written.
     pub stations: Vec<HeardStation>,
-    /// Bytes that no manual knows.
+    /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 

@@ -18,7 +18,7 @@
 //! Seen on devices. The one description there is calls the first voltage the battery's and the
 //! second the supply's; both frames seen have 12.80 and 14.28 V first and 3.99 and 4.19 V second,
 //! which are a vehicle's supply and a lithium cell. So the one that is above 5 V is taken for the
-//! supply, and the description's order decides only where that does not tell.
+//! supply, and the description's order decides only if neither is.
 //!
 //! SL4X sends cells under 0x34. This one has a time after the alarms, and the length that its ports
 //! promise.
@@ -157,7 +157,10 @@ impl Body for X1Location {
             ("gt06.information_raw", information.into()),
         ] {
             if bits != 0 {
-                report.more.signals.push(Signal::named(name).number(bits.into(), None));
+                report
+                    .more
+                    .signals
+                    .push(Signal::named(name).number(bits.into(), None));
             }
         }
     }
@@ -235,7 +238,7 @@ mod tests {
         for (voltages, supply_and_battery) in [
             ("0500 018f", (1_280, 399)),
             ("018f 0500", (1_280, 399)),
-            // Where neither tells: battery first, as described.
+            // If neither is: battery first, as described.
             ("0190 018f", (399, 400)),
         ] {
             let read = read(&[HEAD, GPS, CELL, "00000000", voltages, "42010000", "00 01"]);
@@ -269,4 +272,5 @@ mod tests {
         assert_eq!(signal(&report, "gt06.alarm_bits").unwrap(), "956301312");
         assert_eq!(signal(&report, "gt06.adc_1").unwrap(), "0.65");
         assert_eq!(report.io.inputs.iter().filter(|on| *on).count(), 2);
-    }}
+    }
+}

@@ -243,6 +243,21 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
             1..=3_600,
             at!(limits.drain_timeout),
         ),
+        optional_text("kafka.brokers", "a list of host:port", at!(fleet.brokers)),
+        key("kafka.group", at!(fleet.group), name_of, quoted),
+        key(
+            "kafka.topic_prefix",
+            at!(fleet.topic_prefix),
+            name_of,
+            quoted,
+        ),
+        whole("kafka.partitions", 1..=10_000, at!(fleet.partitions)),
+        whole("kafka.replication", 1..=100, at!(fleet.replication)),
+        secret_url("database.url", at!(fleet.database)),
+        secret_url("redis.url", at!(fleet.redis)),
+        optional_text("gateway.name", "a name", at!(fleet.gateway)),
+        words("spool.enabled", SWITCH, at!(fleet.spool)),
+        whole("spool.max_gib", 1..=10_000, at!(fleet.spool_gib)),
     ]);
     keys
 }
@@ -253,6 +268,52 @@ const UNKNOWN: &[(&str, UnknownDevice)] = &[
     ("refuse", UnknownDevice::Refuse),
 ];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+
+fn optional_text(name: &'static str, what: &'static str, field: Field<Option<String>>) -> Key {
+    Key::new(
+        name,
+        Box::new(move |config, value| {
+            let text = value.text(what)?;
+            if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(format!("must be {what} in visible ASCII without blanks"));
+            }
+            *(field.write)(config) = Some(text.to_owned());
+            Ok(())
+        }),
+        Box::new(move |config| (field.read)(config).as_ref().map(quoted)),
+    )
+}
+
+/// A URL that may have a password in it.
+fn secret_url(name: &'static str, field: Field<Option<Secret>>) -> Key {
+    Key {
+        secret: true,
+        ..Key::new(
+            name,
+            Box::new(move |config, value| {
+                let url = value.text("a URL")?;
+                if url.is_empty() || !url.bytes().all(|b| b.is_ascii_graphic()) {
+                    return Err("must be a URL in visible ASCII without blanks".to_owned());
+                }
+                *(field.write)(config) = Some(Secret::new(url));
+                Ok(())
+            }),
+            Box::new(move |config| (field.read)(config).as_ref().map(|_| "(secret)".to_owned())),
+        )
+    }
+}
+
+/// A part of a topic's or group's name.
+fn name_of(value: &Value) -> Result<String, String> {
+    let text = value.text("a name")?;
+    let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(is_good) {
+        return Err("must be 1 to 100 letters, digits, dots, underscores and hyphens".to_owned());
+    }
+    Ok(text.to_owned())
+}
 
 /// A hundred years.
 const MAX_KEEP_DAYS: u64 = 36_500;

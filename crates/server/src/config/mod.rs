@@ -50,6 +50,33 @@ pub struct Config {
     pub commands: Commands,
     /// What one connection, and all of them, may take.
     pub limits: Limits,
+    /// The services of a fleet: for the roles gateway, worker, api and migrate.
+    pub fleet: Fleet,
+}
+
+/// The services of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// Kafka's brokers, `host:port` separated by commas.
+    pub brokers: Option<String>,
+    /// The consumer group of the workers.
+    pub group: String,
+    /// What the names of the topics begin with.
+    pub topic_prefix: String,
+    /// Partitions that new topics get.
+    pub partitions: u16,
+    /// Replicas that new topics get.
+    pub replication: u16,
+    /// Where PostgreSQL is.
+    pub database: Option<Secret>,
+    /// Where Redis is.
+    pub redis: Option<Secret>,
+    /// The gateway's name; the host's name when absent.
+    pub gateway: Option<String>,
+    /// Whether the gateway keeps what it takes on its disk until Kafka has it.
+    pub spool: bool,
+    /// How much of it, in GiB.
+    pub spool_gib: u16,
 }
 
 /// What is kept in the embedded store.
@@ -285,6 +312,18 @@ impl Default for Config {
                 network_ipv4_prefix: 24,
                 network_ipv6_prefix: 48,
                 drain_timeout: Duration::from_secs(20),
+            },
+            fleet: Fleet {
+                brokers: None,
+                group: "milepost".to_owned(),
+                topic_prefix: "milepost".to_owned(),
+                partitions: 12,
+                replication: 1,
+                database: None,
+                redis: None,
+                gateway: None,
+                spool: true,
+                spool_gib: 4,
             },
         }
     }

@@ -103,6 +103,38 @@ pub const HELP: &[(&str, &str)] = &[
         "milepost_listener_gave_way_total",
         "Connections that gave up an upload or were closed for want of memory.",
     ),
+    (
+        "milepost_gateway_frames_total",
+        "Frames of a gateway, by outcome.",
+    ),
+    (
+        "milepost_spool_damage_total",
+        "Parts of the spool that could not be read.",
+    ),
+    (
+        "milepost_transport_repeats_total",
+        "Envelopes that were forwarded twice and skipped.",
+    ),
+    (
+        "milepost_worker_unreadable_total",
+        "Records of the log that are no envelopes.",
+    ),
+    (
+        "milepost_worker_gap_records_total",
+        "Offsets that the log did not have any more.",
+    ),
+    (
+        "milepost_batches_found_stored_total",
+        "Batches that were stored although the answer was lost.",
+    ),
+    (
+        "milepost_batches_restaged_total",
+        "Batches written twice because of a repeat.",
+    ),
+    (
+        "milepost_api_redis_away_total",
+        "Reads that Redis did not answer.",
+    ),
     ("process_resident_memory_bytes", "Memory in use."),
     ("process_cpu_seconds_total", "Processor time used."),
     (

@@ -4,10 +4,13 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use futures_util::future::Either;
 use milepost_listener::{
     Connections, Deliver, FrameTrace, Limits, MemoryBudget, NetworkPolicy, NotDelivered, Protocol,
     Rate, Server,
 };
+#[cfg(feature = "fleet")]
+use milepost_pipeline::fleet::Gateway;
 use milepost_pipeline::{Handle, Outcome};
 use milepost_telemetry::Envelope;
 use tokio::net::{TcpListener, UdpSocket};
@@ -15,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
-use crate::registry::StoreRegistry;
+use crate::registry::DeviceRegistry;
 
 /// A listener that is bound and serves when it is run.
 pub trait DeviceListener: Send {
@@ -31,8 +34,8 @@ pub type Serving = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 /// What all device listeners of the process share.
 pub struct Parts {
-    pub(crate) registry: StoreRegistry,
-    pub(crate) pipeline: Handle,
+    pub(crate) registry: DeviceRegistry,
+    pub(crate) way: Way,
     pub(crate) connections: Connections,
     pub(crate) memory: MemoryBudget,
     pub(crate) limits: Limits,
@@ -220,11 +223,10 @@ impl Parts {
         &self,
         protocol: P,
         adjust: fn(&mut Limits),
-    ) -> Server<P, StoreRegistry, ToPipeline> {
+    ) -> Server<P, DeviceRegistry, Way> {
         let mut limits = self.limits.clone();
         adjust(&mut limits);
-        let deliver = ToPipeline(self.pipeline.clone());
-        let mut server = Server::new(protocol, self.registry.clone(), deliver)
+        let mut server = Server::new(protocol, self.registry.clone(), self.way.clone())
             .limits(limits)
             .epoch(self.epoch)
             .connections(self.connections.clone())
@@ -236,15 +238,37 @@ impl Parts {
     }
 }
 
-/// The pipeline as the listener sees it.
-struct ToPipeline(Handle);
+/// Where what devices say goes.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Into the pipeline of this process.
+    Pipeline(Handle),
+    /// To Kafka.
+    #[cfg(feature = "fleet")]
+    Gateway(Gateway),
+}
 
-impl Deliver for ToPipeline {
+impl Way {
+    fn take(&self, envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
+        match self {
+            #[cfg(not(feature = "fleet"))]
+            Self::Pipeline(handle) => {
+                Either::<_, std::future::Ready<Outcome>>::Left(handle.submit(envelope))
+            }
+            #[cfg(feature = "fleet")]
+            Self::Pipeline(handle) => Either::Left(handle.submit(envelope)),
+            #[cfg(feature = "fleet")]
+            Self::Gateway(gateway) => Either::Right(gateway.deliver(envelope)),
+        }
+    }
+}
+
+impl Deliver for Way {
     fn deliver(
         &self,
         envelope: Envelope,
     ) -> impl Future<Output = Result<(), NotDelivered>> + Send + 'static {
-        let submitted = self.0.submit(envelope);
+        let submitted = self.take(envelope);
         async move {
             match submitted.await {
                 Outcome::Delivered | Outcome::Filtered => Ok(()),

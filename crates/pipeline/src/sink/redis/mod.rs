@@ -13,6 +13,8 @@
 //! the server, so that a worker that is behind never moves a device back. In a cluster the three keys
 //! would lie on different nodes; use one node (with replicas), or a prefix per cluster slot.
 
+#[cfg(feature = "timescale")]
+mod follower;
 mod url;
 
 use std::fmt;
@@ -23,6 +25,8 @@ use ::redis::streams::{StreamReadOptions, StreamReadReply};
 use ::redis::{AsyncCommands as _, Pipeline, Script, ServerErrorKind, cmd};
 use milepost_telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
 
+#[cfg(feature = "timescale")]
+pub use self::follower::{LaneSource, RedisFollower};
 pub use self::url::RedisUrl;
 use crate::SinkError;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use milepost_telemetry::{Content, Profile, Report};
 
-use super::columns::{Provenance, rest};
+use super::provenance::Provenance;
+use super::rest::rest;
 use crate::SinkError;
 use crate::sink::{Batch, FrameResult};
 

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use milepost_telemetry::{Profile, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::Provenance;
+use super::provenance::Provenance;
 
 /// Distinct profiles that one device may bring into the store in a day.
 const NEW_PER_DAY: i64 = 100;
 /// Profiles whose numbers are remembered.
 const REMEMBERED: usize = 20_000;
-/// How far `last_used` may lie behind.
+/// How old `last_used` may be.
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file on one machine.
 //!
 //! - **Durable when it says so.** Write-ahead log with `synchronous=FULL`: a batch is synced
-//!   before anybody is told.
+//!   before it is acknowledged.
 //! - **One process writes.** A lock on the folder keeps a second one out, with a clear error, and
 //!   each commit checks that no newer run has begun. Inside, one thread owns the only connection
 //!   that writes; readers have their own, and work while the writer waits.
@@ -21,11 +21,15 @@ mod deep;
 mod encode;
 mod error;
 mod files;
+mod insert;
 mod kept;
 mod known;
 mod note;
+mod provenance;
+mod quarantine;
 mod read;
 mod replay;
+mod rest;
 mod retention;
 mod schema;
 mod trips;
@@ -52,14 +56,14 @@ pub use error::StoreError;
 pub use kept::{KeptFrame, KeptProfile};
 pub use read::{Cursor, Device, KnownNetwork, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use replay::SqliteReplay;
-pub use trips::{Redone, Trip};
 pub use retention::{CutOff, Forgotten, Retention};
+pub use trips::{Redone, Trip};
 pub use write::SqliteJudge;
 
-use columns::Provenance;
 use files::Files;
 use known::Known;
 use note::Note;
+use provenance::Provenance;
 use waiting::Waiting;
 use writer::{Writer, Writing};
 
@@ -415,7 +419,7 @@ impl Store {
     }
 
     /// Reads a row or two that somebody waits for, such as who a device is. It has places of its
-    /// own, four, so that it does not stand in line behind long reads.
+    /// own, four, so that it does not wait for long reads.
     ///
     /// # Errors
     /// What the closure returns, or when no connection can be had.

@@ -2,7 +2,7 @@
 //!
 //! How much a run has received is kept in the transactions of its batches. A run that ends while
 //! the store is locked or full cannot write it there, and what it received since the last batch
-//! would be missing from the audit. So it stands in the text of the lock file, which is its own;
+//! would be missing from the audit. So it is kept in the text of the lock file, which is its own;
 //! the file is written when the run begins, so that it takes no more space at the end. Audits read
 //! it, and the next run brings it into the store.
 

@@ -7,7 +7,8 @@ use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Report, ReportId, T
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{self, FindProvenance, Provenance, SELECT};
+use super::columns::{self, FindProvenance, SELECT};
+use super::provenance::Provenance;
 use super::{Store, StoreError, waiting};
 use crate::latest::Latest;
 

@@ -119,7 +119,10 @@ fn read(row: &Row<'_>) -> Result<Trip, rusqlite::Error> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it was an `f32` before it was written")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it was an `f32` before it was written"
+)]
 const fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -186,7 +189,9 @@ impl Reader {
         if let Some(open) = open(self.db(), device)?.filter(|open| {
             open.from_ms > after
                 && open.from_ms < to
-                && trips.last().is_none_or(|(last, _)| last.leg.from_ms < open.from_ms)
+                && trips
+                    .last()
+                    .is_none_or(|(last, _)| last.leg.from_ms < open.from_ms)
         }) {
             let trip = Trip {
                 leg: open,
@@ -257,8 +262,8 @@ fn open(db: &Connection, device: i64) -> Result<Option<Leg>, rusqlite::Error> {
     let states: Vec<u8> = db
         .prepare_cached("SELECT state FROM device WHERE id = ?1")?
         .query_row([device], |row| row.get(0))?;
-    let tracker = piece(&states, Track::NAME)
-        .and_then(|(version, bytes)| Track::restore(version, bytes));
+    let tracker =
+        piece(&states, Track::NAME).and_then(|(version, bytes)| Track::restore(version, bytes));
     Ok(tracker.and_then(|tracker| tracker.motion().open()))
 }
 
@@ -282,7 +287,9 @@ impl Store {
         let span = Span {
             from: Some(Timestamp::from_millis(task.from_ms)),
             // The report that ends the stop is in it.
-            to: task.to_ms.map(|to| Timestamp::from_millis(to.saturating_add(1))),
+            to: task
+                .to_ms
+                .map(|to| Timestamp::from_millis(to.saturating_add(1))),
             raw: false,
         };
         let mut samples = Vec::new();
@@ -327,9 +334,7 @@ impl Store {
             .await
             .map_err(|_| StoreError::Closed)?;
         pause(since.elapsed()).await;
-        let changed = self
-            .write(move |tx| replace(tx, &task, cut, legs))
-            .await?;
+        let changed = self.write(move |tx| replace(tx, &task, cut, legs)).await?;
         Ok(Some(Redone { reports, changed }))
     }
 }
@@ -344,7 +349,11 @@ fn replace(
 ) -> Result<usize, rusqlite::Error> {
     // What is open stays with the live state: it begins where that says.
     let open_from = open(tx, task.device)?.map_or(i64::MAX, |open| open.from_ms);
-    let end = task.to_ms.unwrap_or(i64::MAX).min(cut.unwrap_or(i64::MAX)).min(open_from);
+    let end = task
+        .to_ms
+        .unwrap_or(i64::MAX)
+        .min(cut.unwrap_or(i64::MAX))
+        .min(open_from);
     legs.retain(|leg| leg.from_ms < end);
     if let Some(last) = legs.last_mut() {
         // The stop that the stretch ends with goes on to where it ended before.
@@ -357,7 +366,10 @@ fn replace(
     legs.retain(|leg| leg.to_ms.is_some_and(|to| to > leg.from_ms));
     // Beyond a cut nothing was gone through.
     let end = match cut {
-        Some(_) => legs.last().and_then(|leg| leg.to_ms).unwrap_or(task.from_ms),
+        Some(_) => legs
+            .last()
+            .and_then(|leg| leg.to_ms)
+            .unwrap_or(task.from_ms),
         None => end,
     };
     let mut find = tx.prepare_cached(&format!(

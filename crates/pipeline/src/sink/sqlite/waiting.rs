@@ -89,8 +89,8 @@ impl Waiting {
     }
 }
 
-/// If there are as many as may be, a new one takes the place of the newest: nobody can push out
-/// the network that a device has come from for long.
+/// If there are as many as may be, a new one takes the place of the newest, so that none pushes
+/// out the network that a device has come from for long.
 fn write_network(
     tx: &Transaction<'_>,
     key: &DeviceKey,

@@ -2,14 +2,16 @@
 
 use std::sync::{Arc, mpsc};
 
-use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine, Report};
+use milepost_telemetry::{DeviceKey, Envelope, Report};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::broadcast;
 
-use super::columns::{self, RowParts};
 use super::commands::{self, CommandState};
 use super::encode::{Rows, int};
+use super::insert::{self, Insert, RowParts};
 use super::known::Known;
+use super::provenance::Provenance;
+use super::quarantine;
 use super::trips;
 use super::waiting::Waiting;
 use super::writer::Writing;
@@ -215,13 +217,13 @@ struct Job<'a> {
 }
 
 /// One envelope on its way into the file.
-struct FrameRow<'a> {
-    envelope: &'a Envelope,
+pub(super) struct FrameRow<'a> {
+    pub(super) envelope: &'a Envelope,
     /// The device's number and key.
-    device: Option<(i64, &'a DeviceKey)>,
+    pub(super) device: Option<(i64, &'a DeviceKey)>,
     /// How many frames it settles, if not one.
-    frames: Option<i64>,
-    profile: Option<i64>,
+    pub(super) frames: Option<i64>,
+    pub(super) profile: Option<i64>,
 }
 
 impl Job<'_> {
@@ -246,7 +248,7 @@ impl Job<'_> {
         trips::write(&tx, &rows.batch, &self.written.new)?;
         waiting.write(&tx)?;
         if self.written.quarantined > 0 {
-            bound_quarantine(&tx, known, self.options)?;
+            quarantine::bound(&tx, known, self.options)?;
         }
         if self.written.duplicate + self.written.filtered + self.written.quarantined > 0 {
             fold_outcomes(&tx, self.options.outcomes.into())?;
@@ -285,12 +287,14 @@ impl Job<'_> {
             .map(|shared| known.provenance(tx, shared))
             .collect::<Result<Vec<i64>, _>>()?;
         let mut profiles: Vec<Option<i64>> = vec![None; rows.profiles.len()];
-        let mut seq = known.next_seq(tx)?;
+        let first = known.next_seq(tx)?;
+        let mut seq = first;
         self.written.before.row = row_number(seq - 1);
-        let mut insert = tx.prepare_cached(columns::INSERT)?;
+        let mut insert = Insert::new(tx);
         let mut next = 0;
         for (frame, profile) in batch.frames.iter().zip(&rows.profile_of) {
             let envelope = &*frame.envelope;
+            let count = envelope.frames.count();
             let device = frame
                 .device
                 .and_then(|at| batch.devices.get(at))
@@ -298,9 +302,7 @@ impl Job<'_> {
             let mut row = FrameRow {
                 envelope,
                 device,
-                frames: Some(envelope.frames.count())
-                    .filter(|count| *count != 1)
-                    .map(int),
+                frames: Some(count).filter(|count| *count != 1).map(int),
                 profile: None,
             };
             // Only frames that leave a row have their profile kept.
@@ -325,7 +327,6 @@ impl Job<'_> {
                     *slot = row.profile.filter(|id| *id > 0);
                 }
             }
-            let count = envelope.frames.count();
             match frame.result {
                 FrameResult::Reports { own, derived } => {
                     let mut part = 0_i64;
@@ -341,7 +342,9 @@ impl Job<'_> {
                             - i64::try_from(index).unwrap_or(0)
                             - 1;
                         let parts = RowParts {
-                            seq,
+                            // The newest rows may have been removed before this batch; during it
+                            // none are.
+                            seq: (seq == first).then_some(seq),
                             device: device.map(|(slot, _)| slot),
                             epoch: int(envelope.origin.epoch),
                             connection: int(envelope.origin.connection),
@@ -358,10 +361,10 @@ impl Job<'_> {
                             same: rows
                                 .provenance
                                 .get(encoded.provenance)
-                                .map_or(0, columns::Provenance::same),
+                                .map_or(0, Provenance::same),
                             profile: row.profile,
                         };
-                        if columns::insert(&mut insert, report, &parts)? {
+                        if insert.row(report, &parts)? {
                             self.written.new.insert(index);
                             seq += 1;
                             part += i64::from(is_own);
@@ -387,7 +390,7 @@ impl Job<'_> {
                 FrameResult::Quarantined => {
                     self.written.quarantined += count;
                     Self::outcome(tx, &row, bucket::QUARANTINED, None)?;
-                    quarantine(tx, known, &row)?;
+                    quarantine::add(tx, known, &row)?;
                 }
             }
         }
@@ -436,7 +439,7 @@ impl Job<'_> {
         self.written.before.correction = row_number(last);
         let mut after = last;
         for (index, correction) in rows.batch.corrections.iter().enumerate() {
-            if !columns::correct(tx, correction)? {
+            if !insert::correct(tx, correction)? {
                 continue;
             }
             let text = serde_json::to_string(correction)
@@ -526,150 +529,24 @@ fn fold_outcomes(tx: &Transaction<'_>, keep: i64) -> Result<(), rusqlite::Error>
 }
 
 fn write_devices(tx: &Transaction<'_>, rows: &Rows) -> Result<(), rusqlite::Error> {
-    let mut upsert = tx.prepare_cached(
+    // Two statements: most devices are known, and an upsert looks for their keys all the same.
+    let mut update = tx.prepare_cached(
+        "UPDATE device SET latest = ?2, state = coalesce(?3, state) WHERE id = ?1",
+    )?;
+    let mut insert = tx.prepare_cached(
         "INSERT INTO device (id, tenant, device, latest, state)
-         VALUES (?1, ?2, ?3, ?4, coalesce(?5, x''))
-         ON CONFLICT (id) DO UPDATE SET latest = excluded.latest,
-                                        state = coalesce(?5, device.state)",
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, x''))",
     )?;
     let devices = rows.batch.devices.iter().zip(&rows.latest);
     for (device, latest) in devices.filter(|(device, _)| device.known) {
-        upsert.execute(params![
-            device.slot.0,
-            device.key.tenant.as_str(),
-            device.key.device.as_str(),
-            latest,
-            device.states,
-        ])?;
-    }
-    Ok(())
-}
-
-fn quarantine(
-    tx: &Transaction<'_>,
-    known: &mut Known,
-    row: &FrameRow<'_>,
-) -> Result<(), rusqlite::Error> {
-    let envelope = row.envelope;
-    let Content::Quarantined(why) = &envelope.content else {
-        return Ok(());
-    };
-    let reason = reason(why);
-    // Counted before, so that what is counted from the table does not hold it yet.
-    let counts = known.quarantined(tx)?;
-    let key = (envelope.protocol.as_str().to_owned(), reason.clone());
-    *counts.by_reason.entry(key).or_default() += 1;
-    if envelope.accepted {
-        counts.accepted += 1;
-    } else {
-        counts.strangers += 1;
-    }
-    let device = row.device.map(|(_, key)| key);
-    tx.prepare_cached(
-        "INSERT INTO quarantine (epoch, connection, frame, received_at, peer, protocol,
-                                 tenant, device, raw, field, offset, error, profile, frames,
-                                 accepted, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?
-    .execute(params![
-        int(envelope.origin.epoch),
-        int(envelope.origin.connection),
-        int(envelope.origin.frame),
-        envelope.received_at.as_millis(),
-        envelope.peer.map(|peer| peer.to_string()),
-        envelope.protocol.as_str(),
-        device.map(|device| device.tenant.as_str()),
-        device.map(|device| device.device.as_str()),
-        envelope.raw.as_ref(),
-        why.field.map(milepost_telemetry::Name::as_str),
-        why.offset,
-        why.message,
-        row.profile,
-        row.frames,
-        envelope.accepted,
-        reason,
-    ])?;
-    Ok(())
-}
-
-/// What kind of fault it is: the field, or the message without the numbers in it, so that a
-/// stranger cannot invent reasons without end.
-fn reason(why: &Quarantine) -> String {
-    match why.field {
-        Some(field) => field.as_str().to_owned(),
-        None => why
-            .message
-            .split_whitespace()
-            .filter(|word| word.chars().all(|c| c.is_ascii_alphabetic() || c == ','))
-            .take(5)
-            .collect::<Vec<_>>()
-            .join(" "),
-    }
-}
-
-/// Removes the oldest frames that are beyond a bound: per protocol and reason, and in all, of
-/// which strangers have no more than half while devices that were accepted need the room.
-fn bound_quarantine(
-    tx: &Transaction<'_>,
-    known: &mut Known,
-    options: &StoreOptions,
-) -> Result<(), rusqlite::Error> {
-    let per_reason = i64::from(options.quarantine_per_reason);
-    let all = i64::from(options.quarantine);
-    let counts = known.quarantined(tx)?;
-    let mut removed = Vec::new();
-    for ((protocol, reason), count) in &mut counts.by_reason {
-        if *count > per_reason {
-            let find = "DELETE FROM quarantine WHERE seq IN
-                (SELECT seq FROM quarantine WHERE protocol = ?1 AND reason = ?2
-                 ORDER BY seq LIMIT ?3) RETURNING accepted";
-            let mut delete = tx.prepare_cached(find)?;
-            let gone = delete.query_map(params![protocol, reason, *count - per_reason], |row| {
-                row.get::<_, bool>(0)
-            })?;
-            removed.extend(gone.collect::<Result<Vec<_>, _>>()?);
-            *count = per_reason;
-        }
-    }
-    for accepted in removed {
-        counts.accepted -= i64::from(accepted);
-        counts.strangers -= i64::from(!accepted);
-    }
-    loop {
-        let excess = counts.accepted + counts.strangers - all;
-        if excess <= 0 {
-            break;
-        }
-        let over_half = counts.strangers - all / 2;
-        let (accepted, most) = if over_half > 0 {
-            (false, excess.min(over_half))
-        } else {
-            (true, excess)
-        };
-        let mut delete = tx.prepare_cached(
-            "DELETE FROM quarantine WHERE seq IN
-                (SELECT seq FROM quarantine WHERE accepted = ?1 ORDER BY seq LIMIT ?2)
-             RETURNING protocol, reason",
-        )?;
-        let gone = delete.query_map(params![accepted, most], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        })?;
-        let gone = gone.collect::<Result<Vec<_>, _>>()?;
-        if gone.is_empty() {
-            break;
-        }
-        for key in gone {
-            if accepted {
-                counts.accepted -= 1;
-            } else {
-                counts.strangers -= 1;
-            }
-            if let Some(count) = counts.by_reason.get_mut(&key) {
-                *count -= 1;
-                if *count <= 0 {
-                    counts.by_reason.remove(&key);
-                }
-            }
+        if update.execute(params![device.slot.0, latest, device.states])? == 0 {
+            insert.execute(params![
+                device.slot.0,
+                device.key.tenant.as_str(),
+                device.key.device.as_str(),
+                latest,
+                device.states,
+            ])?;
         }
     }
     Ok(())

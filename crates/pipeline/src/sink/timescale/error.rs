@@ -54,6 +54,9 @@ pub enum DatabaseError {
         /// Where the mark is.
         found_offset: Option<i64>,
     },
+    /// No answer came in time.
+    #[error("the database did not answer within {} s", .0.as_secs())]
+    Timeout(std::time::Duration),
     /// A stored row cannot be read.
     #[error("a stored row cannot be read: {0}")]
     Row(String),
@@ -95,6 +98,7 @@ impl DatabaseError {
                 Some(code) => matches!(code.code().get(..2), Some("57" | "08")),
                 None => true,
             },
+            Self::Timeout(_) => true,
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use milepost_telemetry::{DeviceKey, Name, Timestamp};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Tenant, Timestamp};
 use uuid::Uuid;
 
 use super::batch::Claim;
@@ -31,9 +31,9 @@ pub struct LaneRow {
     pub key: DeviceKey,
     /// Its last known state, in JSON.
     pub latest: String,
-    /// The states of the stages.
+    /// The states of the stages; empty in [`Database::snapshot`]: as stored.
     pub state: Vec<u8>,
-    /// [`Newness::to_bytes`](super::Newness::to_bytes).
+    /// [`Newness::to_bytes`](super::Newness::to_bytes); empty in [`Database::snapshot`]: as stored.
     pub newness: Vec<u8>,
 }
 
@@ -178,7 +178,10 @@ impl Database {
                          AS changed (tenant, device, latest, state, newness)
                      ON CONFLICT (tenant, device) DO UPDATE SET topic = excluded.topic,
                          partition = excluded.partition, latest = excluded.latest,
-                         state = excluded.state, newness = excluded.newness",
+                         state = CASE WHEN excluded.state = '' THEN lane.state
+                             ELSE excluded.state END,
+                         newness = CASE WHEN excluded.newness = '' THEN lane.newness
+                             ELSE excluded.newness END",
                     &[
                         &claim.topic.as_str(),
                         &claim.partition,
@@ -193,6 +196,35 @@ impl Database {
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The last known states of a partition's devices, in JSON, as of its snapshot offset.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn last_known_of(
+        &self,
+        topic: Name,
+        partition: i32,
+    ) -> Result<Vec<(DeviceKey, String)>, DatabaseError> {
+        let rows = self
+            .client
+            .query(
+                "SELECT tenant, device, latest::text FROM lane WHERE topic = $1 AND partition = $2",
+                &[&topic.as_str(), &partition],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let (tenant, device): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+                let bad = |error: &dyn std::fmt::Display| DatabaseError::Row(error.to_string());
+                let key = DeviceKey {
+                    tenant: Tenant::new(tenant).map_err(|error| bad(&error))?,
+                    device: DeviceId::new(device).map_err(|error| bad(&error))?,
+                };
+                Ok((key, row.try_get(2)?))
+            })
+            .collect()
     }
 
     /// Before this time the hypertable has no chunks any more; `None` if nothing was dropped yet.

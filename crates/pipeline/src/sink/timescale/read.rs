@@ -64,7 +64,7 @@ const APART: &[&str] = &[
 ];
 
 /// The report of a row in JSON, as one value: times in milliseconds lose nothing.
-fn select() -> String {
+pub(super) fn select() -> String {
     let columns = REPORT
         .iter()
         .filter(|column| **column != "raw")
@@ -113,7 +113,7 @@ impl Database {
     }
 }
 
-fn report(row: &Row) -> Result<Report, DatabaseError> {
+pub(super) fn report(row: &Row) -> Result<Report, DatabaseError> {
     let text: String = row.try_get(0)?;
     let bad = |error: serde_json::Error| DatabaseError::Row(error.to_string());
     let Value::Object(columns) = serde_json::from_str(&text).map_err(bad)? else {

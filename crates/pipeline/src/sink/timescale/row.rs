@@ -171,6 +171,10 @@ struct Rest<'a> {
     reply_to: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnostics: Option<&'a milepost_telemetry::Diagnostics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_claim: Option<&'a milepost_telemetry::AddressClaim>,
 }
 
 impl<'a> Rest<'a> {
@@ -191,6 +195,8 @@ impl<'a> Rest<'a> {
             media: more.media.as_ref(),
             reply_to: more.reply_to,
             text: more.text.as_deref(),
+            diagnostics: more.diagnostics.as_deref(),
+            address_claim: more.address_claim.as_deref(),
         })
     }
 }

@@ -70,7 +70,7 @@ fn each_length_without_a_whole_place_is_an_error() {
 
 #[cfg(feature = "telemetry")]
 #[test]
-fn what_is_cut_short_behind_the_place_costs_no_fix_and_gives_no_event() {
+fn what_is_cut_short_after_the_place_costs_no_fix_and_gives_no_event() {
     use crate::message::testing::{report, signal};
 
     for (form, place_ends, event_at) in [(forms()[1], 16, 16), (forms()[2], 20, 24)] {
@@ -93,9 +93,9 @@ fn what_is_cut_short_behind_the_place_costs_no_fix_and_gives_no_event() {
 }
 
 #[cfg(feature = "telemetry")]
-fn alarm_bytes(behind: &'static [u8]) -> BytesMut {
+fn alarm_bytes(after: &'static [u8]) -> BytesMut {
     let mut body = BytesMut::new();
-    alarm(CameraAlarmForm::Plain, behind).encode(&mut body);
+    alarm(CameraAlarmForm::Plain, after).encode(&mut body);
     body
 }
 

@@ -20,7 +20,7 @@ fn every_length_reads_back() {
 
 #[test]
 fn the_content_tells_only_what_it_can_only_be() {
-    for (body, told) in [
+    for (body, dialect) in [
         // Levels, ports, percent: the usual one.
         ([0x46, 6, 4, 0, 2], None),
         ([0x44, 6, 3, 0x0b, 2], None),
@@ -38,7 +38,7 @@ fn the_content_tells_only_what_it_can_only_be() {
         ([0x06, 0x05, 106, 4, 0], None),
         ([0x06, 0x05, 0xff, 4, 0], None),
     ] {
-        assert_eq!(beat(0x13, &body).told(), told, "{body:02x?}");
+        assert_eq!(beat(0x13, &body).apparent_dialect(), dialect, "{body:02x?}");
     }
 }
 
@@ -135,8 +135,7 @@ fn an_alarm_s_code_is_an_event_and_alarm_bits_are_a_state() {
     for parts in [&obd6[..], &space10x[..]] {
         let r = report(read_parts(Start::Short, 0x13, parts));
         assert_eq!(r.kind, milepost_telemetry::Kind::Heartbeat);
-        let events: alloc::vec::Vec<_> =
-            r.more.events.iter().map(|e| (e.kind, e.code)).collect();
+        let events: alloc::vec::Vec<_> = r.more.events.iter().map(|e| (e.kind, e.code)).collect();
         assert_eq!(events, [(EventKind::Overspeed, Some(6))]);
         assert_eq!(signal(&r, "gt06.alarm_state"), None);
     }

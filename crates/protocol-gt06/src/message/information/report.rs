@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn sub_types_that_nobody_knows_are_seen_raw() {
+    fn unknown_sub_types_are_seen_raw() {
         let raw = Information {
             sub: Some(0xee),
             content: InformationContent::Raw,

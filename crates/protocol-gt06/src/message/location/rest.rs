@@ -8,7 +8,8 @@ use core::ops::RangeInclusive;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::field::{
-    AlarmCode, CellForm, Celsius, Gps, Mileage, MileageTens, MobileSignal, Supply, TerminalInfo, Trailer, alarm_meaning, is_mileage,
+    AlarmCode, CellForm, Celsius, Gps, Mileage, MileageTens, MobileSignal, Supply, TerminalInfo,
+    Trailer, alarm_meaning, is_mileage,
 };
 use crate::layout::{Part, layout};
 use crate::parse::{Reader, Trace};
@@ -227,7 +228,7 @@ impl LocationRest {
             }
             RestForm::Word => {
                 let word = r.u16("reserved")?;
-                // The default stands for an unknown dialect.
+                // The default means an unknown dialect.
                 let known = (dialect != Dialect::default()).then_some(dialect);
                 r.note(|| describe_word(word, known));
                 Self::Word(word)
@@ -283,14 +284,14 @@ impl LocationRest {
             Self::Nothing => {}
             _ => {
                 self.normalize_rare(report, cx);
-                self.tell_apart(report, cx, gps, key);
+                self.distinguish(report, cx, gps, key);
             }
         }
     }
 
     /// What else makes it another fact.
     #[cfg(feature = "telemetry")]
-    fn tell_apart(
+    fn distinguish(
         &self,
         report: &mut milepost_telemetry::Report,
         cx: &crate::normalize::Context<'_>,
@@ -299,7 +300,7 @@ impl LocationRest {
     ) {
         use crate::field::alarm_key;
 
-        let mut tell = |more: &[u8]| cx.tell_apart(report, gps, gps.time(), key, more);
+        let mut tell = |more: &[u8]| cx.distinguish(report, gps, gps.time(), key, more);
         match self {
             // Benway's ignition and input. Of a reserved word they are 0.
             Self::Word(word @ 0x4000..) => tell(&(word & 0xc000).to_be_bytes()),

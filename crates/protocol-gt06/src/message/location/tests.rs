@@ -26,9 +26,10 @@ fn what_follows_is_known_by_its_length() {
             ("0200", |r| matches!(r, R::Word(0x200))),
             ("01 00 00", |r| matches!(r, R::Trailer(_))),
             ("00110064", |r| matches!(r, R::Mileage(Mileage(0x11_0064)))),
-            ("46 04e4 04 00", |r| {
-                matches!(r, R::Status(status) if status.supply.0 == 1_252)
-            }),
+            (
+                "46 04e4 04 00",
+                |r| matches!(r, R::Status(status) if status.supply.0 == 1_252),
+            ),
             ("01 00 00 00000064", |r| {
                 matches!(r, R::TrailerMileage(_, Mileage(100)))
             }),
@@ -41,7 +42,11 @@ fn what_follows_is_known_by_its_length() {
                 let is_location = matches!(&other, Message::Location(read) if known(&read.rest));
                 let is_position = matches!(other, Message::PositionOnly(_));
                 let has_trailer = location.rest.trailer().is_some() || rest.is_empty();
-                assert_eq!((is_location, is_position), (has_trailer, !has_trailer), "{other:?}");
+                assert_eq!(
+                    (is_location, is_position),
+                    (has_trailer, !has_trailer),
+                    "{other:?}"
+                );
             }
         }
     }
@@ -67,7 +72,7 @@ fn a_4g_location_has_a_4g_cell() {
 
 #[cfg(feature = "telemetry")]
 #[test]
-fn a_cell_of_all_ones_is_none_and_costs_nothing_behind_it() {
+fn a_cell_of_all_ones_is_none_and_costs_nothing_after_it() {
     for number in [0x12, 0x22] {
         let none = read(number, &[GPS, "ffffffffffffffff", "01 00 00"]);
         assert!(matches!(none.rest, LocationRest::Trailer(_)), "{none:?}");

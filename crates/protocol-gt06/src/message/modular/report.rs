@@ -63,7 +63,7 @@ pub(super) fn normalize(modular: &Modular, cx: &Context<'_>, out: &mut Reports) 
 
 /// What of the modules makes the report another fact: all where there is no position. Beside a
 /// position what describes it, the device and its surroundings does not. The time of the report
-/// does where it is another one than that of the only position, as of a device that stands: in a
+/// does where it is another one than that of the only position, as of a parked device: in a
 /// batch it is when the batch was sent. How often and how something is sent again never does.
 fn facts(modular: &Modular, position: Option<(&ModulePosition, bool)>) -> Vec<u8> {
     let mut facts = BytesMut::new();
@@ -104,7 +104,7 @@ fn positioned<'r>(
 ) -> &'r mut Report {
     let mut key = crate::normalize::Key::new(0x70).position(&from.position);
     if repeats > 0 {
-        // Nothing else tells them apart.
+        // Nothing else distinguishes them.
         key = key.index(repeats);
     }
     let time = Some(from.unix)
@@ -184,7 +184,7 @@ fn note_module(report: &mut Report, id: u16, data: &[u8]) {
     let number = |name, value: f64, unit| Signal::named(name).number(value, unit);
     let one = |name, value: u8| number(name, value.into(), None);
     match (id, data) {
-        // Noted before, or of no use to anybody behind the wire.
+        // Noted before, or of no use to anybody after the wire.
         (Module::POSITION, _) if data.len() == 18 => {}
         (Module::TIME, &[_, _, _, _]) | (Module::REPLY_WANTED, _) => {}
         (0x0000, &[kind]) => report.more.signals.push(one("gt06.transfer_type", kind)),

@@ -9,8 +9,8 @@ use milepost_protocol_ais140::command::{self, CommandError};
 use milepost_protocol_ais140::{Imei, ReplyPolicy, Session};
 use milepost_telemetry::{DeviceId, Profile};
 
-use super::ProtocolPlug;
 use super::listen::{self, DeviceListener};
+use super::{ProtocolPlug, Simulator};
 use crate::config::setting::DeviceKey;
 use crate::config::{Config, Device, Key};
 use crate::decode::{Decoding, Lines};
@@ -86,6 +86,12 @@ impl ProtocolPlug for Ais140 {
                 format!("must be 1 to {longest} characters of printable ASCII: {error}")
             }),
         )
+    }
+
+    fn simulator(&self) -> Option<Simulator> {
+        Some(|options, shutdown| {
+            Box::pin(async move { milepost_simulate::ais140::run(&options, shutdown).await })
+        })
     }
 
     fn getting_started(&self) -> &'static [&'static str] {

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use milepost_protocol_gt06::normalize::{self, Speaker};
+use milepost_protocol_gt06::normalize::{self, ReportSource};
 use milepost_protocol_gt06::{
     AckPolicy, Dialect, Direction, Frame, Message, Profile, Session, Upload,
 };
@@ -21,7 +21,7 @@ pub(super) struct Connection {
     profile: Profile,
     session: Session,
     stream: BytesMut,
-    speaker: Speaker,
+    speaker: ReportSource,
     origin: Origin,
 }
 
@@ -58,7 +58,7 @@ impl Connection {
             session: session(&profile),
             profile,
             stream: BytesMut::new(),
-            speaker: Speaker::new(None, None),
+            speaker: ReportSource::new(None, None),
             origin,
         })
     }
@@ -72,7 +72,7 @@ impl Connection {
         if let Some(id) = handled.identify {
             known = self.profile.clone();
             self.session.on_identified(Some(known.clone()));
-            self.speaker = Speaker::new(Some(self.decoding.tenant), id.device_id());
+            self.speaker = ReportSource::new(Some(self.decoding.tenant), id.device_id());
         }
         let info = FrameInfo {
             kind: format!("{:#04x}", frame.number()),
@@ -121,7 +121,7 @@ impl Lines for Connection {
     fn next_connection(&mut self) {
         self.session = session(&self.profile);
         self.stream.clear();
-        self.speaker = Speaker::new(None, None);
+        self.speaker = ReportSource::new(None, None);
         self.origin.connection += 1;
         self.origin.frame = 0;
     }

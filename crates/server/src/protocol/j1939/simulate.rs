@@ -31,18 +31,18 @@ pub(super) async fn run(options: Options, shutdown: CancellationToken) -> Result
         form: form.to_owned(),
         reason: format!("{error}"),
     })?;
-    if let Err(source) = TcpStream::connect(&options.server).await {
-        return Err(Error::NoServer {
-            server: options.server,
-            source,
-        });
+    let server = options
+        .server
+        .unwrap_or_else(|| "127.0.0.1:5939".to_owned());
+    if let Err(source) = TcpStream::connect(&server).await {
+        return Err(Error::NoServer { server, source });
     }
     let started = Instant::now();
     let stop = shutdown.child_token();
     let mut trucks = JoinSet::new();
     for number in 0..options.devices {
         let seed = options.seed.wrapping_add(u64::from(number));
-        let server = options.server.clone();
+        let server = server.clone();
         trucks.spawn(drive(server, form, seed, options.speedup, stop.clone()));
     }
     if let Some(duration) = options.duration {
@@ -123,7 +123,8 @@ async fn drive(
         }
     }
     // What was sent is on its way; the end tells the server that it is all.
-    let _ = writer.shutdown().await;
+    // The server may have closed first.
+    let _gone = writer.shutdown().await.is_err();
     driven
 }
 

@@ -1,0 +1,392 @@
+//! `milepost api`: HTTP over TimescaleDB and Redis. It only reads.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream};
+use milepost_api::Api;
+use milepost_api::store::{
+    Answer, Command, CommandChange, Commands, Connections, Cursor, Device, History,
+    LastKnown as ReadLastKnown, NotQueued, Page, Paged, Part, Quarantine, QuarantinedFrame,
+    Readiness, Span, StoreError, Trip, Trips,
+};
+use milepost_pipeline::Latest;
+use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
+use milepost_pipeline::sink::timescale::{DatabaseError, DatabaseUrl, Reader, Schema};
+use milepost_telemetry::{DeviceKey, Report, Tenant, Timestamp};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::protocol::{Protocols, listen};
+use crate::shutdown;
+
+/// How long HTTP requests may still run at the end.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long Redis may take; then the database is asked.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often readiness is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs until a signal.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure> {
+    let config = options.start(protocols)?;
+    let shutdown = shutdown::on_signal()?;
+    let metrics = Metrics::global();
+    let http = listen::bind(config.http.listen, "http.listen", "--http")?;
+    let stores = Arc::new(Stores {
+        url: super::database(&config)?,
+        tenant: config.devices.tenant,
+        reader: Mutex::new(None),
+        redis_url: super::redis(&config)?,
+        redis: Mutex::new(None),
+        problem: std::sync::Mutex::new(None),
+    });
+    let address = http.local_addr()?;
+    let data_dir = config.data_dir.clone();
+    let router = milepost_api::router(Api {
+        history: stores.clone(),
+        trips: stores.clone(),
+        rules: config.smoothing.settings().rules,
+        devices: stores.clone(),
+        quarantine: stores.clone(),
+        commands: Arc::new(NoCommands),
+        connections: Arc::new(NoCommands),
+        readiness: stores.clone(),
+        metrics: Arc::new(move || metrics.render(&data_dir)),
+        tenant: config.devices.tenant,
+        token: config.http.api_token.clone(),
+        timeout: config.http.timeout,
+        command_expires: config.commands.expires,
+        getting_started: Vec::new(),
+        shutdown: shutdown.clone(),
+    });
+    let end = CancellationToken::new();
+    let serving = tokio::spawn(milepost_api::serve(
+        http,
+        router,
+        config.http.max_connections,
+        config.http.timeout,
+        GRACE,
+        end.clone(),
+    ));
+    let looking = tokio::spawn({
+        let stores = stores.clone();
+        async move {
+            loop {
+                stores.look().await;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    });
+    crate::say(format_args!(
+        "milepost api is ready: http://{address}, {}",
+        stores.url
+    ));
+    shutdown.cancelled().await;
+    end.cancel();
+    looking.abort();
+    serving
+        .await
+        .map_err(|error| Failure::new(format!("HTTP broke: {error}")))
+}
+
+struct Stores {
+    url: DatabaseUrl,
+    tenant: Tenant,
+    reader: Mutex<Option<Reader>>,
+    redis_url: Option<RedisUrl>,
+    redis: Mutex<Option<LastKnown>>,
+    problem: std::sync::Mutex<Option<String>>,
+}
+
+fn unavailable(error: &impl Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+impl Stores {
+    /// Reads with the connection, which is made if there is none.
+    async fn read<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut Reader) -> Result<T, DatabaseError>,
+    ) -> Result<T, StoreError> {
+        let mut kept = self.reader.lock().await;
+        // A request that is cancelled leaves no connection in the middle of an answer.
+        let mut reader = match kept.take() {
+            Some(reader) => reader,
+            None => Reader::connect(&self.url, &Schema::default())
+                .await
+                .map_err(|error| unavailable(&error))?,
+        };
+        match read(&mut reader).await {
+            Ok(found) => {
+                *kept = Some(reader);
+                Ok(found)
+            }
+            Err(error) => {
+                if !error.needs_reconnect() {
+                    *kept = Some(reader);
+                }
+                Err(unavailable(&error))
+            }
+        }
+    }
+
+    async fn look(&self) {
+        let checked = self.read(async |reader| reader.check().await).await;
+        let problem = checked.err().map(|error| error.to_string());
+        *self
+            .problem
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = problem;
+    }
+
+    /// The last known state as Redis has it; `None` if it has none, or is away.
+    async fn last_known(&self, key: &DeviceKey) -> Option<Latest> {
+        let url = self.redis_url.as_ref()?;
+        let reading = async {
+            let mut kept = self.redis.lock().await;
+            if kept.is_none() {
+                *kept = Some(LastKnown::connect(url, LastKnownOptions::default()).await?);
+            }
+            let Some(mut redis) = kept.clone() else {
+                return Ok(None);
+            };
+            drop(kept);
+            redis.read(key).await
+        };
+        let state = match tokio::time::timeout(PATIENCE, reading).await {
+            Ok(Ok(state)) => state?,
+            Ok(Err(error)) => {
+                note_redis_away(&error);
+                return None;
+            }
+            Err(_) => {
+                note_redis_away(&"no answer in time");
+                return None;
+            }
+        };
+        serde_json::from_str(&state.state).ok()
+    }
+
+    async fn newest(&self, key: DeviceKey, stored: &str) -> Result<Device, StoreError> {
+        let latest = match self.last_known(&key).await {
+            Some(latest) => latest,
+            None => serde_json::from_str(stored).map_err(|error| unavailable(&error))?,
+        };
+        Ok(Device { key, latest })
+    }
+}
+
+fn note_redis_away(error: &dyn Display) {
+    metrics::counter!("milepost_api_redis_away_total").increment(1);
+    tracing::warn!(
+        %error,
+        "Redis is away: last known states come from the database, up to 30 s old"
+    );
+}
+
+/// A page of `limit` items out of one more, and where the next begins.
+fn paged<T, U>(
+    mut items: Vec<T>,
+    limit: u32,
+    cursor: impl Fn(&T) -> String,
+    into: impl Fn(T) -> U,
+) -> Paged<U> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(&cursor);
+    Paged {
+        items: items.into_iter().map(into).collect(),
+        next: next.map(Cursor::new),
+    }
+}
+
+fn numbers<const N: usize>(cursor: &Cursor) -> Result<[i64; N], StoreError> {
+    let parts: Result<Vec<i64>, _> = cursor.as_str().split('.').map(str::parse).collect();
+    let parts = parts.map_err(|_| StoreError::Cursor)?;
+    parts.try_into().map_err(|_| StoreError::Cursor)
+}
+
+impl History for Stores {
+    fn history(&self, device: &DeviceKey, span: &Span, page: &Page) -> Answer<'_, Paged<Report>> {
+        let (device, span, page) = (*device, *span, page.clone());
+        Box::pin(async move {
+            let after = page
+                .after
+                .as_ref()
+                .map(|cursor| {
+                    let (time, id) = cursor.as_str().split_once('.').ok_or(StoreError::Cursor)?;
+                    let time = time.parse().map_err(|_| StoreError::Cursor)?;
+                    let id = u128::from_str_radix(id, 16).map_err(|_| StoreError::Cursor)?;
+                    Ok::<_, StoreError>((time, id))
+                })
+                .transpose()?;
+            let limit = i64::from(page.limit) + 1;
+            let found = self
+                .read(async |reader| {
+                    reader
+                        .history(&device, span.from, span.to, after, limit)
+                        .await
+                })
+                .await?;
+            let cursor = |report: &Report| {
+                let id = u128::from_be_bytes(*report.id.as_bytes());
+                format!("{}.{id:032x}", report.time.as_millis())
+            };
+            Ok(paged(found, page.limit, cursor, |report| report))
+        })
+    }
+}
+
+impl ReadLastKnown for Stores {
+    fn devices(&self, tenant: &Tenant, page: &Page) -> Answer<'_, Paged<Device>> {
+        let (tenant, page) = (*tenant, page.clone());
+        Box::pin(async move {
+            let after = page.after.as_ref().map(Cursor::as_str);
+            let limit = i64::from(page.limit) + 1;
+            let found = self
+                .read(async |reader| reader.devices(&tenant, after, limit).await)
+                .await?;
+            let cursor = |device: &(DeviceKey, String)| device.0.device.to_string();
+            let found = paged(found, page.limit, cursor, |device| device);
+            let mut items = Vec::with_capacity(found.items.len());
+            for (key, stored) in found.items {
+                items.push(self.newest(key, &stored).await?);
+            }
+            Ok(Paged {
+                items,
+                next: found.next,
+            })
+        })
+    }
+
+    fn device(&self, key: &DeviceKey) -> Answer<'_, Option<Device>> {
+        let key = *key;
+        Box::pin(async move {
+            if let Some(latest) = self.last_known(&key).await {
+                return Ok(Some(Device { key, latest }));
+            }
+            let stored = self.read(async |reader| reader.device(&key).await).await?;
+            stored
+                .map(|stored| {
+                    let latest =
+                        serde_json::from_str(&stored).map_err(|error| unavailable(&error))?;
+                    Ok(Device { key, latest })
+                })
+                .transpose()
+        })
+    }
+}
+
+/// Trips of a fleet are not stored yet.
+impl Trips for Stores {
+    fn trips(&self, _: &DeviceKey, _: &Span, _: &Page) -> Answer<'_, Paged<Trip>> {
+        Box::pin(async {
+            Ok(Paged {
+                items: Vec::new(),
+                next: None,
+            })
+        })
+    }
+}
+
+impl Quarantine for Stores {
+    fn quarantine(&self, page: &Page) -> Answer<'_, Paged<QuarantinedFrame>> {
+        let page = page.clone();
+        Box::pin(async move {
+            let after = page.after.as_ref().map(numbers::<4>).transpose()?;
+            let after = after.map(|[at, epoch, connection, frame]| (at, epoch, connection, frame));
+            let limit = i64::from(page.limit) + 1;
+            let tenant = self.tenant;
+            let found = self
+                .read(async |reader| reader.quarantine(&tenant, after, limit).await)
+                .await?;
+            let cursor = |frame: &milepost_pipeline::sink::timescale::StoredFrame| {
+                let (at, epoch, connection, ordinal) = frame.place;
+                format!("{at}.{epoch}.{connection}.{ordinal}")
+            };
+            Ok(paged(found, page.limit, cursor, |frame| QuarantinedFrame {
+                received_at: Timestamp::from_millis(frame.place.0),
+                peer: frame.peer,
+                protocol: frame.protocol,
+                device: frame.device,
+                raw: hex::encode(frame.raw),
+                field: frame.field,
+                offset: frame.offset,
+                error: frame.error,
+            }))
+        })
+    }
+}
+
+impl Readiness for Stores {
+    fn not_ready(&self) -> Vec<Part> {
+        let problem = self
+            .problem
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        problem
+            .map(|reason| Part {
+                part: "database",
+                reason,
+            })
+            .into_iter()
+            .collect()
+    }
+}
+
+/// A fleet has no registry of devices yet, and so no way from a command to a connection.
+struct NoCommands;
+
+const REMEDY: &str = "cannot be sent: commands need `milepost serve`; a fleet takes none yet";
+
+impl Commands for NoCommands {
+    fn check(&self, _: &str) -> Result<(), String> {
+        Err(REMEDY.to_owned())
+    }
+
+    fn is_reachable(&self, _: &DeviceKey) -> bool {
+        false
+    }
+
+    fn queue(&self, _: &DeviceKey, _: &str, _: Timestamp) -> Answer<'_, Command, NotQueued> {
+        Box::pin(async { Err(NotQueued::Store(StoreError::Unavailable(REMEDY.to_owned()))) })
+    }
+
+    fn withdraw(&self, _: u32) -> Answer<'_, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn command(&self, _: u32) -> Answer<'_, Option<Command>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn commands(&self, _: &DeviceKey, _: &Page) -> Answer<'_, Paged<Command>> {
+        Box::pin(async {
+            Ok(Paged {
+                items: Vec::new(),
+                next: None,
+            })
+        })
+    }
+
+    fn changes(&self) -> BoxStream<'static, CommandChange> {
+        Box::pin(stream::pending())
+    }
+}
+
+/// Connections are the gateways'; this process does not see them.
+impl Connections for NoCommands {
+    fn is_connected(&self, _: &DeviceKey) -> bool {
+        false
+    }
+}
