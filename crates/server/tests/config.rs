@@ -278,7 +278,7 @@ fn a_token_that_a_network_can_reach_has_sixteen_characters() {
 
 #[test]
 fn an_id_that_no_protocol_has_is_refused_and_a_wrong_check_digit_is_a_warning() {
-    for wrong in ["12a", "12345678901234567", ""] {
+    for wrong in ["12 a", "123456789012345678901234", ""] {
         let said = refused(&format!("[[device]]\nid = '{wrong}'\n"));
         assert!(said.contains("FILE:2: device.id"), "{said}");
     }
