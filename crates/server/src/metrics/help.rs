@@ -68,6 +68,10 @@ pub const HELP: &[(&str, &str)] = &[
         "Log lines that standard error did not take.",
     ),
     (
+        "milepost_positions_rejected_total",
+        "Positions that the track contradicts, by reason.",
+    ),
+    (
         "milepost_store_bytes",
         "Size of the embedded store's files.",
     ),
@@ -143,4 +147,8 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     ("process_open_fds", "Open files."),
     ("process_max_fds", "Limit on open files."),
+    (
+        "milepost_trips_redone_total",
+        "Stretches of time whose trips were found anew.",
+    ),
 ];
