@@ -216,6 +216,11 @@ impl<J: Judge> Shard<J> {
     }
 
     fn begin(&mut self, prepared: J::Prepared) -> Result<(), SinkError> {
+        // A log is read again from the mark: it must not pass over a frame that failed. (A device
+        // repeats what was not acknowledged.)
+        if self.summary.failed > 0 && matches!(self.judge.source(), Source::Partition { .. }) {
+            return Err(SinkError::fatal("an earlier frame of the log was not stored"));
+        }
         self.health.call_begins();
         let begun = self.judge.begin(prepared);
         if begun.is_err() {

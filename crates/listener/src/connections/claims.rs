@@ -79,8 +79,9 @@ impl Claims {
         if presences.len() <= policy.networks.max(1) {
             return;
         }
-        // Of several that were first seen at the same time: the one that came last.
-        let latest = presences.iter().max_by_key(|p| p.first_seen);
+        // A network that the configuration binds goes last. Of several that were first seen at the
+        // same time: the one that came last.
+        let latest = presences.iter().max_by_key(|p| (!p.bound, p.first_seen));
         if let Some(latest) = latest {
             self.members
                 .iter_mut()

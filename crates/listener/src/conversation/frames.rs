@@ -134,7 +134,7 @@ where
         while self.closing.is_none() && self.ahead.as_ref().map_or(0, |ahead| ahead.len()) < AHEAD {
             match self.next(consumed) {
                 Next::Frame(frame) => {
-                    let urgent = frame.urgent();
+                    let urgent = frame.urgent() && self.is_accepted();
                     self.ahead
                         .get_or_insert_with(|| Box::new(VecDeque::with_capacity(AHEAD)))
                         .push_back((frame, urgent));

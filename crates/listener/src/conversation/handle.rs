@@ -446,7 +446,8 @@ where
         envelope.peer = self.entry.link().peer;
         envelope.device = self.who.as_ref().map(|who| who.key);
         envelope.accepted = self.is_accepted();
-        envelope.urgent = urgent;
+        // Anyone can send an alarm: those of strangers wait like all their frames.
+        envelope.urgent = urgent && envelope.accepted;
         envelope.profile = profile;
 
         if let Some(rate) = self.rate() {

@@ -310,16 +310,24 @@ impl IntakeQueue {
                 Next::TooLarge => break,
             }
         }
-        while let Some(line) = state.waiting.urgent.front().copied() {
+        // A frame that is too large for what is left of the reserve blocks its own line only.
+        let mut skipped = 0;
+        while skipped < state.waiting.urgent.len()
+            && let Some(line) = state.waiting.urgent.front().copied()
+        {
             match state.waiting.next(line, state.left.reserved, true) {
                 Next::Frame(submitted) => {
                     self.admit(state, *submitted, true);
                     state.waiting.urgent.rotate_left(1);
+                    skipped = 0;
                 }
                 Next::None => {
                     state.waiting.urgent.pop_front();
                 }
-                Next::TooLarge => break,
+                Next::TooLarge => {
+                    state.waiting.urgent.rotate_left(1);
+                    skipped += 1;
+                }
             }
         }
         // Lines that only the urgent turns have emptied.
@@ -416,6 +424,16 @@ impl Waiting {
         let removed = line.frames.remove(at)?;
         line.urgent -= usize::from(removed.is_urgent());
         self.len -= 1;
+        // A stall can last for hours, and connections come and go meanwhile.
+        if line.frames.is_empty() {
+            self.lines.remove(&key);
+            let most = self.lines.len().saturating_mul(2).saturating_add(64);
+            for turns in [&mut self.turns, &mut self.urgent] {
+                if turns.len() > most {
+                    turns.retain(|key| self.lines.contains_key(key));
+                }
+            }
+        }
         Some(removed)
     }
 }

@@ -388,7 +388,10 @@ impl Store {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.put(|waiting| {
-            waiting.networks.insert((*device, network.into()), at);
+            // While nothing can be written, claims of invented ids must not fill the memory.
+            if waiting.networks.len() < waiting::MOST {
+                waiting.networks.insert((*device, network.into()), at);
+            }
         })
     }
 

@@ -12,6 +12,9 @@ const NETWORKS: i64 = 16;
 /// How long a network is kept that the device does not come from any more.
 pub(super) const NETWORK_KEPT_MS: i64 = 90 * 86_400_000;
 
+/// Networks that wait at most; more are noted at the device's next login.
+pub(super) const MOST: usize = 100_000;
+
 /// What waits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waiting {

@@ -368,8 +368,9 @@ impl Job<'_> {
                             self.written.new.insert(index);
                             seq += 1;
                             part += i64::from(is_own);
+                            // A repeat of an answer must not settle a later command.
+                            self.answer(tx, &row, report)?;
                         }
-                        self.answer(tx, &row, report)?;
                     }
                     next += own + derived;
                     if part > 0 {
