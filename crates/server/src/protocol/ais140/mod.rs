@@ -72,6 +72,9 @@ impl ProtocolPlug for Ais140 {
 
     /// What no dialect could carry. Whether the device's own has words for it shows when it is sent.
     fn check_command(&self, text: &str) -> Option<Result<(), String>> {
+        if text.chars().any(char::is_control) {
+            return Some(Err("must be printable ASCII in one line".to_owned()));
+        }
         let dialects = milepost_protocol_ais140::Dialects::builtin();
         let imei = Some(Imei::new(0));
         Some(
