@@ -192,7 +192,7 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
     );
     assert!(refused("[http]\nlisten_on = 'x'\n").contains("did you mean `http.listen`?"));
     assert!(
-        refused("[kafka]\nbrokers = 'x'\n").contains("kafka.brokers: unknown key; the keys are")
+        refused("[postbox]\nstamps = 'x'\n").contains("postbox.stamps: unknown key; the keys are")
     );
     assert!(
         refused("[[device]]\nid = '1'\nacknowledge_location = 'auto'\n")
