@@ -219,7 +219,9 @@ impl<J: Judge> Shard<J> {
         // A log is read again from the mark: it must not pass over a frame that failed. (A device
         // repeats what was not acknowledged.)
         if self.summary.failed > 0 && matches!(self.judge.source(), Source::Partition { .. }) {
-            return Err(SinkError::fatal("an earlier frame of the log was not stored"));
+            return Err(SinkError::fatal(
+                "an earlier frame of the log was not stored",
+            ));
         }
         self.health.call_begins();
         let begun = self.judge.begin(prepared);

@@ -191,9 +191,7 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
             .contains("FILE:1: data_dirr: unknown key; did you mean `data_dir`?")
     );
     assert!(refused("[http]\nlisten_on = 'x'\n").contains("did you mean `http.listen`?"));
-    assert!(
-        refused("[mqtt]\nbroker = 'x'\n").contains("mqtt.broker: unknown key; the keys are")
-    );
+    assert!(refused("[mqtt]\nbroker = 'x'\n").contains("mqtt.broker: unknown key; the keys are"));
     assert!(
         refused("[[device]]\nid = '1'\nacknowledge_location = 'auto'\n")
             .contains("FILE:3: device.acknowledge_location: unknown key; did you mean")
