@@ -1,7 +1,9 @@
 //! A gateway of a fleet as libraries: GT06 listener, spool, Kafka.
 //!
-//!     services/up
-//!     cargo run -p milepost-examples --features fleet --bin fleet_gateway -- 127.0.0.1:19092
+//! ```sh
+//! services/up
+//! cargo run -p milepost-examples --features fleet --bin fleet_gateway -- 127.0.0.1:19092
+//! ```
 //!
 //! It serves on a free port, plays a tracker against itself, and waits until Kafka has what was
 //! acknowledged.

@@ -1,7 +1,9 @@
 //! A worker of a fleet as a library: Kafka to TimescaleDB and Redis.
 //!
-//!     cargo run -p milepost-examples --features fleet --bin fleet_worker -- \
-//!         127.0.0.1:19092 postgres://postgres@127.0.0.1:15432/postgres redis://127.0.0.1:16379
+//! ```sh
+//! cargo run -p milepost-examples --features fleet --bin fleet_worker -- \
+//!     127.0.0.1:19092 postgres://postgres@127.0.0.1:15432/postgres redis://127.0.0.1:16379
+//! ```
 //!
 //! It runs until Ctrl-C, or for as many seconds as a fifth argument says; the fourth is what the
 //! topics' names begin with.
