@@ -119,8 +119,13 @@ fuzz_target!(|data: &[u8]| {
                 "sent again it has another id: {message:?}"
             );
         }
-        let json = serde_json::to_vec(report).expect("a report can be written");
+        // What an answer says of its command is not in the JSON form.
+        let mut report = report.clone();
+        if !report.more.is_none() {
+            report.more.answer = None;
+        }
+        let json = serde_json::to_vec(&report).expect("a report can be written");
         let read: Report = serde_json::from_slice(&json).expect("and read");
-        assert_eq!(&read, report);
+        assert_eq!(read, report);
     }
 });
