@@ -25,7 +25,9 @@ pub use dedup::Dedup;
 pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
-pub(crate) use list::{States, piece};
+pub(crate) use list::States;
+#[cfg(feature = "sqlite")]
+pub(crate) use list::piece;
 pub use track::Track;
 
 /// What a stage decides about a report.

@@ -147,6 +147,10 @@ pub struct Dialect {
     pub(crate) layouts: [Vec<Layout>; 7],
     pub(crate) tails: Vec<Layout>,
     pub(crate) order: Order,
+    #[cfg_attr(
+        not(feature = "telemetry"),
+        expect(dead_code, reason = "inputs are read where reports are made")
+    )]
     pub(crate) is_last_input_first: bool,
     pub(crate) rules: Vec<(Kind, Rule)>,
     pub(crate) ending: Ending,
