@@ -69,7 +69,7 @@ pub(crate) async fn read(
     let key = devices::key(&api, device);
     let wish = Wish { key, span, lag };
     let mut first = wish.page(&api, &page).await?;
-    // An empty page of a device that nobody knows is a mistyped id.
+    // An empty page may mean a mistyped id: a device that is not known is reported.
     if first.items.is_empty() && api.devices.device(&key).await?.is_none() {
         return Err(devices::unknown(device.as_str()));
     }

@@ -151,7 +151,7 @@ async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Pr
     )
 }
 
-/// Where vehicles are is for nobody's cache.
+/// No cache may keep where vehicles are.
 async fn never_cached(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

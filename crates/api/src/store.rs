@@ -97,7 +97,7 @@ pub trait Commands: Send + Sync {
     /// If it could not be stored.
     fn withdraw(&self, id: u32) -> Answer<'_, bool>;
 
-    /// One command, whoever's it is.
+    /// One command, of any device.
     ///
     /// # Errors
     /// If it cannot be read.

@@ -30,7 +30,7 @@ pub(crate) async fn read(
     parameters.finish()?;
     let key = devices::key(&api, device);
     let found = api.trips.trips(&key, &span, &page).await?;
-    // An empty page of a device that nobody knows is a mistyped id.
+    // An empty page may mean a mistyped id: a device that is not known is reported.
     if found.items.is_empty() && api.devices.device(&key).await?.is_none() {
         return Err(devices::unknown(device.as_str()));
     }
