@@ -18,7 +18,7 @@ use milepost_telemetry::{DeviceId, Profile};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::setting::DeviceKey;
-use crate::config::{Config, Device, Key, Value};
+use crate::config::{Config, Device, Key, Settings, Value};
 use crate::decode::{Decoding, Lines};
 use crate::failure::Failure;
 use listen::DeviceListener;
@@ -182,6 +182,40 @@ impl std::fmt::Debug for Protocols {
         f.debug_list()
             .entries(self.iter().map(|protocol| protocol.name()))
             .finish()
+    }
+}
+
+/// The profile for a device: what was learned, overridden by what `configure` sets. That is as the
+/// configuration says now, not as it said when the profile was kept.
+fn overridden<P>(
+    configured: Option<&Device>,
+    learned: Option<Profile>,
+    configure: impl FnOnce(&mut P, Option<&Settings>),
+) -> Option<Profile>
+where
+    P: Clone + Default + PartialEq,
+    P: for<'a> TryFrom<&'a Profile, Error: std::fmt::Display>,
+    Profile: for<'a> From<&'a P>,
+{
+    let mut profile = match &learned {
+        None if configured.is_none() => return None,
+        None => P::default(),
+        Some(learned) => match P::try_from(learned) {
+            Ok(profile) => profile,
+            Err(error) => {
+                // Of a newer version, perhaps: the session handles that.
+                let device = configured.map(|device| device.id);
+                tracing::warn!(?device, %error, "a kept profile cannot be read");
+                return Some(learned.clone());
+            }
+        },
+    };
+    let before = profile.clone();
+    configure(&mut profile, configured.map(|device| &device.settings));
+    if profile == before {
+        learned
+    } else {
+        Some((&profile).into())
     }
 }
 

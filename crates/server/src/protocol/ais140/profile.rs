@@ -11,28 +11,10 @@ pub(super) fn over(
     configured: Option<&Device>,
     learned: Option<milepost_telemetry::Profile>,
 ) -> Option<milepost_telemetry::Profile> {
-    let mut profile = match &learned {
-        None if configured.is_none() => return None,
-        None => Profile::default(),
-        Some(learned) => match Profile::try_from(learned) {
-            Ok(profile) => profile,
-            Err(error) => {
-                // Of a newer version, perhaps: the session handles that.
-                let device = configured.map(|device| device.id);
-                tracing::warn!(?device, %error, "a kept profile cannot be read");
-                return Some(learned.clone());
-            }
-        },
-    };
-    let before = profile.clone();
-    let settings = configured.map(|device| &device.settings);
-    profile.configured_zone = settings.and_then(keys::zone);
-    profile.configured_dialect = settings.and_then(keys::dialect).map(ToOwned::to_owned);
-    if profile == before {
-        learned
-    } else {
-        Some((&profile).into())
-    }
+    crate::protocol::overridden(configured, learned, |profile: &mut Profile, settings| {
+        profile.configured_zone = settings.and_then(keys::zone);
+        profile.configured_dialect = settings.and_then(keys::dialect).map(ToOwned::to_owned);
+    })
 }
 
 #[cfg(test)]

@@ -26,31 +26,13 @@ pub(super) fn over(
     configured: Option<&Device>,
     learned: Option<milepost_telemetry::Profile>,
 ) -> Option<milepost_telemetry::Profile> {
-    let mut profile = match &learned {
-        None if configured.is_none() => return None,
-        None => Profile::default(),
-        Some(learned) => match Profile::try_from(learned) {
-            Ok(profile) => profile,
-            Err(error) => {
-                // Of a newer version, perhaps: the session handles that.
-                let device = configured.map(|device| device.id);
-                tracing::warn!(?device, %error, "a kept profile cannot be read");
-                return Some(learned.clone());
-            }
-        },
-    };
-    let before = profile.clone();
-    let settings = configured.map(|device| &device.settings);
-    profile.acknowledge_locations =
-        settings.and_then(|set| keys::acknowledge(set, "acknowledge_locations"));
-    profile.zones.configured = settings.and_then(keys::zone);
-    profile.configured_dialect = settings.and_then(keys::dialect);
-    profile.command_language = settings.and_then(keys::command_language);
-    if profile == before {
-        learned
-    } else {
-        Some((&profile).into())
-    }
+    crate::protocol::overridden(configured, learned, |profile: &mut Profile, settings| {
+        profile.acknowledge_locations =
+            settings.and_then(|set| keys::acknowledge(set, "acknowledge_locations"));
+        profile.zones.configured = settings.and_then(keys::zone);
+        profile.configured_dialect = settings.and_then(keys::dialect);
+        profile.command_language = settings.and_then(keys::command_language);
+    })
 }
 
 #[cfg(test)]
