@@ -35,7 +35,7 @@ impl Trace for Silent {
 /// What reading by a layout found.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     /// The checksum, if it is an item.
     pub(crate) stated: Option<Stated>,
     pub(crate) evidence: Evidence,
@@ -627,7 +627,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         }
     }
 
-    fn triples<'i>(&mut self, items: impl Iterator<Item = &'i [u8]>, usual: Order) {
+    fn triples<'i>(&mut self, items: impl Iterator<Item = &'i [u8]> + Clone, usual: Order) {
         let record = &mut self.reading.record;
         let (found, evidence) = neighbour::triples(items, &record.cells, self.order, usual);
         record.neighbours = found;
