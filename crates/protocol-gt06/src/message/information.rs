@@ -595,6 +595,3 @@ impl Body for Information {
         report::normalize(self, cx, out);
     }
 }
-
-#[cfg(test)]
-mod tests;

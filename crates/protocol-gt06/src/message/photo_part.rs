@@ -213,7 +213,6 @@ impl PhotoPart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{read_body, round_trip};
 
     fn part(part: u16, total: u32, data: &'static [u8]) -> PhotoPart {
         PhotoPart {
@@ -231,26 +230,6 @@ mod tests {
             part,
             data: Bytes::from_static(data),
         }
-    }
-
-    #[test]
-    fn it_reads_back_and_each_short_length_is_an_error() {
-        round_trip(part(1, 100, b"\xff\xd8"));
-        let mut body = BytesMut::new();
-        part(1, 100, b"").encode(&mut body);
-        assert_eq!(body.len(), 47);
-        for len in 1..body.len() {
-            assert!(read_body(Start::Long, 0x41, &body[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn it_is_acknowledged_in_kind() {
-        let reply = part(1, 2, b"ab")
-            .answer()
-            .reply(Start::Long, 0x41, Some(9), crate::AckPolicy::default(), 0)
-            .unwrap();
-        assert_eq!(hex::encode(&reply.bytes[..7]), "79790005410009");
     }
 
     #[test]

@@ -64,23 +64,3 @@ impl Body for PhotoRequest {
     #[cfg(feature = "telemetry")]
     fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::round_trip;
-
-    #[test]
-    fn it_reads_back() {
-        round_trip(PhotoRequest {
-            photo: 77,
-            offset: 0,
-            len: 1_024,
-        });
-        round_trip(PhotoRequest {
-            photo: u32::MAX,
-            offset: 1_024,
-            len: 1,
-        });
-    }
-}

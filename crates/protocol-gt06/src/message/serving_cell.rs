@@ -49,22 +49,3 @@ impl Body for ServingCell {
         cx.note_tail(report, &self.tail);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{CELL, read_parts};
-    use crate::reply::Answer;
-    use crate::{Message, Start};
-
-    #[test]
-    fn it_is_one_cell_and_is_not_answered() {
-        for cell in [CELL, "81cc 0007 287d 001f71"] {
-            let message = read_parts(Start::Short, 0x8b, &[cell]);
-            assert_eq!(message.answer(), Answer::Silent);
-            let Message::ServingCell(read) = message else {
-                panic!("{message:?}")
-            };
-            assert_eq!((read.cell.mcc(), read.cell.cell_id), (460, 8_049));
-        }
-    }
-}
