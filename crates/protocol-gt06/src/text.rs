@@ -4,6 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use nom::bytes::complete::{tag, take_until};
+use nom::character::complete::{hex_digit0, space0};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
 use crate::field::DateTime;
 
 /// Bytes in hexadecimal.
@@ -72,6 +77,25 @@ pub(crate) fn card(number: &[u8]) -> String {
     } else {
         hex(number)
     }
+}
+
+/// The pairs `key=value` of a list, without blanks around either.
+pub(crate) fn pairs(list: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
+    list.split(separator).filter_map(pair)
+}
+
+/// `key=value`, without blanks around either.
+pub(crate) fn pair(text: &str) -> Option<(&str, &str)> {
+    let (key, value) = text.split_once('=')?;
+    Some((key.trim(), value.trim()))
+}
+
+/// Where in a pair the hexadecimal digits of its value end.
+pub(crate) fn hex_value_ends(pair: &[u8]) -> usize {
+    let key = (take_until("="), tag("="), space0);
+    let digits: IResult<_, _> = preceded(key, hex_digit0).parse(pair);
+    let after = digits.map_or(pair, |(after, _)| after);
+    pair.len() - after.len()
 }
 
 /// Seconds since 1970 as a date and time.

@@ -327,7 +327,7 @@ const fn sub_name(sub: u8) -> &'static str {
 
 /// What a pair of 04 means: switches of alarms (by network, call, SMS), state and fuel by their
 /// bits, the others as sent.
-fn describe_pair(pair: &[u8]) -> String {
+fn describe_pair(at: usize, bytes: &[u8]) -> String {
     const STATE: [&str; 8] = [
         "tamper alarm",
         "tamper switch",
@@ -348,23 +348,25 @@ fn describe_pair(pair: &[u8]) -> String {
         "bit 6",
         "bit 7",
     ];
-    let text = crate::answer::ascii(pair);
+    let text = crate::answer::ascii(bytes);
     let pair = text.trim().trim_end_matches(';');
-    let Some((key, value)) = pair.split_once('=') else {
+    let Some((key, value)) = crate::text::pair(pair) else {
         return pair.into();
     };
-    let Ok(bits) = u8::from_str_radix(value.trim(), 16) else {
-        return pair.into();
-    };
-    let meaning = match key.trim() {
-        "ALM1" => switches(bits, "vibration", "displacement"),
-        "ALM2" => switches(bits, "internal battery low", "external battery low"),
-        "ALM3" => switches(bits, "overspeed", "power cut"),
-        "ALM4" => switches(bits, "SOS", "sound"),
-        "STA1" => crate::text::bits(bits, &STATE),
-        "DYD" => crate::text::bits(bits, &FUEL),
+    let meaning: fn(u8) -> String = match key {
+        "ALM1" => |bits| switches(bits, "vibration", "displacement"),
+        "ALM2" => |bits| switches(bits, "internal battery low", "external battery low"),
+        "ALM3" => |bits| switches(bits, "overspeed", "power cut"),
+        "ALM4" => |bits| switches(bits, "SOS", "sound"),
+        "STA1" => |bits| crate::text::bits(bits, &STATE),
+        "DYD" => |bits| crate::text::bits(bits, &FUEL),
         _ => return pair.into(),
     };
+    let Ok(bits) = u8::from_str_radix(value, 16) else {
+        let at = at + crate::text::hex_value_ends(bytes);
+        return format!("{pair}: no number at byte {at}");
+    };
+    let meaning = meaning(bits);
     format!(
         "{pair}: {}",
         if meaning.is_empty() { "none" } else { &meaning }

@@ -150,8 +150,7 @@ fn note_state(report: &mut Report, text: &str) {
         ("MODE", "gt06.mode"),
         ("MIFI", "gt06.mifi"),
     ];
-    for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
-        let (key, value) = (key.trim(), value.trim());
+    for (key, value) in crate::text::pairs(text, ';') {
         let name = |table: &[(&str, &'static str)]| {
             table
                 .iter()
