@@ -22,6 +22,38 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     hex
 }
 
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Percent.
+pub(crate) fn percent(bytes: &[u8]) -> String {
+    format!("{} %", number(bytes))
+}
+
+/// Millivolts.
+pub(crate) fn millivolts(bytes: &[u8]) -> String {
+    format!("{} mV", number(bytes))
+}
+
+/// Volts × 100.
+#[expect(clippy::cast_precision_loss, reason = "two bytes")]
+pub(crate) fn centivolts(bytes: &[u8]) -> String {
+    format!("{:.2} V", number(bytes) as f64 / 100.0)
+}
+
+/// Seconds since 1970, in four bytes.
+pub(crate) fn unix_bytes(bytes: &[u8]) -> String {
+    u32::try_from(number(bytes)).map_or_else(|_| hex(bytes), unix)
+}
+
+/// A hardware address, or other bytes.
+pub(crate) fn mac_bytes(bytes: &[u8]) -> String {
+    bytes.try_into().map_or_else(|_| hex(bytes), mac)
+}
+
 /// Digits, two in a byte; a half byte F in the end is none.
 pub(crate) fn digits(bytes: &[u8]) -> String {
     let mut digits = hex(bytes);

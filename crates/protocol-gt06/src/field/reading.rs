@@ -28,24 +28,10 @@ pub(super) fn volts_100(raw: u16) -> String {
     format!("{:.2} V", f32::from(raw) / 100.0)
 }
 
-/// Reads MIL4, metres.
-pub(crate) fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
-    let mileage = r.u32("mileage")?;
-    r.note(|| format!("{mileage} m"));
-    Ok(mileage)
-}
-
 /// Reads LNG2.
 pub(crate) fn language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u16, DecodeError> {
     let raw = r.u16("language")?;
     r.note(|| crate::text::language(raw));
-    Ok(raw)
-}
-
-/// Reads the LNG1 of a message that is answered in it.
-pub(crate) fn reply_language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
-    let raw = r.u8("language")?;
-    r.note(|| crate::text::reply_language(raw));
     Ok(raw)
 }
 

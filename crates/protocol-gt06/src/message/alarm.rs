@@ -158,7 +158,7 @@ impl Body for AlarmReport {
                 r.note(|| crate::text::card(&number.to_be_bytes()));
                 card = Some(number);
             }
-            _ => meters = Some(Meters::decode(r)?),
+            _ => meters = Some(Meters::read_fields(r)?),
         }
         Ok(Self {
             number: cx.number(),

@@ -14,35 +14,25 @@
 
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
 use crate::field::{DateTime, Neighbour, NeighbourForm, Plmn};
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
 
-/// Several cells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CellScan {
-    /// When.
-    pub time: DateTime,
-    /// Mobile country code; bit 15 says that the MNC has two bytes.
-    pub raw_mcc: u16,
-    /// Mobile network code.
-    pub mnc: u16,
-    /// The cells; no more than 255 can be written.
-    pub cells: Vec<Neighbour>,
-    /// Bytes that no manual describes; two are usual.
-    pub tail: Bytes,
-}
-
-impl CellScan {
-    const fn network(&self) -> Plmn {
-        Plmn {
-            raw_mcc: self.raw_mcc,
-            mnc: self.mnc,
-        }
+layout! {
+    /// Several cells.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CellScan {
+        /// When.
+        time: DateTime,
+        /// The network of all cells.
+        network: Plmn,
+        /// The cells; no more than 255 can be written.
+        cells: Vec<Neighbour> as ("cell count", NeighbourForm::C6),
+        /// Bytes that no manual describes; two are usual.
+        tail: Bytes as "unknown",
     }
 }
 
@@ -50,50 +40,17 @@ impl Body for CellScan {
     const NAME: &'static str = "cell_scan";
     const ANSWER: Answer = Answer::WhenDelivered;
 
+    plain!(0x19);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.is_short() && cx.body.len() > 14)
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let time = DateTime::decode(r)?;
-        let Plmn { raw_mcc, mnc } = Plmn::decode(r)?;
-        let count = r.u8("cell count")?;
-        let mut cells = Vec::new();
-        for _ in 0..count {
-            cells.push(Neighbour::decode(r, NeighbourForm::C6)?);
-        }
-        Ok(Self {
-            time,
-            raw_mcc,
-            mnc,
-            cells,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        let cells = self
-            .cells
-            .get(..usize::from(u8::MAX))
-            .unwrap_or(&self.cells);
-        self.time.encode(out);
-        self.network().encode(out);
-        out.put_u8(u8::try_from(cells.len()).unwrap_or(u8::MAX));
-        for cell in cells {
-            cell.encode(out);
-        }
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x19
     }
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         let key = super::whole_key(self);
         let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
-        self.network().normalize(&self.cells[..], report);
+        self.network.normalize(&self.cells[..], report);
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);
         }

@@ -20,75 +20,42 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context, PhotoRequest};
-use crate::DecodeError;
 use crate::field::DateTime;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, meant, plain};
 use crate::reply::{Answer, ReplyClass};
 
-/// A photo is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhotoInfo {
-    /// When it was taken.
-    pub time: DateTime,
-    /// Whether there was a fix.
-    pub fix: u8,
-    /// Degrees × 1 800 000; north or south is not said.
-    pub raw_latitude: u32,
-    /// Degrees × 1 800 000; east or west is not said.
-    pub raw_longitude: u32,
-    /// Which camera.
-    pub camera: u8,
-    /// Why it was taken.
-    pub source: u8,
-    /// How it is coded.
-    pub format: u8,
-    /// Its size in bytes.
-    pub size: u32,
-    /// Its number.
-    pub photo: u32,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// A photo is ready.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct PhotoInfo {
+        /// When it was taken.
+        time: DateTime,
+        /// Whether there was a fix.
+        fix: u8 as "fix",
+        /// Degrees × 1 800 000; north or south is not said.
+        raw_latitude: u32 as meant("latitude", describe_degrees),
+        /// Degrees × 1 800 000; east or west is not said.
+        raw_longitude: u32 as meant("longitude", describe_degrees),
+        /// Which camera.
+        camera: u8 as "camera",
+        /// Why it was taken.
+        source: u8 as "source",
+        /// How it is coded.
+        format: u8 as "format",
+        /// Its size in bytes.
+        size: u32 as "size",
+        /// Its number.
+        photo: u32 as "photo",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for PhotoInfo {
     const NAME: &'static str = "photo_info";
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let time = DateTime::decode(r)?;
-        let fix = r.u8("fix")?;
-        let raw_latitude = r.u32("latitude")?;
-        r.note(|| format!("{:.6}°, hemisphere not said", degrees(raw_latitude)));
-        let raw_longitude = r.u32("longitude")?;
-        r.note(|| format!("{:.6}°, hemisphere not said", degrees(raw_longitude)));
-        Ok(Self {
-            time,
-            fix,
-            raw_latitude,
-            raw_longitude,
-            camera: r.u8("camera")?,
-            source: r.u8("source")?,
-            format: r.u8("format")?,
-            size: r.u32("size")?,
-            photo: r.u32("photo")?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.time.encode(out);
-        out.put_u8(self.fix);
-        out.put_u32(self.raw_latitude);
-        out.put_u32(self.raw_longitude);
-        out.put_slice(&[self.camera, self.source, self.format]);
-        out.put_u32(self.size);
-        out.put_u32(self.photo);
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x35
-    }
+    plain!(0x35);
 
     fn answer(&self) -> Answer {
         let len = u16::try_from(self.size)
@@ -142,6 +109,11 @@ impl Body for PhotoInfo {
         }
         cx.note_tail(report, &self.tail);
     }
+}
+
+fn describe_degrees(bytes: &[u8]) -> alloc::string::String {
+    let raw = bytes.try_into().map_or(0, u32::from_be_bytes);
+    format!("{:.6}°, hemisphere not said", degrees(raw))
 }
 
 pub(super) fn degrees(raw: u32) -> f64 {

@@ -6,46 +6,32 @@
 //!
 //! L 0D. Seen on devices; no reply is known.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::field::{Cell, CellForm};
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 
-/// The serving cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServingCell {
-    /// The cell.
-    pub cell: Cell,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// The serving cell.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ServingCell {
+        /// The cell.
+        cell: Cell as CellForm::L8,
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for ServingCell {
     const NAME: &'static str = "serving_cell";
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cell: Cell::decode(r, CellForm::L8)?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.cell.encode(out);
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x8b
-    }
+    plain!(0x8b);
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // No time is in it, so where the frame arrived is its identity.
         let report = cx.untimed(out, milepost_telemetry::Kind::Cells, 0);
-        report.network.cell = self.cell.normalize(true);
-        cx.note_tail(report, &self.tail);
+        self.note_fields(cx, report);
     }
 }

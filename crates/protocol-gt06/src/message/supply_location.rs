@@ -75,7 +75,7 @@ impl Body for SupplyLocation {
             gps: Gps::decode(r)?,
             cell: Cell::decode(r, form(cx.body).unwrap_or(CellForm::L9c))?,
             more: SupplyLocationMore::read_fields(r)?,
-            radio_word: Part::read(r, "radio and firmware")?,
+            radio_word: Part::read(r, "radio and firmware".into())?,
         })
     }
 

@@ -9,29 +9,30 @@
 //! 0x10 is live, 0x09 and 0x11 come from the buffer. Seen on devices. An empty 0x08 is a ping, a
 //! [`TopinNotice`](super::TopinNotice).
 
-use alloc::format;
-
 use bytes::BytesMut;
 
 use super::{Body, Context, Fit};
-use crate::field::{Gps, topin_answer};
-use crate::parse::{Reader, Trace};
+use crate::field::{Altitude, Gps, topin_answer};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
-/// A position of the relatives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TopinGps {
-    /// 0x08, 0x09, 0x10 or 0x11.
-    pub number: u8,
-    /// The frame's length byte, as sent.
-    pub announced: u8,
-    /// Where and when.
-    pub gps: Gps,
-    /// Metres.
-    pub altitude: Option<i16>,
-    /// An alarm, by codes that are not known.
-    pub raw_alarm: Option<u8>,
+layout! {
+    /// A position of the relatives.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct TopinGps of |cx| {
+        /// 0x08, 0x09, 0x10 or 0x11.
+        number: u8 = cx.number(),
+        /// The frame's length byte, as sent.
+        announced: u8 = cx.bare().unwrap_or_default(),
+    } {
+        /// Where and when.
+        gps: Gps,
+        /// Metres.
+        altitude: Option<Altitude>,
+        /// An alarm, by codes that are not known.
+        raw_alarm: Option<u8> as "alarm",
+    }
 }
 
 impl TopinGps {
@@ -49,37 +50,10 @@ impl TopinGps {
 impl Body for TopinGps {
     const NAME: &'static str = "topin_gps";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.bare().is_some() && matches!(cx.body.len(), 18 | 20 | 21))
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let gps = Gps::decode(r)?;
-        let altitude = match r.remaining() {
-            0 => None,
-            _ => {
-                let altitude = r.u16("altitude")?.cast_signed();
-                r.note(|| format!("{altitude} m"));
-                Some(altitude)
-            }
-        };
-        let raw_alarm = match r.remaining() {
-            0 => None,
-            _ => Some(r.u8("alarm")?),
-        };
-        Ok(Self {
-            number: cx.number(),
-            announced: cx.bare().unwrap_or_default(),
-            gps,
-            altitude,
-            raw_alarm,
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.gps.encode(out);
-        out.extend(self.altitude.into_iter().flat_map(i16::to_be_bytes));
-        out.extend(self.raw_alarm);
     }
 
     fn number(&self) -> u8 {
@@ -111,10 +85,8 @@ impl Body for TopinGps {
         let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
-            fix.altitude = self
-                .altitude
-                .and_then(|metres| milepost_telemetry::Altitude::from_metres(metres.into()).ok());
         }
+        crate::layout::Part::note(&self.altitude, cx, report);
         if let Some(raw) = self.raw_alarm.filter(|raw| *raw != 0) {
             report
                 .more

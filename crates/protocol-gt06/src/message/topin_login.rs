@@ -9,52 +9,37 @@
 
 use alloc::string::ToString;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
 use crate::field::{TerminalId, topin_answer};
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
-/// A device of the relatives names itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopinLogin {
-    /// The frame's length byte, as sent.
-    pub announced: u8,
-    /// Who.
-    pub id: TerminalId,
-    /// Version of the firmware.
-    pub version: Option<u8>,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// A device of the relatives names itself.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct TopinLogin of |cx| {
+        /// The frame's length byte, as sent.
+        announced: u8 = cx.bare().unwrap_or_default(),
+    } {
+        /// Who.
+        id: TerminalId,
+        /// Version of the firmware.
+        version: Option<u8> as "version",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for TopinLogin {
     const NAME: &'static str = "topin_login";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.bare().is_some() && cx.body.len() >= 8)
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let id = TerminalId(r.array("terminal id")?);
-        r.note(|| id.to_string());
-        Ok(Self {
-            announced: cx.bare().unwrap_or_default(),
-            id,
-            version: match r.remaining() {
-                0 => None,
-                _ => Some(r.u8("version")?),
-            },
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.id.0);
-        out.extend(self.version);
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {

@@ -14,42 +14,35 @@
 //!
 //! Seen on devices. Most have no body; what is in one is kept and shown.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
 use crate::field::topin_answer;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
-/// Something that a device of the relatives says by a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopinNotice {
-    /// The number.
-    pub number: u8,
-    /// The frame's length byte, as sent.
-    pub announced: u8,
-    /// The body.
-    pub body: Bytes,
+layout! {
+    /// Something that a device of the relatives says by a number.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TopinNotice of |cx| {
+        /// The number.
+        number: u8 = cx.number(),
+        /// The frame's length byte, as sent.
+        announced: u8 = cx.bare().unwrap_or_default(),
+    } {
+        /// The body.
+        body: Bytes as "body",
+    }
 }
 
 impl Body for TopinNotice {
     const NAME: &'static str = "topin_notice";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.bare().is_some())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: cx.number(),
-            announced: cx.bare().unwrap_or_default(),
-            body: r.take_rest("body"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.body);
     }
 
     fn number(&self) -> u8 {
