@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 
 use milepost_telemetry::{Event, EventKind, Kind, Report, Signal, SignalState};
 
-use super::{Card, Information, InformationContent, SatelliteReport, state_name};
+use super::satellites::state_name;
+use super::{Card, Information, InformationContent, SatelliteReport};
 use crate::normalize::{Context, note_bytes};
 
 pub(super) fn normalize(
