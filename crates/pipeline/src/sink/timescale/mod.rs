@@ -26,6 +26,7 @@ mod judge;
 mod mark;
 mod migrate;
 mod newness;
+mod publish;
 mod read;
 mod reader;
 mod retention;
@@ -41,6 +42,7 @@ pub use judge::{ChangedLanes, JudgeOptions, Passed, PreparedRows, TimescaleJudge
 pub use mark::{Claimed, LaneRow};
 pub use migrate::Schema;
 pub use newness::{Newness, is_odd};
+pub use publish::{EventRecord, Unpublished};
 pub use reader::{HistoryPlace, QuarantinePlace, Reader, StoredFrame};
 pub use retention::{Dropped, Keep};
 pub use row::{QuarantineRow, ReportRow};
