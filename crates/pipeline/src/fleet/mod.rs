@@ -16,13 +16,20 @@
 //!   rows that the batch's transaction wrote ([`EventPublisher`]).
 //! - **Order per connection**: one log, one partition per device, one shard.
 
+mod audit;
+mod express;
+mod forward;
 mod gateway;
 mod publish;
 mod worker;
 
-pub use gateway::{Gateway, GatewayOptions, Sums};
+pub use audit::{RunSums, Sums};
+pub use gateway::{Gateway, GatewayOptions};
 pub use publish::{EventPublisher, PublishError};
 pub use worker::{Worker, WorkerError, WorkerOptions};
+
+/// How long after a failure something is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The names of the topics.
 #[derive(Debug, Clone, PartialEq, Eq)]

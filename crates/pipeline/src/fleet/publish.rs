@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::sync::{Mutex, Notify};
 
+use super::AGAIN;
 use crate::kafka::{KafkaConfig, KafkaFault, Producer, ProducerOptions};
 use crate::sink::timescale::{Claim, Database, DatabaseError, DatabaseUrl, Schema};
 
@@ -17,8 +18,6 @@ use crate::sink::timescale::{Claim, Database, DatabaseError, DatabaseUrl, Schema
 const PART: usize = 1_000;
 /// How long an idle publisher waits for a notice.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long after an error it goes on.
-const AGAIN: Duration = Duration::from_millis(500);
 /// How long the database may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -10,6 +10,7 @@ use milepost_telemetry::{Content, Envelope, Name, Origin, Quarantine, Timestamp}
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::audit::Collector;
 use super::{EventPublisher, Topics};
 use crate::kafka::{
     Consumer, ConsumerEvent, ConsumerOptions, Detaching, KafkaConfig, KafkaFault, PartitionId,
@@ -94,12 +95,20 @@ const LAST_EVENTS: Duration = Duration::from_secs(1);
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reads assigned partitions until it is told to stop.
-#[derive(Debug)]
 pub struct Worker {
     consumer: Consumer,
     events: mpsc::UnboundedReceiver<ConsumerEvent>,
     shared: Arc<Shared>,
     topic: Name,
+    collector: Collector,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -140,6 +149,7 @@ impl Worker {
         let mut consume = ConsumerOptions::new(&options.group, [options.topics.reports.clone()]);
         consume.session_timeout = options.session_timeout;
         let (consumer, events) = Consumer::start(config, consume)?;
+        let collector = Collector::start(config, &options)?;
         let pipeline = Pipeline::new(&options.pipeline);
         let publisher = Arc::new(EventPublisher::new(
             config,
@@ -157,6 +167,7 @@ impl Worker {
                 publisher,
             }),
             topic,
+            collector,
         })
     }
 
@@ -170,7 +181,11 @@ impl Worker {
             mut events,
             shared,
             topic,
+            collector,
         } = self;
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        // Also when this future is dropped.
+        let collecting = tokio::spawn(collector.run(async move { drop(ended.await) }));
         let (wishes, mut wished) = mpsc::unbounded_channel();
         let mut parts = Parts {
             shared,
@@ -209,6 +224,8 @@ impl Worker {
         // Partitions that were never attached are not revoked: their tasks see the end.
         parts.senders.clear();
         while parts.tasks.join_next().await.is_some() {}
+        drop(end);
+        let _panicked = collecting.await.is_err();
         Ok(())
     }
 }

@@ -18,6 +18,7 @@
 //!
 //! Works with the Apache edition of TimescaleDB; nothing of the other edition is used.
 
+mod audit;
 mod batch;
 mod connect;
 mod copy;
@@ -35,6 +36,7 @@ mod write;
 
 use tokio_postgres::Client;
 
+pub use audit::{FleetAudit, RunAudit, RunRow};
 pub use batch::{BatchRows, Claim, Fate, FrameRow, Route};
 pub use connect::DatabaseUrl;
 pub use error::DatabaseError;

@@ -139,7 +139,7 @@ impl Database {
     }
 }
 
-const fn superseded(claim: Claim, found: i64) -> DatabaseError {
+pub(super) const fn superseded(claim: Claim, found: i64) -> DatabaseError {
     DatabaseError::Superseded {
         topic: claim.topic,
         partition: claim.partition,
