@@ -37,7 +37,7 @@ mod waiting;
 mod write;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use milepost_telemetry::{DeviceKey, Name, Profile, Timestamp};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use tokio::sync::{Semaphore, broadcast};
 
 pub use audit::{Audit, EpochAudit};
@@ -60,6 +60,7 @@ pub use retention::{CutOff, Forgotten, Retention};
 pub use trips::{Redone, Trip};
 pub use write::SqliteJudge;
 
+use encode::int;
 use files::Files;
 use known::Known;
 use note::Note;
@@ -173,6 +174,8 @@ struct Inner {
     reading: Arc<Semaphore>,
     looking_up: Arc<Semaphore>,
     next_slot: AtomicI64,
+    /// Epochs that have had their judge.
+    judged: Mutex<HashSet<u64>>,
     /// What rows share, by number. It never changes.
     provenance: RwLock<HashMap<i64, Provenance>>,
     /// Which files were opened; for readers, which must not open others.
@@ -314,9 +317,16 @@ impl Store {
         let id = self.writer()?.call(move |writing| {
             let db = &mut writing.db;
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let end = write::end(&tx)?;
             let id = tx.query_row(
-                "INSERT INTO epoch (started_at) VALUES (?1) RETURNING id",
-                [started.as_millis()],
+                "INSERT INTO epoch (started_at, history, rows_before, corrections_before)
+                 VALUES (?1, ?2, ?3, ?4) RETURNING id",
+                params![
+                    started.as_millis(),
+                    rand::random_range(1..=i64::MAX),
+                    int(end.row),
+                    int(end.correction),
+                ],
                 |row| row.get::<_, i64>(0),
             )?;
             commands::number_from(&tx, started)?;
@@ -339,13 +349,21 @@ impl Store {
         }
     }
 
-    /// Where a pipeline writes the frames of an epoch.
+    /// Where a pipeline writes the frames of an epoch. There is one judge for each epoch: what a
+    /// second shard received would not add up with the first one's count. To detach a shard and
+    /// attach another, begin another epoch.
     ///
     /// # Errors
-    /// When the store was opened for reading only, or cannot be read.
+    /// When the epoch has had its judge, or the store was opened for reading only or cannot be
+    /// read.
     pub fn judge(&self, epoch: u64) -> Result<SqliteJudge, StoreError> {
         self.writer()?;
-        SqliteJudge::new(self.clone(), epoch)
+        let judge = SqliteJudge::new(self.clone(), epoch)?;
+        let judged = self.inner.judged.lock();
+        if !judged.unwrap_or_else(PoisonError::into_inner).insert(epoch) {
+            return Err(StoreError::EpochTaken(epoch));
+        }
+        Ok(judge)
     }
 
     /// Reads the stored rows again, for a follower that has missed some.
@@ -530,6 +548,7 @@ impl Inner {
             reading: Arc::new(Semaphore::new(READERS)),
             looking_up: Arc::new(Semaphore::new(LOOK_UPS)),
             next_slot: AtomicI64::new(slot),
+            judged: Mutex::default(),
             provenance: RwLock::default(),
             opened: None,
         }
