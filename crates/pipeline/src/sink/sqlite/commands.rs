@@ -253,7 +253,9 @@ impl Store {
         self.change(
             id,
             CommandState::Queued,
-            "UPDATE command SET state = 'queued', sent_at = NULL WHERE id = ?1 AND state = 'sent'",
+            "UPDATE command SET state = 'queued', sent_at = NULL, sent_epoch = NULL,
+                    sent_connection = NULL, sent_network = NULL
+             WHERE id = ?1 AND state = 'sent'",
             [],
         )
         .await
