@@ -15,7 +15,7 @@ use crate::follow::{FollowerHealth, Followers};
 use crate::intake::{BatchLimits, IntakeQueue};
 use crate::lane::{Lane, Lanes, Snapshot};
 use crate::retry::{Backoff, RetryDeadline};
-use crate::shard::{Drained, SetAside, Shard};
+use crate::shard::{Drained, Pace, SetAside, Shard};
 use crate::sink::{Follower, Judge, Replay};
 use crate::stage::Stages;
 
@@ -181,6 +181,7 @@ impl Pipeline {
             lanes: kept,
             stages: options.stages.clone(),
             limits: options.batch.clone(),
+            pace: Pace::default(),
             backoff: options.backoff.clone(),
             deadline: Arc::clone(&handle.deadline),
             health: Arc::clone(&handle.health),

@@ -1,6 +1,7 @@
 //! One thread that works on its devices' frames, in order.
 
 mod count;
+mod pace;
 mod prepare;
 mod set_aside;
 
@@ -20,6 +21,7 @@ use crate::retry::{Backoff, RetryDeadline};
 use crate::sink::{Batch, Judge, Mark, Source, Written};
 use crate::stage::Stages;
 use count::{count, count_rejected};
+pub(crate) use pace::Pace;
 use prepare::Overlay;
 pub(crate) use set_aside::SetAside;
 
@@ -30,6 +32,7 @@ pub(crate) struct Shard<J> {
     pub(crate) lanes: Lanes,
     pub(crate) stages: Stages,
     pub(crate) limits: BatchLimits,
+    pub(crate) pace: Pace,
     pub(crate) backoff: Backoff,
     pub(crate) deadline: Arc<RetryDeadline>,
     pub(crate) health: Arc<HealthCell>,
@@ -102,11 +105,12 @@ impl<J: Judge> Shard<J> {
         let queue = Arc::clone(&self.queue);
         let mut under_way: Option<UnderWay> = None;
         loop {
+            let limits = self.pace.limits(&self.limits, Instant::now());
             let mut selected = if under_way.is_some() {
-                queue.ready(&self.limits)
+                queue.ready(&limits)
             } else {
                 let idle = || check(&mut self.judge, &self.health);
-                queue.next(&self.limits, self.check_every, idle)
+                queue.next(&limits, self.check_every, idle)
             };
             if selected.frames.len() < WORTH_PREPARING
                 && let Some(before) = under_way.take()
@@ -114,7 +118,10 @@ impl<J: Judge> Shard<J> {
                 if let Err(frames) = self.finish_batch(before) {
                     self.store(frames);
                 }
-                queue.top_up(&mut selected, &self.limits);
+                queue.top_up(&mut selected, &limits);
+            }
+            if selected.urgent > 0 {
+                self.pace.urgent(Instant::now());
             }
             if !selected.frames.is_empty() {
                 under_way = self.begin_batch(selected.frames, under_way);
@@ -202,6 +209,8 @@ impl<J: Judge> Shard<J> {
         match self.complete() {
             Ok(written) => {
                 count(&written, under_way.since);
+                self.pace
+                    .committed(under_way.frames.len(), under_way.since.elapsed());
                 self.commit(under_way.overlay, under_way.batch, written);
                 Ok(under_way.frames)
             }
