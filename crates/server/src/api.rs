@@ -256,7 +256,8 @@ impl StoreCommands {
                 tenant: shown.tenant,
                 device: shown.device,
             };
-            if self.connections.takes_commands(&device) == Err(NotSent::Contested) {
+            let takes = self.connections.takes_commands(&device);
+            if let Err(NotSent::Contested | NotSent::NotBound) = takes {
                 let claims = self.connections.of(&device);
                 shown.contested = claims.iter().filter_map(|claim| claim.peer).collect();
             }

@@ -603,7 +603,7 @@ impl Judge for TimescaleJudge {
         } = under_way;
         let row = |offset: Option<i64>| Position {
             row: offset.map_or(0, i64::unsigned_abs),
-            correction: 0,
+            ..Position::START
         };
         let mut written = Written::default();
         let Some(writing) = writing else {

@@ -1,24 +1,29 @@
 //! One thread that works on its devices' frames, in order.
 
-use std::collections::HashMap;
+mod count;
+mod pace;
+mod prepare;
+mod set_aside;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milepost_telemetry::{Content, DeviceKey, Envelope, Quarantine, Rejected, Report};
+use milepost_telemetry::Content;
 
 use crate::SinkError;
 use crate::ack::Outcome;
 use crate::condition::{Condition, HealthCell};
-use crate::follow::{Committed, Followers};
+use crate::follow::Followers;
 use crate::intake::{BatchLimits, IntakeQueue, Pending};
-use crate::lane::{Lane, Lanes, Snapshot};
+use crate::lane::{Lanes, Snapshot};
 use crate::permit::Cost;
 use crate::retry::{Backoff, RetryDeadline};
-use crate::sink::{
-    Batch, BatchFrame, ChangedDevice, DirtyMark, FrameResult, Judge, Mark, Source, Written,
-};
-use crate::stage::{DeviceSettings, Flow, StageContext, Stages};
-use crate::track::{Counts, REASONS};
+use crate::sink::{Batch, Judge, Mark, Source, Written};
+use crate::stage::Stages;
+use count::{count, count_rejected};
+pub(crate) use pace::Pace;
+use prepare::Overlay;
+pub(crate) use set_aside::SetAside;
 
 /// A shard: the only owner of its lanes and of its judge.
 pub(crate) struct Shard<J> {
@@ -27,13 +32,16 @@ pub(crate) struct Shard<J> {
     pub(crate) lanes: Lanes,
     pub(crate) stages: Stages,
     pub(crate) limits: BatchLimits,
+    pub(crate) pace: Pace,
     pub(crate) backoff: Backoff,
     pub(crate) deadline: Arc<RetryDeadline>,
     pub(crate) health: Arc<HealthCell>,
     pub(crate) condition: Condition,
     pub(crate) check_every: Duration,
     pub(crate) followers: Followers,
+    pub(crate) followers_drain: Duration,
     pub(crate) summary: Drained,
+    pub(crate) set_aside: SetAside,
     /// The first offset of the source that is in no committed batch.
     pub(crate) offset: Option<i64>,
 }
@@ -48,6 +56,11 @@ pub struct Drained {
     pub failed: u64,
     /// Whether the store has noted a clean end.
     pub clean: bool,
+    /// Followers that had not caught up within [`Options::followers_drain`]: they get the rest
+    /// when they are started again.
+    ///
+    /// [`Options::followers_drain`]: crate::Options::followers_drain
+    pub followers_behind: u64,
 }
 
 impl Drained {
@@ -57,6 +70,7 @@ impl Drained {
             settled: self.settled.saturating_add(other.settled),
             failed: self.failed.saturating_add(other.failed),
             clean: self.clean && other.clean,
+            followers_behind: self.followers_behind.saturating_add(other.followers_behind),
         }
     }
 }
@@ -67,26 +81,6 @@ enum Stop {
     Refused(SinkError),
     /// The deadline has come, or the store can never take it.
     GivenUp,
-}
-
-/// The state of a batch's devices on top of the committed lanes. It becomes the committed state
-/// with the batch, or leaves no trace.
-#[derive(Default)]
-struct Overlay {
-    places: HashMap<DeviceKey, usize>,
-    lanes: Vec<(DeviceKey, Lane)>,
-}
-
-impl Overlay {
-    fn find(&self, device: &DeviceKey) -> Option<&Lane> {
-        let place = self.places.get(device)?;
-        self.lanes.get(*place).map(|(_, lane)| lane)
-    }
-
-    fn add(&mut self, device: DeviceKey, lane: Lane) {
-        self.places.insert(device, self.lanes.len());
-        self.lanes.push((device, lane));
-    }
 }
 
 /// A batch that is being written.
@@ -111,11 +105,12 @@ impl<J: Judge> Shard<J> {
         let queue = Arc::clone(&self.queue);
         let mut under_way: Option<UnderWay> = None;
         loop {
+            let limits = self.pace.limits(&self.limits, Instant::now());
             let mut selected = if under_way.is_some() {
-                queue.ready(&self.limits)
+                queue.ready(&limits)
             } else {
                 let idle = || check(&mut self.judge, &self.health);
-                queue.next(&self.limits, self.check_every, idle)
+                queue.next(&limits, self.check_every, idle)
             };
             if selected.frames.len() < WORTH_PREPARING
                 && let Some(before) = under_way.take()
@@ -123,7 +118,10 @@ impl<J: Judge> Shard<J> {
                 if let Err(frames) = self.finish_batch(before) {
                     self.store(frames);
                 }
-                queue.top_up(&mut selected, &self.limits);
+                queue.top_up(&mut selected, &limits);
+            }
+            if selected.urgent > 0 {
+                self.pace.urgent(Instant::now());
             }
             if !selected.frames.is_empty() {
                 under_way = self.begin_batch(selected.frames, under_way);
@@ -137,8 +135,9 @@ impl<J: Judge> Shard<J> {
         {
             self.store(frames);
         }
-        self.followers.finish();
+        // The end is noted first: a follower that lags says nothing about the run.
         self.note_end();
+        self.summary.followers_behind = self.followers.finish(self.followers_drain);
         let lanes = self.lanes.iter();
         let snapshot = Snapshot {
             lanes: lanes
@@ -149,9 +148,14 @@ impl<J: Judge> Shard<J> {
     }
 
     /// Prepares a batch, waits for the one before it, and begins to write it.
-    fn begin_batch(&mut self, frames: Vec<Pending>, before: Option<UnderWay>) -> Option<UnderWay> {
+    fn begin_batch(
+        &mut self,
+        mut frames: Vec<Pending>,
+        before: Option<UnderWay>,
+    ) -> Option<UnderWay> {
         let overlay = before.as_ref().map(|before| &before.overlay);
-        let prepared = self.prepare(&frames, overlay).and_then(|(overlay, batch)| {
+        let prepared = self.prepare(&mut frames, overlay);
+        let prepared = prepared.and_then(|(overlay, batch)| {
             let prepared = self.judge.prepare(&batch)?;
             Ok((overlay, batch, prepared))
         });
@@ -205,6 +209,8 @@ impl<J: Judge> Shard<J> {
         match self.complete() {
             Ok(written) => {
                 count(&written, under_way.since);
+                self.pace
+                    .committed(under_way.frames.len(), under_way.since.elapsed());
                 self.commit(under_way.overlay, under_way.batch, written);
                 Ok(under_way.frames)
             }
@@ -238,7 +244,7 @@ impl<J: Judge> Shard<J> {
     }
 
     fn commit(&mut self, overlay: Overlay, batch: Arc<Batch>, written: Written) {
-        for (device, lane) in overlay.lanes {
+        for (device, lane) in overlay.into_lanes() {
             self.lanes.keep(device, lane);
         }
         count_rejected(&batch.reports);
@@ -247,10 +253,7 @@ impl<J: Judge> Shard<J> {
         }
         self.health.ready();
         if !self.followers.is_empty() {
-            self.followers.offer(&Committed {
-                batch,
-                written: Arc::new(written),
-            });
+            self.followers.offer(batch, written);
         }
     }
 
@@ -269,7 +272,7 @@ impl<J: Judge> Shard<J> {
 
     /// Stores frames, in order, and tells each its outcome. It takes as long as it takes.
     fn store(&mut self, mut frames: Vec<Pending>) {
-        match self.attempt(&frames) {
+        match self.attempt(&mut frames) {
             Ok(()) => self.acknowledge(frames),
             Err(Stop::GivenUp) => self.fail(frames),
             Err(Stop::Refused(error)) if frames.len() == 1 => {
@@ -287,18 +290,9 @@ impl<J: Judge> Shard<J> {
 
     /// A frame that the judge refuses for what it is: it is kept like one that cannot be read.
     fn set_aside(&mut self, mut pending: Pending, error: &SinkError) {
-        tracing::error!(
-            origin = ?pending.envelope.origin,
-            device = ?pending.envelope.device,
-            %error,
-            "a frame cannot be stored and is set aside"
-        );
-        let mut envelope = Envelope::clone(&pending.envelope);
-        envelope.content =
-            Content::Quarantined(Quarantine::new(format!("could not be stored: {error}")));
-        pending.envelope = Arc::new(envelope);
-        let frames = vec![pending];
-        match self.attempt(&frames) {
+        self.set_aside.quarantine(&mut pending, error);
+        let mut frames = vec![pending];
+        match self.attempt(&mut frames) {
             Ok(()) => self.acknowledge(frames),
             Err(_) => self.fail(frames),
         }
@@ -317,7 +311,7 @@ impl<J: Judge> Shard<J> {
 
     /// Runs the stages and writes, again and again while the failure is transient. The stages are
     /// deterministic, so each attempt gives the same.
-    fn attempt(&mut self, frames: &[Pending]) -> Result<(), Stop> {
+    fn attempt(&mut self, frames: &mut [Pending]) -> Result<(), Stop> {
         let mut attempts = 0;
         loop {
             match self.try_once(frames) {
@@ -344,7 +338,7 @@ impl<J: Judge> Shard<J> {
         }
     }
 
-    fn try_once(&mut self, frames: &[Pending]) -> Result<(), SinkError> {
+    fn try_once(&mut self, frames: &mut [Pending]) -> Result<(), SinkError> {
         let since = Instant::now();
         let (overlay, batch) = self.prepare(frames, None)?;
         let prepared = self.judge.prepare(&batch)?;
@@ -353,95 +347,6 @@ impl<J: Judge> Shard<J> {
         count(&written, since);
         self.commit(overlay, batch, written);
         Ok(())
-    }
-
-    /// Runs the stages, on top of the committed lanes and of those that the batch under way will
-    /// leave.
-    fn prepare(
-        &mut self,
-        frames: &[Pending],
-        under_way: Option<&Overlay>,
-    ) -> Result<(Overlay, Arc<Batch>), SinkError> {
-        let mut overlay = self.lanes_of(frames, under_way)?;
-        let mut batch = Batch::new(self.mark(frames));
-        batch.frames.reserve(frames.len());
-        batch.reports.reserve(frames.len());
-        let mut settings: Vec<Option<DeviceSettings>> = vec![None; overlay.lanes.len()];
-        for pending in frames {
-            let envelope = &pending.envelope;
-            let device = envelope
-                .device
-                .as_ref()
-                .and_then(|key| overlay.places.get(key).copied());
-            let lane = device.and_then(|at| overlay.lanes.get_mut(at));
-            let own = device.and_then(|at| settings.get_mut(at));
-            let result = match (lane, own) {
-                (Some((key, lane)), Some(settings)) => {
-                    let settings = settings.get_or_insert_with(|| self.stages.settings_of(key));
-                    let at = device.unwrap_or_default();
-                    work_on(
-                        &self.stages,
-                        Some((lane, settings, at)),
-                        envelope,
-                        &mut batch,
-                    )
-                }
-                _ => work_on(&self.stages, None, envelope, &mut batch),
-            };
-            batch.frames.push(BatchFrame {
-                envelope: Arc::clone(envelope),
-                device,
-                result,
-            });
-        }
-        batch.devices = overlay
-            .lanes
-            .iter_mut()
-            .map(|(key, lane)| ChangedDevice {
-                key: *key,
-                slot: lane.slot,
-                known: lane.known,
-                latest: lane.latest.clone(),
-                states: lane
-                    .states
-                    .take_changed()
-                    .then(|| self.stages.snapshot(&lane.states)),
-            })
-            .collect();
-        Ok((overlay, Arc::new(batch)))
-    }
-
-    /// The lanes of a batch's devices: copied from the batch under way, or from the committed
-    /// lanes, or read back from the store, all that are missing at once.
-    fn lanes_of(
-        &mut self,
-        frames: &[Pending],
-        under_way: Option<&Overlay>,
-    ) -> Result<Overlay, SinkError> {
-        let mut overlay = Overlay::default();
-        let mut missing = Vec::new();
-        let devices = frames.iter().filter_map(|one| one.envelope.device.as_ref());
-        for key in devices {
-            if overlay.places.contains_key(key) {
-                continue;
-            }
-            let known = under_way.and_then(|before| before.find(key));
-            match known.or_else(|| self.lanes.find(key)) {
-                Some(lane) => overlay.add(*key, lane.clone()),
-                None => {
-                    // Its place is taken when it is loaded.
-                    overlay.places.insert(*key, usize::MAX);
-                    missing.push(*key);
-                }
-            }
-        }
-        if !missing.is_empty() {
-            let loaded = self.judge.load(&missing)?;
-            for (key, loaded) in missing.into_iter().zip(loaded) {
-                overlay.add(key, Lane::restore(loaded, &self.stages));
-            }
-        }
-        Ok(overlay)
     }
 
     fn mark(&self, frames: &[Pending]) -> Mark {
@@ -502,111 +407,6 @@ fn check(judge: &mut impl Judge, health: &HealthCell) {
         Err(error) => {
             tracing::debug!(%error, "the store would not take data");
             health.stalled(&error);
-        }
-    }
-}
-
-/// Runs the stages over what a frame said, and adds the reports that remain to the batch.
-fn work_on(
-    stages: &Stages,
-    mut lane: Option<(&mut Lane, &DeviceSettings, usize)>,
-    envelope: &Envelope,
-    batch: &mut Batch,
-) -> FrameResult {
-    if let Some((lane, ..)) = &mut lane {
-        lane.latest.seen(envelope.received_at);
-    }
-    let reports = match &envelope.content {
-        Content::Reports(reports) => reports,
-        Content::Filtered(reason) => return FrameResult::Filtered(*reason),
-        Content::Quarantined(_) => return FrameResult::Quarantined,
-    };
-    if let Some((lane, ..)) = &mut lane {
-        lane.known = true;
-    }
-    let first = batch.reports.len();
-    let mut all_derived = Vec::new();
-    let mut filtered = None;
-    for report in reports {
-        let mut report = report.clone();
-        let Some((lane, settings, device)) = &mut lane else {
-            // Nothing is remembered of a device that has not said its name.
-            batch.reports.push(report);
-            continue;
-        };
-        let mut cx = StageContext::new(settings, &report);
-        match stages.apply(&mut lane.states, &mut report, &mut cx) {
-            Flow::Pass => {
-                let found = cx.take_found();
-                batch
-                    .legs
-                    .extend(found.legs.into_iter().map(|leg| (*device, leg)));
-                batch.dirty.extend(found.dirty.map(|stretch| DirtyMark {
-                    device: *device,
-                    report: batch.reports.len(),
-                    stretch,
-                }));
-                let (mut derived, mut corrections) = cx.finish();
-                all_derived.append(&mut derived);
-                batch.corrections.append(&mut corrections);
-                lane.latest.observe(&report);
-                batch.reports.push(report);
-            }
-            Flow::Duplicate => {}
-            Flow::Filter(reason) => filtered = Some(reason),
-        }
-    }
-    let own = batch.reports.len() - first;
-    let derived = all_derived.len();
-    batch.reports.append(&mut all_derived);
-    match (own, filtered) {
-        (1.., _) => FrameResult::Reports { own, derived },
-        (0, Some(reason)) => FrameResult::Filtered(reason),
-        (0, None) => FrameResult::Duplicate,
-    }
-}
-
-/// Counts when a batch is durable, since stages may run several times over one.
-fn count_rejected(reports: &[Report]) {
-    let mut counts = Counts::default();
-    let reasons = reports
-        .iter()
-        .filter_map(|report| report.smoothed?.rejected);
-    for reason in reasons {
-        counts.add(reason);
-    }
-    for reason in REASONS {
-        let count = counts.of(reason);
-        if count > 0 {
-            metrics::counter!("milepost_positions_rejected_total", "reason" => name(reason))
-                .increment(count);
-        }
-    }
-}
-
-const fn name(reason: Rejected) -> &'static str {
-    match reason {
-        Rejected::Jump => "jump",
-        Rejected::Replay => "replay",
-        Rejected::Zero => "zero",
-        Rejected::Future => "future",
-        Rejected::Ancient => "ancient",
-        Rejected::Frozen => "frozen",
-        Rejected::Hemisphere => "hemisphere",
-        _ => "other",
-    }
-}
-
-fn count(written: &Written, started: Instant) {
-    metrics::histogram!("milepost_store_commit_seconds").record(started.elapsed().as_secs_f64());
-    for (bucket, frames) in [
-        ("stored", written.stored),
-        ("duplicate", written.duplicate),
-        ("filtered", written.filtered),
-        ("quarantined", written.quarantined),
-    ] {
-        if frames > 0 {
-            metrics::counter!("milepost_frames_total", "bucket" => bucket).increment(frames);
         }
     }
 }

@@ -1,22 +1,23 @@
 //! Commands to devices, from the request to the answer, over restarts.
 
+mod answer;
+mod read;
+
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use milepost_telemetry::{
-    CommandAnswer, CommandOutcome, DeviceId, DeviceKey, Name, Tenant, Timestamp,
-};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use milepost_telemetry::{DeviceId, DeviceKey, Name, Tenant, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::encode::int;
 use super::known::Known;
-use super::read::{Cursor, Page, Paged, Reader, uint};
 use super::writer::Writing;
 use super::{Store, StoreError, now};
-use crate::command::{AnswerFrom, Sent, SentTo, match_answer};
+use crate::command::SentTo;
+pub(super) use answer::answer;
+use read::command;
 
 /// How far a command has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -253,7 +254,9 @@ impl Store {
         self.change(
             id,
             CommandState::Queued,
-            "UPDATE command SET state = 'queued', sent_at = NULL WHERE id = ?1 AND state = 'sent'",
+            "UPDATE command SET state = 'queued', sent_at = NULL, sent_epoch = NULL,
+                    sent_connection = NULL, sent_network = NULL
+             WHERE id = ?1 AND state = 'sent'",
             [],
         )
         .await
@@ -373,72 +376,6 @@ impl Store {
     }
 }
 
-impl Reader {
-    /// One command.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn command(&self, id: u32) -> Result<Option<Command>, StoreError> {
-        Ok(self
-            .db()
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM command WHERE id = ?1"))?
-            .query_row([id], command)
-            .optional()?)
-    }
-
-    /// The commands of a device, the newest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the cursor is not one.
-    pub fn commands(&self, key: &DeviceKey, page: &Page) -> Result<Paged<Command>, StoreError> {
-        let before = page.after.as_ref().map(Cursor::number).transpose()?;
-        let mut find = self.db().prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM command WHERE tenant = ?1 AND device = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4"
-        ))?;
-        let rows = find.query_map(
-            params![
-                key.tenant.as_str(),
-                key.device.as_str(),
-                before.unwrap_or(i64::MAX),
-                i64::from(page.limit) + 1
-            ],
-            |row| {
-                let command = command(row)?;
-                let place = command.id.to_string();
-                Ok((command, place))
-            },
-        )?;
-        Ok(Paged::cut(rows.collect::<Result<_, _>>()?, page.limit))
-    }
-
-    /// The commands of all devices that wait for something, by device, the oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
-        let mut find = self.db().prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM command WHERE state IN ('queued', 'sent')
-             ORDER BY tenant, device, id"
-        ))?;
-        let rows = find.query_map([], command)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// When the next open command will have run out of time.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn next_command_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
-        let next: Option<i64> = self
-            .db()
-            .prepare_cached(
-                "SELECT min(expires_at) FROM command WHERE state IN ('queued', 'sent')",
-            )?
-            .query_row([], |row| row.get(0))?;
-        Ok(next.map(Timestamp::from_millis))
-    }
-}
-
 /// No clock is right that says more; numbers must stay within 32 bits.
 const LATEST: i64 = 4_000_000_000;
 
@@ -477,136 +414,11 @@ fn new_flag(tx: &Transaction<'_>, device: &DeviceKey) -> Result<u32, rusqlite::E
     }
 }
 
-/// A device has answered: in the transaction of the report that says so. Which command that
-/// settles, if any, and how.
-///
-/// A command that has expired is answered all the same; one whose answer said "later" takes
-/// another. Any other repetition changes nothing. See [`match_answer`] and
-/// [`Sent::may_be_settled_from`].
-pub(super) fn answer(
-    tx: &Transaction<'_>,
-    device: &DeviceKey,
-    protocol: &str,
-    answer: &CommandAnswer,
-    from: &AnswerFrom,
-    peer: Option<SocketAddr>,
-    at: Timestamp,
-) -> Result<Option<(u32, CommandState)>, rusqlite::Error> {
-    let sent = sent(tx, device, protocol)?;
-    let Some(id) = match_answer(&sent, answer) else {
-        return Ok(None);
-    };
-    let is_theirs = sent
-        .iter()
-        .any(|one| one.id == id && one.may_be_settled_from(from));
-    if !is_theirs {
-        let peer = peer.map(|peer| peer.to_string());
-        tracing::warn!(command = id, %device, ?peer, "an answer came from elsewhere");
-        metrics::counter!("milepost_commands_unconfirmed_total").increment(1);
-        tx.prepare_cached(
-            "UPDATE command SET unconfirmed = ?2, unconfirmed_peer = ?3, unconfirmed_at = ?4
-             WHERE id = ?1",
-        )?
-        .execute(params![id, answer.text, peer, at.as_millis()])?;
-        return Ok(None);
-    }
-    let state = match answer.outcome {
-        Some(CommandOutcome::Refused) => CommandState::Refused,
-        _ => CommandState::Answered,
-    };
-    tx.prepare_cached(
-        "UPDATE command SET state = ?2, settled_at = ?3, answer = ?4, outcome = ?5 WHERE id = ?1",
-    )?
-    .execute(params![
-        id,
-        state.as_str(),
-        at.as_millis(),
-        answer.text,
-        answer.outcome.map(CommandOutcome::as_str),
-    ])?;
-    Ok(Some((id, state)))
-}
-
-/// The commands of a device that were sent and may still be answered, the newest first.
-fn sent(
-    tx: &Transaction<'_>,
-    device: &DeviceKey,
-    protocol: &str,
-) -> Result<Vec<Sent>, rusqlite::Error> {
-    let mut find = tx.prepare_cached(
-        "SELECT id, coalesce(flag, id), text, sent_at, state = 'sent', sent_epoch,
-                sent_connection, sent_network FROM command
-         WHERE tenant = ?1 AND device = ?2 AND protocol IN (?3, '') AND sent_at IS NOT NULL
-           AND (state IN ('sent', 'expired') OR state = 'answered' AND outcome = 'deferred')
-         ORDER BY sent_at DESC, id DESC LIMIT 64",
-    )?;
-    let whose = [device.tenant.as_str(), device.device.as_str(), protocol];
-    let rows = find.query_map(whose, |row| {
-        let text: String = row.get(2)?;
-        let at = Timestamp::from_millis(row.get(3)?);
-        let mut sent = Sent::new(row.get(0)?, row.get(1)?, &text, at);
-        sent.is_open = row.get(4)?;
-        let connection: Option<(i64, i64)> = row
-            .get::<_, Option<i64>>(5)?
-            .zip(row.get::<_, Option<i64>>(6)?);
-        sent.to = match connection {
-            Some((epoch, connection)) => Some(SentTo {
-                epoch: uint(epoch),
-                connection: uint(connection),
-                network: row.get::<_, Option<String>>(7)?.map(Into::into),
-            }),
-            None => None,
-        };
-        Ok(sent)
-    })?;
-    rows.collect()
-}
-
 /// Tells and counts a change that is durable.
 pub(super) fn announce(to: &broadcast::Sender<(u32, CommandState)>, id: u32, state: CommandState) {
     metrics::counter!("milepost_commands_total", "state" => state.as_str()).increment(1);
     // Nobody may be listening.
     let _nobody = to.send((id, state)).is_err();
-}
-
-fn command(row: &Row<'_>) -> Result<Command, rusqlite::Error> {
-    let time = |at: usize| Ok::<_, rusqlite::Error>(Timestamp::from_millis(row.get(at)?));
-    let maybe = |at: usize| {
-        let millis: Option<i64> = row.get(at)?;
-        Ok::<_, rusqlite::Error>(millis.map(Timestamp::from_millis))
-    };
-    let device: String = row.get(2)?;
-    let state: String = row.get(4)?;
-    let odd = |at: usize, what: String| {
-        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, what.into())
-    };
-    Ok(Command {
-        id: row.get(0)?,
-        tenant: Tenant::new(&row.get::<_, String>(1)?).map_err(|e| odd(1, e.to_string()))?,
-        device: DeviceId::new(&device).map_err(|e| odd(2, e.to_string()))?,
-        text: row.get(3)?,
-        status: CommandState::ALL
-            .into_iter()
-            .find(|known| known.as_str() == state)
-            .ok_or_else(|| odd(4, format!("unknown state {state}")))?,
-        queued_at: time(5)?,
-        expires_at: time(6)?,
-        sent_at: maybe(7)?,
-        settled_at: maybe(8)?,
-        answer: row.get(9)?,
-        outcome: row.get(10)?,
-        reason: row.get(11)?,
-        flag: row.get(12)?,
-        protocol: row.get(13)?,
-        unconfirmed: match (row.get(14)?, maybe(16)?) {
-            (Some(text), Some(received_at)) => Some(UnconfirmedAnswer {
-                text,
-                peer: row.get(15)?,
-                received_at,
-            }),
-            _ => None,
-        },
-    })
 }
 
 #[cfg(test)]
