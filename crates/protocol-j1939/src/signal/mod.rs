@@ -86,10 +86,36 @@ pub struct Spn {
     pub offset: f64,
     /// Unit; empty if there is none.
     pub unit: &'static str,
+    /// Under which codes of another field it is there; `None`: always. No signal of the standard
+    /// table has this.
+    pub multiplexed: Option<&'static Multiplexed>,
     /// How many public tables agree on all of this.
     pub agree: u8,
     /// How many public tables list the signal.
     pub listed: u8,
+}
+
+/// The field that says whether a signal is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multiplexed {
+    /// First bit of the field, as [`Spn::start`].
+    pub start: u16,
+    /// Its width.
+    pub bits: u8,
+    /// Most significant byte first.
+    pub big_endian: bool,
+    /// First and last code of each range that selects the signal.
+    pub codes: &'static [(u64, u64)],
+    /// Under which codes the field itself is there.
+    pub within: Option<&'static Self>,
+}
+
+impl Multiplexed {
+    fn selects(&self, payload: &Payload<'_>) -> bool {
+        let code = payload.field(self.start, self.bits, self.big_endian);
+        let is_one_of = |code| self.codes.iter().any(|(a, b)| (*a..=*b).contains(&code));
+        code.is_some_and(is_one_of) && self.within.is_none_or(|outer| outer.selects(payload))
+    }
 }
 
 /// A parameter group of the table.
@@ -138,7 +164,7 @@ pub enum Reading {
     Error,
     /// The sender does not have the value.
     NotAvailable,
-    /// The payload ends before the field does.
+    /// The payload ends before the field does, or has another of the fields that share its bits.
     Absent,
 }
 
@@ -213,6 +239,15 @@ impl<'a> Payload<'a> {
         Some((low | high) & mask)
     }
 
+    #[inline]
+    fn field(&self, start: u16, bits: u8, big_endian: bool) -> Option<u64> {
+        if big_endian {
+            self.raw_big_endian(start, bits)
+        } else {
+            self.raw(start, bits)
+        }
+    }
+
     /// The raw code of a big-endian field as a DBC defines it: `start` is the bit number of its
     /// most significant bit.
     fn raw_big_endian(&self, start: u16, bits: u8) -> Option<u64> {
@@ -247,10 +282,9 @@ impl Spn {
     #[must_use]
     #[inline]
     pub fn sample(&'static self, payload: &Payload<'_>) -> Sample {
-        let raw = if self.big_endian {
-            payload.raw_big_endian(self.start, self.bits)
-        } else {
-            payload.raw(self.start, self.bits)
+        let raw = match self.multiplexed {
+            Some(field) if !field.selects(payload) => None,
+            _ => payload.field(self.start, self.bits, self.big_endian),
         };
         match raw {
             Some(raw) => Sample {

@@ -32,6 +32,7 @@ const fn signals() -> [Spn; SIZE.1] {
         scale: 1.0,
         offset: 0.0,
         unit: "",
+        multiplexed: None,
         agree: 0,
         listed: 0,
     };

@@ -4,13 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::key::{MAKE_TOKEN, MIN_TOKEN};
 use super::{Config, Fault, Key, Place, Secret};
+use crate::protocol::Protocols;
 
 pub(super) fn together(
     config: &Config,
+    protocols: Protocols,
     keys: &[Key],
     origins: &[(&'static str, Place)],
     faults: &mut Vec<Fault>,
 ) {
+    devices(config, protocols, faults);
     let place = |key: &str| {
         origins
             .iter()
@@ -62,6 +65,20 @@ pub(super) fn together(
             });
         }
         taken.push((name, address));
+    }
+}
+
+/// A device that no protocol can have is a mistyped id, or its mapping is missing.
+fn devices(config: &Config, protocols: Protocols, faults: &mut Vec<Fault>) {
+    for device in &config.devices.listed {
+        if let Err(remedy) = protocols.can_have(device, config) {
+            faults.push(Fault {
+                place: device.place.clone(),
+                key: "device.id".to_owned(),
+                value: Some(format!("\"{}\"", device.id)),
+                remedy,
+            });
+        }
     }
 }
 

@@ -213,12 +213,12 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
         ),
         whole("limits.rate", 0..=1_000_000, at!(limits.rate)),
         whole("limits.rate_burst", 1..=1_000_000, at!(limits.rate_burst)),
-        whole(
+        optional_whole(
             "limits.stranger_frames",
             1..=1_000_000,
             at!(limits.stranger_frames),
         ),
-        whole(
+        optional_whole(
             "limits.stranger_kib",
             1..=1_048_576,
             at!(limits.stranger_kib),
@@ -356,6 +356,21 @@ where
         field,
         move |value| value.whole(range.clone()),
         T::to_string,
+    )
+}
+
+/// A whole number whose default is not one value.
+fn optional_whole<T>(name: &'static str, range: RangeInclusive<T>, field: Field<Option<T>>) -> Key
+where
+    T: TryFrom<i64> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    Key::new(
+        name,
+        Box::new(move |config, value| {
+            *(field.write)(config) = Some(value.whole(range.clone())?);
+            Ok(())
+        }),
+        Box::new(move |config| (field.read)(config).as_ref().map(T::to_string)),
     )
 }
 

@@ -152,6 +152,8 @@ pub struct Device {
     pub networks: Vec<Network>,
     /// What is set for it, by the keys of the protocols.
     pub settings: Settings,
+    /// Where its id stands.
+    pub place: Place,
 }
 
 impl Device {
@@ -161,6 +163,7 @@ impl Device {
             id,
             networks: Vec::new(),
             settings: Settings::default(),
+            place: Place::Default,
         }
     }
 
@@ -243,10 +246,11 @@ pub struct Limits {
     pub rate: u32,
     /// Frames of one connection at once after a rest.
     pub rate_burst: u32,
-    /// Frames of one connection before an accepted login.
-    pub stranger_frames: u32,
-    /// Bytes of one connection before an accepted login, in KiB.
-    pub stranger_kib: usize,
+    /// Frames of one connection before an accepted login; what the protocol needs when absent.
+    pub stranger_frames: Option<u32>,
+    /// Bytes of one connection before an accepted login, in KiB; what the protocol needs when
+    /// absent.
+    pub stranger_kib: Option<usize>,
     /// Frames a second of all connections without an accepted login.
     pub stranger_rate: u32,
     /// Leading bits of an IPv4 address that make its network.
@@ -306,8 +310,8 @@ impl Default for Config {
                 max_bad_frames: 64,
                 rate: 500,
                 rate_burst: 5_000,
-                stranger_frames: 16,
-                stranger_kib: 64,
+                stranger_frames: None,
+                stranger_kib: None,
                 stranger_rate: 1_000,
                 network_ipv4_prefix: 24,
                 network_ipv6_prefix: 48,
@@ -352,7 +356,7 @@ impl Config {
     /// All that is wrong.
     pub fn check(&self, protocols: Protocols) -> Result<(), Faults> {
         let mut faults = Vec::new();
-        check::together(self, &keys(protocols), &[], &mut faults);
+        check::together(self, protocols, &keys(protocols), &[], &mut faults);
         if faults.is_empty() {
             Ok(())
         } else {
@@ -495,7 +499,13 @@ impl Loading {
 
     fn finish(mut self) -> Result<Loaded, Faults> {
         if self.faults.is_empty() {
-            check::together(&self.config, &self.keys, &self.origins, &mut self.faults);
+            check::together(
+                &self.config,
+                self.protocols,
+                &self.keys,
+                &self.origins,
+                &mut self.faults,
+            );
         }
         if !self.faults.is_empty() {
             return Err(Faults(self.faults));
