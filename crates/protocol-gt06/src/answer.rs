@@ -1,9 +1,9 @@
-//! What devices say in words: the texts of command answers.
+//! The texts of command answers.
 //!
 //! A device answers a command with text for people (0x15, 0x21). Whether the command was carried
-//! out is only said there; so are, by model, a position, the battery, the numbers of the SIM card
+//! out is only stated there; so are, by model, a position, the battery, the numbers of the SIM card
 //! and the firmware. [`Reading::read`] finds what it knows in any text and leaves the rest: the
-//! wording is from manuals and from devices, and a text that matches nothing says nothing.
+//! wording is from manuals and from devices, and a text that matches nothing gives nothing.
 
 mod outcome;
 mod position;
@@ -20,7 +20,7 @@ use nom::{IResult, Parser};
 
 use crate::field::DateTime;
 
-/// Whether a command was carried out, as far as its answer says.
+/// Whether a command was carried out, as far as its answer states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -55,7 +55,7 @@ impl From<Outcome> for milepost_telemetry::CommandOutcome {
     }
 }
 
-/// A position in words.
+/// A position as text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TextPosition {
@@ -73,7 +73,7 @@ pub struct TextPosition {
     pub last_known: bool,
 }
 
-/// What the text of an answer says.
+/// What the text of an answer contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reading<'a> {
@@ -100,12 +100,12 @@ pub struct Reading<'a> {
     pub imei: Option<&'a str>,
     /// Firmware.
     pub firmware: Option<&'a str>,
-    /// When the firmware was built, as the text says it.
+    /// When the firmware was built, as written in the text.
     pub firmware_build: Option<&'a str>,
 }
 
 impl<'a> Reading<'a> {
-    /// Reads a text; padding in front and after does not matter.
+    /// Reads a text; padding before and after does not matter.
     ///
     /// ```
     /// use milepost_protocol_gt06::answer::{Reading, Outcome};
@@ -247,7 +247,7 @@ pub(crate) fn utf16(bytes: &[u8]) -> String {
 
 #[cfg(feature = "telemetry")]
 impl Reading<'_> {
-    /// Notes in a report what the text says, but for the position's time, whose zone the caller
+    /// Adds the values of the text to a report, except the position's time, whose zone the caller
     /// knows.
     pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         use milepost_telemetry::{

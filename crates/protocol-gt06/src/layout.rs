@@ -1,7 +1,7 @@
 //! Plain layouts: messages whose fields follow one another in one fixed order.
 //!
 //! The list of fields in [`layout!`] is the struct, its decoding, its encoding, its explanation and
-//! what its fields say in a report. What a field means, its unit included, is its type's
+//! what its fields add to a report. What a field means, its unit included, is its type's
 //! ([`Part`]). Layouts with conditions are written by hand.
 
 use alloc::string::String;
@@ -23,7 +23,7 @@ pub(crate) trait Part: Sized {
     /// Writes it.
     fn write(&self, out: &mut BytesMut);
 
-    /// Notes in a report what it says.
+    /// Adds its value to a report.
     #[cfg(feature = "telemetry")]
     #[inline]
     fn note(&self, _: &crate::normalize::Context<'_>, _: &mut milepost_telemetry::Report) {}
@@ -245,7 +245,7 @@ macro_rules! layout {
                 $crate::parse::is_whole(body, Self::read_fields)
             }
 
-            /// Notes in a report what the fields say.
+            /// Adds the values of the fields to a report.
             #[cfg(feature = "telemetry")]
             #[inline]
             pub(crate) fn note_fields(

@@ -21,7 +21,7 @@
 //! | numbers | zone |
 //! |---|---|
 //! | 22, 26, 27, 28, 2A, 2C, 8A, A0 to A5 | UTC |
-//! | 10, 11, 12, 15, 16, 18, 1A, 21 | set by hand, detected, said at login, else assumed UTC |
+//! | 10, 11, 12, 15, 16, 18, 1A, 21 | set by hand, detected, reported at login, else assumed UTC |
 //! | others | set by hand, detected, else assumed UTC |
 
 mod key;
@@ -92,7 +92,7 @@ pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut Reports) {
 }
 
 /// A measured supply of a vehicle's voltage means that external power is connected, whatever a flag
-/// says: on many models the flag means "charging", which a full battery does not. The flag itself
+/// reports: on many models the flag means "charging", which a full battery does not. The flag itself
 /// stays in `charging`.
 #[inline]
 fn note_measured_supply(report: &mut Report) {
@@ -129,7 +129,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The surroundings of one frame: its head, what is known about the device, who speaks, and
+    /// The context of one frame: its head, what is known about the device, its identity, and
     /// when and where the frame arrived.
     #[must_use]
     pub const fn new(
@@ -321,7 +321,7 @@ impl<'a> Context<'a> {
         report
     }
 
-    /// What a position says beside the fix, and the report's id.
+    /// What a position has besides the fix, and the report's id.
     #[inline(always)]
     fn identify(
         &self,
@@ -415,7 +415,7 @@ impl<'a> Context<'a> {
 
     #[inline(always)]
     fn report<'r>(&self, out: &'r mut Reports, kind: Kind) -> &'r mut Report {
-        // Made where it stays: what is pushed is made elsewhere and then moved.
+        // Made where it stays: what is pushed is made first and then moved.
         out.extend(core::iter::once_with(|| {
             Report::new(NO_ID, DECODER, kind, self.received_at)
         }));

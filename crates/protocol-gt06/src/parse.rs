@@ -275,7 +275,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         Err(self.error(field, self.at, DecodeErrorKind::Trailing { len }))
     }
 
-    /// Says what the field that was read last means; only worked out if somebody listens.
+    /// Gives the meaning of the field that was read last; only computed if it is traced.
     #[inline]
     pub fn note(&mut self, meaning: impl FnOnce() -> String) {
         if T::ON {

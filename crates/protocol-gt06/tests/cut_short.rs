@@ -1,5 +1,5 @@
-//! A frame that is cut short after its position keeps the fix, and says nothing that the whole one
-//! does not say: no event, no ignition, no cell, no mileage.
+//! A frame that is cut short after its position keeps the fix, and reports nothing that the whole one
+//! does not: no event, no ignition, no cell, no mileage.
 #![cfg(feature = "telemetry")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -48,7 +48,7 @@ fn cases() -> impl Iterator<Item = Case> {
     })
 }
 
-/// Messages of the dispatch without a case: without a position, or as is said.
+/// Messages of the dispatch without a case: without a position, or for the reason given.
 const WITHOUT: &[&str] = &[
     "BatteryPack",
     "BluetoothClock",
@@ -117,7 +117,7 @@ fn read(start: Start, number: u8, body: &[u8]) -> Result<Message, String> {
 }
 
 /// The reports as JSON, without what is each report's own: id, kind and dialect, and bytes shown raw.
-fn said(start: Start, message: &Message) -> Vec<Value> {
+fn values(start: Start, message: &Message) -> Vec<Value> {
     let raw = message.to_bytes_under(start, 1);
     let frame = Frame::parse(raw, Framing::Checked).unwrap();
     let source = ReportSource::new(None, DeviceId::new("123456789012345").ok());
@@ -149,7 +149,7 @@ fn said(start: Start, message: &Message) -> Vec<Value> {
     json.collect()
 }
 
-/// What a value says that another does not say.
+/// What a value has that another has not.
 fn invented(path: &str, value: &Value, whole: &Value) -> Vec<String> {
     match (value, whole) {
         (Value::Object(value), _) => value
@@ -175,9 +175,9 @@ fn faults(case: &Case, body: &[u8], whole: &[Value]) -> Vec<String> {
         Ok(message) => message,
         Err(error) => return vec![error],
     };
-    let said = said(case.start, &message);
+    let values = values(case.start, &message);
     let mut faults = Vec::new();
-    for (i, report) in said.iter().enumerate() {
+    for (i, report) in values.iter().enumerate() {
         let Some(whole) = whole.get(i) else {
             faults.push("one more report".into());
             continue;
@@ -190,7 +190,7 @@ fn faults(case: &Case, body: &[u8], whole: &[Value]) -> Vec<String> {
             .map(|fix| ["latitude", "longitude", "time"].map(|key| fix[key].clone()))
             .next()
     };
-    if place(&said) != place(whole) {
+    if place(&values) != place(whole) {
         faults.push("another fix".into());
     }
     faults
@@ -204,7 +204,7 @@ fn what_is_cut_short_after_the_position_keeps_the_fix_and_invents_nothing() {
     let mut found = Vec::new();
     for case in cases() {
         let body = &case.body;
-        let whole = said(case.start, &read(case.start, case.number, body).unwrap());
+        let whole = values(case.start, &read(case.start, case.number, body).unwrap());
         for len in case.position_ends..body.len() {
             let faults = faults(&case, &body[..len], &whole);
             let reason = case

@@ -114,7 +114,7 @@ fn a_position_is_the_same_fact_alone_and_in_any_place_of_a_batch() {
 }
 
 #[test]
-fn a_position_that_repeats_in_a_batch_is_told_apart_by_a_number() {
+fn a_position_that_repeats_in_a_batch_is_distinguished_by_a_number() {
     for unix in ["00000000", "6553f100"] {
         let position = ["0033 0012", unix, "0b 0024 027ac818 0c465860 1b 144c"].concat();
         for time in ["002c 0004 6553f200", ""] {

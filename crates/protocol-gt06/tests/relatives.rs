@@ -11,7 +11,7 @@ use milepost_protocol_gt06::{
 /// LEN is 13 whatever the size is, as devices send it.
 const LOGIN: &str = "78780d01 0123456789012345 42 0d0a";
 
-/// As from a socket: the pause is what ends the first frame, for its length says more.
+/// As from a socket: the pause is what ends the first frame, since its length announces more.
 fn talk(session: &mut Session, stream: &mut BytesMut) -> Handled {
     let frame = match session.next_frame(stream).unwrap() {
         Some(frame) => frame,
@@ -179,7 +179,7 @@ fn frames_that_follow_each_other_are_found_in_any_cut() {
 }
 
 #[test]
-fn it_is_found_without_a_pause_although_its_length_says_more() {
+fn it_is_found_without_a_pause_although_its_length_announces_more() {
     let mut deframer = Deframer::new();
     deframer.set_framing(Framing::Bare);
     for body in ["55230803", "55230803 40", "55230803 40 aa"] {

@@ -1,4 +1,4 @@
-//! Positions in words.
+//! Positions as text.
 
 use core::ops::RangeInclusive;
 use core::str::FromStr;

@@ -1,4 +1,4 @@
-//! Numbers with their unit, and what they say in a report: fields of plain layouts.
+//! Numbers with their unit, and what they add to a report: fields of plain layouts.
 
 use alloc::format;
 
@@ -12,7 +12,7 @@ use crate::DecodeError;
 use crate::layout::Part;
 use crate::parse::{Reader, Trace};
 
-/// A number: its type on the wire, its name, its meaning for people and what it says in a report.
+/// A number: its type on the wire, its name, its meaning for people and what it adds to a report.
 macro_rules! quantities {
     ($(
         $(#[$meta:meta])*
@@ -149,7 +149,7 @@ quantities! {
         |_cx, report| if let Some(fix) = &mut report.fix {
             fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();
         };
-    /// An alarm's code. What it says depends on the model, and is the message's to note.
+    /// An alarm's code. Its meaning depends on the model; the message reports it.
     AlarmCode(u8 u8) "alarm"
         |code| super::alarm_meaning(code.into()).into(),
         |_cx, _report| _ = code;

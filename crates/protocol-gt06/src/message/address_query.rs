@@ -1,4 +1,4 @@
-//! 0x17 (L 24), 0x1A, 0x2A and 0xA7, the device asks for an address in words.
+//! 0x17 (L 24), 0x1A, 0x2A and 0xA7, the device asks for an address as text.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -7,7 +7,7 @@
 //! | | 21 | phone | the number that gets the address, ASCII, padded with zeros |
 //! | | 2 | language | 1 Chinese, 2 English |
 //!
-//! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A does not say.
+//! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A is not.
 //! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 is also a
 //! [`RfidLocation`](super::RfidLocation) or a server's answer.
 
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_that_no_address_is_known_in_its_language_and_for_its_number() {
+    fn the_answer_without_an_address_is_in_its_language_and_for_its_number() {
         for (number, place) in [(0x17, CELL), (0x1a, GPS), (0x2a, GPS), (0xa7, LTE)] {
             for (language, start, replied) in [
                 ("0001", "7878", 0x17),
@@ -183,8 +183,8 @@ mod tests {
                 assert_eq!(reply.class, ReplyClass::Now);
                 let text = hex::encode(&reply.bytes);
                 assert!(text.starts_with(start), "{text}");
-                let said = "41444452455353 2626 004e0041 2626 3132353230";
-                assert!(text.contains(&said.replace(' ', "")), "{text}");
+                let content = "41444452455353 2626 004e0041 2626 3132353230";
+                assert!(text.contains(&content.replace(' ', "")), "{text}");
                 let sent = crate::message::testing::read(&text);
                 assert_eq!(sent.number(), replied);
                 assert!(text.ends_with(&hex::encode(

@@ -1,4 +1,4 @@
-//! 0x17 (Chinese) and 0x97 (English), an address in words from a server.
+//! 0x17 (Chinese) and 0x97 (English), an address as text from a server.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -15,7 +15,7 @@ use crate::frame::Start;
 use crate::layout::{layout, plain};
 
 layout! {
-    /// An address in words, from a server.
+    /// An address as text, from a server.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct AddressReply of |cx| {
         /// 0x17 or 0x97.

@@ -9,7 +9,7 @@
 //! | 32 | 0, 4, 8 or 12 | mileage, card or meters | L 29: mileage; L 2D: card (TRX16i); L 31: [`Meters`] |
 //!
 //! L 24: without the size; see also [`SupplyAlarm`](super::SupplyAlarm). L 4A: size 0, 45 zero bytes, status.
-//! Concox GT06 manual for L 25; the others seen on devices. 0x26 is specified in UTC, 0x16 does not say.
+//! Concox GT06 manual for L 25; the others seen on devices. 0x26 is specified in UTC, 0x16 is not.
 
 #[cfg(feature = "telemetry")]
 use alloc::format;
@@ -269,7 +269,7 @@ mod tests {
     use crate::{AckPolicy, Session, Start};
 
     #[test]
-    fn a_message_tells_its_family_and_a_session_remembers() {
+    fn a_message_shows_its_family_and_a_session_remembers() {
         let usual = body(&[GPS, "08", CELL, "65 06 04 01 01"]);
         let seeworld = body(&[GPS, "09", "01cc 00 287d 00001f71", "41 3e 42 01 02"]);
         let trx = body(&[GPS, "08", CELL, "65 06 04 01 01", "c300000100001201"]);

@@ -1,4 +1,4 @@
-//! 0x32 and 0x33 under `79 79`, position and alarm of AZ735: blocks that say their own length.
+//! 0x32 and 0x33 under `79 79`, position and alarm of AZ735: blocks with their own length.
 //!
 //! | length | field | meaning |
 //! |---|---|---|
@@ -250,7 +250,7 @@ fn whole_blocks(mut rest: &[u8]) -> u8 {
     for block in 1..=5 {
         let [size, after @ ..] = rest else { break };
         let len = match block {
-            // A cell and its signal, whatever its size says.
+            // A cell and its signal, whatever its size.
             1 if *size == 0 => 0,
             1 => CellForm::L8.len(Cell::peek_mcc(after)) + 1,
             // Entries that the size does not end after are none.

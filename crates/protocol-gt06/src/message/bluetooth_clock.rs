@@ -44,7 +44,7 @@ layout! {
         minor: u16 as "minor",
         /// Volts × 100 of its battery.
         voltage: u16 as meant("voltage", text::centivolts),
-        /// Bits 2 to 5 say what the clock did.
+        /// Bits 2 to 5: what the clock did.
         raw_clock: u8 as "clock",
         /// Bytes that no manual describes.
         tail: Bytes as "unknown",

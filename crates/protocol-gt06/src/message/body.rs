@@ -28,7 +28,7 @@ impl Context<'_> {
         self.head.number()
     }
 
-    /// The L of the manuals' tables: the length that a truthful frame with this body announces.
+    /// The L of the manuals' tables: the length that a correct frame with this body announces.
     #[inline]
     #[must_use]
     pub const fn length(&self) -> usize {
@@ -66,7 +66,7 @@ impl Context<'_> {
 pub enum Direction {
     /// From a device to a server.
     Device,
-    /// From a server to a device. Devices send such ones back as echoes; they say nothing.
+    /// From a server to a device. Devices send such ones back as echoes; they give no report.
     Server,
 }
 
@@ -89,7 +89,7 @@ impl Direction {
 pub enum Fit {
     /// It is another message.
     No,
-    /// Nothing speaks against it: start and length, or a position in its place.
+    /// Nothing contradicts it: start and length, or a position in its place.
     Possible,
     /// Something that only this message has is in its place.
     Certain,
@@ -111,7 +111,7 @@ impl Fit {
     }
 }
 
-/// One message: how its body is read and written, what it is answered, and what it says.
+/// One message: how its body is read and written, what it is answered, and its reports.
 ///
 /// A message keeps all that was sent: raw integers, unknown bits, bytes after what is known. So
 /// `encode` writes what `decode` read.
@@ -196,8 +196,8 @@ pub trait Body: Sized {
         None
     }
 
-    /// What the device's clock said when it sent this, in messages whose zone no manual states,
-    /// and whether the message says that it is live: by this a session finds the zone.
+    /// The device's clock when it sent this, in messages whose zone no manual states,
+    /// and whether the message is marked as live: by this a session finds the zone.
     #[inline]
     fn clock(&self) -> Option<(DateTime, Option<bool>)> {
         None
@@ -209,7 +209,7 @@ pub trait Body: Sized {
         None
     }
 
-    /// What it says, as reports.
+    /// Its reports.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports);
 }

@@ -21,7 +21,7 @@ impl CardAnswer {
     /// The module of answers.
     pub const MODULE: u8 = 0x02;
 
-    /// What a server says.
+    /// An answer.
     #[must_use]
     pub const fn new(accepted: bool) -> Self {
         Self {

@@ -9,7 +9,7 @@
 //! | 52 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
 //! L 3B, 3C (0xA1: 6C, 6D). Concox GT06 manual; without what is after the cells (L 38) seen on
-//! devices. 0x28 and 0xA1 are specified in UTC, 0x18 does not say. 0x24 in other lengths is a
+//! devices. 0x28 and 0xA1 are specified in UTC, 0x18 is not. 0x24 in other lengths is a
 //! [`CountedCells`](super::CountedCells) or a [`SupplyState`](super::SupplyState).
 
 use alloc::vec::Vec;

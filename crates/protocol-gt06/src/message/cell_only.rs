@@ -6,7 +6,7 @@
 //! | 6 | 8, 9 | cell | [`Cell`] |
 //! | 14 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
-//! L 13 and 15. Concox GT06 manual, which does not say in which zone the time is. Longer bodies of
+//! L 13 and 15. Concox GT06 manual, which does not state in which zone the time is. Longer bodies of
 //! this number hold a position: [`WideLocation`](super::WideLocation).
 
 use bytes::{BufMut, Bytes, BytesMut};

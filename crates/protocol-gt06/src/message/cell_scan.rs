@@ -9,7 +9,7 @@
 //! | 10 | N × 6 | cells | [`Neighbour`], the first is the serving one |
 //! | | 2 | unknown | |
 //!
-//! Seen on devices. No alarm is in it, although 0x19 is an alarm elsewhere:
+//! Seen on devices. No alarm is in it, although other 0x19 are alarms:
 //! [`CellAlarm`](super::CellAlarm) has 13 or 14 bytes.
 
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! 0x15 and 0x21, the answer to a command, in words.
+//! 0x15 and 0x21, the answer to a command, as text.
 //!
 //! 0x15, under `78 78`:
 //!
@@ -205,7 +205,7 @@ impl Body for CommandReply {
     }
 }
 
-/// Notes what an answer's text says.
+/// Adds the values of an answer's text to a report.
 #[cfg(feature = "telemetry")]
 fn note_answer(
     cx: &crate::normalize::Context<'_>,

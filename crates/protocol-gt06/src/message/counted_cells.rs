@@ -32,7 +32,7 @@ pub struct CountedCells {
     pub time: DateTime,
     /// Timing advance.
     pub timing_advance: u8,
-    /// The network of all cells; 0x34 writes its MNC in two bytes whatever its MCC says.
+    /// The network of all cells; 0x34 writes its MNC in two bytes whatever its MCC.
     pub network: Plmn,
     /// The cells.
     pub cells: Vec<Neighbour>,

@@ -124,7 +124,7 @@ impl Body for ExternalData {
         Start::Long
     }
 
-    /// A card is accepted unless a [`Session`](crate::Session) has somebody to say otherwise.
+    /// A card is accepted unless a [`Session`](crate::Session) has a judge for cards.
     fn answer(&self) -> Answer {
         match self.card_number() {
             Some(_) => super::CardAnswer::new(true).to_answer(),

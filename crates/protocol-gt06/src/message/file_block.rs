@@ -92,7 +92,7 @@ impl FileBlock {
         self.offset == 0 && usize::try_from(self.size).is_ok_and(|size| size == self.data.len())
     }
 
-    /// When the recording was made, where its mark says so.
+    /// When the recording was made, where its mark is a time.
     #[must_use]
     pub fn time(&self) -> Option<DateTime> {
         match (self.kind, &self.mark[..]) {

@@ -8,7 +8,7 @@
 //! | 8 | 2 | size | of what follows |
 //! | 10 | 16 | key | |
 //! | 26 | 1 | separator | |
-//! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon in front |
+//! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon before |
 //!
 //! Seen on devices. They repeat it until it is answered or they give up; since is unknown what
 //! an answer would make them do, there is none.
@@ -39,7 +39,7 @@ pub struct FirmwareNotice {
 }
 
 impl FirmwareNotice {
-    /// The text, without the colon in front.
+    /// The text, without the colon before it.
     #[must_use]
     pub fn to_text(&self) -> String {
         let text = &self.raw_text[..];

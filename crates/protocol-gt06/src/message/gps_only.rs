@@ -5,7 +5,7 @@
 //! | 0 | 18 | position | [`Gps`] |
 //! | 18 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
-//! L 17 and 19. Concox GT06 manual, which does not say in which zone the time is. The relatives
+//! L 17 and 19. Concox GT06 manual, which does not state in which zone the time is. The relatives
 //! without checksum use the number for another message.
 
 use super::{Body, Context, Fit};

@@ -74,7 +74,7 @@ impl Body for LynkworldLocation {
         Fit::possible_if(fits)
     }
 
-    /// An alarm is acknowledged once it is stored, unless it says that it wants no reply.
+    /// An alarm is acknowledged once it is stored, unless it requests no reply.
     fn answer(&self) -> Answer {
         let alarm = self.status.alarm.0 | self.status.terminal.alarm_bits();
         match (alarm, self.status.language.0) {
@@ -101,7 +101,7 @@ impl Body for LynkworldLocation {
             ..
         } = self.status;
         let key = crate::normalize::Key::new(0xa2).alarm(Some(alarm_key(code.into(), terminal)));
-        // Only Lynkworld sends this, whatever the profile says.
+        // Only Lynkworld sends this, whatever the profile.
         let alarm = Alarm::from_status(code.into(), terminal, Dialect::Lynkworld);
         let kind = match alarm {
             Some(_) => Kind::Alarm,

@@ -96,7 +96,7 @@ macro_rules! held {
 // One line a message: file, numbers, type. The best fit wins, and of equal ones the first. Large ones
 // are held `in Box`, so that the others are moved cheaply; a test checks which are large.
 messages! {
-    // What only servers send comes first: echoes of it must not be taken for a device's words.
+    // What only servers send comes first: echoes of it must not be taken for a device's messages.
     acknowledgement: _ => Acknowledgement,
     command: 0x80 => Command,
     address_reply: 0x17 | 0x97 => AddressReply,
@@ -278,7 +278,7 @@ impl Message {
         }
     }
 
-    /// Reads a frame that lies in a slice, as [`find::find`](crate::find::find) found it. Opaque parts are copied.
+    /// Reads a frame in a slice, as [`find::find`](crate::find::find) found it. Opaque parts are copied.
     ///
     /// # Errors
     /// As for [`Message::decode`].
@@ -400,8 +400,8 @@ impl Message {
         each!(self, body => body.raw_battery())
     }
 
-    /// What the device's clock said, in messages whose zone no manual states, and whether the
-    /// message says that it is live.
+    /// The device's clock, in messages whose zone no manual states, and whether the
+    /// message is marked as live.
     #[must_use]
     pub fn clock(&self) -> Option<(DateTime, Option<bool>)> {
         each!(self, body => body.clock())
@@ -413,7 +413,7 @@ impl Message {
         each!(self, body => body.question())
     }
 
-    /// What it says, as reports; none for a server's message.
+    /// Its reports; none for a server's message.
     #[cfg(feature = "telemetry")]
     #[inline]
     pub fn normalize(

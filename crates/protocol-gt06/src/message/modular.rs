@@ -224,7 +224,7 @@ impl Body for Modular {
 
     /// Key: number, time of the position (else of the report), position; one that repeats in
     /// the list has a number too. The first position's report, or the one without,
-    /// has all that says another fact: events, the report's time, states, what is connected.
+    /// has all that makes it another fact: events, the report's time, states, what is connected.
     /// Without a time: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {

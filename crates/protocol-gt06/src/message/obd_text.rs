@@ -12,7 +12,7 @@
 //! text. In 0x66 it is mode and PID of OBD. 0x65 holds trouble codes; their form is unconfirmed,
 //! so its text is only shown.
 //!
-//! Seen on devices. The position has no time of its own and needs no length in front: it is taken
+//! Seen on devices. The position has no time of its own and needs no length before it: it is taken
 //! for one where twelve bytes after the text have its shape.
 
 use alloc::format;

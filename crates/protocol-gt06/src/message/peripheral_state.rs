@@ -1,7 +1,7 @@
 //! 0xF2, the state of what is connected to a device (Jimi 4G).
 //!
 //! Under `79 79`: time 4 (Unix, UTC), then id 2, length 1, data, repeated to the end. The length
-//! of 000A has two bytes; of the others, a length of 0 says that the next byte is the length.
+//! of 000A has two bytes; of the others, a length of 0 indicates that the next byte is the length.
 //!
 //! | id | data |
 //! |---|---|
@@ -38,7 +38,7 @@ pub struct PeripheralState {
 pub struct PeripheralItem {
     /// What it is.
     pub id: u16,
-    /// A length of 0 stood before the length.
+    /// A length of 0 came before the length.
     pub escaped: bool,
     /// Its value.
     pub data: Bytes,

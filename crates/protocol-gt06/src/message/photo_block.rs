@@ -8,8 +8,8 @@
 //! | 10 | | data | |
 //!
 //! Seen on devices, under both starts. The number has other meanings (see
-//! [`ItemHeartbeat`](super::ItemHeartbeat)); a block is what its own length says ends with the
-//! body.
+//! [`ItemHeartbeat`](super::ItemHeartbeat)); a frame is a block if its own length
+//! ends with the body.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

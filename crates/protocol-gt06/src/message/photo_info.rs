@@ -33,9 +33,9 @@ layout! {
         time: DateTime,
         /// Whether there was a fix.
         fix: u8 as "fix",
-        /// Degrees × 1 800 000; north or south is not said.
+        /// Degrees × 1 800 000; north or south is not stated.
         raw_latitude: u32 as meant("latitude", describe_degrees),
-        /// Degrees × 1 800 000; east or west is not said.
+        /// Degrees × 1 800 000; east or west is not stated.
         raw_longitude: u32 as meant("longitude", describe_degrees),
         /// Which camera.
         camera: u8 as "camera",
@@ -113,7 +113,7 @@ impl Body for PhotoInfo {
 
 fn describe_degrees(bytes: &[u8]) -> alloc::string::String {
     let raw = bytes.try_into().map_or(0, u32::from_be_bytes);
-    format!("{:.6}°, hemisphere not said", degrees(raw))
+    format!("{:.6}°, hemisphere not stated", degrees(raw))
 }
 
 pub(super) fn degrees(raw: u32) -> f64 {

@@ -36,9 +36,9 @@ layout! {
         serial_number: [u8; 8] as "serial number",
         /// Seconds since 1970.
         unix: u32 as meant("time", crate::text::unix_bytes),
-        /// North or south is not said.
+        /// North or south is not stated.
         raw_latitude: u32 as "latitude",
-        /// East or west is not said.
+        /// East or west is not stated.
         raw_longitude: u32 as "longitude",
         /// Six bytes that no manual explains.
         unknown: [u8; 6] as "unknown",

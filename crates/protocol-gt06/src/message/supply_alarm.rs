@@ -11,8 +11,8 @@
 //!
 //! Seen on devices: the same five bytes as in their 0x12 of that length. Read as the usual
 //! [`Status`](crate::field::Status), the low byte of the supply would be the signal and the signal
-//! an alarm: 12.52 V with a full signal would say "fence in" instead of the SOS that the alarm
-//! bits say. If the second byte is a level of the battery, the third a level of the signal and the last
+//! an alarm: 12.52 V with a full signal would be "fence in" instead of the SOS of the alarm
+//! bits. If the second byte is a level of the battery, the third a level of the signal and the last
 //! one a language, it is the usual status, and an [`AlarmReport`](super::AlarmReport).
 
 use super::{Body, Context, Fit};

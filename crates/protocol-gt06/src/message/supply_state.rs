@@ -9,7 +9,7 @@
 //! | 29 | 2 | battery | volts × 100 |
 //! | 31 | 10 | unknown | |
 //!
-//! Seen on devices. 0x24 holds cells elsewhere: no list of cells has this length and a cell after a
+//! Seen on devices. Other 0x24 hold cells: no list of cells has this length and a cell after a
 //! position.
 
 use super::{Body, Context, Fit};

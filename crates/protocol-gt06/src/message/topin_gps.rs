@@ -36,7 +36,7 @@ layout! {
 }
 
 impl TopinGps {
-    /// Whether it is sent as it is measured; `None` where the number does not say.
+    /// Whether it is sent as it is measured; `None` where the number does not show it.
     #[must_use]
     pub const fn is_live(&self) -> Option<bool> {
         match self.number {
@@ -80,7 +80,7 @@ impl Body for TopinGps {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        // Live and from the buffer it is the same fact, but for the number that says so.
+        // Live and from the buffer it is the same fact, except for the number.
         let key = crate::normalize::Key::new(0x10).alarm(self.raw_alarm.map(Into::into));
         let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         if let Some(fix) = &mut report.fix {

@@ -23,7 +23,7 @@ use crate::reply::Answer;
 use crate::Dialect;
 
 layout! {
-    /// Something that a device of the relatives says by a number.
+    /// What a device of the relatives reports by a number alone.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct TopinNotice of |cx| {
         /// The number.

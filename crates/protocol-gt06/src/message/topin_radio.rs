@@ -11,7 +11,7 @@
 //! | | 0 or 1 | alarm | unknown codes |
 //!
 //! 0x69 is live, 0x17 comes from the buffer. Seen on devices; 0x18 to 0x1B are read like that if
-//! it fits them exactly. The length says which cells they are: no number of cells of both forms has
+//! it fits them exactly. The length shows which cells they are: no number of cells of both forms has
 //! the same. What does not fit is a [`TopinNotice`](super::TopinNotice).
 
 use alloc::format;
@@ -36,7 +36,7 @@ pub struct TopinRadio {
     pub raw_time: [u8; 6],
     /// The stations; no more than 255 can be written.
     pub stations: Vec<Station>,
-    /// The network of all cells. Its MNC has one byte whatever its MCC says.
+    /// The network of all cells. Its MNC has one byte whatever its MCC.
     pub network: Plmn,
     /// The cells; no more than 255 can be written.
     pub cells: Vec<Neighbour>,
@@ -121,7 +121,7 @@ impl Body for TopinRadio {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        // Live and from the buffer it is the same fact, but for the number that says so.
+        // Live and from the buffer it is the same fact, except for the number.
         let mut key = BytesMut::new();
         key.put_u8(if self.number == 0x17 {
             0x69

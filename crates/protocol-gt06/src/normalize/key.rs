@@ -5,7 +5,7 @@ use crate::field::{DateTime, Position};
 /// What stays the same when a device sends the same fact again, besides the time that it is a
 /// fact of, which is in the id itself.
 ///
-/// | bytes | content; all ones where it is not said |
+/// | bytes | content; all ones where it is not known |
 /// |---|---|
 /// | 0–7 | latitude and longitude |
 /// | 8 | number |
@@ -26,7 +26,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a message that says nothing yet. The same for numbers by which the same fact is
+    /// The key of a message without values yet. The same for numbers by which the same fact is
     /// sent live and later.
     #[inline(always)]
     #[must_use]

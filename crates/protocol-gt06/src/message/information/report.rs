@@ -116,7 +116,7 @@ pub(super) fn normalize(
             Signal::named("gt06.bluetooth_address")
                 .text(alloc::format!("{}", milepost_telemetry::MacAddress(*mac))),
         ),
-        // A key is a secret: that it was sent is said, what it is stays in the raw frame.
+        // A key is a secret: that it was sent is reported, its value stays in the raw frame.
         C::BluetoothKey(_) => report
             .more
             .signals
@@ -257,7 +257,7 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
 }
 
 /// `!AIOIL,address,level,temperature,version,reserved,measured,motion,…,sum`; of the level and of
-/// what was measured no text says the unit.
+/// what was measured the unit is not stated.
 fn note_fuel(report: &mut Report, text: &str) {
     const FIELDS: [(usize, &str, Option<&str>); 3] = [
         (2, "gt06.fuel_probe_level", None),

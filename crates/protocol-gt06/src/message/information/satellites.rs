@@ -104,7 +104,7 @@ fn put_counted(out: &mut BytesMut, bytes: &[u8]) {
 
 impl SatelliteReport {
     /// Whether what is after the GPS part is a BDS part (with or without a state) and an
-    /// extension, to the last byte; the manuals do not say which, and older ones have neither.
+    /// extension, to the last byte; the manuals do not state which, and older ones have neither.
     fn bds(rest: &[u8]) -> Option<bool> {
         let ends = |rest: &[u8]| match rest {
             [] => true,

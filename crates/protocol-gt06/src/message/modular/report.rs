@@ -88,7 +88,7 @@ fn facts(modular: &Modular, position: Option<(&ModulePosition, bool)>) -> Vec<u8
     facts.to_vec()
 }
 
-/// A time that a device can have: 0 and what a clock that was never set says are none.
+/// A time that a device can have: not 0, and not that of a clock that was never set.
 fn is_time(unix: u32) -> bool {
     const YEAR_2000: u32 = 946_684_800;
     unix >= YEAR_2000
@@ -155,7 +155,7 @@ fn timed<'r>(
 ) -> &'r mut Report {
     match time.filter(|time| *time != 0) {
         Some(time) => cx.timed_unix(out, kind, time, is_time(time), key, index),
-        // Nothing was said, not even a wrong time.
+        // There is no time, not even a wrong one.
         None => cx.untimed(out, kind, index),
     }
 }
@@ -370,7 +370,7 @@ fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
     }
 }
 
-/// A Bluetooth tag. 7FFF says that a value is not there; humidity is in tenths of a percent on
+/// A Bluetooth tag. 7FFF: a value is not there; humidity is in tenths of a percent on
 /// the tags seen, which no manual confirms.
 fn note_tag(report: &mut Report, mac: MacAddress, values: [u16; 3], battery: u8, state: u8) {
     let tags = report
