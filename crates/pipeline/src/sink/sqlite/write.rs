@@ -471,13 +471,7 @@ impl Job<'_> {
             if !insert::correct(tx, correction)? {
                 continue;
             }
-            let text = serde_json::to_string(correction)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-            after = tx
-                .prepare_cached(
-                    "INSERT INTO correction (correction, made_at) VALUES (?1, ?2) RETURNING seq",
-                )?
-                .query_row(params![text, now().as_millis()], |row| row.get(0))?;
+            after = insert::keep_correction(tx, correction, now())?;
             self.written.corrected.insert(index);
         }
         self.written.after.correction = row_number(after);
