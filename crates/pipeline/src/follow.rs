@@ -7,7 +7,7 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -52,6 +52,8 @@ impl Followers {
         let (batches, committed) = sync_channel(QUEUED);
         let (end, ended) = oneshot::channel();
         let lag = metrics::gauge!("milepost_follower_lag_rows", "follower" => name.to_owned());
+        let seconds =
+            metrics::histogram!("milepost_follower_write_seconds", "follower" => name.to_owned());
         let following = Following {
             name: name.to_owned(),
             follower,
@@ -59,6 +61,7 @@ impl Followers {
             backoff,
             deadline,
             lag,
+            seconds,
             at: None,
         };
         std::thread::Builder::new()
@@ -106,6 +109,8 @@ struct Following<F, R> {
     backoff: Backoff,
     deadline: Arc<RetryDeadline>,
     lag: metrics::Gauge,
+    /// How long a write takes.
+    seconds: metrics::Histogram,
     /// Where the follower is; `None` until it has said so.
     at: Option<Position>,
 }
@@ -220,7 +225,9 @@ impl<F: Follower, R: Replay> Following<F, R> {
     }
 
     fn write(&mut self, news: &News<'_>, up_to: Position, end: Position) -> Result<(), SinkError> {
+        let begun = Instant::now();
         self.follower.write(news, up_to)?;
+        self.seconds.record(begun.elapsed());
         self.at = Some(up_to);
         self.note_lag(up_to, end);
         Ok(())

@@ -132,11 +132,12 @@ impl Fleet {
     fn gateway(&self, address: &str) -> Process {
         let data = self.folder.path().join("gateway");
         let mut role = self.role("gateway");
-        Process::start(role.args(["--gt06", address]).arg("--data-dir").arg(data))
+        role.args(["--gt06", address, "--http", "127.0.0.1:0"]);
+        Process::start(role.arg("--data-dir").arg(data))
     }
 
     fn worker(&self) -> Process {
-        Process::start(&mut self.role("worker"))
+        Process::start(self.role("worker").args(["--http", "127.0.0.1:0"]))
     }
 
     fn simulate(&self, gateway: &str, devices: u32, seconds: u32) -> (Child, PathBuf) {

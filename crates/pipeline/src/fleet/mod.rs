@@ -18,7 +18,7 @@ mod gateway;
 mod worker;
 
 pub use gateway::{Gateway, GatewayOptions, Sums};
-pub use worker::{Worker, WorkerError, WorkerOptions};
+pub use worker::{Worker, WorkerError, WorkerOptions, WorkerStatus};
 
 /// The names of the topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
