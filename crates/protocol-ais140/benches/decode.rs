@@ -84,6 +84,18 @@ fn decode(c: &mut Criterion) {
             b.iter(|| Message::decode(&Frame::new(black_box(raw.clone())), &dialects, &known));
         });
 
+        let line = [&raw[..], b"\r\n"].concat();
+        let mut stream = BytesMut::with_capacity(4_096);
+        group.bench_function("deframe", |b| {
+            b.iter(|| {
+                stream.extend_from_slice(black_box(&line));
+                session.next_frame(&mut stream)
+            });
+        });
+        group.bench_function("handle", |b| {
+            b.iter(|| session.on_frame(black_box(&frame), 1_709_619_332));
+        });
+
         let source = ReportSource::new(None, session.imei().and_then(|imei| imei.device_id()));
         let origin = Origin {
             epoch: 1,
@@ -94,9 +106,14 @@ fn decode(c: &mut Criterion) {
             at: Timestamp::from_unix(1_709_619_332),
             origin,
         };
-        let line = [&raw[..], b"\r\n"].concat();
-        let mut stream = BytesMut::with_capacity(4_096);
         let mut reports = Vec::with_capacity(1);
+        let handled = session.on_frame(&frame, 1_709_619_332);
+        group.bench_function("normalize", |b| {
+            b.iter(|| {
+                reports.clear();
+                normalize(black_box(&handled), &source, arrival, &mut reports);
+            });
+        });
         group.bench_function("report", |b| {
             b.iter(|| {
                 stream.extend_from_slice(black_box(&line));

@@ -79,15 +79,15 @@ impl<'a> Items<'a> {
         // A bracket counts at the beginning of an item, if it is closed: commas before this place
         // are inside one.
         let mut closed = self.close(body, start);
-        for at in memchr::memchr_iter(b',', body.get(from..).unwrap_or_default()) {
+        for_each_comma(body.get(from..).unwrap_or_default(), |at| {
             let at = from + at;
             if at < closed {
-                continue;
+                return;
             }
             self.push(start, at);
             start = at + 1;
             closed = self.close(body, start);
-        }
+        });
         if start < body.len() {
             self.push(start, body.len());
         }
@@ -194,6 +194,34 @@ impl<'a> Items<'a> {
             })
             .and_then(|at| at.checked_sub(1))
     }
+}
+
+/// Eight bytes at a time: items are so short that a search for each of them would cost more than
+/// reading it.
+#[inline]
+fn for_each_comma(text: &[u8], mut found: impl FnMut(usize)) {
+    const COMMAS: u64 = u64::from_ne_bytes([b','; 8]);
+    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
+    let mut from = 0;
+    let mut word = |word: [u8; 8]| {
+        // A byte that is zero leaves its highest bit set, and no other does.
+        let zeros = u64::from_le_bytes(word) ^ COMMAS;
+        let mut marks = !((zeros & LOW).wrapping_add(LOW) | zeros | LOW);
+        while marks != 0 {
+            found(from + marks.trailing_zeros() as usize / 8);
+            marks &= marks - 1;
+        }
+        from += 8;
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    for eight in words {
+        word(*eight);
+    }
+    let mut last = [0; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    word(last);
 }
 
 /// Whether the last digit is the right Luhn check digit.

@@ -3,7 +3,7 @@
 //! Makers print each neighbour as signal, area and cell in different orders. Which one it is can
 //! often be seen: the area code repeats, the signal is a small number.
 
-use crate::read::{decimal, digits, hex, trim, whole};
+use crate::read::{decimal, digits, exact, hex, trim, whole};
 
 /// The order of a neighbour's three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,20 +167,13 @@ pub struct Evidence {
 /// Reads triples of items. `known` is the order by the device's profile; `usual` the dialect's.
 /// What can be seen in the columns goes before what is usual.
 pub(crate) fn triples<'a>(
-    items: impl Iterator<Item = &'a [u8]>,
+    items: impl Iterator<Item = &'a [u8]> + Clone,
     serving: &Cells,
     known: Option<Order>,
     usual: Order,
 ) -> (Neighbours, Evidence) {
-    let mut cut = [&[][..]; 18];
-    let mut len = 0;
-    for (place, item) in cut.iter_mut().zip(items) {
-        *place = item;
-        len += 1;
-    }
-    let cut = cut.get(..len).unwrap_or_default();
     let expected = known.unwrap_or(usual);
-    if let Some(neighbours) = as_expected(cut, serving, expected) {
+    if let Some(neighbours) = as_expected(items.clone(), serving, expected) {
         return (
             neighbours,
             Evidence {
@@ -191,7 +184,7 @@ pub(crate) fn triples<'a>(
     }
     let mut rows = [[Value::default(); 3]; 6];
     let mut count = 0;
-    for (at, item) in cut.iter().enumerate() {
+    for (at, item) in items.enumerate() {
         if let Some(place) = rows.get_mut(at / 3).and_then(|row| row.get_mut(at % 3)) {
             *place = Value::read(item);
             count = at / 3 + 1;
@@ -225,15 +218,20 @@ pub(crate) fn triples<'a>(
 
 /// The usual case: the area's column of the expected order begins with the serving area, and each
 /// value has its form. `None` in all other cases.
-fn as_expected(items: &[&[u8]], serving: &Cells, order: Order) -> Option<Neighbours> {
+fn as_expected<'a>(
+    mut items: impl Iterator<Item = &'a [u8]>,
+    serving: &Cells,
+    order: Order,
+) -> Option<Neighbours> {
     let (lac, cell, signal) = order.columns();
     let lac_at = lac?;
     let mut neighbours = Neighbours::default();
-    for row in items.chunks_exact(3) {
+    while let Some(first) = items.next() {
+        let row = [first, items.next()?, items.next()?];
         let item = |at: usize| row.get(at).copied().unwrap_or_default();
-        let lac = u32::try_from(whole(hex, item(lac_at))?).ok()?;
-        let id = whole(hex, item(cell))?;
-        let level = whole(digits::<1, 3>, item(signal))?;
+        let lac = u32::try_from(exact(hex, item(lac_at))?).ok()?;
+        let id = exact(hex, item(cell))?;
+        let level = exact(digits::<1, 3>, item(signal))?;
         if neighbours.len == 0 && (Some(lac) != serving.lac || serving.cell == Some(lac.into())) {
             return None;
         }
@@ -244,10 +242,10 @@ fn as_expected(items: &[&[u8]], serving: &Cells, order: Order) -> Option<Neighbo
             lac: Some(lac),
             cell: id,
             signal: i16::try_from(level).ok(),
-            is_wide: trim(item(cell)).len() > 4,
+            is_wide: item(cell).len() > 4,
         });
     }
-    (neighbours.len > 0 && items.len() == usize::from(neighbours.len) * 3).then_some(neighbours)
+    (neighbours.len > 0).then_some(neighbours)
 }
 
 /// The order that columns show: the area's column repeats the serving area or itself, and of the

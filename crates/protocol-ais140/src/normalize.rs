@@ -556,46 +556,64 @@ fn signals(report: &mut Report, record: &Record) {
 
 /// `61b4/9adb:31 …`: neighbours with their signals as printed.
 fn neighbour_text(neighbours: &[crate::neighbour::Neighbour]) -> Box<str> {
-    let mut text = String::with_capacity(neighbours.len() * 20);
+    let mut text = Row::default();
     for n in neighbours {
-        if !text.is_empty() {
-            text.push(' ');
+        if text.len > 0 {
+            text.push(b' ');
         }
         if let Some(lac) = n.lac {
-            push_digits(&mut text, lac.into(), 16);
-            text.push('/');
+            text.digits::<16>(lac.into());
+            text.push(b'/');
         }
-        push_digits(&mut text, n.cell, 16);
+        text.digits::<16>(n.cell);
         if let Some(signal) = n.signal {
-            text.push_str(if signal < 0 { ":-" } else { ":" });
-            push_digits(&mut text, signal.unsigned_abs().into(), 10);
+            text.push(b':');
+            if signal < 0 {
+                text.push(b'-');
+            }
+            text.digits::<10>(signal.unsigned_abs().into());
         }
     }
-    text.into()
+    let text = text.bytes.get(..text.len).unwrap_or_default();
+    core::str::from_utf8(text).unwrap_or_default().into()
 }
 
-/// A number's digits. (Formatting four neighbours would cost as much as reading the packet.)
-fn push_digits(text: &mut String, value: u64, base: u64) {
-    let mut digits = [0_u8; 20];
-    let mut left = value;
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        let digit = u8::try_from(left % base).unwrap_or(0);
-        if let Some(place) = digits.get_mut(at) {
-            *place = if digit < 10 {
-                b'0' + digit
-            } else {
-                b'a' + digit - 10
-            };
-        }
-        left /= base;
-        if left == 0 || at == 0 {
-            break;
+/// Six neighbours: 8, 16 and 5 digits and what stands between. (Formatting four neighbours would
+/// cost as much as reading the packet.)
+struct Row {
+    len: usize,
+    bytes: [u8; 6 * 34],
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            bytes: [0; 6 * 34],
         }
     }
-    let digits = digits.get(at..).unwrap_or_default();
-    text.push_str(core::str::from_utf8(digits).unwrap_or_default());
+}
+
+impl Row {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    fn digits<const BASE: u64>(&mut self, value: u64) {
+        let mut unit = 1;
+        while value / BASE >= unit {
+            unit *= BASE;
+        }
+        while unit > 0 {
+            let digit = u8::try_from(value / unit % BASE).unwrap_or(0);
+            self.push(if digit < 10 { b'0' } else { b'a' - 10 } + digit);
+            unit /= BASE;
+        }
+    }
 }
 
 /// A key that is put together inline; what goes beyond is left out by a mark.

@@ -1,7 +1,7 @@
 //! Readers of single values with nom, complete flavour: each runs on one delimited item.
 
 use nom::error::{ContextError, ErrorKind, ParseError};
-use nom::{Err, IResult, Parser};
+use nom::{Err, IResult};
 
 /// Where a reader stopped: how many bytes of the item were left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +40,19 @@ pub(crate) fn trim(item: &[u8]) -> &[u8] {
 /// Runs a reader on a whole item; `None` unless it takes all of it.
 #[inline]
 pub(crate) fn whole<'a, T>(
-    mut reader: impl Parser<&'a [u8], Output = T, Error = Stop>,
+    reader: impl FnOnce(&'a [u8]) -> Read<'a, T>,
     item: &'a [u8],
 ) -> Option<T> {
-    match reader.parse(trim(item)) {
+    exact(reader, trim(item))
+}
+
+/// The same, of an item without blanks around it.
+#[inline]
+pub(crate) fn exact<'a, T>(
+    reader: impl FnOnce(&'a [u8]) -> Read<'a, T>,
+    item: &'a [u8],
+) -> Option<T> {
+    match reader(item) {
         Ok(([], value)) => Some(value),
         _ => None,
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::Field;
 use crate::neighbour::{Cells, Neighbours};
-use crate::read::{decimal, digits, flag, hex, letter, small, trim, whole};
+use crate::read::{decimal, digits, exact, flag, hex, letter, small, trim};
 use crate::text::{Bits, Code, Text};
 use crate::time::DateTime;
 
@@ -162,7 +162,7 @@ impl Record {
             fits
         }
         let item = trim(item);
-        let number = || whole(decimal, item);
+        let number = || exact(decimal, item);
         let text = || Text::part(raw, item);
         match field {
             Field::Vendor => self.vendor = text(),
@@ -176,10 +176,10 @@ impl Record {
                 }
             }
             Field::Alert => {
-                let alert = whole(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
+                let alert = exact(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
                 return put(&mut self.alert, alert);
             }
-            Field::Status => return put(&mut self.live, whole(letter(b'L', b'H'), item)),
+            Field::Status => return put(&mut self.live, exact(letter(b'L', b'H'), item)),
             Field::PacketStatus => {
                 let live = match item {
                     b"NM" => Some(true),
@@ -188,10 +188,10 @@ impl Record {
                 };
                 return put(&mut self.live, live);
             }
-            Field::Imei => return put(&mut self.imei, whole(digits::<15, 15>, item)),
+            Field::Imei => return put(&mut self.imei, exact(digits::<15, 15>, item)),
             Field::Registration => self.registration = text(),
             Field::Fix => {
-                let fix = whole(flag, item).or_else(|| whole(letter(b'A', b'V'), item));
+                let fix = exact(flag, item).or_else(|| exact(letter(b'A', b'V'), item));
                 return put(&mut self.fix, fix);
             }
             Field::Speed => return put(&mut self.speed, number()),
@@ -210,11 +210,11 @@ impl Record {
             Field::Pdop => return put(&mut self.pdop, number()),
             Field::Hdop => return put(&mut self.hdop, number()),
             Field::Operator => self.operator = Text::part(raw, unquoted(item)),
-            Field::Ignition => return put(&mut self.ignition, whole(flag, item)),
-            Field::MainPower => return put(&mut self.main_power, whole(flag, item)),
+            Field::Ignition => return put(&mut self.ignition, exact(flag, item)),
+            Field::MainPower => return put(&mut self.main_power, exact(flag, item)),
             Field::MainVolts => return put(&mut self.main_volts, number()),
             Field::BatteryVolts => return put(&mut self.battery_volts, number()),
-            Field::Emergency => return put(&mut self.emergency, whole(flag, item)),
+            Field::Emergency => return put(&mut self.emergency, exact(flag, item)),
             Field::Tamper => {
                 let tamper = match item {
                     [] => Some(b' '),
@@ -227,24 +227,24 @@ impl Record {
                 return put(&mut self.gsm, small::<u8>(item).filter(|_| item.len() <= 3));
             }
             Field::Mcc => {
-                let mcc = whole(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
+                let mcc = exact(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
                 return put(&mut self.cells.mcc, mcc);
             }
             Field::Mnc => {
-                let mnc = whole(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
+                let mnc = exact(digits::<1, 3>, item).and_then(|v| u16::try_from(v).ok());
                 return put(&mut self.cells.mnc, mnc);
             }
             Field::Lac => {
-                let lac = whole(hex, item).and_then(|v| u32::try_from(v).ok());
+                let lac = exact(hex, item).and_then(|v| u32::try_from(v).ok());
                 return put(&mut self.cells.lac, lac);
             }
             Field::Cell => {
                 self.cells.is_wide = item.len() > 4;
-                return put(&mut self.cells.cell, whole(hex, item));
+                return put(&mut self.cells.cell, exact(hex, item));
             }
             Field::CellDecimal => {
                 self.cells.is_wide = item.len() > 5;
-                return put(&mut self.cells.cell, whole(digits::<1, 12>, item));
+                return put(&mut self.cells.cell, exact(digits::<1, 12>, item));
             }
             Field::Inputs | Field::Outputs | Field::InputsOutputs | Field::Block => {
                 let Some(bits) = Bits::read(item) else {
@@ -258,7 +258,7 @@ impl Record {
                 }
             }
             Field::Frame => {
-                let frame = whole(digits::<1, 9>, item).and_then(|v| u32::try_from(v).ok());
+                let frame = exact(digits::<1, 9>, item).and_then(|v| u32::try_from(v).ok());
                 return put(&mut self.frame, frame);
             }
             Field::Analog => match number() {
@@ -278,7 +278,7 @@ impl Record {
 
     /// The fields that few packets have.
     fn set_rare(&mut self, field: Field, raw: &Bytes, item: &[u8]) -> bool {
-        let number = whole(decimal, item);
+        let number = exact(decimal, item);
         let text = Text::part(raw, item);
         let put = |place: &mut Option<f64>| {
             if number.is_some() {
@@ -310,7 +310,7 @@ impl Record {
                 self.more_mut().iccid = text;
             }
             Field::Imsi => {
-                if whole(digits::<14, 15>, item).is_none() {
+                if exact(digits::<14, 15>, item).is_none() {
                     return false;
                 }
                 self.more_mut().imsi = text;

@@ -223,17 +223,11 @@ impl Session {
                 .filter(|record| record.live == Some(true) && message.items.is_empty())
                 .and_then(|record| record.time)
                 .and_then(|time| time.to_unix());
-            let (kind, certainty) = (message.kind, message.certainty);
-            let dialect = message.dialect.clone();
-            let evidence = message.evidence;
-            self.learn_dialect(kind, &dialect, certainty);
+            self.learn_dialect(message.kind, &message.dialect, message.certainty);
             self.learn_clock(sent, unix_now);
-            self.learn_order(evidence.order, dialect.order);
+            self.learn_order(message.evidence.order, message.dialect.order);
         }
-        let kind = handled
-            .message
-            .as_ref()
-            .map_or(Kind::Unknown, |message| message.kind);
+        let kind = message.kind;
         // What has no layout has no checksum of its own.
         if kind.index().is_some() {
             self.learn_checksum(kind, lesson, verdict);

@@ -4,72 +4,105 @@ use core::fmt;
 
 use bytes::Bytes;
 
-/// A text as a device sent it, without the blanks around it. Shares the packet's memory.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Text(Bytes);
+/// A text as a device sent it, without the blanks around it. A long one shares the packet's memory.
+#[derive(Clone)]
+pub struct Text(Held);
+
+/// Short texts are copied, which costs less than counting references to the packet.
+#[derive(Clone)]
+enum Held {
+    Short(u8, [u8; SHORT]),
+    Long(Bytes),
+}
+
+/// What fits into the place of a `Bytes`.
+const SHORT: usize = 22;
 
 impl Text {
     /// No text.
-    pub const EMPTY: Self = Self(Bytes::new());
+    pub const EMPTY: Self = Self(Held::Short(0, [0; SHORT]));
 
     /// A text that the program gives.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(Held::Long(Bytes::from_static(text.as_bytes())))
     }
 
     /// The part `item` of `raw`, without copying.
     #[inline]
     pub(crate) fn part(raw: &Bytes, item: &[u8]) -> Self {
-        if item.is_empty() {
-            return Self::EMPTY;
-        }
-        Self(raw.slice_ref(item))
+        Self::short(item).unwrap_or_else(|| Self(Held::Long(raw.slice_ref(item))))
+    }
+
+    #[inline]
+    fn short(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self(Held::Short(u8::try_from(text.len()).ok()?, bytes)))
     }
 
     /// The bytes.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Held::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Held::Long(bytes) => bytes,
+        }
     }
 
     /// Whether the device said nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_bytes().is_empty()
     }
 
     /// As a string; bytes that are no UTF-8 become U+FFFD.
     #[must_use]
     pub fn to_boxed_str(&self) -> Box<str> {
-        match core::str::from_utf8(&self.0) {
+        match core::str::from_utf8(self.as_bytes()) {
             Ok(text) => text.into(),
-            Err(_) => String::from_utf8_lossy(&self.0).into(),
+            Err(_) => String::from_utf8_lossy(self.as_bytes()).into(),
         }
     }
 }
 
+impl Default for Text {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self::short(text.as_bytes())
+            .unwrap_or_else(|| Self(Held::Long(Bytes::copy_from_slice(text.as_bytes()))))
     }
 }
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&String::from_utf8_lossy(&self.0))
+        f.pad(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(&self.0), f)
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
     }
 }
 

@@ -23,6 +23,6 @@ fn a_position_is_read_without_allocating() {
         assert_eq!(message.record.frame, Some(127));
         assert_eq!(message.record.neighbours.as_slice().len(), 4);
     });
-    // One for the reference count of the packet's bytes, which its texts share.
+    // One for the record.
     assert!(counted.count_total <= 1, "{counted:?}");
 }

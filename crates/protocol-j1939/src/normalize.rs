@@ -393,8 +393,7 @@ pub fn signals(message: &Message) -> Vec<Signal> {
             }
         })),
         Content::TellTales => all.extend(states::tell_tales(&message.data).filter_map(|one| {
-            let name = TELL_TALE_IDS.get(usize::from(one.number.checked_sub(1)?))?;
-            let mut signal = Signal::named(name);
+            let mut signal = Signal::named(one.id()?);
             signal.source = Some(source);
             match one.state {
                 7 => signal.state = Some(SignalState::NotAvailable),
@@ -569,67 +568,3 @@ pub(crate) fn note(report: &mut Report, signal: &Signal) {
 const fn narrow(value: f64) -> f32 {
     value as f32
 }
-
-/// Ids of the tell-tale signals, in the order of their numbers.
-static TELL_TALE_IDS: [&str; 60] = [
-    "fms.cooling_air_conditioning",
-    "fms.high_beam",
-    "fms.low_beam",
-    "fms.turn_signals",
-    "fms.hazard",
-    "fms.disabled_access",
-    "fms.parking_brake",
-    "fms.brake_failure",
-    "fms.hatch_open",
-    "fms.fuel_level",
-    "fms.coolant_temperature",
-    "fms.battery_charging",
-    "fms.engine_oil",
-    "fms.position_lights",
-    "fms.front_fog_light",
-    "fms.rear_fog_light",
-    "fms.park_heating",
-    "fms.engine_mil",
-    "fms.service",
-    "fms.transmission_temperature",
-    "fms.transmission_failure",
-    "fms.abs_failure",
-    "fms.worn_brake_linings",
-    "fms.washer_fluid",
-    "fms.tyre_failure",
-    "fms.malfunction",
-    "fms.engine_oil_temperature",
-    "fms.engine_oil_level",
-    "fms.engine_coolant_level",
-    "fms.steering_fluid",
-    "fms.steering_failure",
-    "fms.height_control",
-    "fms.retarder",
-    "fms.engine_emission_failure",
-    "fms.esc",
-    "fms.brake_lights",
-    "fms.articulation",
-    "fms.stop_request",
-    "fms.pram_request",
-    "fms.bus_stop_brake",
-    "fms.def_level",
-    "fms.raising",
-    "fms.lowering",
-    "fms.kneeling",
-    "fms.engine_compartment_temperature",
-    "fms.auxiliary_air_pressure",
-    "fms.air_filter",
-    "fms.fuel_filter_pressure",
-    "fms.seat_belt",
-    "fms.ebs",
-    "fms.lane_departure",
-    "fms.emergency_braking",
-    "fms.adaptive_cruise",
-    "fms.trailer_connected",
-    "fms.trailer_abs",
-    "fms.airbag",
-    "fms.trailer_ebs",
-    "fms.tachograph",
-    "fms.esc_off",
-    "fms.lane_departure_off",
-];

@@ -10,10 +10,11 @@ use milepost_telemetry::{Content, Envelope, Name, Origin, Quarantine, Timestamp}
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Topics;
+use super::audit::Collector;
+use super::{EventPublisher, Topics};
 use crate::kafka::{
     Consumer, ConsumerEvent, ConsumerOptions, Detaching, KafkaConfig, KafkaFault, PartitionId,
-    Polled, StartOffset,
+    Polled, ProducerOptions, StartOffset,
 };
 use crate::sink::redis::{LaneSource, LastKnownOptions, RedisFollower, RedisUrl};
 use crate::sink::timescale::{
@@ -43,6 +44,8 @@ pub struct WorkerOptions {
     pub pipeline: Options,
     /// Whether a partition goes on at the log's first record when what it needs is gone.
     pub accept_gap: bool,
+    /// How events are sent.
+    pub producer: ProducerOptions,
     /// How soon a worker that vanishes loses its partitions.
     pub session_timeout: Duration,
 }
@@ -60,6 +63,7 @@ impl WorkerOptions {
             last_known: LastKnownOptions::default(),
             pipeline: Options::default(),
             accept_gap: false,
+            producer: ProducerOptions::default(),
             session_timeout: Duration::from_secs(10),
         }
     }
@@ -85,22 +89,33 @@ pub enum WorkerError {
 
 /// How long a shard may settle what it has when its partition is taken away.
 const DETACH: Duration = Duration::from_secs(8);
+/// How long events that are stored may still be published when a partition is given up.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// How long after a failure a partition that is still assigned is claimed again.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reads assigned partitions until it is told to stop.
-#[derive(Debug)]
 pub struct Worker {
     consumer: Consumer,
     events: mpsc::UnboundedReceiver<ConsumerEvent>,
     shared: Arc<Shared>,
     topic: Name,
+    collector: Collector,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
 struct Shared {
     options: WorkerOptions,
     pipeline: Pipeline,
+    publisher: Arc<EventPublisher>,
     partitions: Mutex<BTreeMap<i32, Condition>>,
 }
 
@@ -179,16 +194,26 @@ impl Worker {
         let mut consume = ConsumerOptions::new(&options.group, [options.topics.reports.clone()]);
         consume.session_timeout = options.session_timeout;
         let (consumer, events) = Consumer::start(config, consume)?;
+        let collector = Collector::start(config, &options)?;
         let pipeline = Pipeline::new(&options.pipeline);
+        let publisher = Arc::new(EventPublisher::new(
+            config,
+            options.producer.clone(),
+            options.topics.events.clone(),
+            options.database.clone(),
+            options.schema.clone(),
+        ));
         Ok(Self {
             consumer,
             events,
             shared: Arc::new(Shared {
                 options,
                 pipeline,
+                publisher,
                 partitions: Mutex::default(),
             }),
             topic,
+            collector,
         })
     }
 
@@ -207,7 +232,11 @@ impl Worker {
             mut events,
             shared,
             topic,
+            collector,
         } = self;
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        // Also when this future is dropped.
+        let collecting = tokio::spawn(collector.run(async move { drop(ended.await) }));
         let (wishes, mut wished) = mpsc::unbounded_channel();
         let mut parts = Parts {
             shared,
@@ -246,6 +275,8 @@ impl Worker {
         // Partitions that were never attached are not revoked: their tasks see the end.
         parts.senders.clear();
         while parts.tasks.join_next().await.is_some() {}
+        drop(end);
+        let _panicked = collecting.await.is_err();
         Ok(())
     }
 }
@@ -401,7 +432,7 @@ impl Partition {
                 },
             }
         };
-        let lanes = judge.lanes();
+        let (lanes, written) = (judge.lanes(), judge.events());
         let shard = ShardId(u32::try_from(number).unwrap_or(0));
         let handle = match self
             .shared
@@ -439,6 +470,9 @@ impl Partition {
             _ => start,
         };
         self.wish(Wish::Attach(self.id.clone(), start));
+        let claim = claimed.claim;
+        let publisher = Arc::clone(&self.shared.publisher);
+        let publishing = tokio::spawn(async move { publisher.run(claim, written).await });
         let end = self.work(&handle, claimed, &transport).await;
         let detached = self.shared.pipeline.detach(shard, DETACH).await;
         if let Some((drained, _)) = detached {
@@ -449,6 +483,10 @@ impl Partition {
                 "the partition's shard has ended"
             );
         }
+        publishing.abort();
+        let rest = async { while let Ok(false) = self.shared.publisher.publish(claim).await {} };
+        // What is left is published by whoever holds the partition next.
+        let _in_time = tokio::time::timeout(LAST_EVENTS, rest).await.is_ok();
         end
     }
 

@@ -43,10 +43,6 @@ impl Link {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("milepost_kafka_brokers_connected", "client" => client(statistics))
             .set(heard.answering as f64);
-        if statistics.client_type == "producer" {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            metrics::gauge!("milepost_kafka_unsent_records").set(statistics.msg_cnt as f64);
-        }
         *self.lock() = Some(heard);
     }
 

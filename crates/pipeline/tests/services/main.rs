@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[cfg(feature = "fleet")]
+mod events;
+#[cfg(feature = "fleet")]
 mod fleet;
 #[cfg(feature = "kafka")]
 mod kafka;

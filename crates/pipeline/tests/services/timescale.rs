@@ -104,7 +104,7 @@ async fn migrations_run_once_and_wait_for_each_other() {
         Database::migrate(&fresh.url, &other),
         Database::migrate(&fresh.url, &other),
     );
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 3);
 
     fresh
         .client

@@ -51,7 +51,12 @@ pub(super) fn read<T: Trace>(
         .by_name("tedi")
         .cloned()
         .unwrap_or_else(|| dialects.generic());
-    let mut message = Message::new(Kind::Tracking, dialect.clone(), Certainty::Vendor);
+    let mut message = Message::new(
+        Kind::Tracking,
+        dialect.clone(),
+        Certainty::Vendor,
+        Box::default(),
+    );
     let missing = |field: Field, at: usize| {
         Err(error(
             Kind::Tracking,
@@ -99,7 +104,7 @@ pub(super) fn read<T: Trace>(
         let mut record = reading.record;
         record.imei = message.record.imei;
         if record.latitude.is_some() || record.time.is_some() {
-            message.items.push(record);
+            message.items.push(*record);
         }
         at = to;
     }

@@ -276,7 +276,7 @@ pub(super) fn read<T: Trace>(
         .by_name("cdac")
         .cloned()
         .unwrap_or_else(|| dialects.generic());
-    let mut message = Message::new(kind, dialect, Certainty::Vendor);
+    let mut message = Message::new(kind, dialect, Certainty::Vendor, Box::default());
     let mut fixed = Fixed {
         raw,
         at: start + header.len(),
@@ -303,7 +303,7 @@ pub(super) fn read<T: Trace>(
             crate::Alarm::Emergency
         });
     }
-    message.record = fixed.record;
+    message.record = Box::new(fixed.record);
     (result.map(|()| message), fixed.trace)
 }
 

@@ -53,7 +53,7 @@ pub struct Message {
     /// How sure that is.
     pub certainty: Certainty,
     /// The values. Of a batch, those that all its records share.
-    pub record: Record,
+    pub record: Box<Record>,
     /// The records of a batch, in the order of the packet.
     pub items: Vec<Record>,
     /// The checksum.
@@ -65,12 +65,17 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(kind: Kind, dialect: Arc<Dialect>, certainty: Certainty) -> Self {
+    pub(crate) fn new(
+        kind: Kind,
+        dialect: Arc<Dialect>,
+        certainty: Certainty,
+        record: Box<Record>,
+    ) -> Self {
         Self {
             kind,
             dialect,
             certainty,
-            record: Record::default(),
+            record,
             items: Vec::new(),
             stated: None,
             evidence: Evidence::default(),
@@ -100,7 +105,7 @@ impl Message {
 
     /// All records: those of a batch, or the only one.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        let single = self.items.is_empty().then_some(&self.record);
+        let single = self.items.is_empty().then_some(&*self.record);
         single.into_iter().chain(&self.items)
     }
 }
@@ -113,7 +118,8 @@ pub(crate) fn read<T: Trace>(
     trace: T,
 ) -> (Result<Message, DecodeError>, T) {
     let whole = |kind: Kind, field: &'static str, mut trace: T| {
-        let mut message = Message::new(kind, dialects.generic(), Certainty::Guessed);
+        let mut message =
+            Message::new(kind, dialects.generic(), Certainty::Guessed, Box::default());
         message.text = Text::part(frame.raw(), frame.raw());
         trace.read(field, 0..frame.raw().len());
         (Ok(message), trace)

@@ -47,7 +47,8 @@ pub(super) fn read<T: Trace>(
     };
     // `$` separates the items where it occurs again.
     let tail = frame.body().get(1.max(from)..).unwrap_or_default();
-    let by_dollar = tail.contains(&b'$') && frame.form() == Form::Sentence && header.len() < 24;
+    let by_dollar =
+        memchr::memchr(b'$', tail).is_some() && frame.form() == Form::Sentence && header.len() < 24;
     let by_dollar = by_dollar && !tail.ends_with(b",$");
     let items = Items::cut(raw, from, frame.body().len(), by_dollar);
     trace.read("header", 0..from);
@@ -317,8 +318,7 @@ fn finish(
             ));
         }
     }
-    let mut message = Message::new(kind, dialect, certainty);
-    message.record = record;
+    let mut message = Message::new(kind, dialect, certainty, record);
     message.stated = reading.stated;
     message.evidence = reading.evidence;
     Ok(message)
@@ -341,7 +341,12 @@ fn unknown<T: Trace>(
             DecodeErrorKind::Missing,
         ));
     };
-    let mut message = Message::new(Kind::Unknown, dialects.generic(), Certainty::Guessed);
+    let mut message = Message::new(
+        Kind::Unknown,
+        dialects.generic(),
+        Certainty::Guessed,
+        Box::default(),
+    );
     if let Some(item) = items.get(imei) {
         message.record.set(Field::Imei, raw, item);
     }

@@ -88,7 +88,7 @@ fn message<T: Trace>(
         .by_name("transync")
         .cloned()
         .unwrap_or_else(|| dialects.generic());
-    let mut message = Message::new(Kind::Tracking, dialect, Certainty::Vendor);
+    let mut message = Message::new(Kind::Tracking, dialect, Certainty::Vendor, Box::default());
     let record = &mut message.record;
     cursor.number("start", 2)?;
     let len = cursor.byte("length")?;

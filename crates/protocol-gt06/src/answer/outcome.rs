@@ -4,6 +4,12 @@
 //! name (`DYD=Success!`). Lists of values report the state of the device, in which `fail`, `invalid`
 //! and `OK` are about its receiver or its card; and a sentence about one of those is no outcome
 //! either. What fits nothing here says nothing.
+//!
+//! Texts have no grammar: the words decide, and only what is split at marks is parsed.
+
+use nom::bytes::complete::take_till;
+use nom::character::complete::anychar;
+use nom::{IResult, Parser};
 
 use super::{Outcome, contains};
 
@@ -170,8 +176,8 @@ fn verdict(phrase: &str) -> Option<Outcome> {
 
 /// The command's name at the front: `DYD=Success!`, `GMT,E,0,0 OK!`. Names are capitals.
 fn verb(sentence: &str) -> Option<&str> {
-    let end = sentence.find([',', ':', '=', '：'])?;
-    let name = sentence.get(..end)?.trim();
+    let (_, (name, _)) = until(",:=：", sentence).ok()?;
+    let name = name.trim();
     let is_name = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_uppercase())
         && name
@@ -211,12 +217,14 @@ fn parts(sentence: &str) -> impl Iterator<Item = &str> {
 
 /// `key: value` or `key=value`; an address of the web is none.
 fn pair(part: &str) -> Option<(&str, char, &str)> {
-    let (at, mark) = part
-        .char_indices()
-        .find(|(_, c)| matches!(c, ':' | '=' | '：'))?;
-    let key = part.get(..at)?.trim();
-    let value = part.get(at + mark.len_utf8()..)?.trim();
+    let (value, (key, mark)) = until(":=：", part).ok()?;
+    let (key, value) = (key.trim(), value.trim());
     (key.starts_with(char::is_alphabetic) && !value.starts_with("//")).then_some((key, mark, value))
+}
+
+/// What comes before the first of these marks, and the mark.
+fn until<'a>(marks: &str, text: &'a str) -> IResult<&'a str, (&'a str, char)> {
+    (take_till(|c| marks.contains(c)), anychar).parse(text)
 }
 
 /// Whether there are several pairs of one kind, or one within another.

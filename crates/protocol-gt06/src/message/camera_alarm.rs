@@ -390,6 +390,3 @@ impl Body for CameraAlarm {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

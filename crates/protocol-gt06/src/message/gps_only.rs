@@ -45,25 +45,3 @@ impl Body for GpsOnly {
         self.note_fields(cx, report);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    #[test]
-    fn the_language_is_optional() {
-        for (parts, language) in [(&[GPS][..], None), (&[GPS, "0002"], Some(2))] {
-            let Message::GpsOnly(read) = read_parts(Start::Short, 0x10, parts) else {
-                panic!("{parts:?}")
-            };
-            assert_eq!(
-                (
-                    read.language.map(|raw| raw.0),
-                    read.gps.position().satellites()
-                ),
-                (language, 9)
-            );
-        }
-    }
-}

@@ -463,6 +463,3 @@ fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatFor
         },
     })
 }
-
-#[cfg(test)]
-mod tests;

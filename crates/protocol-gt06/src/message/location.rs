@@ -24,8 +24,6 @@
 //! others seen on devices. 0x22 and 0xA0 are specified in UTC, the others do not say.
 
 mod rest;
-#[cfg(test)]
-mod tests;
 
 use bytes::BytesMut;
 

@@ -70,7 +70,7 @@ impl Message {
                 id: part.upload(),
                 place: Place::Part(part.part),
                 total: Some(part.total.into()),
-                is_whole: part.is_whole(),
+                is_whole: part.is_complete(),
                 data: &part.data,
             }),
             Self::FileBlock(block) => Some(Block {

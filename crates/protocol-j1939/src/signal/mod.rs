@@ -25,11 +25,17 @@
 
 pub mod pid;
 pub mod states;
-mod table_high;
-mod table_low;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "runs in the compiler only: what goes wrong there does not build"
+)]
+mod table;
 
-use table_high::HIGH;
-use table_low::LOW;
+use table::GROUPS;
 
 /// How the codes of a signal are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,35 +92,6 @@ pub struct Spn {
     pub listed: u8,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row of the table")]
-const fn row(
-    number: u32,
-    name: &'static str,
-    start: u16,
-    bits: u8,
-    coding: Coding,
-    scale: f64,
-    offset: f64,
-    unit: &'static str,
-    agree: u8,
-    listed: u8,
-) -> Spn {
-    Spn {
-        number,
-        name,
-        start,
-        bits,
-        coding,
-        signed: false,
-        big_endian: false,
-        scale,
-        offset,
-        unit,
-        agree,
-        listed,
-    }
-}
-
 /// A parameter group of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group {
@@ -126,28 +103,17 @@ pub struct Group {
     pub signals: &'static [Spn],
 }
 
-impl Group {
-    const fn new(pgn: u32, acronym: &'static str, signals: &'static [Spn]) -> Self {
-        Self {
-            pgn,
-            acronym,
-            signals,
-        }
-    }
-}
-
 /// Every group of the table, by ascending number.
 pub fn groups() -> impl Iterator<Item = &'static Group> {
-    LOW.iter().chain(HIGH)
+    GROUPS.iter()
 }
 
 /// A group of the table.
 #[must_use]
 #[inline]
 pub fn group(pgn: u32) -> Option<&'static Group> {
-    let part = if pgn < 65_000 { LOW } else { HIGH };
-    let at = part.binary_search_by_key(&pgn, |group| group.pgn).ok()?;
-    part.get(at)
+    let at = GROUPS.binary_search_by_key(&pgn, |group| group.pgn).ok()?;
+    GROUPS.get(at)
 }
 
 /// The first signal of the table with this number, and its group.
@@ -398,7 +364,6 @@ mod tests {
         let mut last = None;
         for group in groups() {
             assert!(last < Some(group.pgn), "{}", group.pgn);
-            assert_eq!(group.pgn < 65_000, LOW.contains(group));
             last = Some(group.pgn);
             let mut end = 0;
             for spn in group.signals {

@@ -182,37 +182,52 @@ fn open(config: &Config, kafka: &KafkaConfig, name: &str) -> Result<Gateway, Fai
     let mut options = GatewayOptions::new(name);
     options.topics = super::topics(config);
     let made = if config.fleet.spool {
-        let folder = config.data_dir.join("spool");
-        let refused = |error: std::io::Error| {
-            Failure::new(format!(
-                "the spool {} cannot be opened: {error}",
-                folder.display()
-            ))
-            .remedy(
-                "the folder must be on a disk that this user can write; choose another with \
-                 --data-dir (data_dir), or go without one: spool.enabled = \"off\"",
-            )
-        };
-        std::fs::create_dir_all(&folder).map_err(refused)?;
-        let sizes = SpoolOptions::with_max_bytes(u64::from(config.fleet.spool_gib) << 30);
-        let opened = Folder::open(&folder).and_then(|folder| Spool::open(folder, sizes));
-        let (spool, recovery) = opened.map_err(refused)?;
-        if recovery.cut_bytes > 0 || recovery.waiting > 0 {
-            tracing::info!(
-                waiting = recovery.waiting,
-                cut_bytes = recovery.cut_bytes,
-                "the spool of an earlier run goes on"
-            );
-        }
-        for damage in &recovery.damage {
-            metrics::counter!("milepost_spool_damage_total").increment(1);
-            tracing::error!(?damage, "a part of the spool cannot be read any more");
-        }
+        let max_bytes = u64::from(config.fleet.spool_gib) << 30;
+        let spool = open_log(config, "spool", max_bytes)?;
+        options.express = Some(open_log(config, "express", EXPRESS_BYTES)?);
         Gateway::with_spool(kafka, options, spool)
     } else {
         Gateway::direct(kafka, options)
     };
     made.map_err(|fault| Failure::new(fault.to_string()))
+}
+
+/// Copies of urgent envelopes that may wait for Kafka.
+const EXPRESS_BYTES: u64 = 64 << 20;
+
+fn open_log(config: &Config, name: &str, max_bytes: u64) -> Result<Spool, Failure> {
+    let folder = config.data_dir.join(name);
+    let refused = |error: std::io::Error| {
+        Failure::new(format!(
+            "the spool {} cannot be opened: {error}",
+            folder.display()
+        ))
+        .remedy(
+            "the folder must be on a disk that this user can write; choose another with \
+             --data-dir (data_dir), or go without one: spool.enabled = \"off\"",
+        )
+    };
+    std::fs::create_dir_all(&folder).map_err(refused)?;
+    let sizes = SpoolOptions::with_max_bytes(max_bytes);
+    let opened = Folder::open(&folder).and_then(|folder| Spool::open(folder, sizes));
+    let (spool, recovery) = opened.map_err(refused)?;
+    if recovery.cut_bytes > 0 || recovery.waiting > 0 {
+        tracing::info!(
+            log = name,
+            waiting = recovery.waiting,
+            cut_bytes = recovery.cut_bytes,
+            "the spool of an earlier run goes on"
+        );
+    }
+    for damage in &recovery.damage {
+        metrics::counter!("milepost_spool_damage_total").increment(1);
+        tracing::error!(
+            log = name,
+            ?damage,
+            "a part of the spool cannot be read any more"
+        );
+    }
+    Ok(spool)
 }
 
 /// A gateway starts while the brokers are away too: its spool takes what comes.

@@ -164,5 +164,12 @@ fn specs(config: &Config) -> Vec<TopicSpec> {
             i32::from(config.fleet.replication),
         )
     };
-    vec![new(&topics.reports), new(&topics.urgent)]
+    let replication = i32::from(config.fleet.replication);
+    vec![
+        new(&topics.reports),
+        new(&topics.urgent),
+        new(&topics.events),
+        // A few records a minute.
+        TopicSpec::new(&topics.audit, 1, replication),
+    ]
 }

@@ -174,10 +174,6 @@ pub const HELP: &[(&str, &str)] = &[
         "Brokers that are connected and answer, by client.",
     ),
     (
-        "milepost_kafka_unsent_records",
-        "Records with the Kafka client that are not replicated yet.",
-    ),
-    (
         "milepost_kafka_delivery_seconds",
         "Time from hand-over to Kafka's delivery report.",
     ),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use milepost_telemetry::{Content, DeviceKey, Name, Timestamp};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -152,6 +153,7 @@ pub struct TimescaleJudge {
     claim: Claim,
     transport: Transport,
     lanes: ChangedLanes,
+    events: Arc<Notify>,
     newness: HashMap<DeviceKey, Newness>,
     /// Batches that end at or before this offset were stored by an earlier run.
     stored: Option<i64>,
@@ -227,6 +229,7 @@ impl TimescaleJudge {
             claim: claimed.claim,
             transport,
             lanes,
+            events: Arc::default(),
             newness: HashMap::new(),
             stored: claimed.offset,
             restored: claimed.snapshot_offset,
@@ -242,6 +245,11 @@ impl TimescaleJudge {
     /// The states that followers read.
     pub fn lanes(&self) -> ChangedLanes {
         self.lanes.clone()
+    }
+
+    /// Notified after each batch that has events.
+    pub fn events(&self) -> Arc<Notify> {
+        Arc::clone(&self.events)
     }
 
     /// Runs calls on the connection, which is made if there is none. A connection that fails, or
@@ -625,6 +633,9 @@ impl Judge for TimescaleJudge {
         written.duplicate = stored.duplicate;
         written.filtered = stored.filtered;
         written.quarantined = stored.quarantined;
+        if stored.events > 0 || stored.was_stored {
+            self.events.notify_one();
+        }
         if stored.was_stored {
             metrics::counter!("milepost_batches_found_stored_total").increment(1);
         }

@@ -18,6 +18,7 @@
 //!
 //! Works with the Apache edition of TimescaleDB; nothing of the other edition is used.
 
+mod audit;
 mod batch;
 mod connect;
 mod copy;
@@ -26,6 +27,7 @@ mod judge;
 mod mark;
 mod migrate;
 mod newness;
+mod publish;
 mod read;
 mod reader;
 mod retention;
@@ -34,6 +36,7 @@ mod write;
 
 use tokio_postgres::Client;
 
+pub use audit::{FleetAudit, RunAudit, RunRow};
 pub use batch::{BatchRows, Claim, Fate, FrameRow, Route};
 pub use connect::DatabaseUrl;
 pub use error::DatabaseError;
@@ -41,6 +44,7 @@ pub use judge::{ChangedLanes, JudgeOptions, Passed, PreparedRows, TimescaleJudge
 pub use mark::{Claimed, LaneRow};
 pub use migrate::Schema;
 pub use newness::{Newness, is_odd};
+pub use publish::{EventRecord, Unpublished};
 pub use reader::{HistoryPlace, QuarantinePlace, Reader, StoredFrame};
 pub use retention::{Dropped, Keep};
 pub use row::{QuarantineRow, ReportRow};

@@ -87,6 +87,8 @@ pub struct Stored {
     pub filtered: u64,
     /// Frames that are set aside.
     pub quarantined: u64,
+    /// Events that were written.
+    pub events: u64,
     /// Whether reports that were surely new were not, so that the batch was written twice.
     pub restaged: bool,
     /// Whether an earlier attempt, whose answer was lost, had stored it. All reports then count as
@@ -169,7 +171,7 @@ impl Database {
             }
             merge(&transaction, &self.statements, batch, staged, &mut verdicts).await?;
         }
-        write_events(
+        let events = write_events(
             &transaction,
             &self.statements.copy_event,
             batch,
@@ -185,7 +187,8 @@ impl Database {
             let statement = &self.statements.copy_quarantine;
             copy_in(&transaction, statement, count(QUARANTINE), rows).await?;
         }
-        let stored = tally(batch, verdicts);
+        let mut stored = tally(batch, verdicts);
+        stored.events = events;
         add_audit(&transaction, batch, &stored).await?;
         let makes_staging = !self.has_staging && stored_staged(batch, compare);
         transaction.commit().await?;
@@ -378,7 +381,7 @@ async fn write_events(
     batch: &BatchRows,
     verdicts: &[Verdict],
     numbered: i64,
-) -> Result<(), DatabaseError> {
+) -> Result<u64, DatabaseError> {
     let changed: Vec<Uuid> = batch
         .reports
         .iter()
@@ -400,7 +403,7 @@ async fn write_events(
         .map(|range| slice(&batch.event_fields, range))
         .collect();
     if events.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let count_of_events = i64::try_from(events.len()).unwrap_or(i64::MAX);
     let rows = events
@@ -418,7 +421,7 @@ async fn write_events(
             ],
         )
         .await?;
-    Ok(())
+    Ok(count_of_events.unsigned_abs())
 }
 
 /// In which bucket each frame ends.

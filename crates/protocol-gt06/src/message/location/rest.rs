@@ -200,7 +200,7 @@ impl LocationCard {
             card,
             alarm,
             state: r.u8("card state")?,
-            driving_time: Part::read(r, "driving time")?,
+            driving_time: Part::read(r, "driving time".into())?,
         })
     }
 

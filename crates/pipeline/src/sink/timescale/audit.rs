@@ -1,0 +1,300 @@
+//! Where frames ended: what gateways say, against what was stored.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tokio_postgres::IsolationLevel;
+
+use super::batch::Claim;
+use super::publish::superseded;
+use super::{Database, DatabaseError};
+
+/// What a gateway has counted in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// The gateway's name.
+    pub gateway: String,
+    /// Its run.
+    pub epoch: u64,
+    /// Frames that it took over.
+    pub received: u64,
+    /// Of these, not acknowledged: they could not be kept.
+    pub abandoned: u64,
+    /// Of these, not sent on, by reason.
+    pub filtered: BTreeMap<String, u64>,
+    /// Whether the run has ended in an orderly way: these are all.
+    pub ended: bool,
+}
+
+/// Where the frames of a run, of a gateway or of all ended:
+/// received = stored + duplicate + filtered + quarantined + abandoned + in flight.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RunAudit {
+    /// The gateway's name; empty for all.
+    pub gateway: String,
+    /// The run; 0 for those that were folded, and for sums of several.
+    pub epoch: u64,
+    /// Whether it has ended in an orderly way; if not, it was killed or it runs.
+    pub ended: bool,
+    /// Frames that were taken over. While a run has not ended this is known up to ten seconds ago,
+    /// and at least as many as have an outcome.
+    pub received: u64,
+    /// Frames with at least one row.
+    pub stored: u64,
+    /// Frames that said nothing new.
+    pub duplicate: u64,
+    /// Frames that hold nothing to store, by reason.
+    pub filtered: BTreeMap<String, u64>,
+    /// Frames that are kept with the reason why they could not be read.
+    pub quarantined: u64,
+    /// Frames that could not be kept; their devices were not told.
+    pub abandoned: u64,
+    /// Frames without an outcome: in the spool, in Kafka, in a worker; or, of a run that was killed,
+    /// in memory then and not acknowledged.
+    pub in_flight: u64,
+    /// Whether there are no more outcomes than frames.
+    pub ok: bool,
+}
+
+impl RunAudit {
+    fn settled(&self) -> u64 {
+        let filtered: u64 = self.filtered.values().sum();
+        self.stored + self.duplicate + filtered + self.quarantined
+    }
+
+    fn close(&mut self) {
+        let settled = self.settled();
+        if !self.ended {
+            self.received = self.received.max(settled);
+        }
+        self.ok = settled <= self.received;
+        let rest = self.received.saturating_sub(settled);
+        // What was given up after it had left may have been stored all the same.
+        self.abandoned = self.abandoned.min(rest);
+        self.in_flight = rest - self.abandoned;
+    }
+
+    fn add(&mut self, run: &Self) {
+        self.received += run.received;
+        self.stored += run.stored;
+        self.duplicate += run.duplicate;
+        self.quarantined += run.quarantined;
+        self.abandoned += run.abandoned;
+        self.in_flight += run.in_flight;
+        self.ended &= run.ended;
+        self.ok &= run.ok;
+        for (reason, frames) in &run.filtered {
+            *self.filtered.entry(reason.clone()).or_insert(0) += frames;
+        }
+    }
+
+    fn none(gateway: &str) -> Self {
+        Self {
+            gateway: gateway.to_owned(),
+            ended: true,
+            ok: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where all frames of a fleet ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FleetAudit {
+    /// Each run of each gateway.
+    pub runs: Vec<RunAudit>,
+    /// Each gateway.
+    pub gateways: Vec<RunAudit>,
+    /// All of them.
+    pub all: RunAudit,
+    /// Whether every run adds up.
+    pub ok: bool,
+}
+
+impl Database {
+    /// Stores what gateways have counted, and moves the mark of the topic's partition, in one
+    /// transaction. Sums never fall.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Superseded`] when another one holds the partition, or the mark is not at
+    /// `from`.
+    pub async fn store_runs(
+        &mut self,
+        claim: Claim,
+        from: Option<i64>,
+        to: i64,
+        runs: &[RunRow],
+    ) -> Result<(), DatabaseError> {
+        let transaction = self.client.transaction().await?;
+        let moved = transaction
+            .execute(
+                "UPDATE mark SET log_offset = $4, changed_at = now()
+                 WHERE topic = $1 AND partition = $2 AND generation = $3
+                     AND log_offset IS NOT DISTINCT FROM $5",
+                &[
+                    &claim.topic.as_str(),
+                    &claim.partition,
+                    &claim.generation,
+                    &to,
+                    &from,
+                ],
+            )
+            .await?;
+        if moved == 0 {
+            transaction.rollback().await?;
+            return Err(superseded(claim, 0));
+        }
+        for run in runs {
+            let filtered = serde_json::to_string(&run.filtered)
+                .map_err(|error| DatabaseError::Row(error.to_string()))?;
+            transaction
+                .execute(
+                    "INSERT INTO gateway_run
+                         (gateway, epoch, received, abandoned, filtered, ended, changed_at)
+                     VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, now())
+                     ON CONFLICT (gateway, epoch) DO UPDATE SET received = excluded.received,
+                         abandoned = excluded.abandoned, filtered = excluded.filtered,
+                         ended = excluded.ended, changed_at = excluded.changed_at
+                     WHERE excluded.received >= gateway_run.received
+                         AND (excluded.ended OR NOT gateway_run.ended)",
+                    &[
+                        &run.gateway.replace('\0', ""),
+                        &int(run.epoch),
+                        &int(run.received),
+                        &int(run.abandoned),
+                        &filtered,
+                        &run.ended,
+                    ],
+                )
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Where all frames ended, as of one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn audit(&mut self) -> Result<FleetAudit, DatabaseError> {
+        let transaction = self
+            .client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let mut runs: BTreeMap<(String, u64), RunAudit> = BTreeMap::new();
+        for row in transaction
+            .query(
+                "SELECT gateway, epoch, received, abandoned, filtered::text, ended
+                 FROM gateway_run",
+                &[],
+            )
+            .await?
+        {
+            let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let filtered: String = row.try_get(4)?;
+            let run = RunAudit {
+                epoch: epoch.unsigned_abs(),
+                received: row.try_get::<_, i64>(2)?.unsigned_abs(),
+                abandoned: row.try_get::<_, i64>(3)?.unsigned_abs(),
+                filtered: serde_json::from_str(&filtered)
+                    .map_err(|error| DatabaseError::Row(error.to_string()))?,
+                ended: row.try_get(5)?,
+                ..RunAudit::none(&gateway)
+            };
+            runs.insert((gateway, epoch.unsigned_abs()), run);
+        }
+        for row in transaction
+            .query(
+                "SELECT gateway, epoch, bucket, reason, sum(frames)::bigint FROM audit
+                 GROUP BY 1, 2, 3, 4",
+                &[],
+            )
+            .await?
+        {
+            let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let (bucket, reason): (&str, String) = (row.try_get(2)?, row.try_get(3)?);
+            let frames = row.try_get::<_, i64>(4)?.unsigned_abs();
+            let epoch = epoch.unsigned_abs();
+            let run = runs
+                .entry((gateway.clone(), epoch))
+                // Killed before it has said anything, or it has just begun.
+                .or_insert_with(|| RunAudit {
+                    epoch,
+                    ended: false,
+                    ..RunAudit::none(&gateway)
+                });
+            match bucket {
+                "stored" => run.stored += frames,
+                "duplicate" => run.duplicate += frames,
+                "filtered" => *run.filtered.entry(reason).or_insert(0) += frames,
+                _ => run.quarantined += frames,
+            }
+        }
+        transaction.commit().await?;
+        let mut audit = FleetAudit {
+            all: RunAudit::none(""),
+            ..FleetAudit::default()
+        };
+        for mut run in runs.into_values() {
+            run.close();
+            audit.all.add(&run);
+            match audit.gateways.last_mut() {
+                Some(gateway) if gateway.gateway == run.gateway => gateway.add(&run),
+                _ => {
+                    let mut gateway = RunAudit::none(&run.gateway);
+                    gateway.add(&run);
+                    audit.gateways.push(gateway);
+                }
+            }
+            audit.runs.push(run);
+        }
+        audit.ok = audit.all.ok;
+        Ok(audit)
+    }
+}
+
+/// PostgreSQL's integers are signed; no counter gets near the end.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(ended: bool, received: u64, stored: u64, abandoned: u64) -> RunAudit {
+        let mut run = RunAudit {
+            ended,
+            received,
+            stored,
+            abandoned,
+            ..RunAudit::none("gw")
+        };
+        run.filtered.insert("echo".into(), 2);
+        run.close();
+        run
+    }
+
+    #[test]
+    fn what_has_no_outcome_is_in_flight() {
+        let clean = run(true, 10, 8, 0);
+        assert!(clean.ok && clean.in_flight == 0);
+        let waits = run(true, 15, 8, 1);
+        assert_eq!((waits.abandoned, waits.in_flight), (1, 4));
+        // It was given up and stored all the same.
+        let late = run(true, 10, 8, 3);
+        assert_eq!((late.abandoned, late.in_flight, late.ok), (0, 0, true));
+    }
+
+    #[test]
+    fn only_a_run_that_has_ended_can_have_too_many_outcomes() {
+        assert!(!run(true, 9, 8, 0).ok);
+        let running = run(false, 9, 8, 0);
+        assert_eq!((running.received, running.ok), (10, true));
+    }
+}
