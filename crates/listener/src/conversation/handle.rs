@@ -494,9 +494,13 @@ where
             }
             Reading::Unreadable(quarantine) => {
                 self.bad_in_row = self.bad_in_row.saturating_add(1);
+                metrics.unreadable(quarantine.field);
                 quarantine
             }
-            Reading::Panicked => Quarantine::new("the decoder panicked on this frame"),
+            Reading::Panicked => {
+                metrics.unreadable(None);
+                Quarantine::new("the decoder panicked on this frame")
+            }
             Reading::Understood => {
                 self.bad_in_row = 0;
                 match (&self.who, actions.filtered) {

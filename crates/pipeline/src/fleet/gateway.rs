@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use milepost_telemetry::proto;
-use milepost_telemetry::{Content, Envelope, Name, Quarantine};
+use milepost_telemetry::{Content, Envelope, Name, Quarantine, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::audit::RunSums;
 use super::express::Express;
-use super::forward::{Forwarding, forward, record};
+use super::forward::{Forwarding, forward, parts, record};
 use super::{Sums, Topics};
 use crate::Outcome;
 use crate::kafka::{self, KafkaConfig, KafkaFault, Producer, ProducerOptions};
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolStatus};
 
 /// How a gateway forwards.
 #[derive(Debug, Clone)]
@@ -251,6 +252,32 @@ impl Gateway {
         waiting + self.inner.express.waiting()
     }
 
+    /// How the spool is doing; `None` without one.
+    pub fn spool(&self) -> Option<SpoolStatus> {
+        match &self.inner.way {
+            Way::Spool(spool) => Some(spool.status()),
+            Way::Direct(_) => None,
+        }
+    }
+
+    /// When the oldest envelope arrived that Kafka has not got yet; `None` if none waits, or there is
+    /// no spool. Reads the spool.
+    pub async fn oldest_waiting(&self) -> Option<Timestamp> {
+        let Way::Spool(spool) = &self.inner.way else {
+            return None;
+        };
+        if spool.status().depth == 0 {
+            return None;
+        }
+        // It may have been freed meanwhile: then the next one would be waited for.
+        let mut reader = spool.reader();
+        let read = tokio::time::timeout(Duration::from_secs(1), reader.next(1)).await;
+        let records = read.ok()?.ok()?;
+        let (_, encoded) = parts(&records.first()?.payload)?;
+        let wire = proto::decode(Bytes::copy_from_slice(encoded)).ok()?;
+        Some(wire.envelope.received_at)
+    }
+
     /// Forwards what waits for at most `within`, and ends. What is left in a spool is forwarded by the
     /// next run. Listeners are to have ended before.
     pub async fn close(&self, within: Duration) {
@@ -270,7 +297,10 @@ impl Gateway {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let last = self.inner.send_sums(true);
-        if tokio::time::timeout(left.max(LAST_SUMS), last).await.is_err() {
+        if tokio::time::timeout(left.max(LAST_SUMS), last)
+            .await
+            .is_err()
+        {
             tracing::warn!("the sums of this run did not reach Kafka: the audit has it cut off");
         }
     }

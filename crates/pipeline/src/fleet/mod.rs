@@ -26,7 +26,7 @@ mod worker;
 pub use audit::{RunSums, Sums};
 pub use gateway::{Gateway, GatewayOptions};
 pub use publish::{EventPublisher, PublishError};
-pub use worker::{Worker, WorkerError, WorkerOptions};
+pub use worker::{Worker, WorkerError, WorkerOptions, WorkerStatus};
 
 /// How long after a failure something is tried again.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! From Kafka to TimescaleDB and Redis: one shard per assigned partition.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use crate::sink::redis::{LaneSource, LastKnownOptions, RedisFollower, RedisUrl};
 use crate::sink::timescale::{
     Claimed, DatabaseError, DatabaseUrl, JudgeOptions, Passed, Schema, TimescaleJudge, Transport,
 };
-use crate::{Handle, Options, Pipeline, ShardId, Snapshot};
+use crate::{Handle, Health, Options, Pipeline, ShardId, Snapshot};
 
 /// What a worker works with.
 #[derive(Debug, Clone)]
@@ -116,6 +116,51 @@ struct Shared {
     options: WorkerOptions,
     pipeline: Pipeline,
     publisher: Arc<EventPublisher>,
+    partitions: Mutex<BTreeMap<i32, Condition>>,
+}
+
+/// How an assigned partition is doing.
+#[derive(Debug)]
+enum Condition {
+    /// It cannot be claimed, or cannot be read; why.
+    Waiting(String),
+    /// It has a shard.
+    Working(Handle),
+}
+
+impl Shared {
+    fn partitions(&self) -> MutexGuard<'_, BTreeMap<i32, Condition>> {
+        self.partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the partitions of a [`Worker`] are doing, also while it runs.
+#[derive(Debug, Clone)]
+pub struct WorkerStatus(Arc<Shared>);
+
+impl WorkerStatus {
+    /// How many partitions are assigned.
+    pub fn partitions(&self) -> usize {
+        self.0.partitions().len()
+    }
+
+    /// Partitions that cannot be worked on now, each with the reason.
+    pub fn problems(&self) -> Vec<(i32, String)> {
+        let partitions = self.0.partitions();
+        let problems = partitions.iter().filter_map(|(number, condition)| {
+            let reason = match condition {
+                Condition::Waiting(reason) => reason.clone(),
+                Condition::Working(handle) => match handle.health() {
+                    Health::Ready => return None,
+                    Health::Stalled(reason) => reason.into(),
+                },
+            };
+            Some((*number, reason))
+        });
+        problems.collect()
+    }
 }
 
 /// What a partition's task asks of the consumer.
@@ -165,10 +210,16 @@ impl Worker {
                 options,
                 pipeline,
                 publisher,
+                partitions: Mutex::default(),
             }),
             topic,
             collector,
         })
+    }
+
+    /// How it is doing, for readiness; stays valid while it runs.
+    pub fn status(&self) -> WorkerStatus {
+        WorkerStatus(Arc::clone(&self.shared))
     }
 
     /// Works until `stop`, then stores what it has and leaves the group.
@@ -303,6 +354,19 @@ enum End {
 
 impl Partition {
     async fn run(mut self) {
+        self.work_until_revoked().await;
+        let mut partitions = self.shared.partitions();
+        partitions.remove(&self.id.partition);
+        count_partitions(&partitions);
+    }
+
+    fn note(&self, condition: Condition) {
+        let mut partitions = self.shared.partitions();
+        partitions.insert(self.id.partition, condition);
+        count_partitions(&partitions);
+    }
+
+    async fn work_until_revoked(&mut self) {
         loop {
             match self.hold().await {
                 End::Revoked(detaching) => {
@@ -357,6 +421,7 @@ impl Partition {
                     Ok(claimed) => break claimed,
                     Err(error) => {
                         tracing::warn!(%error, partition = number, "cannot claim the partition");
+                        self.note(Condition::Waiting(error.to_string()));
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
                 },
@@ -380,6 +445,7 @@ impl Partition {
                 return End::Failed;
             }
         };
+        self.note(Condition::Working(handle.clone()));
         if let Some(url) = &options.redis {
             let source = LaneSource::new(
                 options.database.clone(),
@@ -389,7 +455,7 @@ impl Partition {
                 lanes,
             );
             let follower = RedisFollower::new(url.clone(), options.last_known, source.clone());
-            if let Err(error) = handle.follow("redis", follower, source) {
+            if let Err(error) = handle.follow(&format!("redis/{number}"), follower, source) {
                 tracing::error!(%error, "no thread for Redis");
             }
         }
@@ -429,7 +495,7 @@ impl Partition {
         let mut feed = Feed {
             stored: claimed.offset,
             positions: claimed.positions,
-            restored: std::collections::BTreeMap::new(),
+            restored: BTreeMap::new(),
         };
         let mut verdicts: JoinSet<bool> = JoinSet::new();
         loop {
@@ -460,6 +526,7 @@ impl Partition {
                     }
                 }
                 Some(Happening::Failed(fault)) => {
+                    self.note(Condition::Waiting(fault.to_string()));
                     tracing::error!(
                         %fault, partition = self.id.partition,
                         "the partition cannot be read; --accept-gap goes on at what the log has"
@@ -494,6 +561,11 @@ impl Partition {
     }
 }
 
+fn count_partitions(partitions: &BTreeMap<i32, Condition>) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    metrics::gauge!("milepost_worker_partitions").set(partitions.len() as f64);
+}
+
 type Verdict = std::pin::Pin<Box<dyn Future<Output = crate::Outcome> + Send>>;
 
 /// Records become envelopes; repeats of the transport are left out.
@@ -501,9 +573,9 @@ struct Feed {
     /// What comes before is stored.
     stored: Option<i64>,
     /// The highest position of each gateway's log.
-    positions: std::collections::BTreeMap<u128, u64>,
+    positions: BTreeMap<u128, u64>,
     /// The same, of what is read again to restore states.
-    restored: std::collections::BTreeMap<u128, u64>,
+    restored: BTreeMap<u128, u64>,
 }
 
 impl Feed {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How a follower does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +68,12 @@ impl HealthCell {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("milepost_follower_lag_rows", "follower" => health.name.clone())
             .set(rows as f64);
+    }
+
+    /// A write was done in this time.
+    pub(super) fn wrote(&self, within: Duration) {
+        metrics::histogram!("milepost_follower_write_seconds", "follower" => self.lock().name.clone())
+            .record(within);
     }
 
     pub(super) fn works(&self) {

@@ -382,7 +382,9 @@ impl<F: Follower, R: Replay> Following<F, R> {
     }
 
     fn write(&mut self, news: &News<'_>, up_to: Position, end: Position) -> Result<(), Behind> {
+        let begun = Instant::now();
         self.follower.write(news, up_to)?;
+        self.health.wrote(begun.elapsed());
         self.at = Some(up_to);
         self.written = Some(up_to);
         self.health.lag(end.row.saturating_sub(up_to.row));

@@ -40,14 +40,21 @@ const fn name(reason: Rejected) -> &'static str {
 
 pub(super) fn count(written: &Written, started: Instant) {
     metrics::histogram!("milepost_store_commit_seconds").record(started.elapsed().as_secs_f64());
+    let mut all = 0;
     for (bucket, frames) in [
         ("stored", written.stored),
         ("duplicate", written.duplicate),
         ("filtered", written.filtered),
         ("quarantined", written.quarantined),
     ] {
+        all += frames;
         if frames > 0 {
             metrics::counter!("milepost_frames_total", "bucket" => bucket).increment(frames);
         }
     }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a histogram's values are floats"
+    )]
+    metrics::histogram!("milepost_store_batch_frames").record(all as f64);
 }

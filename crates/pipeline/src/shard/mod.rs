@@ -410,3 +410,118 @@ fn check(judge: &mut impl Judge, health: &HealthCell) {
         }
     }
 }
+<<<<<<< HEAD:crates/pipeline/src/shard/mod.rs
+=======
+
+/// Runs the stages over what a frame said, and adds the reports that remain to the batch.
+fn work_on(
+    stages: &Stages,
+    mut lane: Option<(&mut Lane, &DeviceSettings, usize)>,
+    envelope: &Envelope,
+    batch: &mut Batch,
+) -> FrameResult {
+    if let Some((lane, ..)) = &mut lane {
+        lane.latest.seen(envelope.received_at);
+    }
+    let reports = match &envelope.content {
+        Content::Reports(reports) => reports,
+        Content::Filtered(reason) => return FrameResult::Filtered(*reason),
+        Content::Quarantined(_) => return FrameResult::Quarantined,
+    };
+    if let Some((lane, ..)) = &mut lane {
+        lane.known = true;
+    }
+    let first = batch.reports.len();
+    let mut all_derived = Vec::new();
+    let mut filtered = None;
+    for report in reports {
+        let mut report = report.clone();
+        let Some((lane, settings, device)) = &mut lane else {
+            // Nothing is remembered of a device that has not said its name.
+            batch.reports.push(report);
+            continue;
+        };
+        let mut cx = StageContext::new(settings, &report);
+        match stages.apply(&mut lane.states, &mut report, &mut cx) {
+            Flow::Pass => {
+                let found = cx.take_found();
+                batch
+                    .legs
+                    .extend(found.legs.into_iter().map(|leg| (*device, leg)));
+                batch.dirty.extend(found.dirty.map(|stretch| DirtyMark {
+                    device: *device,
+                    report: batch.reports.len(),
+                    stretch,
+                }));
+                let (mut derived, mut corrections) = cx.finish();
+                all_derived.append(&mut derived);
+                batch.corrections.append(&mut corrections);
+                lane.latest.observe(&report);
+                batch.reports.push(report);
+            }
+            Flow::Duplicate => {}
+            Flow::Filter(reason) => filtered = Some(reason),
+        }
+    }
+    let own = batch.reports.len() - first;
+    let derived = all_derived.len();
+    batch.reports.append(&mut all_derived);
+    match (own, filtered) {
+        (1.., _) => FrameResult::Reports { own, derived },
+        (0, Some(reason)) => FrameResult::Filtered(reason),
+        (0, None) => FrameResult::Duplicate,
+    }
+}
+
+/// Counts when a batch is durable, since stages may run several times over one.
+fn count_rejected(reports: &[Report]) {
+    let mut counts = Counts::default();
+    let reasons = reports
+        .iter()
+        .filter_map(|report| report.smoothed?.rejected);
+    for reason in reasons {
+        counts.add(reason);
+    }
+    for reason in REASONS {
+        let count = counts.of(reason);
+        if count > 0 {
+            metrics::counter!("milepost_positions_rejected_total", "reason" => name(reason))
+                .increment(count);
+        }
+    }
+}
+
+const fn name(reason: Rejected) -> &'static str {
+    match reason {
+        Rejected::Jump => "jump",
+        Rejected::Replay => "replay",
+        Rejected::Zero => "zero",
+        Rejected::Future => "future",
+        Rejected::Ancient => "ancient",
+        Rejected::Frozen => "frozen",
+        Rejected::Hemisphere => "hemisphere",
+        _ => "other",
+    }
+}
+
+fn count(written: &Written, started: Instant) {
+    metrics::histogram!("milepost_store_commit_seconds").record(started.elapsed().as_secs_f64());
+    let mut all = 0;
+    for (bucket, frames) in [
+        ("stored", written.stored),
+        ("duplicate", written.duplicate),
+        ("filtered", written.filtered),
+        ("quarantined", written.quarantined),
+    ] {
+        all += frames;
+        if frames > 0 {
+            metrics::counter!("milepost_frames_total", "bucket" => bucket).increment(frames);
+        }
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a histogram's values are floats"
+    )]
+    metrics::histogram!("milepost_store_batch_frames").record(all as f64);
+}
+>>>>>>> w/fleet:crates/pipeline/src/shard.rs

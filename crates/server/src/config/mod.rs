@@ -12,6 +12,7 @@ mod key;
 pub mod setting;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -67,10 +68,22 @@ pub struct Fleet {
     pub partitions: u16,
     /// Replicas that new topics get.
     pub replication: u16,
+    /// How Kafka's client proves who it is, and whom it trusts: by the client's own names.
+    pub kafka_security: BTreeMap<&'static str, Secret>,
     /// Where PostgreSQL is.
     pub database: Option<Secret>,
+    /// A file of certificates to trust besides the system's, for PostgreSQL.
+    pub database_ca: Option<PathBuf>,
+    /// Connections of `milepost api` to PostgreSQL.
+    pub database_connections: usize,
     /// Where Redis is.
     pub redis: Option<Secret>,
+    /// A file of certificates to trust in place of the system's, for Redis.
+    pub redis_ca: Option<PathBuf>,
+    /// Where a gateway answers `/metrics`, `/healthz` and `/readyz`; nowhere when absent.
+    pub gateway_http: Option<SocketAddr>,
+    /// Where a worker does.
+    pub worker_http: Option<SocketAddr>,
     /// The gateway's name; the host's name when absent.
     pub gateway: Option<String>,
     /// Whether the gateway keeps what it takes on its disk until Kafka has it.
@@ -323,8 +336,14 @@ impl Default for Config {
                 topic_prefix: "milepost".to_owned(),
                 partitions: 12,
                 replication: 1,
+                kafka_security: BTreeMap::new(),
                 database: None,
+                database_ca: None,
+                database_connections: 8,
                 redis: None,
+                redis_ca: None,
+                gateway_http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8081))),
+                worker_http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8082))),
                 gateway: None,
                 spool: true,
                 spool_gib: 4,

@@ -209,6 +209,11 @@ impl Reader {
             .collect()
     }
 
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// Whether the server answers.
     ///
     /// # Errors
