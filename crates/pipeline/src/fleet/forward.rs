@@ -103,9 +103,7 @@ async fn forward_with(
                 };
                 let mut encoded = encoded.to_vec();
                 proto::append_position(&mut encoded, LogPosition { log, position });
-                let delivery = producer
-                    .enqueue(&forwarding.topic, key, &encoded)
-                    .await?;
+                let delivery = producer.enqueue(&forwarding.topic, key, &encoded).await?;
                 if sent.send((position, delivery)).await.is_err() {
                     return Ok(());
                 }

@@ -270,7 +270,10 @@ impl Gateway {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let last = self.inner.send_sums(true);
-        if tokio::time::timeout(left.max(LAST_SUMS), last).await.is_err() {
+        if tokio::time::timeout(left.max(LAST_SUMS), last)
+            .await
+            .is_err()
+        {
             tracing::warn!("the sums of this run did not reach Kafka: the audit has it cut off");
         }
     }
