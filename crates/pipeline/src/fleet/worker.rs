@@ -18,7 +18,8 @@ use crate::kafka::{
 };
 use crate::sink::redis::{LaneSource, LastKnownOptions, RedisFollower, RedisUrl};
 use crate::sink::timescale::{
-    Claimed, DatabaseError, DatabaseUrl, JudgeOptions, Passed, Schema, TimescaleJudge, Transport,
+    Claimed, Database, DatabaseError, DatabaseUrl, JudgeOptions, Keep, Passed, Schema,
+    TimescaleJudge, Transport,
 };
 use crate::{Handle, Health, Options, Pipeline, ShardId, Snapshot};
 
@@ -46,6 +47,8 @@ pub struct WorkerOptions {
     pub accept_gap: bool,
     /// How events are sent.
     pub producer: ProducerOptions,
+    /// How long what is stored is kept; `None`: for ever. One worker at a time sees to it.
+    pub keep: Option<Keep>,
     /// How soon a worker that vanishes loses its partitions.
     pub session_timeout: Duration,
 }
@@ -63,6 +66,7 @@ impl WorkerOptions {
             last_known: LastKnownOptions::default(),
             pipeline: Options::default(),
             accept_gap: false,
+            keep: None,
             producer: ProducerOptions::default(),
             session_timeout: Duration::from_secs(10),
         }
@@ -186,8 +190,7 @@ impl Worker {
     /// When the settings are refused, or the database is away or not migrated.
     pub async fn start(config: &KafkaConfig, options: WorkerOptions) -> Result<Self, WorkerError> {
         // What is wrong for good is said now, and not by each partition.
-        let database =
-            crate::sink::timescale::Database::connect(&options.database, &options.schema).await?;
+        let database = Database::connect(&options.database, &options.schema).await?;
         drop(database);
         let topic = Name::intern(&options.topics.reports)
             .map_err(|_| WorkerError::Topic(options.topics.reports.clone()))?;
@@ -234,6 +237,10 @@ impl Worker {
             topic,
             collector,
         } = self;
+        let mut keeping = JoinSet::new();
+        if let Some(keep) = shared.options.keep {
+            keeping.spawn(retain(Arc::clone(&shared), keep));
+        }
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         // Also when this future is dropped.
         let collecting = tokio::spawn(collector.run(async move { drop(ended.await) }));
@@ -276,8 +283,32 @@ impl Worker {
         parts.senders.clear();
         while parts.tasks.join_next().await.is_some() {}
         drop(end);
+        keeping.shutdown().await;
         let _panicked = collecting.await.is_err();
         Ok(())
+    }
+}
+
+/// How often is looked for what has become too old.
+const RETAIN_EVERY: Duration = Duration::from_hours(1);
+
+/// Deletes what has become too old, at once and then every hour.
+async fn retain(shared: Arc<Shared>, keep: Keep) {
+    let options = &shared.options;
+    loop {
+        let done = async {
+            let mut database = Database::connect(&options.database, &options.schema).await?;
+            database.retain(keep).await
+        };
+        match done.await {
+            Ok(Some(dropped)) => {
+                metrics::counter!("milepost_worker_dropped_chunks_total").increment(dropped.chunks);
+                tracing::info!(?dropped, "what is too old was deleted");
+            }
+            Ok(None) => tracing::debug!("another worker deletes what is too old"),
+            Err(error) => tracing::warn!(%error, "what is too old was not deleted; later again"),
+        }
+        tokio::time::sleep(RETAIN_EVERY).await;
     }
 }
 
@@ -495,7 +526,7 @@ impl Partition {
         let mut feed = Feed {
             stored: claimed.offset,
             positions: claimed.positions,
-            restored: BTreeMap::new(),
+            restored: claimed.snapshot_positions,
         };
         let mut verdicts: JoinSet<bool> = JoinSet::new();
         loop {

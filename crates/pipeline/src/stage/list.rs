@@ -223,7 +223,7 @@ fn write_piece(out: &mut Vec<u8>, name: &str, version: u32, piece: &[u8]) {
 }
 
 /// A stage's version and piece in a snapshot of all.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "timescale"))]
 pub(crate) fn piece<'a>(mut bytes: &'a [u8], stage: &str) -> Option<(u32, &'a [u8])> {
     while let Some((name, version, piece)) = read_piece(&mut bytes) {
         if name == stage.as_bytes() {

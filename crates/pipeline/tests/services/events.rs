@@ -199,7 +199,10 @@ async fn a_worker_publishes_the_events_of_what_it_stores() {
     gateway.close(Duration::from_secs(5)).await;
     assert_eq!(fleet.fresh.count("mark WHERE published < events").await, 0);
     for partition in 0..2 {
-        let of = tail.records.iter().filter(|event| event["partition"] == partition);
+        let of = tail
+            .records
+            .iter()
+            .filter(|event| event["partition"] == partition);
         let found: Vec<Value> = of.cloned().collect();
         let count = i64::try_from(found.len()).unwrap();
         assert_eq!(numbers(&found), (1..=count).collect::<Vec<_>>());

@@ -1,9 +1,10 @@
 //! Where frames ended: what gateways say, against what was stored.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::batch::Claim;
 use super::publish::superseded;
@@ -186,62 +187,13 @@ impl Database {
             .read_only(true)
             .start()
             .await?;
-        let mut runs: BTreeMap<(String, u64), RunAudit> = BTreeMap::new();
-        for row in transaction
-            .query(
-                "SELECT gateway, epoch, received, abandoned, filtered::text, ended
-                 FROM gateway_run",
-                &[],
-            )
-            .await?
-        {
-            let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let filtered: String = row.try_get(4)?;
-            let run = RunAudit {
-                epoch: epoch.unsigned_abs(),
-                received: row.try_get::<_, i64>(2)?.unsigned_abs(),
-                abandoned: row.try_get::<_, i64>(3)?.unsigned_abs(),
-                filtered: serde_json::from_str(&filtered)
-                    .map_err(|error| DatabaseError::Row(error.to_string()))?,
-                ended: row.try_get(5)?,
-                ..RunAudit::none(&gateway)
-            };
-            runs.insert((gateway, epoch.unsigned_abs()), run);
-        }
-        for row in transaction
-            .query(
-                "SELECT gateway, epoch, bucket, reason, sum(frames)::bigint FROM audit
-                 GROUP BY 1, 2, 3, 4",
-                &[],
-            )
-            .await?
-        {
-            let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let (bucket, reason): (&str, String) = (row.try_get(2)?, row.try_get(3)?);
-            let frames = row.try_get::<_, i64>(4)?.unsigned_abs();
-            let epoch = epoch.unsigned_abs();
-            let run = runs
-                .entry((gateway.clone(), epoch))
-                // Killed before it has said anything, or it has just begun.
-                .or_insert_with(|| RunAudit {
-                    epoch,
-                    ended: false,
-                    ..RunAudit::none(&gateway)
-                });
-            match bucket {
-                "stored" => run.stored += frames,
-                "duplicate" => run.duplicate += frames,
-                "filtered" => *run.filtered.entry(reason).or_insert(0) += frames,
-                _ => run.quarantined += frames,
-            }
-        }
+        let runs = runs(&transaction).await?;
         transaction.commit().await?;
         let mut audit = FleetAudit {
             all: RunAudit::none(""),
             ..FleetAudit::default()
         };
-        for mut run in runs.into_values() {
-            run.close();
+        for run in runs.into_values() {
             audit.all.add(&run);
             match audit.gateways.last_mut() {
                 Some(gateway) if gateway.gateway == run.gateway => gateway.add(&run),
@@ -256,6 +208,145 @@ impl Database {
         audit.ok = audit.all.ok;
         Ok(audit)
     }
+
+    /// Adds the counts of runs that have said nothing for so long to those of run 0 of their
+    /// gateways. Their frames without an outcome will have none any more: they count as abandoned.
+    pub(super) async fn fold_runs(&mut self, age: Duration) -> Result<u64, DatabaseError> {
+        let transaction = self
+            .client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .start()
+            .await?;
+        let old = transaction
+            .query(
+                "SELECT gateway, epoch FROM gateway_run
+                 WHERE epoch <> 0 AND changed_at < now() - make_interval(secs => $1)",
+                &[&age.as_secs_f64()],
+            )
+            .await?;
+        if old.is_empty() {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let mut all = runs(&transaction).await?;
+        let mut folded: BTreeMap<String, RunAudit> = BTreeMap::new();
+        for row in &old {
+            let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            if let Some(run) = all.remove(&(gateway.clone(), epoch.unsigned_abs())) {
+                let none = RunAudit::none(&gateway);
+                folded.entry(gateway.clone()).or_insert(none).add(&run);
+            }
+            for table in ["gateway_run", "audit"] {
+                transaction
+                    .execute(
+                        &format!("DELETE FROM {table} WHERE gateway = $1 AND epoch = $2"),
+                        &[&gateway, &epoch],
+                    )
+                    .await?;
+            }
+        }
+        for (gateway, run) in folded {
+            transaction
+                .execute(
+                    "INSERT INTO gateway_run
+                         (gateway, epoch, received, abandoned, filtered, ended, changed_at)
+                     VALUES ($1, 0, $2, $3, '{}', true, now())
+                     ON CONFLICT (gateway, epoch) DO UPDATE SET
+                         received = gateway_run.received + excluded.received,
+                         abandoned = gateway_run.abandoned + excluded.abandoned,
+                         changed_at = now()",
+                    &[
+                        &gateway,
+                        &int(run.received),
+                        &int(run.abandoned + run.in_flight),
+                    ],
+                )
+                .await?;
+            let buckets = [
+                ("stored", "", run.stored),
+                ("duplicate", "", run.duplicate),
+                ("quarantined", "", run.quarantined),
+            ];
+            let filtered = run.filtered.iter();
+            let filtered = filtered.map(|(reason, frames)| ("filtered", reason.as_str(), *frames));
+            for (bucket, reason, frames) in buckets.into_iter().chain(filtered) {
+                if frames == 0 {
+                    continue;
+                }
+                transaction
+                    .execute(
+                        "INSERT INTO audit
+                             (gateway, epoch, topic, partition, bucket, reason, frames)
+                         VALUES ($1, 0, '', 0, $2, $3, $4)
+                         ON CONFLICT (gateway, epoch, topic, partition, bucket, reason)
+                         DO UPDATE SET frames = audit.frames + excluded.frames",
+                        &[&gateway, &bucket, &reason, &int(frames)],
+                    )
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Every run with its outcomes.
+async fn runs(
+    transaction: &Transaction<'_>,
+) -> Result<BTreeMap<(String, u64), RunAudit>, DatabaseError> {
+    let mut runs: BTreeMap<(String, u64), RunAudit> = BTreeMap::new();
+    for row in transaction
+        .query(
+            "SELECT gateway, epoch, received, abandoned, filtered::text, ended FROM gateway_run",
+            &[],
+        )
+        .await?
+    {
+        let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let filtered: String = row.try_get(4)?;
+        let run = RunAudit {
+            epoch: epoch.unsigned_abs(),
+            received: row.try_get::<_, i64>(2)?.unsigned_abs(),
+            abandoned: row.try_get::<_, i64>(3)?.unsigned_abs(),
+            filtered: serde_json::from_str(&filtered)
+                .map_err(|error| DatabaseError::Row(error.to_string()))?,
+            ended: row.try_get(5)?,
+            ..RunAudit::none(&gateway)
+        };
+        runs.insert((gateway, epoch.unsigned_abs()), run);
+    }
+    for row in transaction
+        .query(
+            "SELECT gateway, epoch, bucket, reason, sum(frames)::bigint FROM audit
+             GROUP BY 1, 2, 3, 4",
+            &[],
+        )
+        .await?
+    {
+        let (gateway, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let (bucket, reason): (&str, String) = (row.try_get(2)?, row.try_get(3)?);
+        let frames = row.try_get::<_, i64>(4)?.unsigned_abs();
+        let epoch = epoch.unsigned_abs();
+        let run = runs
+            .entry((gateway.clone(), epoch))
+            // Killed before it has said anything, or it has just begun.
+            .or_insert_with(|| RunAudit {
+                epoch,
+                ended: false,
+                ..RunAudit::none(&gateway)
+            });
+        match bucket {
+            "stored" => run.stored += frames,
+            "duplicate" => run.duplicate += frames,
+            "filtered" => *run.filtered.entry(reason).or_insert(0) += frames,
+            _ => run.quarantined += frames,
+        }
+    }
+    for run in runs.values_mut() {
+        run.close();
+    }
+    Ok(runs)
 }
 
 /// PostgreSQL's integers are signed; no counter gets near the end.

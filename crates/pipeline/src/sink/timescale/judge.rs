@@ -20,7 +20,7 @@ use super::{
     Newness, QuarantineRow, ReportRow, Route, Schema, Stored, Verdict, is_odd,
 };
 use crate::sink::{
-    Batch, FrameResult, IndexSet, Judge, LaneStore, Loaded, Mark, Position, Slot, Source, Written,
+    Batch, FrameResult, Judge, LaneStore, Loaded, Mark, Position, Slot, Source, Written,
 };
 use crate::{Latest, SinkError};
 
@@ -316,7 +316,11 @@ impl TimescaleJudge {
             rows.map_err(|error| DatabaseError::Row(error.to_string()))?
         };
         let claim = self.claim;
-        self.with_database(async |database| database.snapshot(claim, offset, &rows).await)?;
+        self.kept_since = self.with_database(async |database| {
+            database.snapshot(claim, offset, &rows).await?;
+            // What is too old by now is not to make a chunk again.
+            database.kept_since().await
+        })?;
         let mut lanes = self.lanes.lock();
         lanes.snapshot = offset;
         lanes.lanes.clear();
@@ -350,6 +354,14 @@ impl TimescaleJudge {
             )));
         }
         let mut rows = BatchRows::new(self.claim, from, to);
+        for correction in &batch.corrections {
+            rows.correction(correction.clone());
+        }
+        for (device, leg) in &batch.legs {
+            if let Some(device) = batch.devices.get(*device) {
+                rows.trip(device.key, *leg, 0);
+            }
+        }
         let mut reports = batch.reports.iter();
         for (frame, passed) in batch.frames.iter().zip(&passed) {
             let envelope = &frame.envelope;
@@ -626,7 +638,9 @@ impl Judge for TimescaleJudge {
                 written.new.insert(place);
             }
         }
-        written.corrected = IndexSet::default();
+        for place in &stored.corrected {
+            written.corrected.insert(*place);
+        }
         written.before = row(from);
         written.after = row(Some(to));
         written.stored = stored.stored;

@@ -22,6 +22,7 @@ mod audit;
 mod batch;
 mod connect;
 mod copy;
+mod correct;
 mod error;
 mod judge;
 mod mark;
@@ -32,6 +33,7 @@ mod read;
 mod reader;
 mod retention;
 mod row;
+mod trips;
 mod write;
 
 use tokio_postgres::Client;

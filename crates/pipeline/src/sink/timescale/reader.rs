@@ -60,7 +60,7 @@ impl Reader {
         Ok(Self { client })
     }
 
-    async fn of(&mut self, tenant: &Tenant) -> Result<Transaction<'_>, DatabaseError> {
+    pub(super) async fn of(&mut self, tenant: &Tenant) -> Result<Transaction<'_>, DatabaseError> {
         let transaction = self.client.transaction().await?;
         transaction
             .execute(
