@@ -889,7 +889,7 @@ impl<'a, T: Trace> Reader<'a, T> {
 }
 
 /// The form of a field in a tail, without taking it.
-fn shape(field: Field, item: &[u8]) -> bool {
+pub(crate) fn shape(field: Field, item: &[u8]) -> bool {
     let is_number = || whole(decimal, item).is_some();
     match field {
         Field::Frame => item.len() <= 9 && whole(digits::<1, 9>, item).is_some(),

@@ -18,6 +18,7 @@ mod deframer;
 pub mod dialect;
 mod encode;
 mod error;
+mod exact;
 mod explain;
 mod field;
 mod frame;

@@ -164,6 +164,15 @@ pub struct Evidence {
     pub is_swapped: bool,
 }
 
+impl Evidence {
+    pub(crate) const fn usual(order: Order) -> Self {
+        Self {
+            order: Some(order),
+            is_swapped: false,
+        }
+    }
+}
+
 /// Reads triples of items. `known` is the order by the device's profile; `usual` the dialect's.
 /// What can be seen in the columns goes before what is usual.
 pub(crate) fn triples<'a>(
@@ -174,13 +183,7 @@ pub(crate) fn triples<'a>(
 ) -> (Neighbours, Evidence) {
     let expected = known.unwrap_or(usual);
     if let Some(neighbours) = as_expected(items.clone(), serving, expected) {
-        return (
-            neighbours,
-            Evidence {
-                order: Some(expected),
-                is_swapped: false,
-            },
-        );
+        return (neighbours, Evidence::usual(expected));
     }
     let mut rows = [[Value::default(); 3]; 6];
     let mut count = 0;

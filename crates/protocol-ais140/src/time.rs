@@ -92,8 +92,7 @@ impl DateTime {
             },
             _ => return false,
         };
-        (self.day, self.month) = (two(value / 100), two(value));
-        self.year = u16::try_from(year).unwrap_or(0);
+        self.set_date_parts(value, year);
         true
     }
 
@@ -105,8 +104,23 @@ impl DateTime {
         else {
             return false;
         };
-        (self.hour, self.minute, self.second) = (two(v / 10_000), two(v / 100), two(v));
+        self.set_clock_number(v);
         true
+    }
+
+    fn set_date_parts(&mut self, day_and_month: u64, year: u64) {
+        (self.day, self.month) = (two(day_and_month / 100), two(day_and_month));
+        self.year = u16::try_from(year).unwrap_or(0);
+    }
+
+    /// Sets the date from the eight digits of `DDMMYYYY` as a number.
+    pub(crate) fn set_date_number(&mut self, value: u64) {
+        self.set_date_parts(value / 10_000, value % 10_000);
+    }
+
+    /// Sets the time from the six digits of `hhmmss` as a number.
+    pub(crate) fn set_clock_number(&mut self, v: u64) {
+        (self.hour, self.minute, self.second) = (two(v / 10_000), two(v / 100), two(v));
     }
 
     /// Reads date and time of 14 or 12 digits in one item.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::{Certainty, Known, Message, error};
 use crate::dialect::{Dialect, Dialects, Kind, Layout};
+use crate::exact;
 use crate::frame::{Form, Frame};
 use crate::items::Items;
 use crate::layout::{Reader, Reading, Silent, Trace};
@@ -50,6 +51,12 @@ pub(super) fn read<T: Trace>(
     let by_dollar =
         memchr::memchr(b'$', tail).is_some() && frame.form() == Form::Sentence && header.len() < 24;
     let by_dollar = by_dollar && !tail.ends_with(b",$");
+    if !T::ON
+        && !by_dollar
+        && let Some(message) = usual(frame, from, candidates.as_ref(), known)
+    {
+        return (Ok(message), trace);
+    }
     let items = Items::cut(raw, from, frame.body().len(), by_dollar);
     trace.read("header", 0..from);
     let kind = match frame.form() {
@@ -68,6 +75,38 @@ pub(super) fn read<T: Trace>(
         trace.read(Field::Checksum.name(), stated.range());
     }
     (finish(kind, dialect, certainty, reading, &items), trace)
+}
+
+/// A tracking packet that has exactly the form of its device's dialect.
+fn usual(
+    frame: &Frame,
+    from: usize,
+    candidates: Option<&Candidates>,
+    known: &Known,
+) -> Option<Message> {
+    let candidates = candidates.filter(|_| known.dialect.is_some())?;
+    let dialect = &candidates.first;
+    let is_tracking = matches!(candidates.kind, Kind::Tracking | Kind::Unknown);
+    if !is_tracking || !candidates.others.is_empty() {
+        return None;
+    }
+    let body = (from, frame.body().len());
+    let reading = exact::read(frame.raw(), body, dialect, known.order, frame.stated())?;
+    // The shape of a tracking packet, which a header for any kind does not announce.
+    reading.record.live?;
+    reading.record.imei?;
+    let words = frame.raw().get(from..)?.split(|b| *b == b',').take(3);
+    let has_vendor =
+        !dialect.vendors.is_empty() && words.into_iter().any(|w| dialect.has_vendor(w));
+    let certainty = if has_vendor || known.is_configured {
+        Certainty::Vendor
+    } else {
+        candidates.certainty
+    };
+    let mut message = Message::new(Kind::Tracking, dialect.clone(), certainty, reading.record);
+    message.stated = reading.stated;
+    message.evidence = reading.evidence;
+    Some(message)
 }
 
 /// The dialects that have a header.
