@@ -75,6 +75,9 @@ impl Sent {
     }
 }
 
+/// Words that say what is done to the parameter after them.
+const OPERATIONS: [&str; 4] = ["SET", "GET", "CLR", "RAW"];
+
 /// The command that an answer is for; `None` if that cannot be known.
 ///
 /// `sent` are the commands of that device and protocol that were sent and may still be answered,
@@ -83,7 +86,7 @@ impl Sent {
 /// | the answer has | it is for |
 /// |---|---|
 /// | a flag | the command with that flag, or none |
-/// | a verb | the newest command whose text begins with it, or none: "HFYD" must never be settled by what "DYD" became |
+/// | a verb | the newest command whose text begins with it, perhaps after `SET`, `GET`, `CLR` or `RAW`, or none: "HFYD" must never be settled by what "DYD" became |
 /// | neither | the newest open command, unless another one that was sent within ten minutes before it is open too: it may be the late answer to that one |
 pub fn match_answer(sent: &[Sent], answer: &CommandAnswer) -> Option<u32> {
     if let Some(flag) = answer.flag {
@@ -91,10 +94,14 @@ pub fn match_answer(sent: &[Sent], answer: &CommandAnswer) -> Option<u32> {
     }
     if let Some(verb) = &answer.verb {
         let named = |one: &&Sent| {
-            let mut words = one.text.split(|c: char| !c.is_ascii_alphanumeric());
-            words
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case(verb))
+            let words = one.text.split(|c: char| !c.is_ascii_alphanumeric());
+            let mut words = words.filter(|word| !word.is_empty());
+            let is_named = |word: &str| word.eq_ignore_ascii_case(verb);
+            // What is done to a parameter is not repeated in answers, which name the parameter.
+            words.next().is_some_and(|first| {
+                let is_operation = OPERATIONS.iter().any(|op| first.eq_ignore_ascii_case(op));
+                is_named(first) || is_operation && words.next().is_some_and(is_named)
+            })
         };
         return sent.iter().find(named).map(|one| one.id);
     }
@@ -175,6 +182,9 @@ mod tests {
         assert_eq!(match_answer(&all, &answer(None, Some("dyd"))), Some(2));
         assert_eq!(match_answer(&all, &answer(None, Some("HFYD"))), Some(3));
         assert_eq!(match_answer(&all, &answer(None, Some("RELAY"))), None);
+        let all = [sent(2, "SET 009 80", 2), sent(1, "GET 001", 1)];
+        assert_eq!(match_answer(&all, &answer(None, Some("001"))), Some(1));
+        assert_eq!(match_answer(&all, &answer(None, Some("80"))), None);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Lines {
         let dialects = self.session.dialects().clone();
         *self = Self::new(
             dialects,
-            self.session.policy(),
+            self.session.policy().clone(),
             self.tenant,
             self.profile.clone(),
         );

@@ -1,24 +1,52 @@
 //! What devices are answered: by their dialect, and silence where it names nothing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::dialect::{Dialect, Kind, ReplyClass};
 use crate::record::{Alarm, Record};
 use crate::time::DateTime;
 
-/// Which replies are sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReplyPolicy {
-    /// Whether devices are also sent replies that only one source describes.
-    pub unconfirmed: bool,
+/// Which replies are sent: those that are confirmed, and of those that only one source describes
+/// what is chosen here. Without a choice none of the latter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplyPolicy(Unconfirmed);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Unconfirmed {
+    #[default]
+    None,
+    All,
+    Of(Arc<[Box<str>]>),
 }
 
 impl ReplyPolicy {
     /// With the replies that only one source describes, or without.
     #[must_use]
     pub const fn new(unconfirmed: bool) -> Self {
-        Self { unconfirmed }
+        Self(if unconfirmed {
+            Unconfirmed::All
+        } else {
+            Unconfirmed::None
+        })
+    }
+
+    /// With those of some dialects.
+    pub fn of<'n>(dialects: impl IntoIterator<Item = &'n str>) -> Self {
+        Self(Unconfirmed::Of(
+            dialects.into_iter().map(Into::into).collect(),
+        ))
+    }
+
+    /// Whether devices of a dialect are sent replies that only one source describes.
+    #[must_use]
+    pub fn sends_unconfirmed(&self, dialect: &str) -> bool {
+        match &self.0 {
+            Unconfirmed::None => false,
+            Unconfirmed::All => true,
+            Unconfirmed::Of(names) => names.iter().any(|name| **name == *dialect),
+        }
     }
 }
 
@@ -36,13 +64,14 @@ pub(crate) fn reply(
     dialect: &Dialect,
     kind: Kind,
     record: &Record,
-    policy: ReplyPolicy,
+    policy: &ReplyPolicy,
     now: i64,
 ) -> Option<Reply> {
     let rule = dialect
         .replies
         .iter()
-        .find(|rule| rule.on == kind && (policy.unconfirmed || !rule.is_unconfirmed))?;
+        .filter(|rule| rule.on == kind)
+        .find(|rule| !rule.is_unconfirmed || policy.sends_unconfirmed(&dialect.name))?;
     let mut text = rule.template.to_string();
     if text.contains('{') {
         let time = DateTime::from_unix(now).unwrap_or_default();

@@ -137,8 +137,8 @@ impl Session {
 
     /// The policy for replies.
     #[must_use]
-    pub const fn policy(&self) -> ReplyPolicy {
-        self.policy
+    pub const fn policy(&self) -> &ReplyPolicy {
+        &self.policy
     }
 
     /// The device, once it is identified.
@@ -213,7 +213,7 @@ impl Session {
                 &message.dialect,
                 message.kind,
                 record,
-                self.policy,
+                &self.policy,
                 unix_now,
             );
         }

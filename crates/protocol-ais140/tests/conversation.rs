@@ -125,20 +125,24 @@ fn only_dialects_that_wait_for_an_answer_get_one_and_emergencies_only_when_store
         connection.hear(&bytes, NOW).0.reply
     };
     let silent = ReplyPolicy::default();
-    let reply = sent("wetrack", Packet::Login, silent).unwrap();
+    let reply = sent("wetrack", Packet::Login, silent.clone()).unwrap();
     assert_eq!(
         (&reply.bytes[..], reply.class),
         (&b"$LGN05032024061530*"[..], ReplyClass::Now)
     );
-    let reply = sent("xyz123", Packet::Login, silent).unwrap();
+    let reply = sent("xyz123", Packet::Login, silent.clone()).unwrap();
     assert_eq!(&reply.bytes[..], b"$,1,*");
+    // What only one source describes is sent where it was chosen.
+    let chosen = ReplyPolicy::of(["odisha"]);
+    assert!(chosen.sends_unconfirmed("odisha") && !chosen.sends_unconfirmed("roadpoint"));
+    assert_eq!(sent("roadpoint", Packet::Emergency, chosen), None);
     for dialect in ["roadpoint", "itriangle", "nic", "amendment3"] {
         for packet in [Packet::Login, Packet::Position, Packet::Emergency] {
-            assert_eq!(sent(dialect, packet, silent), None, "{dialect}");
+            assert_eq!(sent(dialect, packet, silent.clone()), None, "{dialect}");
         }
     }
     // Known as RoadPoint's by its positions.
-    let mut connection = Connection::new(ReplyPolicy::new(true));
+    let mut connection = Connection::new(ReplyPolicy::of(["roadpoint"]));
     let mut vehicle = vehicle("roadpoint");
     connection.hear(&vehicle.packet(Packet::Position, &STATE).unwrap(), NOW);
     let reply = connection

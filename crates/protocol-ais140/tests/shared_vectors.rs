@@ -5,7 +5,10 @@
 
 use std::path::Path;
 
-use milepost_protocol_ais140::{Checksum, Dialects, Line, Lines, Profile, ReplyPolicy};
+use bytes::BytesMut;
+use milepost_protocol_ais140::{
+    Checksum, Dialects, Frame, Known, Line, Lines, Message, Profile, ReplyPolicy, Session,
+};
 use milepost_telemetry::{Report, Timestamp};
 use serde_json::{Value, json};
 
@@ -101,6 +104,43 @@ fn value(report: &Value, key: &str) -> Option<Value> {
         "memory_pct" => signal("ais140.memory_used"),
         "interval_on_s" => signal("ais140.interval_ignition_on"),
         "interval_off_s" => signal("ais140.interval_ignition_off"),
+        "gsm" => match at("network.signal_dbm").as_i64() {
+            Some(dbm) => json!((dbm + 113) / 2),
+            None => Value::Null,
+        },
+        "tamper" => match signal("ais140.box_open") {
+            Value::Bool(true) => json!("O"),
+            Value::Bool(false) => json!("C"),
+            // Other letters are the makers' own.
+            _ => return None,
+        },
+        "digital_in" => at("io.inputs"),
+        "digital_out" => at("io.outputs"),
+        "analog" => {
+            let all: Vec<_> = (1..=6)
+                .map(|n| signal(&format!("ais140.analog_{n}")))
+                .collect();
+            json!(all.iter().filter(|v| !v.is_null()).collect::<Vec<_>>())
+        }
+        "adc2" => signal("ais140.analog_1"),
+        "neighbours" => {
+            let cells = report["network"]["cells"].as_array().cloned();
+            let neighbours = cells.unwrap_or_default().into_iter();
+            let signals = signal("ais140.neighbours");
+            let signals = signals.as_str().unwrap_or_default().split_whitespace();
+            let signals = signals.filter_map(|one| one.rsplit_once(':')?.1.parse::<i64>().ok());
+            let signals: Vec<_> = signals.collect();
+            let all = neighbours
+                .filter(|cell| cell["serving"] == false)
+                .enumerate();
+            let all = all.map(|(at, cell)| {
+                let signal = cell["signal_dbm"]
+                    .as_i64()
+                    .or_else(|| signals.get(at).copied());
+                json!([cell["lac"], cell["cell_id"], signal])
+            });
+            Value::Array(all.collect())
+        }
         "status" => match at("fix.live") {
             Value::Bool(true) => json!("L"),
             Value::Bool(false) => json!("H"),
@@ -130,6 +170,24 @@ fn same(key: &str, ours: &Value, theirs: &Value) -> bool {
     match (key, ours, theirs) {
         ("lac_hex" | "cell_hex", Value::Number(ours), Value::String(theirs)) => {
             u64::from_str_radix(theirs, 16).ok() == ours.as_u64()
+        }
+        ("neighbours", _, Value::Array(theirs)) => {
+            let hex = |v: &Value| u64::from_str_radix(v.as_str().unwrap_or_default(), 16).ok();
+            let theirs = theirs
+                .iter()
+                .map(|n| json!([hex(&n["lac"]), hex(&n["cell"]), n["signal"]]));
+            *ours == Value::Array(theirs.collect())
+        }
+        // Which end is the first input is the dialect's.
+        ("digital_in" | "digital_out", Value::Array(ours), Value::String(theirs)) => {
+            let ours: String = ours
+                .iter()
+                .map(|v| if *v == true { '1' } else { '0' })
+                .collect();
+            ours == *theirs || ours.chars().rev().eq(theirs.chars())
+        }
+        ("analog", Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same("", a, b))
         }
         ("status", Value::String(ours), Value::String(theirs)) => {
             ours == theirs || ours == "L" && theirs == "NM" || ours == "H" && theirs == "SP"
@@ -269,6 +327,84 @@ fn every_variant_has_a_dialect() {
                 row.variant,
                 dialect.as_deref().unwrap_or("-")
             );
+        }
+    }
+}
+
+/// Packets that only a line end ends, or that no stream can hold as they are.
+fn stream_rows() -> Vec<Vec<u8>> {
+    let all = rows("ais140.jsonl")
+        .into_iter()
+        .chain(rows("field/ais140.jsonl"));
+    let bytes = all.filter_map(|row| match row.hex {
+        Some(text) => hex::decode(text.strip_prefix("hex:")?).ok(),
+        None => Some(row.raw.into_bytes()),
+    });
+    let single = bytes.filter(|raw| frames(std::slice::from_ref(raw), raw.len()).len() == 1);
+    single.map(|raw| raw.trim_ascii().to_vec()).collect()
+}
+
+fn frames(packets: &[Vec<u8>], chunk: usize) -> Vec<Vec<u8>> {
+    let stream = packets.join(&b"\r\n"[..]);
+    let mut session = Session::default();
+    let mut src = BytesMut::new();
+    let mut found = Vec::new();
+    let mut take = |session: &mut Session, src: &mut BytesMut| {
+        loop {
+            match session.next_frame(src) {
+                Ok(Some(frame)) => found.push(frame.raw().to_vec()),
+                Ok(None) => break,
+                Err(_) => {}
+            }
+        }
+    };
+    for part in stream.chunks(chunk.max(1)) {
+        src.extend_from_slice(part);
+        take(&mut session, &mut src);
+    }
+    session.finish();
+    take(&mut session, &mut src);
+    found
+}
+
+/// The reports of packets, each read as that of a device of which nothing is known.
+fn reports(frames: &[Vec<u8>]) -> Vec<String> {
+    let read = frames.iter().map(|frame| {
+        let known = Known::default();
+        let frame = Frame::new(frame.clone().into());
+        format!(
+            "{:?}",
+            Message::decode(&frame, &Dialects::builtin(), &known)
+        )
+    });
+    read.collect()
+}
+
+#[test]
+fn all_packets_as_one_stream_say_the_same_in_every_chunk_size() {
+    let packets = stream_rows();
+    let expected = reports(&packets);
+    for chunk in 1..=64 {
+        let found = frames(&packets, chunk);
+        assert_eq!(found, packets, "{chunk}");
+    }
+    assert_eq!(reports(&frames(&packets, 7)), expected);
+}
+
+#[test]
+fn a_corrupted_byte_loses_the_packet_that_it_is_in_and_no_other() {
+    let packets = stream_rows();
+    for three in packets.windows(3) {
+        let [before, damaged, after] = three else {
+            unreachable!()
+        };
+        for at in 0..damaged.len() {
+            let mut bad = damaged.clone();
+            bad[at] ^= 0x01;
+            let found = frames(&[before.clone(), bad.clone(), after.clone()], 4_096);
+            let shown = || String::from_utf8_lossy(&bad).into_owned();
+            assert_eq!(found.first(), Some(before), "{} {at}", shown());
+            assert_eq!(found.last(), Some(after), "{} {at}", shown());
         }
     }
 }

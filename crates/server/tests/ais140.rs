@@ -32,10 +32,14 @@ struct Device {
 
 impl Device {
     fn connect(server: &Server) -> Self {
+        Self::connect_as(server, IMEI)
+    }
+
+    fn connect_as(server: &Server, imei: Imei) -> Self {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let dialects = Dialects::from_toml(ACME).unwrap();
         Self {
-            vehicle: Vehicle::new(&dialects, "acme", IMEI).unwrap(),
+            vehicle: Vehicle::new(&dialects, "acme", imei).unwrap(),
             connection: Tracker::connect(server.ais140),
             state: State {
                 unix: i64::try_from(now).unwrap() - 60,
@@ -64,6 +68,10 @@ impl Device {
 
 /// A server that knows the dialect; and the folder of its file.
 fn start() -> (Server, tempfile::TempDir) {
+    started(Start::default())
+}
+
+fn started(start: Start) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.toml");
     std::fs::write(&file, ACME).unwrap();
@@ -71,7 +79,7 @@ fn start() -> (Server, tempfile::TempDir) {
         "[ais140]\ndialects = [{:?}]\nudp = '127.0.0.1:0'\n",
         file.display().to_string()
     );
-    let server = Start::default().token("sesame").config(&config).start();
+    let server = start.token("sesame").config(&config).start();
     (server, folder)
 }
 
@@ -172,6 +180,82 @@ fn while_the_store_is_stalled_an_emergency_is_not_acknowledged_and_a_login_is_an
     drop(db);
     device.hears("$AKN,EMR,123456789012347*");
     assert_eq!(emergencies(&server).len(), 1);
+}
+
+#[test]
+fn an_emergency_passes_a_queue_that_the_locations_of_others_have_filled() {
+    const OTHERS: u64 = 30;
+    const EACH: usize = 60;
+    let (server, _folder) =
+        started(Start::default().env("MILEPOST_LIMITS_CONNECTION_MEMORY_MIB", "1"));
+    let db = rusqlite::Connection::open(server.data_dir.join("milepost.sqlite")).unwrap();
+    db.busy_timeout(Duration::from_secs(10)).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let others: Vec<_> = (0..OTHERS)
+        .map(|n| {
+            let mut other = Device::connect_as(&server, Imei::new(111_111_111_111_100 + n));
+            for _ in 0..EACH {
+                other.send(Packet::Position);
+            }
+            other
+        })
+        .collect();
+    let waiting = || -> f64 {
+        let metrics = server.get("/metrics").body;
+        let name = "milepost_listener_in_flight{protocol=\"ais140\"} ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    };
+    let mut full = -1.0;
+    while waiting() > full {
+        full = waiting();
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let sent = f64::from(u32::try_from(others.len() * EACH).unwrap());
+    assert!(full < sent, "{full} of {sent} wait: the queue was not full");
+
+    let mut device = Device::connect(&server);
+    device.send(Packet::Emergency);
+    let start = std::time::Instant::now();
+    while waiting() <= full {
+        assert!(start.elapsed() < PATIENCE, "the emergency was not taken");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(db);
+    device.hears("$AKN,EMR,123456789012347*");
+    assert_eq!(emergencies(&server).len(), 1);
+}
+
+#[test]
+fn a_command_is_answered_by_the_packet_of_alert_12_that_names_its_parameter() {
+    let (server, _folder) = start();
+    let mut device = Device::connect(&server);
+    device.send(Packet::Login);
+    device.hears("$OKL*");
+    let command = json!({ "text": "GET 001" }).to_string();
+    let path = format!("/v1/devices/{ID}/commands");
+    let accepted = server.request("POST", &path, &[], &command);
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let sent = device
+        .connection
+        .read("$123456789012347,012347,GET,001*00\r\n".len());
+    assert!(sent.starts_with(b"$123456789012347,012347,GET,001*"));
+
+    // What another parameter was changed to is no answer.
+    for answer in ["(SMS1|SET|009:80)", "(SCK1|GET|001:1.0.0)"] {
+        device.state.unix += 1;
+        let packet = device.vehicle.packet(Packet::Alert(12), &device.state);
+        let packet = String::from_utf8(packet.unwrap().to_vec()).unwrap();
+        assert!(packet.contains("()"), "{packet}");
+        device
+            .connection
+            .send(packet.replace("()", answer).as_bytes());
+    }
+    let id = accepted.json()["id"].clone();
+    let done = server.until(&format!("{path}/{id}"), |answer| {
+        answer.json()["status"] == "answered"
+    });
+    assert_eq!(done.json()["answer"], "(SCK1|GET|001:1.0.0)");
 }
 
 #[test]

@@ -254,6 +254,18 @@ fn zones_of_devices_are_offsets_that_exist() {
 }
 
 #[test]
+fn a_dialect_that_nobody_has_is_answered_with_the_names_of_every_protocol() {
+    let said = refused("[[device]]\nid = '1'\ndialect = 'vl103'\n");
+    assert!(said.contains("\"jimi\""), "{said}");
+    assert!(said.contains("roadpoint, wtex"), "{said}");
+    let said = refused("[ais140]\nunconfirmed_replies = ['nobody']\n");
+    assert!(
+        said.contains("roadpoint") && said.contains("\"all\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn devices_need_an_id_and_are_listed_once() {
     assert!(
         refused("[[device]]\nacknowledge_locations = 'auto'\n")

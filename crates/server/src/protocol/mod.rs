@@ -186,10 +186,16 @@ impl Protocols {
         value: &Value,
     ) -> Option<Result<(&'static str, Value), String>> {
         let keys = self.iter().flat_map(|protocol| protocol.device_keys());
-        first_good(
-            keys.filter(|key| key.name == name)
-                .map(|key| key.check(value).map(|value| (key.name, value))),
-        )
+        let mut wrong: Vec<String> = Vec::new();
+        for key in keys.filter(|key| key.name == name) {
+            match key.check(value) {
+                Ok(value) => return Some(Ok((key.name, value))),
+                Err(reason) if !wrong.contains(&reason) => wrong.push(reason),
+                Err(_) => {}
+            }
+        }
+        // Each protocol has words of its own.
+        (!wrong.is_empty()).then(|| Err(wrong.join("; or ")))
     }
 
     /// The first protocol by which a device can be sent this text.

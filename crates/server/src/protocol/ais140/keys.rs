@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use milepost_protocol_ais140::Dialects;
+use milepost_protocol_ais140::{Dialects, ReplyPolicy};
 
 use crate::config::setting::{
     DeviceKey, device_setting, device_zone, list, listen, minutes_east, setting,
@@ -18,6 +18,9 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPEC
 /// configuration is read, these when the files are.
 const OF_FILE: &str = "file:";
 
+/// Every dialect.
+const ALL: &str = "all";
+
 pub(super) fn keys() -> Vec<Key> {
     vec![
         listen("ais140.listen", LISTEN),
@@ -30,8 +33,15 @@ pub(super) fn keys() -> Vec<Key> {
             Ok(list(addresses.iter().map(ToString::to_string)))
         }),
         setting("ais140.dialects", list([]), |value| {
-            let names = file_names(value)?;
+            let names = names(value, "a list of files, for example [\"dialects.toml\"]")?;
             read(&names)?;
+            Ok(list(names.into_iter().map(ToOwned::to_owned)))
+        }),
+        setting("ais140.unconfirmed_replies", list([]), |value| {
+            let names = names(value, "a list of dialects, for example [\"roadpoint\"]")?;
+            for name in &names {
+                known(name).map_err(|wrong| format!("{wrong}, or \"{ALL}\""))?;
+            }
             Ok(list(names.into_iter().map(ToOwned::to_owned)))
         }),
     ]
@@ -41,20 +51,37 @@ pub(super) fn device_keys() -> Vec<DeviceKey> {
     vec![
         device_setting("dialect", |value| {
             let name = value.text("a dialect's name")?;
-            let dialects = Dialects::builtin();
-            if name.strip_prefix(OF_FILE).is_some_and(|of| !of.is_empty())
-                || dialects.by_name(name).is_some()
-            {
-                return Ok(Value::String(name.to_owned()));
+            if name == ALL {
+                return Err("must be one dialect".to_owned());
             }
-            let known: Vec<_> = dialects.iter().map(|dialect| dialect.name()).collect();
-            Err(format!(
-                "must be one of {}, or \"{OF_FILE}NAME\" for one of the files in ais140.dialects",
-                known.join(", ")
-            ))
+            known(name).map(|()| Value::String(name.to_owned()))
         }),
         device_zone("zone"),
     ]
+}
+
+/// Whether a dialect is built in, or is said to come from a file.
+fn known(name: &str) -> Result<(), String> {
+    let dialects = Dialects::builtin();
+    let is_of_file = name.strip_prefix(OF_FILE).is_some_and(|of| !of.is_empty());
+    if name == ALL || is_of_file || dialects.by_name(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = dialects.iter().map(|dialect| dialect.name()).collect();
+    Err(format!(
+        "must be one of {}, or \"{OF_FILE}NAME\" for one of the files in ais140.dialects",
+        known.join(", ")
+    ))
+}
+
+/// Whose devices are sent the replies that only one source describes.
+pub(super) fn replies(settings: &Settings) -> ReplyPolicy {
+    let names = settings.texts("ais140.unconfirmed_replies");
+    if names.contains(&ALL) {
+        return ReplyPolicy::new(true);
+    }
+    let names = names.into_iter();
+    ReplyPolicy::of(names.map(|name| name.strip_prefix(OF_FILE).unwrap_or(name)))
 }
 
 /// The dialect by whose rules a device is read, if one of this protocol is set.
@@ -107,12 +134,11 @@ fn read<P: AsRef<Path>>(files: &[P]) -> Result<Dialects, String> {
 }
 
 /// A list or, outside of files, names separated by commas.
-fn file_names(value: &Value) -> Result<Vec<&str>, String> {
-    const WRONG: &str = "a list of files, for example [\"dialects.toml\"]";
+fn names<'v>(value: &'v Value, wrong: &str) -> Result<Vec<&'v str>, String> {
     match value {
         Value::Untyped(text) if text.trim().is_empty() => Ok(Vec::new()),
         Value::Untyped(text) => Ok(text.split(',').map(str::trim).collect()),
-        Value::List(values) => values.iter().map(|value| value.text(WRONG)).collect(),
-        _ => Err(format!("must be {WRONG}")),
+        Value::List(values) => values.iter().map(|value| value.text(wrong)).collect(),
+        _ => Err(format!("must be {wrong}")),
     }
 }

@@ -6,7 +6,7 @@ mod profile;
 
 use milepost_listener::protocols::Ais140 as Carried;
 use milepost_protocol_ais140::command::{self, CommandError};
-use milepost_protocol_ais140::{Imei, ReplyPolicy, Session};
+use milepost_protocol_ais140::{Imei, Session};
 use milepost_telemetry::{DeviceId, Profile};
 
 use super::listen::{self, DeviceListener};
@@ -51,7 +51,7 @@ impl ProtocolPlug for Ais140 {
     fn bind(&self, config: &Config) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
         let dialects = keys::dialects(&config.protocols.texts("ais140.dialects"))?;
         keys::check_devices(&config.devices.listed, &dialects)?;
-        let session = Session::new(dialects, ReplyPolicy::default());
+        let session = Session::new(dialects, keys::replies(&config.protocols));
         let carried = || Carried::from(session.clone());
         let mut listeners = listen::tcp(self.name(), config, carried)?;
         listeners.extend(listen::udp("ais140.udp", config, carried)?);
@@ -99,9 +99,10 @@ impl ProtocolPlug for Ais140 {
 
     fn getting_started(&self) -> &'static [&'static str] {
         &[
-            "Point it at this machine, TCP port {port}: the maker's manual says how its server is \
-             set; by the standard it is the parameter PU, `SET PU:{host}:{port}` on many devices. \
-             Use its second address if the first belongs to the state's server.",
+            "Point it at this machine, TCP port {port}. The standard asks for such a command by SMS \
+             and leaves its words to the maker, whose manual has them: iStartek's devices, for \
+             example, take `SET PIP:{host}` and `SET PPT:{port}`. Use the second address if the \
+             first belongs to the state's server.",
             "It names itself by its IMEI in any packet, and appears here as soon as it does. Its \
              dialect is learned.",
         ]
