@@ -92,6 +92,22 @@ pub const HELP: &[(&str, &str)] = &[
         "Answers to commands that came from elsewhere than where the command was sent.",
     ),
     (
+        "milepost_stage_panics_total",
+        "Frames or batches on which a stage panicked; such a frame is in quarantine.",
+    ),
+    (
+        "milepost_follower_failing",
+        "Whether the last attempt of a follower failed, by follower.",
+    ),
+    (
+        "milepost_follower_panics_total",
+        "Panics of a follower, by follower; it goes on from its mark.",
+    ),
+    (
+        "milepost_follower_rewinds_total",
+        "Followers that found the store restored from a backup, by follower.",
+    ),
+    (
         "milepost_follower_errors_total",
         "Failed attempts of a follower to write, by follower.",
     ),
