@@ -116,7 +116,14 @@ fn open(config: &Config, kafka: &KafkaConfig, name: &str) -> Result<Gateway, Fai
             )
         };
         std::fs::create_dir_all(&folder).map_err(refused)?;
-        let sizes = SpoolOptions::with_max_bytes(u64::from(config.fleet.spool_gib) << 30);
+        let most = u64::from(config.fleet.spool_gib) << 30;
+        let copies = folder.join("urgent");
+        std::fs::create_dir_all(&copies).map_err(refused)?;
+        // Urgent envelopes are few.
+        let sizes = SpoolOptions::with_max_bytes(most / 16);
+        let opened = Folder::open(&copies).and_then(|folder| Spool::open(folder, sizes));
+        options.express = Some(opened.map_err(refused)?.0);
+        let sizes = SpoolOptions::with_max_bytes(most);
         let opened = Folder::open(&folder).and_then(|folder| Spool::open(folder, sizes));
         let (spool, recovery) = opened.map_err(refused)?;
         if recovery.cut_bytes > 0 || recovery.waiting > 0 {

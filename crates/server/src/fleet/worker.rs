@@ -2,6 +2,7 @@
 
 use milepost_pipeline::fleet::{Worker, WorkerOptions};
 use milepost_pipeline::kafka::ensure_topics;
+use milepost_pipeline::sink::timescale::Keep;
 use milepost_pipeline::stage::{Incidents, Stages, Track};
 
 use super::Options;
@@ -35,6 +36,7 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
         work.pipeline.stages = work.pipeline.stages.then(track);
     }
     work.accept_gap = options.accept_gap;
+    work.keep = config.store.keep.map(Keep::all);
     let worker = Worker::start(&kafka, work)
         .await
         .map_err(|error| Failure::new(format!("the worker cannot start: {error}")))?;
