@@ -135,10 +135,24 @@ async fn events_between_sending_and_mark_are_sent_again_in_order_with_their_ids(
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     drop(one);
+    // Its connections go with a process; a query that waits would go on.
+    let watcher = super::timescale::client(&fleet.fresh.url).await;
+    let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'milepost'";
+    while watcher
+        .query_one(others, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        > 0
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     locker.batch_execute("ROLLBACK").await.unwrap();
     let published = "mark WHERE published > 0";
     assert_eq!(fleet.fresh.count(published).await, 0);
 
+    let mut database = fleet.fresh.open().await;
     // Another worker takes the partition over.
     let next = database.claim(TOPIC, 0).await.unwrap().claim;
     let two = publisher(&fleet);
@@ -207,4 +221,145 @@ async fn a_worker_publishes_the_events_of_what_it_stores() {
         let count = i64::try_from(found.len()).unwrap();
         assert_eq!(numbers(&found), (1..=count).collect::<Vec<_>>());
     }
+}
+
+/// Waits until the audit says so.
+async fn audited(fleet: &Fleet, is_it: impl Fn(&FleetAudit) -> bool) -> FleetAudit {
+    let mut database = fleet.fresh.open().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let audit = database.audit().await.unwrap();
+        if is_it(&audit) {
+            return audit;
+        }
+        assert!(Instant::now() < deadline, "{audit:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs services/up"]
+async fn each_frame_of_each_gateway_is_in_one_sum_of_the_audit() {
+    let fleet = Fleet::new(2).await;
+    let from = Timestamp::from_millis(now().as_millis() - 10_000_000);
+    let (stop, worker) = fleet.worker().await;
+    for (name, epoch) in [("gw-1", 7_u64), ("gw-1", 8), ("gw-2", 9)] {
+        let folder = tempfile::tempdir().unwrap();
+        let gateway = fleet.gateway_named(name, folder.path());
+        let reports = (0..50).map(|n| super::fleet::envelope(epoch, n, from));
+        super::fleet::send(&gateway, reports).await;
+        for (n, content) in [
+            (60, Content::Filtered(Name::new("echo"))),
+            (61, Content::Quarantined(Quarantine::new("too short"))),
+        ] {
+            let mut envelope = super::fleet::envelope(epoch, n, from);
+            envelope.content = content;
+            assert!(gateway.deliver(envelope).await.is_durable());
+        }
+        assert_eq!(gateway.sums().received, 52);
+        gateway.close(Duration::from_secs(10)).await;
+    }
+    let settled = |audit: &FleetAudit| audit.all.ended && audit.all.in_flight == 0;
+    let audit = audited(&fleet, settled).await;
+    assert!(audit.ok, "{audit:#?}");
+    let names: Vec<_> = audit.gateways.iter().map(|one| &one.gateway[..]).collect();
+    assert_eq!(names, ["gw-1", "gw-2"]);
+    let all = &audit.all;
+    assert_eq!((all.received, all.stored, all.duplicate), (156, 50, 100));
+    assert_eq!((all.filtered["echo"], all.quarantined), (3, 3));
+    assert_eq!((audit.gateways[0].received, audit.runs.len()), (104, 3));
+
+    // What no worker has stored is in flight.
+    stop.cancel();
+    worker.await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = fleet.gateway_named("gw-2", folder.path());
+    let reports = (100..110).map(|n| super::fleet::envelope(10, n, from));
+    super::fleet::send(&gateway, reports).await;
+    gateway.close(Duration::from_secs(10)).await;
+    let (stop, worker) = fleet.worker().await;
+    let audit = audited(&fleet, |audit| {
+        audit.all.received == 166 && audit.all.ended && audit.all.in_flight == 0
+    })
+    .await;
+    assert_eq!(audit.all.stored, 60);
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+/// The payloads of urgent copies are envelopes: their frames are compared.
+async fn copies(fleet: &Fleet, wanted: usize) -> Vec<u64> {
+    let options = ConsumerOptions::new(unique("tail"), [fleet.topics.urgent.clone()]);
+    let (consumer, mut events) = Consumer::start(&fleet.kafka, options).unwrap();
+    let mut frames = Vec::new();
+    while frames.len() < wanted {
+        let event = tokio::time::timeout(Duration::from_secs(30), events.recv());
+        match event.await.expect("a copy within 30 s").unwrap() {
+            ConsumerEvent::Assigned(partition) => {
+                consumer.attach(partition, StartOffset::Beginning);
+            }
+            ConsumerEvent::Records { records, .. } => {
+                for record in records {
+                    let wire = proto::decode(record.payload).unwrap();
+                    assert!(wire.envelope.urgent);
+                    frames.push(wire.envelope.origin.frame);
+                }
+            }
+            _ => {}
+        }
+    }
+    frames.sort_unstable();
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs services/up"]
+async fn an_urgent_envelope_goes_both_ways_also_after_a_kill() {
+    use milepost_pipeline::fleet::{Gateway, GatewayOptions};
+    use milepost_pipeline::spool::{Folder, Spool, SpoolOptions};
+    let fleet = Fleet::new(2).await;
+    let from = Timestamp::from_millis(now().as_millis() - 10_000_000);
+    let (reports, express) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let open = |folder: &std::path::Path| {
+        let folder = Folder::open(folder).unwrap();
+        Spool::open(folder, SpoolOptions::default()).unwrap().0
+    };
+    let urgent = |n: u32| {
+        let mut envelope = super::fleet::envelope(7, n, from);
+        envelope.urgent = n % 10 == 0;
+        envelope.origin.frame = n.into();
+        envelope
+    };
+    let mut options = GatewayOptions::new("gw-1");
+    options.topics = fleet.topics.clone();
+    {
+        // No broker is there: all is in the logs, and the process is killed.
+        let nowhere = KafkaConfig::new("127.0.0.1:9", "test");
+        let mut options = options.clone();
+        options.express = Some(open(express.path()));
+        let gateway = Gateway::with_spool(&nowhere, options, open(reports.path())).unwrap();
+        super::fleet::send(&gateway, (0..200).map(urgent)).await;
+        assert_eq!(gateway.waiting(), 220);
+        gateway.close(Duration::ZERO).await;
+    }
+    options.express = Some(open(express.path()));
+    let gateway = Gateway::with_spool(&fleet.kafka, options, open(reports.path())).unwrap();
+    super::fleet::send(&gateway, (200..300).map(urgent)).await;
+    let expected: Vec<u64> = (0..30).map(|n| n * 10).collect();
+    assert_eq!(copies(&fleet, 30).await, expected);
+    let (stop, worker) = fleet.worker().await;
+    fleet.wait_for("report", 300).await;
+    gateway.close(Duration::from_secs(10)).await;
+    assert_eq!(gateway.waiting(), 0);
+    stop.cancel();
+    worker.await.unwrap();
+
+    // Without a disk.
+    let mut options = GatewayOptions::new("gw-2");
+    options.topics = fleet.topics.clone();
+    let gateway = Gateway::direct(&fleet.kafka, options).unwrap();
+    super::fleet::send(&gateway, (300..320).map(urgent)).await;
+    let expected: Vec<u64> = (0..32).map(|n| n * 10).collect();
+    assert_eq!(copies(&fleet, 32).await, expected);
+    gateway.close(Duration::from_secs(10)).await;
 }

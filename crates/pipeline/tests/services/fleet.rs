@@ -63,9 +63,13 @@ impl Fleet {
     }
 
     pub(crate) fn gateway(&self, folder: &std::path::Path) -> Gateway {
+        self.gateway_named("gw-1", folder)
+    }
+
+    pub(crate) fn gateway_named(&self, name: &str, folder: &std::path::Path) -> Gateway {
         let (spool, _) =
             Spool::open(Folder::open(folder).unwrap(), SpoolOptions::default()).unwrap();
-        let mut options = GatewayOptions::new("gw-1");
+        let mut options = GatewayOptions::new(name);
         options.topics = self.topics.clone();
         Gateway::with_spool(&self.kafka, options, spool).unwrap()
     }

@@ -7,8 +7,12 @@ mod events;
 mod fleet;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "fleet")]
+mod random;
 #[cfg(feature = "redis")]
 mod redis;
 mod support;
 #[cfg(feature = "timescale")]
 mod timescale;
+#[cfg(feature = "fleet")]
+mod trips;

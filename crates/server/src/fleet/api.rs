@@ -13,6 +13,7 @@ use milepost_api::store::{
 };
 use milepost_pipeline::Latest;
 use milepost_pipeline::sink::timescale::{DatabaseError, Reader};
+use milepost_pipeline::track::Leg;
 use milepost_telemetry::{DeviceKey, Report, Tenant, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -245,14 +246,23 @@ impl ReadLastKnown for Stores {
     }
 }
 
-/// Trips of a fleet are not stored yet.
 impl Trips for Stores {
-    fn trips(&self, _: &DeviceKey, _: &Span, _: &Page) -> Answer<'_, Paged<Trip>> {
-        Box::pin(async {
-            Ok(Paged {
-                items: Vec::new(),
-                next: None,
-            })
+    fn trips(&self, device: &DeviceKey, span: &Span, page: &Page) -> Answer<'_, Paged<Trip>> {
+        let (device, span, page) = (*device, *span, page.clone());
+        Box::pin(async move {
+            let after = page.after.as_ref().map(numbers::<1>).transpose()?;
+            let after = after.map(|[from_ms]| from_ms);
+            let limit = i64::from(page.limit) + 1;
+            let found = self
+                .read(async |reader| {
+                    reader
+                        .trips(&device, span.from, span.to, after, limit)
+                        .await
+                })
+                .await?;
+            let cursor = |(leg, _): &(Leg, u32)| leg.from_ms.to_string();
+            let into = |(leg, revision)| crate::api::trip(&device, &leg, revision);
+            Ok(paged(found, page.limit, cursor, into))
         })
     }
 }

@@ -2,6 +2,7 @@
 //! the stores (`api`), and the database's tables (`migrate`).
 
 pub mod api;
+pub(crate) mod audit;
 pub mod gateway;
 mod http;
 pub mod migrate;

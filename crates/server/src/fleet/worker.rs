@@ -7,6 +7,7 @@ use std::time::Duration;
 use milepost_api::store::{Part, Readiness};
 use milepost_pipeline::fleet::{Worker, WorkerError, WorkerOptions, WorkerStatus};
 use milepost_pipeline::kafka::{KafkaConfig, TopicSpec, ensure_topics};
+use milepost_pipeline::sink::timescale::Keep;
 use milepost_pipeline::stage::{Incidents, Stages, Track};
 
 use super::{Options, Role, http};
@@ -69,6 +70,7 @@ fn work(config: &Config, accept_gap: bool) -> Result<WorkerOptions, Failure> {
         work.pipeline.stages = work.pipeline.stages.then(track);
     }
     work.accept_gap = accept_gap;
+    work.keep = config.store.keep.map(Keep::all);
     Ok(work)
 }
 
