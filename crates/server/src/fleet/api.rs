@@ -254,6 +254,7 @@ impl Trips for Stores {
             let after = after.map(|[from_ms]| from_ms);
             let limit = i64::from(page.limit) + 1;
             let found = self
+                .pool
                 .read(async |reader| {
                     reader
                         .trips(&device, span.from, span.to, after, limit)

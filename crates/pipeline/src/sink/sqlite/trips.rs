@@ -418,8 +418,10 @@ fn correct(
             .query_row([id.as_bytes().as_slice()], |row| row.get(0))
             .optional()?;
         let Some(revision) = revision else { continue };
-        let mut fields = CorrectedFields::default();
-        fields.smoothed = Some(smoothed);
+        let fields = CorrectedFields {
+            smoothed: Some(smoothed),
+            ..CorrectedFields::default()
+        };
         let correction = Correction::new(id, revision.saturating_add(1), fields);
         if insert::correct(tx, &correction)? {
             insert::keep_correction(tx, &correction, super::now())?;
