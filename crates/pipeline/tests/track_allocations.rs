@@ -39,7 +39,7 @@ fn a_report_costs_no_allocation_live() {
         }
     });
     assert_eq!(heap.count_total, 0);
-    assert!(events > 3, "{events}");
+    assert!(events >= 3, "{events}");
 }
 
 #[test]
