@@ -701,3 +701,51 @@ fn the_state_of_a_vehicle_is_the_one_that_matters_most() {
     ));
     assert_eq!(wrong, json!([]));
 }
+
+#[test]
+fn a_rejected_position_is_a_cross_with_its_reason_and_no_part_of_the_way() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let address = format!("http://{}/", server.http);
+    let report = |second: u32, latitude: f64, smoothed: Value| {
+        json!({ "time": format!("2026-01-01T00:00:{second:02}Z"), "smoothed": smoothed,
+                "fix": { "latitude": latitude, "longitude": 1.0, "valid": true,
+                         "time": format!("2026-01-01T00:00:{second:02}Z") } })
+    };
+    let good = |latitude: f64| json!({ "latitude": latitude, "longitude": 1.0, "accuracy_m": 3.0, "moving": true, "outlier": false });
+    let wrong = |reason: &str| json!({ "latitude": 1.001, "longitude": 1.0, "outlier": true, "rejected": reason });
+    let reports = json!([
+        report(0, 0.0, wrong("zero")),
+        report(10, 1.0, good(1.0)),
+        report(20, 1.001, good(1.001)),
+        report(30, 1.004, wrong("jump")),
+        report(40, 1.002, good(1.002)),
+    ]);
+    let mut page = Browser::open(DESKTOP);
+    page.answer(move |path| {
+        let fix = json!({ "latitude": 1.002, "longitude": 1.0, "time": "2026-01-01T00:00:40Z" });
+        Instead::Json(
+            200,
+            if path.contains("/history") {
+                json!({ "reports": reports })
+            } else {
+                json!({ "devices": [{ "device": "a", "connected": true,
+                        "last_seen": "2026-01-01T00:00:40Z", "fix": fix }] })
+            },
+        )
+    });
+    page.go(&address);
+    page.until("document.body.dataset.vehicles === '1'");
+    page.eval("document.querySelector('.row').click()");
+    page.until("milepost.crosses().length === 2");
+    assert_eq!(
+        page.eval("milepost.crosses().map((cross) => cross.reason)"),
+        json!(["zero", "jump"])
+    );
+    page.until(
+        "document.body.textContent.includes('2 positions were not believed (×): 1 zero, 1 jump.')",
+    );
+    assert_clean(&page, &address);
+}

@@ -474,6 +474,7 @@ async function paintGettingStarted() {
 globalThis.milepost = {
   drawn: () => map.drawn.map(({ vehicle, sx, sy }) => ({ id: vehicle.id, state: vehicle.state, x: sx, y: sy })),
   roads: () => fleet.segments.length,
+  crosses: () => map.crosses,
   trail: () => detail.trail?.length ?? 0,
 };
 

@@ -173,9 +173,15 @@ export class Detail {
 
   #note(count) {
     if (this.trail.length === 0) return "No position in this time.";
-    const rejected = this.trail.filter((fix) => fix.smoothed?.rejected).length;
-    if (rejected > 0 && count < HISTORY_REPORTS) {
-      return `${rejected === 1 ? "1 position was" : `${rejected} positions were`} not believed (×).`;
+    const reasons = new Map();
+    for (const { smoothed } of this.trail) {
+      const reason = smoothed?.rejected;
+      if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+    if (reasons.size > 0 && count < HISTORY_REPORTS) {
+      const rejected = [...reasons.values()].reduce((sum, n) => sum + n, 0);
+      const each = [...reasons].map(([reason, n]) => `${n} ${reason}`).join(", ");
+      return `${rejected === 1 ? "1 position was" : `${rejected} positions were`} not believed (×): ${each}.`;
     }
     return count >= HISTORY_REPORTS ? `The first ${HISTORY_REPORTS} reports of this time.` : "";
   }

@@ -50,6 +50,9 @@ export class MapView {
   /** Where each drawn vehicle is on the screen: what a finger can hit. */
   drawn = [];
 
+  /** Where the crosses of rejected positions are, and why. */
+  crosses = [];
+
   constructor(canvas, camera) {
     this.#canvas = canvas;
     this.#ink = canvas.getContext("2d", { alpha: false });
@@ -273,10 +276,12 @@ export class MapView {
   #drawHistory(trail, vehicle) {
     if (trail.length === 0) return;
     const ink = this.#ink;
-    const path = this.#pathOf(trail, ({ smoothed, x, y }) => smoothed ?? { x, y });
-    const reported = this.#pathOf(trail.filter((fix) => fix.smoothed && !fix.smoothed.rejected), (fix) => fix);
+    // A rejected position is a cross and no part of the way; the first one has no estimate at all.
+    const believed = trail.filter((fix) => !fix.smoothed?.rejected);
+    const path = this.#pathOf(believed, ({ smoothed, x, y }) => smoothed ?? { x, y });
+    const reported = this.#pathOf(believed.filter((fix) => fix.smoothed), (fix) => fix);
     const last = trail.at(-1);
-    if (vehicle?.fix && !last.smoothed) path.lineTo(...this.#camera.toScreen(vehicle.x, vehicle.y));
+    if (vehicle?.fix && !last.smoothed && believed.length > 0) path.lineTo(...this.#camera.toScreen(vehicle.x, vehicle.y));
     this.#drawAccuracy(last.smoothed);
     ink.lineJoin = "round";
     ink.lineCap = "round";
@@ -295,8 +300,9 @@ export class MapView {
     ink.setLineDash([]);
     ink.globalAlpha = 1;
     this.#drawRejected(trail);
+    if (believed.length === 0) return;
     ink.strokeStyle = this.#colours.accent;
-    const begin = trail[0].smoothed ?? trail[0];
+    const begin = believed[0].smoothed ?? believed[0];
     const [sx, sy] = this.#camera.toScreen(begin.x, begin.y);
     ink.beginPath();
     ink.arc(sx, sy, 5, 0, 2 * Math.PI);
@@ -343,9 +349,15 @@ export class MapView {
     ink.globalAlpha = 1;
   }
 
-  /** A cross where a position was reported that is not believed. */
+  /** A cross where a position was reported that is not believed, with its reason. */
   #drawRejected(trail) {
     const ink = this.#ink;
+    ink.font = "11px system-ui, sans-serif";
+    ink.textAlign = "left";
+    ink.textBaseline = "middle";
+    ink.fillStyle = this.#colours.alarm;
+    this.crosses = [];
+    const written = [];
     ink.beginPath();
     for (const { x, y, smoothed } of trail) {
       if (!smoothed?.rejected) continue;
@@ -354,6 +366,11 @@ export class MapView {
       ink.lineTo(px + 4, py + 4);
       ink.moveTo(px + 4, py - 4);
       ink.lineTo(px - 4, py + 4);
+      this.crosses.push({ x: px, y: py, reason: smoothed.rejected });
+      // Of crosses that lie close together one has the reason.
+      if (written.some(([x0, y0]) => Math.abs(px - x0) < 70 && Math.abs(py - y0) < 14)) continue;
+      written.push([px, py]);
+      ink.fillText(smoothed.rejected, px + 8, py);
     }
     ink.strokeStyle = this.#colours.alarm;
     ink.lineWidth = 2;

@@ -2,16 +2,21 @@
 //!
 //! Simulated drives and, if their folder lies beside the repository, recorded ones. Each method
 //! runs over the same rows with one setting for all receivers and a cold start on each track.
+//! `SEED=<n>` draws other drives and other noise, `MILEPOST_PLOTS=<folder>` writes the plots.
 
 mod methods;
 mod metrics;
 mod parameters;
+mod plots;
 mod recorded;
 mod simulate;
+
+use std::path::Path;
 
 use methods::Method;
 use metrics::Figures;
 use parameters::{DRIVES, INTERVALS, RECEIVERS, SECONDS, SEED};
+use plots::Panel;
 use simulate::{Profile, Random, Row, receive};
 
 fn main() {
@@ -20,13 +25,18 @@ fn main() {
     println!("park: metres per standing hour. move, stop: % of rows falsely moving, standing.");
     println!("xpark: crossings per standing hour of a fence 10 m away. xroad: per driven km of a");
     println!("fence 10 m beside the road. lag: s behind in turns. c68: % within accuracy_m.");
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(SEED);
+    let mut panels = Vec::new();
     for receiver in RECEIVERS {
         for (interval, seconds) in INTERVALS.into_iter().zip(SECONDS) {
             let tracks: Vec<(Profile, Vec<Row>)> = Profile::ALL
                 .into_iter()
                 .flat_map(|profile| {
                     (0..DRIVES).map(move |drive| {
-                        let mut random = Random::new(SEED + drive);
+                        let mut random = Random::new(seed + drive);
                         let truth = profile.drive(seconds, &mut random);
                         (profile, receive(&truth, receiver, interval, &mut random))
                     })
@@ -53,7 +63,14 @@ fn main() {
                     lag.0.outliers * 100.0
                 );
             }
+            panels.push(Panel {
+                name: format!("{} receiver, {interval} s", receiver.name),
+                tracks: tracks.into_iter().map(|(_, rows)| rows).collect(),
+            });
         }
+    }
+    if let Some(folder) = std::env::var_os("MILEPOST_PLOTS") {
+        plot(Path::new(&folder), &panels);
     }
     let Some(folder) = recorded::folder() else {
         println!("\nNo recorded tracks beside the repository.");
@@ -86,6 +103,23 @@ fn main() {
                 }
             }
         }
+    }
+}
+
+/// Writes the plots; the piece is of the first drive in the city with the poor receiver at 1 s.
+fn plot(folder: &Path, panels: &[Panel]) {
+    let poor = panels
+        .iter()
+        .find(|panel| panel.name == "poor receiver, 1 s");
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| plots::distributions(folder, panels))
+        .and_then(|()| match poor.and_then(|panel| panel.tracks.first()) {
+            Some(rows) => plots::piece(folder, rows, 60, 240),
+            None => Ok(()),
+        });
+    match written {
+        Ok(()) => println!("\nplots: {}", folder.display()),
+        Err(error) => println!("\nplots: {}: {error}", folder.display()),
     }
 }
 

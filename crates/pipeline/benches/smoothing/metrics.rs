@@ -128,7 +128,8 @@ fn true_place(row: &Row) -> (f64, f64) {
     (row.truth_latitude, row.truth_longitude)
 }
 
-fn error(row: &Row, p: &Place) -> f64 {
+/// Metres between an estimate and the truth.
+pub(crate) fn error(row: &Row, p: &Place) -> f64 {
     distance_m(true_place(row), place(p))
 }
 
