@@ -1,5 +1,5 @@
 //! Any bytes, in any chunks: no panic, progress at every step, nothing invented, the same frames
-//! however the stream is cut, and whole frames behind the bytes are found.
+//! however the stream is cut, and whole frames after the bytes are found.
 //!
 //! How an input is read: `milepost_fuzz::stream`.
 #![no_main]

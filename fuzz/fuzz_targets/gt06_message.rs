@@ -16,11 +16,11 @@ use milepost_telemetry::{DeviceId, Origin, Report, Timestamp};
 const NOW: i64 = 1_763_622_000;
 
 fn reports(message: &Message, frame: &Frame, profile: &Profile, connection: u64) -> Vec<Report> {
-    let speaker = ReportSource::new(None, DeviceId::new("352093081234567").ok());
+    let source = ReportSource::new(None, DeviceId::new("352093081234567").ok());
     let cx = normalize::Context::new(
         frame.head(),
         profile,
-        &speaker,
+        &source,
         Timestamp::from_unix(NOW),
         Origin {
             epoch: 1,
@@ -91,21 +91,21 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = (message.name(), message.dialect(), message.question());
 
-    // What it says can be written and read back, and each fact has an id of its own.
+    // Its reports can be written and read back, and each fact has an id of its own.
     let mut profile = Profile::default();
     profile.dialect = input.is_known.then_some(dialect);
     profile.bare_frames = framing == Framing::Bare;
     profile.zones.configured = input.configured;
     profile.zones.login = input.login;
-    let said = reports(&message, &frame, &profile, 1);
+    let first = reports(&message, &frame, &profile, 1);
     if message.direction() == Direction::Server {
-        assert!(said.is_empty(), "{message:?}");
+        assert!(first.is_empty(), "{message:?}");
     }
-    let elsewhere = reports(&message, &again, &profile, 2);
-    assert_eq!(said.len(), elsewhere.len());
-    for (at, (report, other)) in said.iter().zip(&elsewhere).enumerate() {
+    let arrived_later = reports(&message, &again, &profile, 2);
+    assert_eq!(first.len(), arrived_later.len());
+    for (at, (report, other)) in first.iter().zip(&arrived_later).enumerate() {
         assert!(
-            said.iter().skip(at + 1).all(|next| next.id != report.id),
+            first.iter().skip(at + 1).all(|next| next.id != report.id),
             "two reports with one id of {message:?}"
         );
         if report.device_time.is_some() {
@@ -114,7 +114,7 @@ fuzz_target!(|data: &[u8]| {
                 "sent again it has another id: {message:?}"
             );
         }
-        // What an answer says of its command is not in the JSON form.
+        // What an answer states about its command is not in the JSON form.
         let mut report = report.clone();
         if !report.more.is_none() {
             report.more.answer = None;

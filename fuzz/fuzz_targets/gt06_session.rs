@@ -1,7 +1,7 @@
 //! A whole conversation as the listener holds it, twice: with all that arrives in one piece, and
 //! cut anywhere. Both times the same is found, answered and reported, at the same time, and no
 //! byte is lost. All that is sent are frames of a server, which are not answered when they come
-//! back; what a server says is not reported; only what is kept is acknowledged; profiles survive
+//! back; what a server sends is not reported; only what is kept is acknowledged; profiles survive
 //! being kept; reports have ids of their own, and a frame that was kept is read again as it was.
 //!
 //! How an input is read: `milepost_fuzz::session`.
@@ -29,7 +29,7 @@ enum Outcome {
     Reply(Reply),
     Unreadable(DecodeError),
     Report(Box<Report>),
-    Told(Bytes),
+    Sent(Bytes),
     /// The end of a connection cuts these off.
     CutOff(Vec<Abandoned>),
     /// All that had arrived was looked at.
@@ -46,7 +46,7 @@ struct Listener<S> {
     known: Profile,
     /// What the registry keeps.
     kept: Vec<(TerminalId, milepost_telemetry::Profile)>,
-    speaker: ReportSource,
+    source: ReportSource,
     /// Has been sent by the device, but not arrived.
     on_the_way: Vec<u8>,
     buffer: BytesMut,
@@ -68,7 +68,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
             session: session(setup),
             known: Profile::default(),
             kept: Vec::new(),
-            speaker: ReportSource::new(None, None),
+            source: ReportSource::new(None, None),
             on_the_way: Vec::new(),
             buffer: BytesMut::new(),
             arrived: 0,
@@ -83,7 +83,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
 
     fn close(&mut self) {
         let cut_off = self.session.on_close();
-        assert_eq!(self.session.on_close(), [], "told once");
+        assert_eq!(self.session.on_close(), [], "reported once");
         self.outcomes.push(Outcome::CutOff(cut_off));
     }
 
@@ -91,7 +91,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         self.close();
         self.session = session(self.setup);
         self.known = Profile::default();
-        self.speaker = ReportSource::new(None, None);
+        self.source = ReportSource::new(None, None);
         self.buffer.clear();
         (self.arrived, self.accounted) = (0, 0);
         self.connection += 1;
@@ -197,7 +197,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         self.known = known.clone().unwrap_or_default();
         let changed = self.session.on_identified(known);
         assert_eq!(changed, self.known != *self.session.profile());
-        self.speaker = ReportSource::new(None, Some(device));
+        self.source = ReportSource::new(None, Some(device));
     }
 
     /// What was learned is kept, and read back when the device calls again.
@@ -218,7 +218,7 @@ impl<S: Iterator<Item = usize>> Listener<S> {
         let cx = normalize::Context::new(
             frame.head(),
             &self.known,
-            &self.speaker,
+            &self.source,
             Timestamp::from_unix(self.now),
             Origin {
                 epoch: 1,
@@ -273,17 +273,17 @@ impl<S: Iterator<Item = usize>> Listener<S> {
             (command.flag, &command.text[..]),
             (self.flag, text.as_bytes())
         );
-        self.outcomes.push(Outcome::Told(sent));
+        self.outcomes.push(Outcome::Sent(sent));
     }
 
-    /// What the device was told last.
-    fn told(&self) -> Option<Bytes> {
+    /// What the device was sent last.
+    fn last_sent(&self) -> Option<Bytes> {
         self.outcomes
             .iter()
             .rev()
             .find_map(|outcome| match outcome {
                 Outcome::Reply(reply) => Some(reply.bytes.clone()),
-                Outcome::Told(bytes) => Some(bytes.clone()),
+                Outcome::Sent(bytes) => Some(bytes.clone()),
                 _ => None,
             })
     }
@@ -398,8 +398,8 @@ fn converse(
             }
             Step::Echo => {
                 listener.receive();
-                let told = listener.told().unwrap_or_default();
-                listener.on_the_way.extend_from_slice(&told);
+                let sent = listener.last_sent().unwrap_or_default();
+                listener.on_the_way.extend_from_slice(&sent);
             }
         }
     }

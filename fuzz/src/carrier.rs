@@ -22,7 +22,7 @@ macro_rules! carrier_target {
     };
 }
 
-/// The input that stands for this stream.
+/// The input that encodes this stream.
 #[must_use]
 pub fn write(setting: Setting, stream: &[u8]) -> Vec<u8> {
     let flags = match setting {

@@ -35,7 +35,7 @@ impl Input {
         })
     }
 
-    /// The input that stands for this frame, its dialect being known.
+    /// The input that encodes this frame, its dialect being known.
     #[must_use]
     pub fn write(dialect: Dialect, frame: &Frame) -> Vec<u8> {
         let dialect = Dialect::ALL.iter().position(|one| *one == dialect);

@@ -1,6 +1,6 @@
 //! Inputs of `gt06_session`: a setup and steps.
 //!
-//! | byte | stands for |
+//! | byte | meaning |
 //! |---|---|
 //! | first | flags, see [`Setup`] |
 //! | second | the dialect that is known of the device: 0 none |
@@ -11,7 +11,7 @@
 //! | 90 to 9F | a command of as many characters as the low four bits say |
 //! | A0 to AF | time goes by |
 //! | B0 to BF | the connection ends, and the device calls again |
-//! | C0 to CF | the device sends back what it was told last |
+//! | C0 to CF | the device sends back what it was sent last |
 //! | D0 to DF | the device sends its last frame again |
 //! | E0 to EF | what frames begin or end with, or half of it |
 //! | F0 to FF | sixteen times the low four bits and sixteen bytes arrive |

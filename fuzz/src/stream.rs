@@ -1,7 +1,7 @@
 //! Inputs of `gt06_deframe`: flags, three sizes of chunks, bytes.
 //!
-//! The flags' bits: 7 the frames have neither serial nor checksum; 6 whole frames follow behind
-//! the bytes; 5 `AA` and a number stand for sixteen times that many bytes, so that short inputs
+//! The flags' bits: 7 the frames have neither serial nor checksum; 6 whole frames follow after
+//! the bytes; 5 `AA` and a number encode sixteen times that many bytes, so that short inputs
 //! reach the bounds of long frames.
 
 use milepost_protocol_gt06::{Framing, Start};
@@ -55,7 +55,7 @@ impl Input {
         })
     }
 
-    /// The input that stands for this stream.
+    /// The input that encodes this stream.
     #[must_use]
     pub fn write(framing: Framing, is_followed: bool, stream: &[u8]) -> Vec<u8> {
         let flag = |is_set, flag| if is_set { flag } else { 0 };
@@ -72,7 +72,7 @@ impl Input {
 fn shrunk(stream: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = stream;
-    while let [byte, behind @ ..] = rest {
+    while let [byte, after @ ..] = rest {
         let run = rest.iter().take_while(|byte| **byte == FILL).count() / 16;
         match u8::try_from(run.min(255)) {
             Ok(run) if run > 0 => {
@@ -82,7 +82,7 @@ fn shrunk(stream: &[u8]) -> Option<Vec<u8>> {
             _ if *byte == STRETCH => return None,
             _ => {
                 bytes.push(*byte);
-                rest = behind;
+                rest = after;
             }
         }
     }
@@ -107,7 +107,7 @@ fn stretched(bytes: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// Frames that must be found whatever stands before them.
+/// Frames that must be found whatever comes before them.
 fn follow() -> [Vec<u8>; 3] {
     let write = |start, number, serial, body: &[u8]| {
         Form::Checked(start).write(number, serial, body).to_vec()

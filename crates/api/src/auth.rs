@@ -89,7 +89,8 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && differing == 0
 }
 
-fn own_host(request: &Request) -> Result<(), Problem> {
+/// Whether a request names this machine.
+pub(crate) fn own_host(request: &Request) -> Result<(), Problem> {
     let named = request
         .headers()
         .get(header::HOST)

@@ -75,7 +75,11 @@ fn estimate(
     let skipped = before.iter().filter(with_fix).count();
     let wanted = reports.iter_mut().filter(|report| report.fix.is_some());
     for (report, estimate) in wanted.zip(estimates.into_iter().skip(skipped)) {
-        report.smoothed = estimate.and_then(|estimate| estimate.smoothed());
+        // Without an estimate, what was rejected before the first believed fix keeps its reason.
+        report.smoothed = match estimate {
+            Some(estimate) => estimate.smoothed(),
+            None => report.smoothed.filter(|known| known.rejected.is_some()),
+        };
     }
     reports
 }

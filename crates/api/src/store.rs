@@ -123,6 +123,11 @@ pub trait Connections: Send + Sync {
 pub trait Readiness: Send + Sync {
     /// The parts that are not ready, each with the reason; empty if all are.
     fn not_ready(&self) -> Vec<Part>;
+
+    /// What works, but otherwise than usual; `/readyz` says so.
+    fn notes(&self) -> Vec<Part> {
+        Vec::new()
+    }
 }
 
 /// A part of the application that is not ready.

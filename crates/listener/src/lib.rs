@@ -167,7 +167,7 @@ pub use memory::MemoryBudget;
 pub use network::{Network, NotANetwork};
 pub use protocol::{Closed, Opened, Protocol, RawFrame, Session, Skipped};
 pub use rate::Rate;
-pub use registry::{AcceptAll, Claim, Identified, Registry, Resolution};
+pub use registry::{AcceptAll, Binding, Claim, Identified, Registry, Resolution};
 pub use server::{Bound, Server};
 pub use socket::Datagrams;
 pub use trace::FrameTrace;

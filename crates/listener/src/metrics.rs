@@ -9,6 +9,7 @@
 //! | `milepost_listener_rejected_total` | protocol, reason | connections closed at once: `connections_per_ip`; datagrams not taken: `datagram_peers`, `datagram_queue` |
 //! | `milepost_listener_closed_total` | protocol, reason | connections ended, by [`CloseReason`] |
 //! | `milepost_listener_received_bytes_total` | protocol | bytes read |
+//! | `milepost_listener_decode_errors_total` | protocol, field | frames that could not be read, by the field at fault |
 //! | `milepost_listener_frames_total` | protocol, outcome | frames: `reports`, `filtered`, `quarantined`, `lost` |
 //! | `milepost_listener_skipped_bytes_total` | protocol, looks_like | bytes that belong to no frame |
 //! | `milepost_listener_replies_total` | protocol, class | answers: `immediate`, `delivered`, `withheld` |
@@ -79,6 +80,15 @@ impl Metrics {
         counter!(
             "milepost_listener_closed_total",
             "protocol" => self.protocol, "reason" => reason.as_str()
+        )
+        .increment(1);
+    }
+
+    /// A frame that could not be read; by the field where that showed. Decoders name their fields.
+    pub(crate) fn unreadable(&self, field: Option<Name>) {
+        let field = field.map_or("none", |field| field.as_str());
+        counter!(
+            "milepost_listener_decode_errors_total", "protocol" => self.protocol, "field" => field
         )
         .increment(1);
     }

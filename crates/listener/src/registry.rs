@@ -44,8 +44,33 @@ pub struct Identified {
     pub profile: Option<Profile>,
     /// When the device was first seen in the claim's network; `None`: now.
     pub first_seen: Option<Timestamp>,
-    /// Whether the configuration binds the device to the claim's network.
-    pub bound: bool,
+    /// Whether the configuration binds the device to networks, and to the claim's.
+    pub binding: Binding,
+}
+
+/// Whether the configuration binds a device to networks. Commands for one that is bound go only
+/// there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// It is not bound.
+    #[default]
+    Unbound,
+    /// It is bound, and the claim's network is one of these.
+    Here,
+    /// It is bound to other networks than the claim's.
+    Elsewhere,
+}
+
+impl Binding {
+    /// The binding of a device with the networks that it is bound to, if any, of which `is_here`
+    /// says whether the claim's address is in one.
+    pub const fn of(is_bound: bool, is_here: bool) -> Self {
+        match (is_bound, is_here) {
+            (false, _) => Self::Unbound,
+            (true, true) => Self::Here,
+            (true, false) => Self::Elsewhere,
+        }
+    }
 }
 
 impl Identified {
@@ -55,7 +80,7 @@ impl Identified {
             device,
             profile: None,
             first_seen: None,
-            bound: false,
+            binding: Binding::Unbound,
         }
     }
 
@@ -73,10 +98,18 @@ impl Identified {
         self
     }
 
-    /// With whether the configuration binds the device to the claim's network.
+    /// With whether the configuration binds the device to the claim's network; see also
+    /// [`binding`](Self::binding).
     #[must_use]
     pub const fn bound(mut self, bound: bool) -> Self {
-        self.bound = bound;
+        self.binding = Binding::of(bound, bound);
+        self
+    }
+
+    /// With whether the configuration binds the device to networks, and to the claim's.
+    #[must_use]
+    pub const fn binding(mut self, binding: Binding) -> Self {
+        self.binding = binding;
         self
     }
 }

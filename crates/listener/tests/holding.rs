@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{Rig, summaries};
 use milepost_listener::test_util::Device;
 use milepost_listener::{AcceptAll, MemoryBudget, NotDelivered};
-use milepost_telemetry::{Envelope, Tenant};
+use milepost_telemetry::{Envelope, Profile, Tenant};
 
 const A_WHILE: Duration = Duration::from_secs(5);
 
@@ -197,6 +197,19 @@ async fn what_is_held_when_the_session_panics_becomes_one_quarantined_envelope()
         let sent = said.lines().count() as u64;
         assert_eq!(counted, 1 + sent, "each frame once");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_frames_go_to_quarantine_with_the_profile_by_which_they_were_read() {
+    let rig = Rig::new(|_| {});
+    let mut device = login(&rig).await;
+    device.send("T first\nK a\nT second\nH\n").await;
+    device.expect("alive\n").await;
+    drop(device);
+    tokio::time::sleep(A_WHILE).await;
+    let envelope = last(&rig);
+    assert_eq!(frames(&envelope), [(3, 3)]);
+    assert_eq!(envelope.profile, Some(Profile::new("first")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,8 +15,8 @@ use std::time::Duration;
 use common::{LineSession, Lines, Picky, Rig, key, summaries, summary};
 use milepost_listener::test_util::{Device, Incoming, Shelf, network};
 use milepost_listener::{
-    Accept, AcceptAll, Claim, Command, Connections, Identified, Network, NotDelivered, NotSent,
-    Opened, Protocol, Registry, Resolution, Server,
+    Accept, AcceptAll, Binding, Claim, Command, Connections, Identified, Network, NotDelivered,
+    NotSent, Opened, Protocol, Registry, Resolution, Server,
 };
 use milepost_telemetry::{DeviceId, DeviceKey, Envelope, Name, Profile, Tenant, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -205,7 +205,10 @@ impl Registry for Known {
         Resolution::Accept(
             Identified::new(key(claim.id.as_str()))
                 .first_seen(first_seen)
-                .bound(self.bound == Some(network)),
+                .binding(Binding::of(
+                    self.bound.is_some(),
+                    self.bound == Some(network),
+                )),
         )
     }
 
@@ -318,6 +321,48 @@ async fn a_network_that_the_configuration_binds_comes_before_an_older_one() {
     let _old = login_from(&rig, "10.0.0.1").await;
     let _bound = login_from(&rig, "10.0.1.1").await;
     assert_eq!(send(&rig).await, Ok(at("10.0.1.1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_of_a_device_that_is_bound_never_go_to_another_network_though_it_is_alone() {
+    let known = Known {
+        bound: Some("10.0.1.0/24".parse().unwrap()),
+        ..Known::default()
+    };
+    let rig = Rig::with_registry(|_| {}, known);
+    let _alone = login_from(&rig, "10.0.0.1").await;
+    assert_eq!(send(&rig).await, Err(NotSent::NotBound));
+    let takes = rig.connections.of(&key("42"));
+    assert!(takes.iter().all(|one| !one.takes_commands));
+    let _bound = login_from(&rig, "10.0.1.1").await;
+    assert_eq!(send(&rig).await, Ok(at("10.0.1.1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_for_a_chosen_connection_goes_to_that_one_or_to_none() {
+    let rig = Rig::with_registry(|_| {}, Known::default());
+    let device = key("42");
+    let chosen = || {
+        let of_device = rig.connections.of(&device);
+        let takes = of_device.into_iter().find(|one| one.takes_commands);
+        takes.unwrap().connection
+    };
+    let mut first = login_from(&rig, "10.0.0.1").await;
+    let old = chosen();
+    let sent = rig.connections.send_command_to(&device, old, command("go"));
+    assert_eq!(sent.await.unwrap().connection, old);
+    first.expect("do go\n").await;
+    // Between choosing and sending a newer one takes its place.
+    let mut second = login_from(&rig, "10.0.0.2").await;
+    let sent = rig.connections.send_command_to(&device, old, command("go"));
+    let refused = sent.await.unwrap_err();
+    assert_eq!(refused, NotSent::Superseded);
+    assert!(refused.may_retry());
+    let new = chosen();
+    let sent = rig.connections.send_command_to(&device, new, command("go"));
+    assert_eq!(sent.await.unwrap().connection, new);
+    second.expect("do go\n").await;
+    first.expect_silence(A_WHILE).await;
 }
 
 #[tokio::test(start_paused = true)]

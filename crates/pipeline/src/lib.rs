@@ -79,6 +79,7 @@
 //! embedded store.
 
 mod ack;
+mod catch;
 pub mod command;
 mod condition;
 mod error;
@@ -101,8 +102,10 @@ pub mod stage;
 pub mod track;
 
 pub use ack::Outcome;
+pub use catch::catches;
 pub use condition::{Condition, Health};
 pub use error::SinkError;
+pub use follow::FollowerHealth;
 pub use intake::BatchLimits;
 pub use lane::Snapshot;
 pub use latest::{Latest, PowerSource};

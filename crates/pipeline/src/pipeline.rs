@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 
 use crate::ack::Outcome;
 use crate::condition::{Condition, Health, HealthCell};
-use crate::follow::Followers;
+use crate::follow::{FollowerHealth, Followers};
 use crate::intake::{BatchLimits, IntakeQueue};
 use crate::lane::{Lane, Lanes, Snapshot};
 use crate::retry::{Backoff, RetryDeadline};
-use crate::shard::{Drained, Shard};
+use crate::shard::{Drained, Pace, SetAside, Shard};
 use crate::sink::{Follower, Judge, Replay};
 use crate::stage::Stages;
 
@@ -38,6 +38,8 @@ pub struct Options {
     pub check_every: Duration,
     /// How long a store may be at work on one batch before it counts as stalled.
     pub stalled_after: Duration,
+    /// How long followers may still catch up when their shard has ended.
+    pub followers_drain: Duration,
     /// What is done with each report, in order.
     pub stages: Stages,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             lanes: 65_536,
             check_every: Duration::from_secs(2),
             stalled_after: Duration::from_secs(10),
+            followers_drain: Duration::from_secs(5),
             stages: Stages::default(),
         }
     }
@@ -85,19 +88,37 @@ pub struct Pipeline {
     first: Option<Handle>,
 }
 
+/// How long a call of the judge may still take when the time of a drain has run out.
+const END_GRACE: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 struct Running {
     handle: Handle,
+    followers_drain: Duration,
     ended: oneshot::Receiver<(Drained, Snapshot)>,
 }
 
 impl Running {
-    /// Takes nothing more, and waits for the shard's end.
-    async fn end(self, within: Duration) -> (Drained, Snapshot) {
-        self.handle.deadline.set(Instant::now() + within);
+    /// Takes nothing more, and waits for the shard's end: for all the time that its parts have,
+    /// and [`END_GRACE`].
+    async fn end(self, by: Instant) -> (Drained, Snapshot) {
+        self.handle.deadline.set(by);
         self.handle.queue.close();
-        // Without a result it has panicked.
-        self.ended.await.unwrap_or_default()
+        let most = by
+            .saturating_duration_since(Instant::now())
+            .saturating_add(self.followers_drain)
+            .saturating_add(END_GRACE);
+        match tokio::time::timeout(most, self.ended).await {
+            // Without a result it has panicked.
+            Ok(result) => result.unwrap_or_default(),
+            Err(_) => {
+                tracing::error!(
+                    seconds = most.as_secs(),
+                    "a shard has not ended in time: its store does not answer"
+                );
+                (Drained::default(), Snapshot::default())
+            }
+        }
     }
 }
 
@@ -160,13 +181,16 @@ impl Pipeline {
             lanes: kept,
             stages: options.stages.clone(),
             limits: options.batch.clone(),
+            pace: Pace::default(),
             backoff: options.backoff.clone(),
             deadline: Arc::clone(&handle.deadline),
             health: Arc::clone(&handle.health),
             condition: handle.condition.clone(),
             check_every: options.check_every,
             followers: handle.followers.clone(),
+            followers_drain: options.followers_drain,
             summary: Drained::default(),
+            set_aside: SetAside::default(),
             offset: None,
         };
         let (done, ended) = oneshot::channel();
@@ -187,18 +211,20 @@ impl Pipeline {
             })?;
         let running = Running {
             handle: handle.clone(),
+            followers_drain: options.followers_drain,
             ended,
         };
         shards.insert(shard, running);
         Ok(handle)
     }
 
-    /// Takes nothing more for a shard, settles what was taken, and notes the end in its store.
-    /// What cannot be stored within `within` is `Failed`. Returns the shard's sums and its lanes;
-    /// nothing if there is no such shard.
+    /// Takes nothing more for a shard, stores what was taken, and notes the end in its store.
+    /// What cannot be stored within `within` is `Failed`; then followers have
+    /// [`Options::followers_drain`]. Returns the shard's sums and its lanes; nothing if there is no
+    /// such shard. Needs a runtime with time enabled.
     pub async fn detach(&self, shard: ShardId, within: Duration) -> Option<(Drained, Snapshot)> {
         let running = self.shards().remove(&shard)?;
-        Some(running.end(within).await)
+        Some(running.end(Instant::now() + within).await)
     }
 
     /// The way into the shard of a pipeline that was [started](Self::start) with one.
@@ -210,20 +236,22 @@ impl Pipeline {
         self.first.clone().expect("a pipeline that was started")
     }
 
-    /// Takes nothing more, settles what was taken, and notes the end in the store. What cannot be
-    /// stored within `within` is `Failed`: its devices were not told.
+    /// Takes nothing more, stores what was taken, and notes the end in the store. What cannot be
+    /// stored within `within` is `Failed`: its devices get no acknowledgement. Then followers have
+    /// [`Options::followers_drain`]. Needs a runtime with time enabled.
     pub async fn drain(self, within: Duration) -> Drained {
         let shards = std::mem::take(&mut *self.shards());
         let mut all = Drained {
             clean: true,
             ..Drained::default()
         };
+        let by = Instant::now() + within;
         for running in shards.values() {
-            running.handle.deadline.set(Instant::now() + within);
+            running.handle.deadline.set(by);
             running.handle.queue.close();
         }
         for running in shards.into_values() {
-            all = all.and(running.end(within).await.0);
+            all = all.and(running.end(by).await.0);
         }
         all
     }
@@ -286,9 +314,13 @@ impl Handle {
         follower: impl Follower,
         replay: impl Replay,
     ) -> std::io::Result<()> {
-        let (backoff, deadline) = (self.backoff.clone(), Arc::clone(&self.deadline));
         self.followers
-            .add(name, follower, replay, backoff, deadline)
+            .add(name, follower, replay, self.backoff.clone())
+    }
+
+    /// How each follower does: one that fails or panics delays nobody, and is tried again.
+    pub fn followers(&self) -> Vec<FollowerHealth> {
+        self.followers.health()
     }
 
     /// Whether the store takes data, also while there is none: an idle store is asked every

@@ -46,6 +46,12 @@ impl RetryDeadline {
         self.changed.notify_all();
     }
 
+    /// Whether the deadline has come.
+    pub(crate) fn has_passed(&self) -> bool {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Waits; `false` if the deadline comes first.
     pub(crate) fn wait(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;

@@ -151,7 +151,10 @@ impl Follower for InFile {
         }
         let mark = whole.lines().rev().find_map(|line| {
             let row = line.strip_prefix("mark ")?.parse().ok()?;
-            Some(Position { row, correction: 0 })
+            Some(Position {
+                row,
+                ..Position::START
+            })
         });
         Ok(FollowFrom::Position(mark.unwrap_or(Position::START)))
     }

@@ -5,13 +5,16 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use milepost_pipeline::command::SentTo;
 use milepost_pipeline::sink::sqlite::{
-    BoundNetworks, CommandState, KeptFrame, KeptProfile, Page, Span, Store, StoreOptions,
+    BoundNetworks, CommandState, KeptFrame, KeptProfile, Page, Span, SqliteJudge, Store,
+    StoreOptions,
 };
-use milepost_pipeline::{Outcome, Pipeline};
+use milepost_pipeline::sink::{Batch, Judge, LaneStore, Loaded, Mark, Source, Written};
+use milepost_pipeline::{Outcome, Pipeline, SinkError};
 use milepost_telemetry::{
     Cell, CommandAnswer, Content, Course, DeviceKey, Envelope, IgnitionSource, Level, Odometer,
     Percent, Profile, Quarantine, Radio, RawTime, Report, Smoothed, Speed, Switches, TimeSource,
@@ -19,6 +22,7 @@ use milepost_telemetry::{
 };
 use support::judge::{LONG, options};
 use support::{at, frame, gt06, key, open, position, unreadable};
+use tokio::sync::broadcast;
 
 fn start(store: &Store) -> Pipeline {
     let epoch = store.begin_epoch().unwrap();
@@ -506,6 +510,85 @@ async fn an_answer_from_elsewhere_is_shown_and_the_real_one_still_counts() {
     answered(7, "192.0.2.9:4", third.flag).await;
     assert_eq!(found(third.id).status, CommandState::Answered);
     assert!(first.flag != second.flag && first.id < second.id);
+}
+
+/// The store's judge, that looks for announcements between the write of a batch and its end.
+struct Looking {
+    judge: SqliteJudge,
+    store: Store,
+    command: u32,
+    changes: broadcast::Receiver<(u32, CommandState)>,
+    early: Arc<Mutex<Vec<(u32, CommandState)>>>,
+}
+
+impl LaneStore for Looking {
+    fn load(&mut self, devices: &[DeviceKey]) -> Result<Vec<Loaded>, SinkError> {
+        self.judge.load(devices)
+    }
+}
+
+impl Judge for Looking {
+    type Prepared = <SqliteJudge as Judge>::Prepared;
+
+    fn source(&self) -> Source {
+        self.judge.source()
+    }
+
+    fn prepare(&mut self, batch: &Arc<Batch>) -> Result<Self::Prepared, SinkError> {
+        self.judge.prepare(batch)
+    }
+
+    fn begin(&mut self, prepared: Self::Prepared) -> Result<(), SinkError> {
+        self.judge.begin(prepared)
+    }
+
+    fn complete(&mut self) -> Result<Written, SinkError> {
+        let reader = self.store.reader().unwrap();
+        let answered = || reader.command(self.command).unwrap().unwrap().status;
+        while answered() != CommandState::Answered {
+            std::thread::yield_now();
+        }
+        // The writer's job goes on for a moment after its transaction; the next one comes after it.
+        drop(reader);
+        self.judge.check().unwrap();
+        self.early.lock().unwrap().extend(self.changes.try_recv());
+        self.judge.complete()
+    }
+
+    fn finish(&mut self, mark: &Mark, settled: bool) -> Result<(), SinkError> {
+        self.judge.finish(mark, settled)
+    }
+}
+
+#[tokio::test]
+async fn that_a_command_is_answered_is_announced_when_the_files_were_looked_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let epoch = store.begin_epoch().unwrap();
+    let (device, far) = (key(1), at(1_000_000_000));
+    let queued = store.queue_command(&device, gt06(), "A", far, 9).await;
+    let queued = queued.unwrap();
+    store.take_command(&device, gt06(), None).await.unwrap();
+    let mut changes = store.command_changes();
+    let early = Arc::new(Mutex::new(Vec::new()));
+    let looking = Looking {
+        judge: store.judge(epoch).unwrap(),
+        store: store.clone(),
+        command: queued.id,
+        changes: store.command_changes(),
+        early: Arc::clone(&early),
+    };
+    let pipeline = Pipeline::start(looking, &options()).unwrap();
+    let mut report = position(&device, 1, 1);
+    let mut answer = CommandAnswer::new("done");
+    answer.flag = Some(queued.flag);
+    report.more.answer = Some(answer);
+    let envelope = frame(Some(&device), 1, Content::Reports(vec![report]));
+    assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
+    assert!(early.lock().unwrap().is_empty());
+    let announced = changes.recv().await.unwrap();
+    assert_eq!(announced, (queued.id, CommandState::Answered));
+    assert!(pipeline.drain(LONG).await.clean);
 }
 
 #[tokio::test]

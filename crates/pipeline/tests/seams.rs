@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use milepost_pipeline::sink::sqlite::{Page, Span, Store};
 use milepost_pipeline::sink::{
-    CorrectedFields, FollowFrom, Follower, Mark, News, Position, Source,
+    CorrectedFields, FollowFrom, Follower, Mark, News, Position, Replay as _, Source,
 };
 use milepost_pipeline::stage::{CopyOnWrite, Flow, Stage, StageContext, Stages};
 use milepost_pipeline::{Options, Outcome, Pipeline, ShardId, SinkError, Snapshot};
 use milepost_telemetry::{
-    Content, Coordinates, Event, EventKind, Kind, Name, Report, ReportId, Smoothed,
+    Content, Coordinates, Event, EventKind, Kind, Name, Report, ReportId, Smoothed, Timestamp,
 };
 use support::judge::{Control, LONG, options};
 use support::{frame, key, located, open, position};
@@ -173,6 +173,34 @@ async fn what_stages_derive_and_correct_is_stored_and_reaches_followers() {
         let kept = store.reader().unwrap().kept_frame(&report.id).unwrap();
         assert_eq!(kept.unwrap().ids, [(0, report.id)]);
     }
+
+    // Corrections are forgotten with what they corrected; their numbers do not return.
+    let corrections = || {
+        let db = rusqlite::Connection::open(store.path()).unwrap();
+        let count = "SELECT count(*) FROM correction";
+        db.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert_eq!(corrections(), 3);
+    let end = store
+        .replay()
+        .unwrap()
+        .after(Position::START, 0)
+        .unwrap()
+        .end;
+    let long_ago = Timestamp::from_unix(1_000_000_000);
+    store.forget_before(long_ago, 100).await.unwrap();
+    assert_eq!(corrections(), 3);
+    store
+        .forget_before(Timestamp::from_unix(9_000_000_000), 100)
+        .await
+        .unwrap();
+    assert_eq!(corrections(), 0);
+    let replayed = store.replay().unwrap().after(Position::START, 10).unwrap();
+    assert_eq!(
+        (replayed.end.row, replayed.end.correction),
+        (end.row, end.correction)
+    );
+    assert_eq!(replayed.up_to.correction, end.correction);
 }
 
 #[tokio::test]

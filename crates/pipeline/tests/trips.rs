@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use milepost_pipeline::sink::sqlite::{Page, Paged, Span, Store, Trip};
+use milepost_pipeline::sink::{Position, Replay as _};
 use milepost_pipeline::stage::{Stages, Track};
 use milepost_pipeline::track::{Kind, Settings};
 use milepost_pipeline::{Options, Outcome, Pipeline};
@@ -107,7 +108,17 @@ async fn late_data_changes_the_trip_it_belongs_to_once_and_no_other() {
     assert_eq!(redo(&store).await, None);
 
     submit(&pipeline, 2_000, &late, Some(4_800)).await;
+    // Each of the late ones, since none was within the window.
+    let unplaced = |store: &Store| {
+        let reader = store.reader().unwrap();
+        let page = Page::first(1_000);
+        let all = reader.history(&key(1), &Span::default(), &page).unwrap();
+        let without = all.items.iter().filter(|r| r.smoothed.is_none());
+        without.count()
+    };
+    assert_eq!(unplaced(&store), late.len());
     assert_eq!(redo(&store).await, Some(1));
+    assert_eq!(unplaced(&store), 0);
     let after = trips(&store, Span::default());
     assert_eq!(after[1].revision, 1);
     assert!(
@@ -160,5 +171,58 @@ async fn late_data_of_a_trip_that_was_not_seen_adds_it() {
         assert_eq!(pair[0].leg.to_ms, Some(pair[1].leg.from_ms), "{after:#?}");
     }
     assert_eq!(after.last().unwrap().leg, before.last().unwrap().leg);
+    assert!(pipeline.drain(Duration::from_secs(10)).await.clean);
+}
+
+#[tokio::test]
+async fn what_is_judged_otherwise_later_is_corrected_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let pipeline = start(&store);
+    // Towed away 40 km within ten seconds of the clock: five reports show that it is a new place.
+    let moved = |n: i64| {
+        let mut report = report(n * 10, n * 10);
+        let fix = report.fix.as_mut().unwrap();
+        if n >= 60 {
+            let latitude = fix.coordinates.latitude() + 0.36;
+            let longitude = fix.coordinates.longitude();
+            fix.coordinates = Coordinates::from_degrees(latitude, longitude).unwrap();
+        }
+        report
+    };
+    for n in 0..80 {
+        let number = u64::try_from(n).unwrap() + 1;
+        let envelope = frame(Some(&key(1)), number, Content::Reports(vec![moved(n)]));
+        assert_eq!(pipeline.handle().submit(envelope).await, Outcome::Delivered);
+    }
+    let rejected = |store: &Store| -> Vec<i64> {
+        let reader = store.reader().unwrap();
+        let all = reader
+            .history(&key(1), &Span::default(), &Page::first(100))
+            .unwrap();
+        let wrong = all
+            .items
+            .iter()
+            .filter(|r| r.smoothed.unwrap().rejected.is_some());
+        wrong.map(|r| r.time.as_unix() - NOON).collect()
+    };
+    assert_eq!(rejected(&store), [600, 610, 620, 630]);
+    let redone = store
+        .redo_trips(&Settings::default(), |_| std::future::ready(()))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(redone.corrected, 4);
+    assert_eq!(rejected(&store), [0_i64; 0]);
+    // Followers get them, with a revision.
+    let corrections = store
+        .replay()
+        .unwrap()
+        .after(Position::START, 1_000)
+        .unwrap()
+        .corrections;
+    assert_eq!(corrections.len(), 4);
+    assert!(corrections.iter().all(|c| c.revision == 1));
+    assert_eq!(redo(&store).await, None);
     assert!(pipeline.drain(Duration::from_secs(10)).await.clean);
 }

@@ -281,7 +281,9 @@ impl<'a, T: Trace> Reader<'a, T> {
             self.missing(Field::Registration, 3);
             return;
         }
-        if !self.put(Field::Registration) {
+        // Number plates are shorter: an IMEI that nothing has taken yet is one.
+        let is_imei = self.reading.record.imei.is_none() && is_imei(self.items.text(self.at));
+        if is_imei || !self.put(Field::Registration) {
             self.missing(Field::Registration, 3);
             return;
         }
@@ -905,6 +907,10 @@ pub(crate) fn shape(field: Field, item: &[u8]) -> bool {
 /// Zeros in front of a whole number of six digits: a frame number.
 fn is_padded(item: &[u8]) -> bool {
     item.len() == 6 && item.starts_with(b"0") && item.iter().all(u8::is_ascii_digit)
+}
+
+fn is_imei(item: &[u8]) -> bool {
+    item.len() == 15 && item.iter().all(u8::is_ascii_digit)
 }
 
 fn is_date(item: &[u8]) -> bool {

@@ -94,6 +94,30 @@ fn any_packet_names_the_device_and_another_device_is_asked_for_anew() {
 }
 
 #[test]
+fn the_first_packet_of_every_dialect_names_its_device() {
+    let mut logins = 0;
+    for dialect in Dialects::builtin().iter() {
+        for packet in [Packet::Login, Packet::Position] {
+            let Ok(bytes) = vehicle(dialect.name()).packet(packet, &STATE) else {
+                continue;
+            };
+            logins += usize::from(packet == Packet::Login);
+            let frame = Frame::new(bytes.trim_ascii_end().to_vec().into());
+            let mut session = Session::new(Dialects::builtin(), ReplyPolicy::default());
+            let named = session.on_frame(&frame, NOW).identify;
+            let text = String::from_utf8_lossy(&bytes);
+            assert_eq!(
+                named,
+                Some(Imei::new(123_456_789_012_347)),
+                "{}: {text}",
+                dialect.name()
+            );
+        }
+    }
+    assert!(logins > 10, "{logins}");
+}
+
+#[test]
 fn only_dialects_that_wait_for_an_answer_get_one_and_emergencies_only_when_stored() {
     let sent = |dialect: &str, packet, policy| {
         let mut connection = Connection::new(policy);

@@ -1,4 +1,4 @@
-//! Addresses in words: what devices ask for, and how they are answered.
+//! Addresses as text: what devices ask for, and how they are answered.
 //!
 //! A device asks where it is ([`AddressQuery`](crate::message::AddressQuery)) when somebody sent it
 //! a text message, and passes the answer on. Without a [`Resolver`] the answer is [`UNKNOWN`], which
@@ -27,7 +27,7 @@ use crate::field::{Cell, Position};
 use crate::frame::{Start, encode};
 use crate::reply::{Answer, ReplyClass};
 
-/// What is said where no address is known.
+/// The answer where no address is known.
 pub const UNKNOWN: &str = "NA";
 /// The phone of a question without one.
 pub const NOBODY: [u8; 21] = [b'0'; 21];
@@ -44,7 +44,7 @@ pub struct Question {
     pub purpose: Purpose,
     /// Where the device is, if it knows; check [`Position::is_nowhere`] and validity.
     pub position: Option<Position>,
-    /// The cell that serves it, if the message says.
+    /// The cell that serves it, if the message has it.
     pub cell: Option<Cell>,
     /// The number that the device will send the address to, as sent.
     pub phone: [u8; 21],
@@ -105,7 +105,7 @@ impl Resolver {
         Self(Arc::new(resolve))
     }
 
-    /// The address in words, if it is known.
+    /// The address as text, if it is known.
     #[must_use]
     pub fn resolve(&self, question: &Question) -> Option<String> {
         (self.0)(question)
@@ -131,7 +131,7 @@ impl Question {
         out.freeze()
     }
 
-    /// The answer with this address, at once: it says nothing about what is stored.
+    /// The answer with this address, at once: it does not confirm that anything is stored.
     pub(crate) fn to_answer(&self, address: &str) -> Answer {
         let (start, number) = self.form();
         Answer::Frame {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_is_told_an_address_after_its_acknowledgement_if_one_is_known() {
+    fn an_alarm_gets_an_address_after_its_acknowledgement_if_one_is_known() {
         use crate::{AckPolicy, Session};
         // The worked example of an alarm, in Chinese.
         let alarm = "787825160b0b0f0e241dcf027ac8870c4657e60014020901cc00287d001f72650604010100 36\

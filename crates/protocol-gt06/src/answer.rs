@@ -1,17 +1,26 @@
-//! What devices say in words: the texts of command answers.
+//! The texts of command answers.
 //!
 //! A device answers a command with text for people (0x15, 0x21). Whether the command was carried
-//! out is only said there; so are, by model, a position, the battery, the numbers of the SIM card
+//! out is only stated there; so are, by model, a position, the battery, the numbers of the SIM card
 //! and the firmware. [`Reading::read`] finds what it knows in any text and leaves the rest: the
-//! wording is from manuals and from devices, and a text that matches nothing says nothing.
+//! wording is from manuals and from devices, and a text that matches nothing gives nothing.
 
 mod outcome;
+mod position;
 
 use alloc::string::String;
 
+use nom::branch::alt;
+use nom::bytes::complete::{tag_no_case, take_till, take_while, take_while1};
+use nom::character::complete::{one_of, satisfy};
+use nom::combinator::{map_res, not, opt, recognize, value, verify};
+use nom::error::Error;
+use nom::sequence::{preceded, terminated};
+use nom::{IResult, Parser};
+
 use crate::field::DateTime;
 
-/// Whether a command was carried out, as far as its answer says.
+/// Whether a command was carried out, as far as its answer states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -46,7 +55,7 @@ impl From<Outcome> for milepost_telemetry::CommandOutcome {
     }
 }
 
-/// A position in words.
+/// A position as text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TextPosition {
@@ -64,7 +73,7 @@ pub struct TextPosition {
     pub last_known: bool,
 }
 
-/// What the text of an answer says.
+/// What the text of an answer contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reading<'a> {
@@ -91,12 +100,12 @@ pub struct Reading<'a> {
     pub imei: Option<&'a str>,
     /// Firmware.
     pub firmware: Option<&'a str>,
-    /// When the firmware was built, as the text says it.
+    /// When the firmware was built, as written in the text.
     pub firmware_build: Option<&'a str>,
 }
 
 impl<'a> Reading<'a> {
-    /// Reads a text; padding in front and after does not matter.
+    /// Reads a text; padding before and after does not matter.
     ///
     /// ```
     /// use milepost_protocol_gt06::answer::{Reading, Outcome};
@@ -112,26 +121,27 @@ impl<'a> Reading<'a> {
         Self {
             outcome: outcome.map(|(outcome, _)| outcome),
             verb: outcome.and_then(|(_, verb)| verb),
-            position: position(text),
-            battery_v: labelled(text, "battery:").and_then(volts),
-            external_v: [
-                "external voltage:",
-                "power voltage:",
-                "external power voltage:",
-            ]
-            .iter()
-            .find_map(|label| labelled(text, label))
-            .and_then(volts),
-            ignition: labelled(text, "acc:").and_then(on_or_off),
-            armed: ["defense:", "defence:"]
-                .iter()
-                .find_map(|label| labelled(text, label))
-                .and_then(on_or_off),
-            iccid: numbered(text, "iccid", 18..=22),
-            imsi: numbered(text, "imsi", 14..=16),
-            imei: numbered(text, "imei", 14..=16),
-            firmware: firmware(text),
-            firmware_build: build(text),
+            position: position::read(text),
+            battery_v: after(text, &["battery:"], volts),
+            external_v: after(
+                text,
+                &[
+                    "external voltage:",
+                    "power voltage:",
+                    "external power voltage:",
+                ],
+                volts,
+            ),
+            ignition: after(text, &["acc:"], on_or_off),
+            armed: after(text, &["defense:", "defence:"], on_or_off),
+            iccid: after(text, &["iccid"], digits(18..=22)),
+            imsi: after(text, &["imsi"], digits(14..=16)),
+            imei: after(text, &["imei"], digits(14..=16)),
+            firmware: match labelled(text, "[version]") {
+                Some(_) => after(text, &["[version]"], name("[\r\n")),
+                None => after(text, &["version:"], name(";,\r\n")),
+            },
+            firmware_build: after(text, &["[build]"], name("[\r\n")),
         }
     }
 }
@@ -164,221 +174,60 @@ fn labelled<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     }
 }
 
-fn on_or_off(text: &str) -> Option<bool> {
-    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next()?;
-    if word.eq_ignore_ascii_case("on") {
-        Some(true)
-    } else if word.eq_ignore_ascii_case("off") {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-/// The number at the front of a text, with its sign.
-fn number(text: &str) -> Option<(f64, &str)> {
-    let text = text.trim_start();
-    let end = text
-        .char_indices()
-        .find(|(at, c)| !(c.is_ascii_digit() || *c == '.' || *at == 0 && matches!(c, '-' | '+')))
-        .map_or(text.len(), |(at, _)| at);
-    let (digits, rest) = text.split_at_checked(end)?;
-    digits.parse().ok().map(|number| (number, rest))
-}
-
-fn volts(text: &str) -> Option<f32> {
-    let (number, rest) = number(text)?;
-    #[expect(clippy::cast_possible_truncation, reason = "volts with two decimals")]
-    rest.trim_start()
-        .starts_with(['V', 'v'])
-        .then_some(number as f32)
-        .filter(|volts| (0.0..=1_000.0).contains(volts))
-}
-
-/// A number of digits after a label, whatever is between them: `<ICCID:…>`, `ICCID = …`.
-fn numbered<'a>(
+/// What is read after the first of these labels that the text has.
+fn after<'a, V>(
     text: &'a str,
-    label: &str,
-    digits: core::ops::RangeInclusive<usize>,
-) -> Option<&'a str> {
-    let rest = labelled(text, label)?;
-    let begin = rest
-        .find(|c: char| c.is_ascii_digit())
-        .filter(|at| *at <= 4)?;
-    let rest = rest.get(begin..)?;
-    let end = rest
-        .find(|c: char| !c.is_ascii_alphanumeric())
-        .unwrap_or(rest.len());
-    let found = rest.get(..end)?.trim_end_matches(['F', 'f']);
-    (digits.contains(&found.len()) && found.bytes().all(|b| b.is_ascii_hexdigit())).then_some(found)
+    labels: &[&str],
+    mut read: impl Parser<&'a str, Output = V, Error = Error<&'a str>>,
+) -> Option<V> {
+    let rest = labels.iter().find_map(|label| labelled(text, label))?;
+    read.parse(rest).ok().map(|(_, value)| value)
 }
 
-/// `[VERSION]name[BUILD]date`, or `VERSION:name`.
-fn firmware(text: &str) -> Option<&str> {
-    let name = match labelled(text, "[version]") {
-        Some(after) => after.split(['[', '\r', '\n']).next()?,
-        None => labelled(text, "version:")?
-            .split([';', ',', '\r', '\n'])
-            .next()?,
-    };
-    let name = name.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
-    (!name.is_empty()).then_some(name)
+fn space(text: &str) -> IResult<&str, &str> {
+    take_while(char::is_whitespace).parse(text)
 }
 
-/// The date of build after `[BUILD]`.
-fn build(text: &str) -> Option<&str> {
-    let date = labelled(text, "[build]")?.split(['[', '\r', '\n']).next()?;
-    let date = date.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0');
-    (!date.is_empty()).then_some(date)
+fn on_or_off(text: &str) -> IResult<&str, bool> {
+    let word = alt((
+        value(true, tag_no_case("on")),
+        value(false, tag_no_case("off")),
+    ));
+    terminated(word, not(satisfy(|c| c.is_ascii_alphabetic()))).parse(text)
 }
 
-/// Degrees, and what follows them. With a hemisphere in front or after, or a sign:
-/// `N23.1`, `23.1N`, `-23.1`. With minutes: `N23d5.1708m`, `N23 06.7009'`, `23°6.7'N`.
-///
-/// The number must end where it seems to: what goes on in some other way is not understood, and a
-/// place that is half understood would be a wrong one.
-fn degrees(text: &str, positive: char, negative: char) -> Option<(f64, &str)> {
-    let side = |c: char| match c.to_ascii_uppercase() {
-        c if c == positive => Some(1.0),
-        c if c == negative => Some(-1.0),
-        _ => None,
-    };
-    let text = text.trim_start();
-    let front = text.chars().next().and_then(side);
-    let text = text.get(front.map_or(0, |_| 1)..)?;
-    let is_signed = text.trim_start().starts_with(['-', '+']);
-    let (mut value, rest) = number(text)?;
-    let mut rest = match minutes(rest) {
-        Minutes::None(after) => after,
-        Minutes::Some(minutes, after) => {
-            if is_signed || value % 1.0 != 0.0 {
-                return None;
-            }
-            value += minutes / 60.0;
-            after
-        }
-        Minutes::Unclear => return None,
-    };
-    let mut after = rest.trim_start_matches(' ').chars();
-    let hemisphere = after
-        .next()
-        .and_then(side)
-        .filter(|_| ends_number(after.as_str()));
-    if hemisphere.is_some() {
-        rest = after.as_str();
-    }
-    let sign = match (front, hemisphere) {
-        (Some(_), Some(_)) => return None,
-        (None, None) => 1.0,
-        // A sign besides would be a riddle.
-        (Some(sign), None) | (None, Some(sign)) if !is_signed => sign,
-        _ => return None,
-    };
-    ends_number(rest).then_some((value * sign, rest))
+/// A decimal number, with its sign.
+fn number(text: &str) -> IResult<&str, f64> {
+    let digits = take_while1(|c: char| c.is_ascii_digit() || c == '.');
+    let number = map_res(recognize((opt(one_of("+-")), digits)), str::parse);
+    preceded(space, number).parse(text)
 }
 
-enum Minutes<'a> {
-    /// There are none, and this follows the degrees.
-    None(&'a str),
-    /// How many, and what follows them.
-    Some(f64, &'a str),
-    /// Something that might be.
-    Unclear,
+#[expect(clippy::cast_possible_truncation, reason = "volts with two decimals")]
+fn volts(text: &str) -> IResult<&str, f32> {
+    let volts = terminated(number, (space, one_of("Vv"))).map(|volts| volts as f32);
+    verify(volts, |volts| (0.0..=1_000.0).contains(volts)).parse(text)
 }
 
-/// The minutes after degrees, which end with a mark.
-fn minutes(text: &str) -> Minutes<'_> {
-    let after = text.trim_start_matches(['d', 'D', '°', ' ']);
-    let is_marked = text.starts_with(['d', 'D', '°']);
-    if !after.starts_with(|c: char| c.is_ascii_digit()) {
-        return match text.strip_prefix('°') {
-            Some(after) => Minutes::None(after),
-            None if is_marked => Minutes::Unclear,
-            None => Minutes::None(text),
-        };
-    }
-    if after.len() == text.len() {
-        return Minutes::Unclear;
-    }
-    let found = number(after).filter(|(minutes, _)| *minutes < 60.0);
-    let found = found.and_then(|(minutes, rest)| {
-        let rest = rest.strip_prefix(['m', 'M', '\'', '′'])?;
-        Some((minutes, rest))
+/// A number of so many digits, whatever is between it and its label: `<ICCID:…>`, `ICCID = …`.
+fn digits<'a>(
+    len: core::ops::RangeInclusive<usize>,
+) -> impl Parser<&'a str, Output = &'a str, Error = Error<&'a str>> {
+    let between = verify(take_till(|c: char| c.is_ascii_digit()), |between: &str| {
+        between.len() <= 4
     });
-    found.map_or(Minutes::Unclear, |(minutes, rest)| {
-        Minutes::Some(minutes, rest)
+    let number = take_while1(|c: char| c.is_ascii_alphanumeric())
+        .map(|number: &str| number.trim_end_matches(['F', 'f']));
+    verify(preceded(between, number), move |number: &str| {
+        len.contains(&number.len()) && number.bytes().all(|b| b.is_ascii_hexdigit())
     })
 }
 
-/// Whether a number may be over where this begins.
-fn ends_number(text: &str) -> bool {
-    let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '>' | '<' | '&' | ')' | '!');
-    text.chars().next().is_none_or(ends)
-}
-
-fn position(text: &str) -> Option<TextPosition> {
-    let (latitude, longitude) = match labelled(text, "lat:") {
-        Some(latitude) => {
-            let longitude = ["lon:", "lng:", "long:"]
-                .iter()
-                .find_map(|l| labelled(text, l))?;
-            (
-                degrees(latitude, 'N', 'S')?.0,
-                degrees(longitude, 'E', 'W')?.0,
-            )
-        }
-        // A link to a map: `?q=N22.577,E113.916`.
-        None => {
-            let after = labelled(text, "q=")?;
-            let (latitude, rest) = degrees(after, 'N', 'S')?;
-            let (longitude, _) = degrees(rest.trim_start().strip_prefix(',')?, 'E', 'W')?;
-            (latitude, longitude)
-        }
-    };
-    if !(-90.0..=90.0).contains(&latitude)
-        || !(-180.0..=180.0).contains(&longitude)
-        || (latitude, longitude) == (0.0, 0.0)
-    {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "two or four decimals")]
-    let small = |label, range: core::ops::RangeInclusive<f32>| {
-        labelled(text, label)
-            .and_then(number)
-            .map(|(value, _)| value as f32)
-            .filter(|value| range.contains(value))
-    };
-    Some(TextPosition {
-        latitude,
-        longitude,
-        speed_kmh: small("speed:", 0.0..=2_000.0),
-        course_deg: small("course:", 0.0..=360.0),
-        time: ["datetime:", "date time:", "time:"]
-            .iter()
-            .find_map(|label| labelled(text, label))
-            .and_then(date_time),
-        last_known: contains(text, &["last position", "last known"]),
-    })
-}
-
-/// `yy-mm-dd hh:mm:ss` or `yyyy-mm-dd hh:mm:ss`, any space between.
-fn date_time(text: &str) -> Option<DateTime> {
-    let mut parts = text
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|part| !part.is_empty())
-        .map(|part| part.parse::<u16>().ok());
-    let mut next = || parts.next().flatten();
-    let year = next()?;
-    let mut byte = || next().and_then(|part| u8::try_from(part).ok());
-    let time = DateTime::from_bytes([
-        u8::try_from(year.checked_sub(2_000).unwrap_or(year)).ok()?,
-        byte()?,
-        byte()?,
-        byte()?,
-        byte()?,
-        byte()?,
-    ]);
-    time.to_unix().map(|_| time)
+/// A name up to one of these characters.
+fn name<'a>(ends: &'static str) -> impl Parser<&'a str, Output = &'a str, Error = Error<&'a str>> {
+    let name = take_till(|c: char| ends.contains(c))
+        .map(|name: &str| name.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0'));
+    verify(name, |name: &str| !name.is_empty())
 }
 
 /// The text of bytes that a device calls ASCII: padding off, other bytes replaced.
@@ -398,7 +247,7 @@ pub(crate) fn utf16(bytes: &[u8]) -> String {
 
 #[cfg(feature = "telemetry")]
 impl Reading<'_> {
-    /// Notes in a report what the text says, but for the position's time, whose zone the caller
+    /// Adds the values of the text to a report, except the position's time, whose zone the caller
     /// knows.
     pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         use milepost_telemetry::{

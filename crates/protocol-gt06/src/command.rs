@@ -15,7 +15,7 @@
 //! # Ok::<(), command::CommandError>(())
 //! ```
 //!
-//! Whether a command was carried out is only said by the text of its answer: see
+//! Whether a command was carried out is only in the text of its answer: see
 //! [`Reading::outcome`](crate::answer::Reading::outcome).
 
 use alloc::borrow::ToOwned;

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_end_with_a_right_checksum_does_not_wait_for_what_may_begin_before_it() {
-        // A length that lies, and what looks like the end of the frame and the start of the next
+        // A wrong length, and what looks like the end of the frame and the start of the next
         // one after it, before the end that the checksum confirms.
         let mut stream = std::vec![0x78, 0x78, 0x06, 0x13];
         stream.extend_from_slice(b"\x00\x78\x78\x40\x55\x55\x55\x55\x0d\x0a\x78\x78\x40\x00\x01");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_frame_ends_where_it_says_before_a_whole_one_after_it() {
+    fn a_damaged_frame_ends_at_its_announced_end_before_a_whole_one_after_it() {
         // A wrong checksum, and in it the start of something that would reach after the whole one.
         let mut stream = std::vec![0x78, 0x78, 0x0c, 0x13, 0x78, 0x78, 0x40, 0x55, 0x55];
         stream.extend_from_slice(&[0x55, 0x00, 0x01, 0x55, 0x55, 0x55, 0x0d, 0x0a]);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_releases_what_stands_after_a_long_length_that_lies() {
+    fn a_pause_releases_what_follows_a_wrong_long_length() {
         let whole = b"\x78\x78\x05\x13\x00\x01\xe9\xf1\x0d\x0a";
         let mut stream = BytesMut::from(&b"\x79\x79\xff\xf5\x8d"[..]);
         stream.resize(60_000, 0x55);

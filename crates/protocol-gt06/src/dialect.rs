@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_told_by_the_beginning_of_its_firmware_s_name() {
+    fn a_model_is_known_by_the_beginning_of_its_firmware_s_name() {
         for (text, dialect) in [
             (
                 "[VERSION]VL103M_V1.0_200101[BUILD]2020",

@@ -1,10 +1,10 @@
-//! Finding frames in a stream: where one ends whose length or checksum is wrong, and what lies between.
+//! Finding frames in a stream: where one ends whose length or checksum is wrong, and what is between.
 
 use crate::checksum::{Digest, Parts, checksum, effort};
 use crate::head::{Checksum, Framing, Head, MAX_SHORT, MIN_LENGTH, STOP, Start};
 use crate::relative;
 
-/// How far a lying two-byte length is looked after, and how long a frame is that is found there.
+/// How far the end after a wrong two-byte length is searched, and how long a frame is that is found there.
 const MAX_SEARCHED: usize = 2_048;
 
 /// What some bytes begin with.
@@ -27,7 +27,7 @@ pub enum Found {
 /// 1. A start whose announced end has come, with stop bytes and a right checksum: a frame.
 ///    Before the announced end has come nothing is decided, since bodies may hold stop bytes.
 /// 2. The announced end is wrong or its checksum is: the earliest of
-///    - stop bytes whose checksum is right for the bytes as sent (the length lies);
+///    - stop bytes whose checksum is right for the bytes as sent (the length is wrong);
 ///    - a frame with a right checksum that begins further inside: the outer one ends at its
 ///      announced end, or at the stop bytes, before it, or is no frame at all;
 ///    - the announced end with stop bytes: a frame with a wrong checksum;
@@ -293,7 +293,7 @@ impl Search<'_> {
         let inner = self.inner_frame(until);
 
         // By chance one in 65 536 ends of a false start has a right checksum too: a whole frame
-        // inside it is the better witness.
+        // inside it is the better evidence.
         if let Some(head) = self.end_with_right_checksum()
             && inner.is_none_or(|(at, known)| at >= head.len() || self.known(head.len()) < known)
             && unchecked.is_none_or(|(_, known)| self.known(head.len()) <= known)
@@ -433,7 +433,7 @@ impl Search<'_> {
         first
     }
 
-    /// Whether what begins at `at` is a start, and has stop bytes where it says that it ends.
+    /// Whether what begins at `at` is a start, and has stop bytes at its announced end.
     #[inline]
     fn has_stop(&self, at: usize) -> bool {
         let rest = self.src.get(at..).unwrap_or_default();
@@ -451,7 +451,7 @@ impl Search<'_> {
             Start::Long => self.start.overhead() + usize::from(MIN_LENGTH),
         };
         self.ends().filter(|end| *end >= smallest).find_map(|end| {
-            // In the window: what lies after it may not have come when the search is given up.
+            // In the window: what comes after it may not have come when the search is given up.
             match self.window.get(end..end + 2) {
                 Some([0x78, 0x78] | [0x79, 0x79]) => Some((end, self.known(end + 2))),
                 None if self.quiet && end == self.src.len() => Some((end, self.known(end))),
@@ -479,7 +479,7 @@ impl Search<'_> {
     }
 }
 
-/// The head of a frame that is exactly these bytes, whatever its length says: one with a right
+/// The head of a frame that is exactly these bytes, whatever its length: one with a right
 /// checksum or, among the relatives, one without.
 pub(crate) fn whole(raw: &[u8], framing: Framing) -> Option<Head> {
     let start = match raw {

@@ -33,7 +33,7 @@ impl Frame {
         Self { head, raw }
     }
 
-    /// Reads bytes that are said to be exactly one frame, such as one that was kept.
+    /// Reads bytes that should be exactly one frame, such as one that was kept.
     ///
     /// `None` if they are not. For a stream use the [`Deframer`](crate::Deframer).
     #[must_use]

@@ -132,7 +132,7 @@ impl Head {
         (self.0 >> 20 & 0xffff) as u16
     }
 
-    /// The length that a truthful frame with this body announces: the L of the manuals' tables.
+    /// The length that a correct frame with this body announces: the L of the manuals' tables.
     #[inline]
     #[must_use]
     pub const fn length(&self) -> usize {
@@ -157,12 +157,12 @@ impl Head {
         (self.0 & 0xf_ffff) as usize
     }
 
-    /// The same of another start. Where the body lies does not follow.
+    /// The same of another start. It does not give the place of the body.
     pub(crate) const fn under(self, start: Start) -> Self {
         Self(self.0 & !(0b11 << 60) | (start as u64) << 60)
     }
 
-    /// Where the body lies in the frame.
+    /// The place of the body in the frame.
     #[inline]
     #[must_use]
     pub const fn body(&self) -> Range<usize> {

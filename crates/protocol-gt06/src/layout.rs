@@ -1,10 +1,13 @@
 //! Plain layouts: messages whose fields follow one another in one fixed order.
 //!
 //! The list of fields in [`layout!`] is the struct, its decoding, its encoding, its explanation and
-//! what its fields say in a report. What a field means, its unit included, is its type's
+//! what its fields add to a report. What a field means, its unit included, is its type's
 //! ([`Part`]). Layouts with conditions are written by hand.
 
-use bytes::{BufMut, BytesMut};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::DecodeError;
 use crate::parse::{Reader, Trace};
@@ -20,7 +23,7 @@ pub(crate) trait Part: Sized {
     /// Writes it.
     fn write(&self, out: &mut BytesMut);
 
-    /// Notes in a report what it says.
+    /// Adds its value to a report.
     #[cfg(feature = "telemetry")]
     #[inline]
     fn note(&self, _: &crate::normalize::Context<'_>, _: &mut milepost_telemetry::Report) {}
@@ -51,14 +54,48 @@ impl<P: Part> Part for Option<P> {
     }
 }
 
+/// The name of a number, and what its bytes mean for people if that is more than a number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    name: &'static str,
+    meaning: Option<fn(&[u8]) -> String>,
+}
+
+impl From<&'static str> for Named {
+    fn from(name: &'static str) -> Self {
+        Self {
+            name,
+            meaning: None,
+        }
+    }
+}
+
+/// A name and a meaning.
+pub(crate) const fn meant(name: &'static str, meaning: fn(&[u8]) -> String) -> Named {
+    Named {
+        name,
+        meaning: Some(meaning),
+    }
+}
+
+impl Named {
+    fn note<T: Trace>(self, r: &mut Reader<'_, T>, raw: &[u8]) {
+        if let Some(meaning) = self.meaning {
+            r.note(|| meaning(raw));
+        }
+    }
+}
+
 macro_rules! numbers {
     ($($number:ident $put:ident,)*) => {
         /// Numbers whose meaning is unknown, or the message's: they are only read, by their name.
         $(impl Part for $number {
-            type With = &'static str;
+            type With = Named;
 
-            fn read<T: Trace>(r: &mut Reader<'_, T>, name: &'static str) -> Result<Self, DecodeError> {
-                r.$number(name)
+            fn read<T: Trace>(r: &mut Reader<'_, T>, named: Named) -> Result<Self, DecodeError> {
+                let number = r.array(named.name).map(Self::from_be_bytes)?;
+                named.note(r, &number.to_be_bytes());
+                Ok(number)
             }
 
             fn write(&self, out: &mut BytesMut) {
@@ -70,16 +107,19 @@ macro_rules! numbers {
 
 numbers! {
     u8 put_u8,
+    i8 put_i8,
     u16 put_u16,
     u32 put_u32,
     u64 put_u64,
 }
 
 impl<const N: usize> Part for [u8; N] {
-    type With = &'static str;
+    type With = Named;
 
-    fn read<T: Trace>(r: &mut Reader<'_, T>, name: &'static str) -> Result<Self, DecodeError> {
-        r.array(name)
+    fn read<T: Trace>(r: &mut Reader<'_, T>, named: Named) -> Result<Self, DecodeError> {
+        let bytes = r.array(named.name)?;
+        named.note(r, &bytes);
+        Ok(bytes)
     }
 
     fn write(&self, out: &mut BytesMut) {
@@ -87,9 +127,92 @@ impl<const N: usize> Part for [u8; N] {
     }
 }
 
+impl<const N: usize> Part for [u16; N] {
+    type With = Named;
+
+    fn read<T: Trace>(r: &mut Reader<'_, T>, named: Named) -> Result<Self, DecodeError> {
+        let mut words = [0; N];
+        for word in &mut words {
+            *word = u16::read(r, named)?;
+        }
+        Ok(words)
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        for word in self {
+            out.put_u16(*word);
+        }
+    }
+}
+
+/// A list after its count in one byte; no more than 255 can be written.
+impl<P: Part<With: Copy>> Part for Vec<P> {
+    /// The name of the count, and what reading each needs.
+    type With = (&'static str, P::With);
+
+    fn read<T: Trace>(
+        r: &mut Reader<'_, T>,
+        (count, with): Self::With,
+    ) -> Result<Self, DecodeError> {
+        (0..r.u8(count)?).map(|_| P::read(r, with)).collect()
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        crate::field::encode_counted(self, out, P::write);
+    }
+}
+
+/// All that is left: bytes that no manual describes, perhaps none.
+impl Part for Bytes {
+    type With = &'static str;
+
+    fn read<T: Trace>(r: &mut Reader<'_, T>, name: &'static str) -> Result<Self, DecodeError> {
+        Ok(r.take_rest(name))
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.put_slice(self);
+    }
+
+    #[cfg(feature = "telemetry")]
+    fn note(&self, cx: &crate::normalize::Context<'_>, report: &mut milepost_telemetry::Report) {
+        cx.note_tail(report, self);
+    }
+}
+
 /// Declares a struct by its fields in the order of the bytes. `as` gives what reading a field needs
-/// ([`Part::With`]).
+/// ([`Part::With`]). Fields that come from the frame's head are given before, after `of`.
 macro_rules! layout {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident of |$cx:ident| {
+            $($(#[$head_meta:meta])* $head:ident: $head_type:ty = $head_value:expr,)*
+        } {
+            $($(#[$field_meta:meta])* $field:ident: $part:ty $(as $with:expr)?,)*
+        }
+    ) => {
+        $(#[$meta])*
+        pub struct $name {
+            $($(#[$head_meta])* pub $head: $head_type,)*
+            $($(#[$field_meta])* pub $field: $part,)*
+        }
+
+        impl $name {
+            fn read_headed<T: $crate::parse::Trace>(
+                r: &mut $crate::parse::Reader<'_, T>,
+                $cx: &Context<'_>,
+            ) -> Result<Self, $crate::DecodeError> {
+                Ok(Self {
+                    $($head: $head_value,)*
+                    $($field: <$part as $crate::layout::Part>::read(r, layout!(@with $($with)?))?,)*
+                })
+            }
+
+            fn write_fields(&self, out: &mut bytes::BytesMut) {
+                $($crate::layout::Part::write(&self.$field, out);)*
+            }
+        }
+    };
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
@@ -122,7 +245,7 @@ macro_rules! layout {
                 $crate::parse::is_whole(body, Self::read_fields)
             }
 
-            /// Notes in a report what the fields say.
+            /// Adds the values of the fields to a report.
             #[cfg(feature = "telemetry")]
             #[inline]
             pub(crate) fn note_fields(
@@ -162,13 +285,25 @@ macro_rules! layout {
         }
     };
     (@with) => { () };
-    (@with $with:expr) => { $with };
+    (@with $with:expr) => { $with.into() };
 }
 pub(crate) use layout;
 
-/// What a plain layout under one number is as a [`Body`](crate::message::Body): reading, writing and
-/// its number.
+/// What a plain layout is as a [`Body`](crate::message::Body): reading, writing and, under one number,
+/// that.
 macro_rules! plain {
+    (of head) => {
+        fn decode<T: $crate::parse::Trace>(
+            r: &mut $crate::parse::Reader<'_, T>,
+            cx: &Context<'_>,
+        ) -> Result<Self, $crate::DecodeError> {
+            Self::read_headed(r, cx)
+        }
+
+        fn encode(&self, out: &mut bytes::BytesMut) {
+            self.write_fields(out);
+        }
+    };
     ($number:literal) => {
         fn decode<T: $crate::parse::Trace>(
             r: &mut $crate::parse::Reader<'_, T>,

@@ -4,11 +4,11 @@
 //!
 //! | layer | type | does |
 //! |---|---|---|
-//! | frames | [`Deframer`], [`frame`], [`find`], `codec` (feature `codec`) | delimits: partial reads, garbage, lying lengths; the checksum is a verdict, not a gate |
+//! | frames | [`Deframer`], [`frame`], [`find`], `codec` (feature `codec`) | delimits: partial reads, garbage, wrong lengths; a wrong checksum is reported, and the frame read |
 //! | messages | [`Message`], [`message`], [`field`] | reads and writes bodies, losslessly |
 //! | conversation | [`Session`], [`reply`], [`address`] | who logged in, what is answered and when, what is learned ([`Profile`]) |
 //! | reports | [`normalize`] (feature `telemetry`) | units, zones, validity, identity |
-//! | commands | [`command`], [`answer`] | what is said to a device, and what its answer in words means |
+//! | commands | [`command`], [`answer`] | what is sent to a device, and what the text of its answer means |
 //! | files | [`media`] | photos and recordings put together from their blocks, with bounds |
 //! | explanation | [`Message::explain`] | every byte of a frame with name and meaning |
 #![no_std]

@@ -6,7 +6,7 @@
 //! puts the blocks of one connection together beside that, and gives the whole file once it is
 //! complete.
 //!
-//! It holds no more than its [`Limits`] say
+//! It holds no more than its [`Limits`]
 //! ([`Session::with_media_limits`](crate::Session::with_media_limits)): so many files, so many bytes in all, so many blocks a
 //! file, and none for longer than a time without a new block. What is given up is counted and
 //! named, never silently forgotten. It does no I/O and has no clock.
@@ -84,7 +84,7 @@ pub enum Taken {
     Repeated,
     /// The file is complete, and no longer held.
     Complete(Bytes),
-    /// It does not fit in the limits, or lies after the file's end: it is not kept here.
+    /// It does not fit in the limits, or is after the file's end: it is not kept here.
     Refused,
 }
 
@@ -224,8 +224,8 @@ impl Assembler {
         true
     }
 
-    /// A block has come; `total` is the file's size where the block says so, in bytes, or for
-    /// parts in bytes or parts (makers do not say which: in parts where it is less than the bytes of one).
+    /// A block has come; `total` is the file's size where the block has it, in bytes, or for
+    /// parts in bytes or parts (makers do not state which: in parts where it is less than the bytes of one).
     pub fn push(
         &mut self,
         id: UploadId,
@@ -541,7 +541,7 @@ impl Upload {
             .filter(|first| *first <= 1)?;
         let count = u64::try_from(self.blocks.len()).ok()?;
         let without_gap = self.blocks.keys().next_back().copied() == Some(first + count - 1);
-        // No manual says whether the total is one of bytes or of parts: it is of parts where one
+        // No manual states whether the total is one of bytes or of parts: it is of parts where one
         // part has more bytes than that.
         let longest = self.blocks.values().map(Bytes::len).max().unwrap_or(0);
         let is_there = if u64::try_from(longest).is_ok_and(|longest| total < longest) {

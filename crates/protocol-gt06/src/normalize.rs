@@ -21,8 +21,12 @@
 //! | numbers | zone |
 //! |---|---|
 //! | 22, 26, 27, 28, 2A, 2C, 8A, A0 to A5 | UTC |
-//! | 10, 11, 12, 15, 16, 18, 1A, 21 | set by hand, detected, said at login, else assumed UTC |
+//! | 10, 11, 12, 15, 16, 18, 1A, 21 | set by hand, detected, reported at login, else assumed UTC |
 //! | others | set by hand, detected, else assumed UTC |
+
+mod key;
+
+pub use key::Key;
 
 use alloc::vec::Vec;
 
@@ -88,7 +92,7 @@ pub fn normalize(message: &Message, cx: &Context<'_>, out: &mut Reports) {
 }
 
 /// A measured supply of a vehicle's voltage means that external power is connected, whatever a flag
-/// says: on many models the flag means "charging", which a full battery does not. The flag itself
+/// reports: on many models the flag means "charging", which a full battery does not. The flag itself
 /// stays in `charging`.
 #[inline]
 fn note_measured_supply(report: &mut Report) {
@@ -125,7 +129,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The surroundings of one frame: its head, what is known about the device, who speaks, and
+    /// The context of one frame: its head, what is known about the device, its identity, and
     /// when and where the frame arrived.
     #[must_use]
     pub const fn new(
@@ -317,7 +321,7 @@ impl<'a> Context<'a> {
         report
     }
 
-    /// What a position says beside the fix, and the report's id.
+    /// What a position has besides the fix, and the report's id.
     #[inline(always)]
     fn identify(
         &self,
@@ -411,7 +415,7 @@ impl<'a> Context<'a> {
 
     #[inline(always)]
     fn report<'r>(&self, out: &'r mut Reports, kind: Kind) -> &'r mut Report {
-        // Made where it stays: what is pushed is made elsewhere and then moved.
+        // Made where it stays: what is pushed is made first and then moved.
         out.extend(core::iter::once_with(|| {
             Report::new(NO_ID, DECODER, kind, self.received_at)
         }));
@@ -525,109 +529,6 @@ pub(crate) fn note_bytes(report: &mut Report, name: &'static str, bytes: &[u8]) 
         .more
         .signals
         .push(Signal::named(name).text(hex(bytes)));
-}
-
-/// What stays the same when a device sends the same fact again, besides the time that it is a
-/// fact of, which is in the id itself.
-///
-/// | bytes | content; all ones where it is not said |
-/// |---|---|
-/// | 0–7 | latitude and longitude |
-/// | 8 | number |
-/// | 9 | hemispheres and validity |
-/// | 10–11 | upload mode |
-/// | 12–13 | alarm |
-/// | 14–15 | place in a list |
-///
-/// After it the position's own time, where the report is of another time, and what else distinguishes
-/// the fact from others ([`Context::distinguish`]).
-///
-/// A change of this makes every re-upload a new row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    // In registers, the first byte lowest, so that a key is made without a detour through memory.
-    place: u64,
-    what: u64,
-}
-
-impl Key {
-    /// The key of a message that says nothing yet. The same for numbers by which the same fact is
-    /// sent live and later.
-    #[inline(always)]
-    #[must_use]
-    pub const fn new(number: u8) -> Self {
-        Self {
-            place: u64::MAX,
-            what: !0xff | number as u64,
-        }
-    }
-
-    /// A key in which the second half's bytes from `at` on are those of `value`, the first one
-    /// lowest.
-    #[inline(always)]
-    const fn with(self, at: u32, len: u32, value: u16) -> Self {
-        let mask = ((1 << (len * 8)) - 1) << (at * 8);
-        Self {
-            what: self.what & !mask | (value as u64) << (at * 8),
-            ..self
-        }
-    }
-
-    /// With a position, as sent: coordinates, hemispheres and validity.
-    #[inline(always)]
-    #[must_use]
-    pub const fn position(self, position: &Position) -> Self {
-        let latitude = position.raw_latitude.swap_bytes() as u64;
-        let longitude = position.raw_longitude.swap_bytes() as u64;
-        let key = self.with(1, 1, position.course_status.hemispheres() as u16);
-        Self {
-            place: latitude | longitude << 32,
-            ..key
-        }
-    }
-
-    /// With an upload mode.
-    #[inline(always)]
-    #[must_use]
-    pub const fn upload_mode(self, mode: Option<u8>) -> Self {
-        match mode {
-            Some(mode) => self.with(2, 2, (mode as u16).swap_bytes()),
-            None => self,
-        }
-    }
-
-    /// With an alarm's code.
-    #[inline]
-    #[must_use]
-    pub const fn alarm(self, code: Option<u16>) -> Self {
-        match code {
-            Some(code) => self.with(4, 2, code.swap_bytes()),
-            None => self,
-        }
-    }
-
-    /// With the place in a list, where a message has several items.
-    #[inline]
-    #[must_use]
-    pub const fn index(self, index: u16) -> Self {
-        self.with(6, 2, index.swap_bytes())
-    }
-
-    /// The key.
-    #[inline(always)]
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 16] {
-        ((self.what as u128) << 64 | self.place as u128).to_le_bytes()
-    }
-
-    /// The key of a position that is of another time than its report.
-    fn with_time(self, time: DateTime) -> [u8; 22] {
-        let mut bytes = [0; 22];
-        let (front, back) = bytes.split_at_mut(16);
-        front.copy_from_slice(&self.to_bytes());
-        back.copy_from_slice(&time.to_bytes());
-        bytes
-    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ struct Run {
 }
 
 impl OffsetWatch {
-    /// Takes notice of a frame's time. `live` is what the frame says of itself: stored ones teach
+    /// Takes notice of a frame's time. `live` is how the frame is marked: stored ones teach
     /// nothing. The offset in minutes east of Greenwich, once enough frames agree.
     pub(crate) fn observe(
         &mut self,
@@ -122,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_or_is_simply_wrong_has_no_zone() {
+    fn a_clock_that_does_not_advance_or_is_wrong_has_no_zone() {
         assert_eq!(
             watch(100, Some(true), |_| 28_800, |i| i * 5),
             None,
-            "the clock stands"
+            "the clock does not advance"
         );
         assert_eq!(
             watch(100, Some(true), |i| i * 30 + 28_800 + 400, |i| i * 30),

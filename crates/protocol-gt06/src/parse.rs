@@ -201,8 +201,8 @@ impl<'a, T: Trace> Reader<'a, T> {
         self.share(taken)
     }
 
-    /// As [`Self::bytes`], where each piece has a meaning of its own: a field after each byte
-    /// `ends`.
+    /// As [`Self::bytes`], where each piece has a meaning of its own, which may depend on the byte
+    /// of the frame at which it begins: a field after each byte `ends`.
     ///
     /// # Errors
     /// When fewer are left.
@@ -211,7 +211,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         field: &'static str,
         len: usize,
         ends: u8,
-        meaning: impl Fn(&[u8]) -> String,
+        meaning: impl Fn(usize, &[u8]) -> String,
     ) -> Result<Bytes, DecodeError> {
         let Some((all, _)) = self.rest.split_at_checked(len) else {
             return Err(self.truncated(field, len));
@@ -220,8 +220,9 @@ impl<'a, T: Trace> Reader<'a, T> {
             return self.bytes(field, len);
         }
         for piece in all.split_inclusive(|byte| *byte == ends) {
+            let at = self.at;
             self.take(field, piece.len())?;
-            self.trace.meaning(meaning(piece));
+            self.trace.meaning(meaning(at, piece));
         }
         Ok(self.share(all))
     }
@@ -274,7 +275,7 @@ impl<'a, T: Trace> Reader<'a, T> {
         Err(self.error(field, self.at, DecodeErrorKind::Trailing { len }))
     }
 
-    /// Says what the field that was read last means; only worked out if somebody listens.
+    /// Gives the meaning of the field that was read last; only computed if it is traced.
     #[inline]
     pub fn note(&mut self, meaning: impl FnOnce() -> String) {
         if T::ON {

@@ -36,7 +36,7 @@ pub struct Profile {
     /// Whether it counts its battery in percent: then 6 is 6 %, not the highest level.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "is_false"))]
     pub battery_in_percent: bool,
-    /// The language word of commands to it; none unless it is said here, since old GT06 refuse
+    /// The language word of commands to it; none unless it is set here, since old GT06 refuse
     /// commands that have one.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub command_language: Option<Language>,
@@ -55,7 +55,7 @@ pub struct Zones {
     /// Found by comparing live reports with their arrival.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub detected: Option<i16>,
-    /// What the device said when it logged in.
+    /// What the device reported when it logged in.
     #[cfg_attr(feature = "telemetry", serde(skip_serializing_if = "Option::is_none"))]
     pub login: Option<i16>,
 }
@@ -80,10 +80,10 @@ const fn is_zero(value: &u8) -> bool {
 }
 
 impl Profile {
-    /// As many frames that speak for a family make it certain.
+    /// So many frames that show a family make it certain.
     pub const CERTAIN: u8 = 3;
 
-    /// Weighs what a frame says about the family of its device.
+    /// Weighs what a frame shows about the family of its device.
     ///
     /// One frame is enough to read by its family what follows. A family that fewer than
     /// [`Self::CERTAIN`] frames spoke for is given up when as many contradict it.

@@ -10,7 +10,7 @@ use crate::field::is_digits;
 pub(crate) enum Size {
     /// The frame has this many bytes, stop bytes included.
     Exactly(usize),
-    /// That many bytes must be there before more can be said.
+    /// That many bytes must be there before more is known.
     More(usize),
 }
 
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(find(&frame[..cut]), Some(Size::More(24)), "{cut}");
         }
         assert_eq!(find(&frame), Some(Size::Exactly(24)));
-        // Stop bytes are elsewhere: the next size is waited for.
+        // There are no stop bytes here: the next size is waited for.
         frame[22] = 0x55;
         assert_eq!(find(&frame), Some(Size::More(26)));
     }

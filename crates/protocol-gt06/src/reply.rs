@@ -1,4 +1,4 @@
-//! What a server says to a device.
+//! What a server sends to a device.
 //!
 //! | message | answer | when |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //! | 0x35, 0x36 photo and its blocks | a request for the next block | when it is stored |
 //! | 0x9B card | accepted or refused | when it is stored |
 //! | 0x8A time request | the time in UTC | at once |
-//! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] says so | when it is stored |
+//! | 0x10 to 0x12, 0x22 and other locations | acknowledgement where the [`AckPolicy`] requests it | when it is stored |
 //! | without serial and checksum: 01, 13, 30 | 01, the body, the time | at once |
 //! | without serial and checksum: 10, 11, 17, 69 | the time as sent | when it is stored |
 //! | 0x65, 0x66, 0x8C, 0xB2 and unknown numbers under `78 78` | acknowledgement | when it is stored |
@@ -20,8 +20,8 @@
 //! | a server's own messages, echoed | nothing | |
 //!
 //! An acknowledgement repeats number and serial: `78 78 05 NN SS SS crc 0D 0A`. To a message that
-//! came under `79 79` it is `79 79 00 05 NN SS SS crc 0D 0A`, but for 0x70 and 0xF1: no manual says
-//! so for all numbers, but it is how the two that are documented with `79 79` are answered (0x41,
+//! came under `79 79` it is `79 79 00 05 NN SS SS crc 0D 0A`, but for 0x70 and 0xF1: no manual states it
+//! for all numbers, but it is how the two that are documented with `79 79` are answered (0x41,
 //! AZ735), and a device that writes one start reads it. So is the time.
 
 use bytes::{Bytes, BytesMut};
@@ -39,7 +39,7 @@ pub enum Answer {
     Now,
     /// An acknowledgement when the message is stored: it means "I have your data".
     WhenDelivered,
-    /// An acknowledgement when the message is stored, if the [`AckPolicy`] says so.
+    /// An acknowledgement when the message is stored, if the [`AckPolicy`] requests it.
     ByPolicy,
     /// The time, at once; to the relatives without serial and checksum in their form.
     Time,
@@ -68,7 +68,7 @@ pub enum Answer {
 pub enum ReplyClass {
     /// At once, even while nothing can be stored.
     Now,
-    /// When what the message said is durable; never, if it will not be.
+    /// When the content of the message is durable; never, if it will not be.
     WhenDelivered,
 }
 

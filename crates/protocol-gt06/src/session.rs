@@ -58,7 +58,7 @@ pub struct Session {
     offsets: OffsetWatch,
 }
 
-/// Who says whether a card is accepted.
+/// Decides whether a card is accepted.
 #[derive(Clone)]
 pub struct CardJudge(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
@@ -95,7 +95,7 @@ pub struct Upload {
     pub abandoned: Vec<Abandoned>,
 }
 
-/// What a login says about the device.
+/// What a login shows about the device.
 #[derive(Debug, Clone, Copy, Default)]
 struct LoginFacts {
     model: Option<u16>,
@@ -108,9 +108,9 @@ struct LoginFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Handled {
-    /// What it says. A frame that cannot be read goes to quarantine, and is answered all the same.
+    /// The message. A frame that cannot be read goes to quarantine, and is answered all the same.
     pub message: Result<Message, DecodeError>,
-    /// Which way it travels. What a server said gives no report.
+    /// Which way it travels. A server's message gives no report.
     pub direction: Direction,
     /// The answer.
     pub reply: Option<Reply>,
@@ -131,7 +131,7 @@ impl Session {
         }
     }
 
-    /// With somebody who says whether a card is accepted that a reader sends (0x9B); without, all
+    /// With a judge for cards that a reader sends (0x9B); without, all
     /// are.
     #[must_use]
     pub fn with_cards(mut self, judge: CardJudge) -> Self {
@@ -365,7 +365,7 @@ impl Session {
         Some(request.to_answer(ReplyClass::WhenDelivered))
     }
 
-    /// A login, also a second one on the same connection: the device is who it says now.
+    /// A login, also a second one on the same connection: the device is the one named now.
     fn on_login(&mut self, id: TerminalId, facts: LoginFacts, upload: &mut Option<Box<Upload>>) {
         if self.id != Some(id) {
             self.profile = Profile::default();

@@ -4,6 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use nom::bytes::complete::{tag, take_until};
+use nom::character::complete::{hex_digit0, space0};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
 use crate::field::DateTime;
 
 /// Bytes in hexadecimal.
@@ -15,6 +20,38 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _infallible = write!(hex, "{byte:02x}");
     }
     hex
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Percent.
+pub(crate) fn percent(bytes: &[u8]) -> String {
+    format!("{} %", number(bytes))
+}
+
+/// Millivolts.
+pub(crate) fn millivolts(bytes: &[u8]) -> String {
+    format!("{} mV", number(bytes))
+}
+
+/// Volts × 100.
+#[expect(clippy::cast_precision_loss, reason = "two bytes")]
+pub(crate) fn centivolts(bytes: &[u8]) -> String {
+    format!("{:.2} V", number(bytes) as f64 / 100.0)
+}
+
+/// Seconds since 1970, in four bytes.
+pub(crate) fn unix_bytes(bytes: &[u8]) -> String {
+    u32::try_from(number(bytes)).map_or_else(|_| hex(bytes), unix)
+}
+
+/// A hardware address, or other bytes.
+pub(crate) fn mac_bytes(bytes: &[u8]) -> String {
+    bytes.try_into().map_or_else(|_| hex(bytes), mac)
 }
 
 /// Digits, two in a byte; a half byte F in the end is none.
@@ -72,6 +109,25 @@ pub(crate) fn card(number: &[u8]) -> String {
     } else {
         hex(number)
     }
+}
+
+/// The pairs `key=value` of a list, without blanks around either.
+pub(crate) fn pairs(list: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
+    list.split(separator).filter_map(pair)
+}
+
+/// `key=value`, without blanks around either.
+pub(crate) fn pair(text: &str) -> Option<(&str, &str)> {
+    let (key, value) = text.split_once('=')?;
+    Some((key.trim(), value.trim()))
+}
+
+/// Where in a pair the hexadecimal digits of its value end.
+pub(crate) fn hex_value_ends(pair: &[u8]) -> usize {
+    let key = (take_until("="), tag("="), space0);
+    let digits: IResult<_, _> = preceded(key, hex_digit0).parse(pair);
+    let after = digits.map_or(pair, |(after, _)| after);
+    pair.len() - after.len()
 }
 
 /// Seconds since 1970 as a date and time.

@@ -38,7 +38,7 @@ fn allocations(number: u8, body: &[&[u8]]) -> u64 {
         ReportSource::new(Some(Tenant::new("a").unwrap()), device),
     );
     let mut reports = Vec::with_capacity(1);
-    let (mut read, mut said) = (0, 0);
+    let (mut read, mut reported) = (0, 0);
     let counted = measure(|| {
         while let Some(frame) = deframer.next_frame(&mut stream).unwrap() {
             let message = Message::decode(&frame, profile.dialect()).unwrap();
@@ -47,10 +47,14 @@ fn allocations(number: u8, body: &[&[u8]]) -> u64 {
             let cx = Context::new(frame.head(), &profile, &source, now, Origin::default());
             reports.clear();
             normalize::normalize(&message, &cx, &mut reports);
-            said += reports.len();
+            reported += reports.len();
         }
     });
-    assert_eq!((read, said), (FRAMES, usize::from(FRAMES)), "{number:#04x}");
+    assert_eq!(
+        (read, reported),
+        (FRAMES, usize::from(FRAMES)),
+        "{number:#04x}"
+    );
     counted.count_total
 }
 

@@ -1,4 +1,4 @@
-//! What explanations say, for people who integrate a device.
+//! Explanations, for people who integrate a device.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use bytes::BytesMut;
@@ -38,7 +38,7 @@ fn located(rest: &str) -> String {
 }
 
 #[test]
-fn alarms_say_which_and_in_which_language() {
+fn alarms_are_explained_with_their_language() {
     assert_eq!(long(0x95, "140a060e2208 91", "event"), ["braking"]);
     let s5 = located("46 04b6 04 02 0123 85 000004d2");
     assert_eq!(short(0x12, &s5, "alarm"), "power cut");

@@ -35,7 +35,7 @@ fn learned(frame: &Frame) -> Option<Dialect> {
 }
 
 #[test]
-fn the_firmware_that_a_device_names_tells_its_family() {
+fn the_firmware_that_a_device_names_shows_its_family() {
     for (name, dialect) in [("VL103M_V1.0", Some(Dialect::Jimi)), ("GT06N_V1.0", None)] {
         let text = format!("[VERSION]{name}[BUILD]2020-01-01");
         let size = u8::try_from(4 + text.len()).unwrap();
@@ -73,7 +73,7 @@ fn an_r11_is_known_from_a_voltage_that_is_nothing_else_on() {
 }
 
 #[test]
-fn a_type_word_tells_the_family_where_somebody_says_so() {
+fn a_type_word_shows_the_family_where_it_is_configured() {
     let models: Models = [(0x8033, Dialect::Jimi)].into_iter().collect();
     let mut session = Session::new(AckPolicy::default()).with_models(models);
     hear(&mut session, &login(0x8033));

@@ -1,5 +1,5 @@
-//! Runs further frames, where a folder of them lies beside the repository; without it the test
-//! passes and says so.
+//! Runs further frames, where a folder of them is beside the repository; without it the test
+//! passes and prints that.
 #![cfg(feature = "telemetry")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -82,9 +82,9 @@ fn every_row_gives_a_message_and_every_byte_is_explained() {
                     }
                 }
                 Err(error) => {
-                    // A whole frame may be refused for what it says, not for its form.
-                    let says = matches!(error.kind(), DecodeErrorKind::OutOfRange { .. });
-                    assert!(says || !row.is_whole, "row {}: {error}", row.n);
+                    // A whole frame may be refused for a value, not for its form.
+                    let is_value = matches!(error.kind(), DecodeErrorKind::OutOfRange { .. });
+                    assert!(is_value || !row.is_whole, "row {}: {error}", row.n);
                     unread.push((row.n, error));
                 }
             }
@@ -270,7 +270,7 @@ fn read(stream: &[u8], size: usize) -> Vec<Frame> {
     frames
 }
 
-/// Where a report says otherwise than a row, and why.
+/// Where a report differs from a row, and why.
 const DISAGREEMENTS: &[(u64, &str, &str)] = &[
     (
         9,
@@ -438,7 +438,7 @@ fn every_row_is_reported_as_it_is_known_or_there_is_a_reason() {
                 .iter()
                 .map(|report| in_report(report, key))
                 .collect();
-            // What the other tests compare, and what servers say, is in no report.
+            // What the other tests compare, and servers' messages, are in no report.
             let Some(ours) = ours.filter(|ours| !ours.is_empty()) else {
                 continue;
             };
@@ -451,10 +451,7 @@ fn every_row_is_reported_as_it_is_known_or_there_is_a_reason() {
     if compared == 0 {
         return;
     }
-    println!(
-        "{compared} values compared; {} are said otherwise:",
-        found.len()
-    );
+    println!("{compared} values compared; {} differ:", found.len());
     for (n, key, theirs, ours) in &found {
         let reason = DISAGREEMENTS
             .iter()
@@ -510,11 +507,11 @@ fn last_of(session: &mut Session, raw: &[Bytes]) -> (Vec<Value>, Option<String>)
             }
             let source = ReportSource::new(None, None);
             let cx = Context::new(frame.head(), &known, &source, now, Origin::default());
-            let mut said = Vec::new();
+            let mut all = Vec::new();
             if let Ok(message) = &handled.message {
-                milepost_protocol_gt06::normalize::normalize(message, &cx, &mut said);
+                milepost_protocol_gt06::normalize::normalize(message, &cx, &mut all);
             }
-            reports = said
+            reports = all
                 .iter()
                 .map(|report| serde_json::to_value(report).unwrap())
                 .collect();

@@ -90,7 +90,7 @@ fn ordinary_messages_are_read_and_answered_under_both_starts() {
 }
 
 #[test]
-fn the_time_is_told_under_the_start_of_the_question() {
+fn the_time_is_sent_under_the_start_of_the_question() {
     let asked = sent(Start::Long, 0x8a, "");
     let handled = handle(&asked);
     assert!(matches!(handled.message, Ok(Message::TimeRequest(_))));

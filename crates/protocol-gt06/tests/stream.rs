@@ -1,4 +1,4 @@
-//! Streams: every chunk size, garbage, lying lengths, damaged bytes.
+//! Streams: every chunk size, garbage, wrong lengths, damaged bytes.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
@@ -237,21 +237,21 @@ fn garbage_before_and_between_is_counted_and_costs_no_frame() {
 #[test]
 fn a_lying_length_is_seen_through_by_the_checksum() {
     // Length 8 with the body of a length of 10; the checksum is right for the bytes as sent.
-    let mut lying = conversation()[1].to_vec();
-    lying[2] = 8;
-    let end = lying.len() - 4;
-    let sum = milepost_protocol_gt06::checksum(&lying[2..end]).to_be_bytes();
-    lying[end..end + 2].copy_from_slice(&sum);
+    let mut wrong = conversation()[1].to_vec();
+    wrong[2] = 8;
+    let end = wrong.len() - 4;
+    let sum = milepost_protocol_gt06::checksum(&wrong[2..end]).to_be_bytes();
+    wrong[end..end + 2].copy_from_slice(&sum);
     let good = conversation()[2].clone();
     for chunk in 1..40 {
-        let seen = read(&[&lying[..], &good].concat(), chunk);
-        assert_eq!(seen.frames, [Bytes::from(lying.clone()), good.clone()]);
+        let seen = read(&[&wrong[..], &good].concat(), chunk);
+        assert_eq!(seen.frames, [Bytes::from(wrong.clone()), good.clone()]);
         assert_eq!((seen.wrong, seen.skipped), (0, 0));
     }
 }
 
 #[test]
-fn a_frame_shorter_than_it_says_is_released_by_a_pause() {
+fn a_frame_shorter_than_announced_is_released_by_a_pause() {
     let raw = hex::decode("78780d010359339075005244340d0a").unwrap();
     let mut deframer = Deframer::new();
     let mut src = BytesMut::from(&raw[..]);

@@ -1,4 +1,4 @@
-//! The tables of the README say what the code does.
+//! The tables of the README match the code.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeSet;

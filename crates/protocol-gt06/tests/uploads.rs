@@ -187,7 +187,7 @@ fn a_block_that_comes_twice_makes_not_all_that_follow_come_twice() {
 }
 
 #[test]
-fn an_upload_that_never_ends_is_given_up_and_said_so() {
+fn an_upload_that_never_ends_is_given_up_and_reported() {
     let mut session = Session::new(AckPolicy::default());
     hand(&mut session, info(7, 3_000), NOW);
     hand(&mut session, block(7, 0, &[0; 1_024]), NOW + 1);
@@ -209,7 +209,7 @@ fn an_upload_that_never_ends_is_given_up_and_said_so() {
 }
 
 #[test]
-fn a_photo_too_large_to_hold_is_not_asked_for_and_said_so() {
+fn a_photo_too_large_to_hold_is_not_requested_and_reported() {
     let mut session = Session::new(AckPolicy::default());
     let (handled, reports) = hand(&mut session, info(7, 1 << 30), NOW);
     assert_eq!(handled.reply, None);

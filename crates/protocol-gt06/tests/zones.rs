@@ -61,9 +61,9 @@ impl Device {
 }
 
 #[test]
-fn the_login_s_zone_holds_until_live_frames_say_otherwise() {
+fn the_login_s_zone_holds_until_live_frames_show_another() {
     let mut device = Device::log_in();
-    // Its clock shows UTC, whatever it said at login.
+    // Its clock shows UTC, whatever it reported at login.
     for i in 0..10 {
         let sent = NOW + i * 30;
         let report = device.send(location(sent, None), sent + 3);

@@ -6,7 +6,8 @@
 //!   attribute `SPN`. Where its scale, offset or length differs, a [`Warning`] says so.
 //! - A signal that is marked signed although its range needs the unsigned codes is read as
 //!   unsigned, with a warning: a frequent error in files made of offset-coded J1939 signals.
-//! - Multiplexed signals are not supported; a warning names each.
+//! - A multiplexed signal is there under the codes of its multiplexer, which may be multiplexed itself
+//!   (`SG_MUL_VAL_`).
 //!
 //! Names are kept for the life of the process: load files at start.
 
@@ -24,7 +25,7 @@ use can_dbc::{
 
 use crate::decoder::Definitions;
 use crate::id::{J1939Id, Pgn};
-use crate::signal::{self, Coding, Spn};
+use crate::signal::{self, Coding, Multiplexed, Spn};
 
 /// The signals of a DBC file.
 #[derive(Debug, Clone, Default)]
@@ -126,10 +127,10 @@ impl Dbc {
                     text,
                 });
             };
-            if signal.multiplexer_indicator != MultiplexIndicator::Plain {
-                warn("multiplexed: not supported, left out".into());
+            let Ok(multiplexed) = multiplexed(file, message, signal, MULTIPLEX_DEPTH) else {
+                warn("multiplexed, but its multiplexer is not there: left out".into());
                 continue;
-            }
+            };
             let (Ok(start), Ok(bits @ 1..=64)) =
                 (u16::try_from(signal.start_bit), u8::try_from(signal.size))
             else {
@@ -171,6 +172,7 @@ impl Dbc {
                 scale: signal.factor,
                 offset: signal.offset,
                 unit: intern(&signal.unit)?,
+                multiplexed,
                 agree: 0,
                 listed: 0,
             };
@@ -184,6 +186,59 @@ impl Dbc {
         Ok(signals)
     }
 }
+
+/// How deep multiplexers may be nested. Files that name each other in a circle end here.
+const MULTIPLEX_DEPTH: u8 = 8;
+
+/// What selects a signal; nothing if it is always there.
+fn multiplexed(
+    file: &File,
+    message: &Message,
+    signal: &Signal,
+    depth: u8,
+) -> Result<Option<&'static Multiplexed>, NoMultiplexer> {
+    let code = match signal.multiplexer_indicator {
+        MultiplexIndicator::Plain | MultiplexIndicator::Multiplexor => return Ok(None),
+        MultiplexIndicator::MultiplexedSignal(code)
+        | MultiplexIndicator::MultiplexorAndMultiplexedSignal(code) => code,
+    };
+    let extended = file
+        .extended_multiplex
+        .iter()
+        .find(|one| one.message_id == message.id && one.signal_name == signal.name);
+    let mut others = message.signals.iter();
+    let (multiplexer, codes) = match extended {
+        Some(extended) => {
+            let ranges = extended.mappings.iter();
+            (
+                others.find(|other| other.name == extended.multiplexor_signal_name),
+                ranges.map(|one| (one.min_value, one.max_value)).collect(),
+            )
+        }
+        None => (
+            others.find(|o| o.multiplexer_indicator == MultiplexIndicator::Multiplexor),
+            Vec::from([(code, code)]),
+        ),
+    };
+    let multiplexer = multiplexer.ok_or(NoMultiplexer)?;
+    let depth = depth.checked_sub(1).ok_or(NoMultiplexer)?;
+    let (Ok(start), Ok(bits @ 1..=64)) = (
+        u16::try_from(multiplexer.start_bit),
+        u8::try_from(multiplexer.size),
+    ) else {
+        return Err(NoMultiplexer);
+    };
+    Ok(Some(Box::leak(Box::new(Multiplexed {
+        start,
+        bits,
+        big_endian: multiplexer.byte_order == ByteOrder::BigEndian,
+        codes: Vec::leak(codes),
+        within: multiplexed(file, message, multiplexer, depth)?,
+    }))))
+}
+
+/// A file has no usable multiplexer for a signal.
+struct NoMultiplexer;
 
 /// Powers of two without the standard library's mathematics.
 trait Exp2 {
@@ -416,15 +471,63 @@ mod tests {
         let dbc = Dbc::parse(&text(
             "BO_ 291 Body: 8 EV\n \
              SG_ Big : 7|16@0+ (1,0) [0|65535] \"\" EVCC\n \
-             SG_ Neg : 16|8@1- (1,0) [-128|127] \"\" EVCC\n \
-             SG_ Mode M : 24|8@1+ (1,0) [0|255] \"\" EVCC\n",
+             SG_ Neg : 16|8@1- (1,0) [-128|127] \"\" EVCC\n",
         ))
         .unwrap();
-        assert!(dbc.warnings()[0].text.contains("multiplexed"));
         let all = decode(dbc, CanId::Standard(291), "1234FF0000000000");
         assert_eq!(all[0].1, Reading::Value(f64::from(0x1234)));
         assert_eq!(all[1].1, Reading::Value(-1.0));
         assert_eq!(all.len(), 2);
+    }
+
+    fn names(dbc: &Dbc, data: &str) -> Vec<String> {
+        let all = decode(dbc.clone(), CanId::Standard(291), data);
+        let there = all.into_iter().filter(|(_, r)| *r != Reading::Absent);
+        there.map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_multiplexed_signal_is_there_under_the_codes_of_its_multiplexer_only() {
+        let dbc = Dbc::parse(&text(
+            "BO_ 291 Body: 8 EV\n \
+             SG_ Mode M : 0|8@1+ (1,0) [0|255] \"\" EVCC\n \
+             SG_ Warm m1 : 8|8@1+ (1,-40) [0|0] \"degC\" EVCC\n \
+             SG_ Fast m2 : 8|16@1+ (1,0) [0|0] \"rpm\" EVCC\n",
+        ))
+        .unwrap();
+        assert_eq!(dbc.warnings(), []);
+        assert_eq!(names(&dbc, "0110000000000000"), ["dbc.mode", "dbc.warm"]);
+        assert_eq!(names(&dbc, "0210000000000000"), ["dbc.mode", "dbc.fast"]);
+        assert_eq!(names(&dbc, "0310000000000000"), ["dbc.mode"]);
+    }
+
+    #[test]
+    fn multiplexers_are_nested_and_have_ranges() {
+        let dbc = Dbc::parse(&text(
+            "BO_ 291 Body: 8 EV\n \
+             SG_ Outer M : 0|8@1+ (1,0) [0|255] \"\" EVCC\n \
+             SG_ Inner m1M : 8|8@1+ (1,0) [0|255] \"\" EVCC\n \
+             SG_ Deep m0 : 16|8@1+ (1,0) [0|255] \"\" EVCC\n\n\
+             SG_MUL_VAL_ 291 Inner Outer 1-1;\n\
+             SG_MUL_VAL_ 291 Deep Inner 3-5, 9-9;\n",
+        ))
+        .unwrap();
+        assert_eq!(dbc.warnings(), []);
+        let all = ["dbc.outer", "dbc.inner", "dbc.deep"];
+        assert_eq!(names(&dbc, "0105000000000000"), all);
+        assert_eq!(names(&dbc, "0109000000000000"), all);
+        assert_eq!(names(&dbc, "0106000000000000"), all[..2]);
+        // The bytes of the inner multiplexer are another field's now.
+        assert_eq!(names(&dbc, "0205000000000000"), all[..1]);
+    }
+
+    #[test]
+    fn a_multiplexed_signal_without_multiplexer_is_left_out_with_a_warning() {
+        let dbc = Dbc::parse(&text(
+            "BO_ 291 Body: 8 EV\n SG_ Lost m1 : 0|8@1+ (1,0) [0|255] \"\" EVCC\n",
+        ))
+        .unwrap();
+        assert!(dbc.warnings()[0].text.contains("its multiplexer"));
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Truck {
         }
     }
 
+    /// The same truck, whose vehicle identification number is not on its bus.
+    #[must_use]
+    pub fn without_vin(mut self) -> Self {
+        let is_vin = |entry: usize| SCHEDULE.get(entry).is_some_and(|row| row.0 == 65260);
+        self.queue.retain(|Reverse((_, entry))| !is_vin(*entry));
+        self
+    }
+
     /// The vehicle identification number.
     #[must_use]
     pub fn vin(&self) -> &str {

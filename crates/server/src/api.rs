@@ -8,7 +8,7 @@ use milepost_api::store::{
 };
 use milepost_listener::NotSent;
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
-use milepost_pipeline::track::Kind;
+use milepost_pipeline::track::{Kind, Leg};
 use milepost_pipeline::{Handle, Health};
 use milepost_telemetry::{DeviceKey, Name, Report, Tenant, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
@@ -98,13 +98,14 @@ impl Trips for StoreReads {
         Box::pin(async move {
             let after = after?;
             let found = read(&self.0, move |reader| reader.trips(&device, &span, &after));
-            Ok(paged(found.await?, |row| trip(&device, &row)))
+            Ok(paged(found.await?, |row| {
+                trip(&device, &row.leg, row.revision)
+            }))
         })
     }
 }
 
-fn trip(device: &DeviceKey, row: &sqlite::Trip) -> Trip {
-    let leg = row.leg;
+pub(crate) fn trip(device: &DeviceKey, leg: &Leg, revision: u32) -> Trip {
     let place = |(latitude, longitude)| Place {
         latitude,
         longitude,
@@ -126,7 +127,7 @@ fn trip(device: &DeviceKey, row: &sqlite::Trip) -> Trip {
         idle_s: round(
             std::time::Duration::from_millis(leg.idle_ms.max(0).unsigned_abs()).as_secs_f64(),
         ),
-        revision: row.revision,
+        revision,
     }
 }
 
@@ -256,7 +257,8 @@ impl StoreCommands {
                 tenant: shown.tenant,
                 device: shown.device,
             };
-            if self.connections.takes_commands(&device) == Err(NotSent::Contested) {
+            let takes = self.connections.takes_commands(&device);
+            if let Err(NotSent::Contested | NotSent::NotBound) = takes {
                 let claims = self.connections.of(&device);
                 shown.contested = claims.iter().filter_map(|claim| claim.peer).collect();
             }

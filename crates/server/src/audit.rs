@@ -39,6 +39,15 @@ pub struct Options {
     /// Prints the result as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Audits a fleet: its database, or without a value that of the configuration (database.url),
+    /// which is safer for a password.
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with_all = ["data_dir", "deep"])]
+    pub database: Option<Option<String>>,
+    /// Fails when more than so many frames of a fleet have no outcome yet.
+    #[cfg(feature = "fleet")]
+    #[arg(long, value_name = "N", requires = "database")]
+    pub max_in_flight: Option<u64>,
 }
 
 /// All that was found.
@@ -60,6 +69,10 @@ struct Finding {
 /// When the store or the ledger cannot be read.
 pub fn run(options: &Options, protocols: Protocols) -> Result<ExitCode, Failure> {
     let config = options.place.load(protocols)?;
+    #[cfg(feature = "fleet")]
+    if options.database.is_some() {
+        return crate::fleet::audit::run(options, &config);
+    }
     let wrong = |error: &dyn fmt::Display| {
         Failure::new(format!(
             "cannot audit {}: {error}",
@@ -87,12 +100,9 @@ pub fn run(options: &Options, protocols: Protocols) -> Result<ExitCode, Failure>
     let finding = Finding {
         ok: sums.as_ref().is_some_and(|sums| sums.ok)
             && !is_damaged
-            && ledger.as_ref().is_none_or(|ledger| {
-                ledger.is_ok()
-                    && options
-                        .max_missing
-                        .is_none_or(|max| ledger.unacknowledged_missing <= max)
-            }),
+            && ledger
+                .as_ref()
+                .is_none_or(|ledger| is_ledger_ok(options, ledger)),
         store: sums,
         deep,
         ledger,
@@ -211,32 +221,45 @@ impl fmt::Display for Finding {
             }
         }
         if let Some(ledger) = &self.ledger {
-            writeln!(
-                f,
-                "ledger: {} facts sent ({} of them again), {} acknowledged; {} are stored",
-                ledger.facts, ledger.sent_again, ledger.acknowledged, ledger.stored
-            )?;
-            writeln!(
-                f,
-                "  acknowledged and missing: {}",
-                ledger.acknowledged_missing
-            )?;
-            writeln!(f, "  stored twice: {}", ledger.stored_twice)?;
-            writeln!(
-                f,
-                "  unacknowledged and missing: {}",
-                ledger.unacknowledged_missing
-            )?;
-            for example in &ledger.examples {
-                writeln!(
-                    f,
-                    "    {}: {} {}",
-                    example.fault, example.device, example.key
-                )?;
-            }
+            show_ledger(f, ledger)?;
         }
         f.write_str(if self.ok { "ok" } else { "NOT ok" })
     }
+}
+
+pub(crate) fn show_ledger(f: &mut fmt::Formatter<'_>, ledger: &LedgerAudit) -> fmt::Result {
+    writeln!(
+        f,
+        "ledger: {} facts sent ({} of them again), {} acknowledged; {} are stored",
+        ledger.facts, ledger.sent_again, ledger.acknowledged, ledger.stored
+    )?;
+    writeln!(
+        f,
+        "  acknowledged and missing: {}",
+        ledger.acknowledged_missing
+    )?;
+    writeln!(f, "  stored twice: {}", ledger.stored_twice)?;
+    writeln!(
+        f,
+        "  unacknowledged and missing: {}",
+        ledger.unacknowledged_missing
+    )?;
+    for example in &ledger.examples {
+        writeln!(
+            f,
+            "    {}: {} {}",
+            example.fault, example.device, example.key
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether a ledger shows what it is to show.
+pub(crate) fn is_ledger_ok(options: &Options, ledger: &LedgerAudit) -> bool {
+    ledger.is_ok()
+        && options
+            .max_missing
+            .is_none_or(|max| ledger.unacknowledged_missing <= max)
 }
 
 #[cfg(test)]

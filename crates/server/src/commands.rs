@@ -346,9 +346,10 @@ async fn send_next(
     let Some(takes) = of_device.into_iter().find(|one| one.takes_commands) else {
         return Done::Later;
     };
+    let connection = takes.connection;
     let to = SentTo {
         epoch,
-        connection: takes.connection,
+        connection,
         network: takes.network.map(|network| network.to_string().into()),
     };
     let command = match store.take_command(device, takes.protocol, Some(to)).await {
@@ -361,7 +362,11 @@ async fn send_next(
     };
     let id = command.id;
     let command = milepost_listener::Command::new(command.flag, command.text);
-    match connections.send_command(device, command).await {
+    // To the connection that is on record as the one whose answer counts, or to none.
+    match connections
+        .send_command_to(device, connection, command)
+        .await
+    {
         Ok(_) => {
             tracing::info!(command = id, device = %device.device, "a command was sent");
             Done::Sent(id)

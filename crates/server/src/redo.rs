@@ -26,6 +26,7 @@ pub(crate) async fn run(store: Store, settings: Settings, shutdown: Cancellation
                 tracing::debug!(
                     reports = redone.reports,
                     changed = redone.changed,
+                    corrected = redone.corrected,
                     "the trips of late reports were found anew"
                 );
                 continue;

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use milepost_listener::{Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock};
+use milepost_listener::{
+    Binding, Claim, Clock, Identified, LogLimit, Registry, Resolution, SystemClock,
+};
 use milepost_pipeline::sink::sqlite::{Store, StoreError};
 use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant, Timestamp};
 
@@ -186,8 +188,10 @@ impl Registry for StoreRegistry {
         let protocol = self.inner.protocols.named(claim.protocol.as_str());
         let found = self.find(&claim).await;
         let first_seen = self.first_seen(&claim).await;
-        let is_bound = configured
-            .is_some_and(|device| claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip())));
+        let binding = configured.map_or(Binding::Unbound, |device| {
+            let is_here = claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip()));
+            Binding::of(!device.networks.is_empty(), is_here)
+        });
         let identified = |profile: Option<Profile>| {
             Identified::new(self.key(claim.id))
                 .with_profile(match protocol {
@@ -195,7 +199,7 @@ impl Registry for StoreRegistry {
                     None => profile,
                 })
                 .first_seen(first_seen)
-                .bound(is_bound)
+                .binding(binding)
         };
         let welcome = configured.is_some() || self.inner.unknown == UnknownDevice::Accept;
         match found {

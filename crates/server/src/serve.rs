@@ -229,7 +229,7 @@ impl Server {
                 pipeline: pipeline.handle(),
                 listening,
             }),
-            metrics: Arc::new(move || metrics.render(store.path())),
+            metrics: Arc::new(move || metrics.render(Some(store.path()))),
             tenant: config.devices.tenant,
             token: config.http.api_token.clone(),
             timeout: config.http.timeout,

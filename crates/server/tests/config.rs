@@ -91,6 +91,23 @@ fn a_login_s_sixteen_digits_are_a_device_s_id_too() {
 }
 
 #[test]
+fn an_id_that_no_configured_protocol_can_have_is_refused_with_the_remedy() {
+    let said = refused("[[device]]\nid = '12a'\n");
+    assert!(
+        said.contains("FILE:2: device.id = \"12a\": is an id that no configured protocol can have"),
+        "{said}"
+    );
+    assert!(said.contains("can_port") && said.contains("IMEI"), "{said}");
+    load_file("[[device]]\nid = '12a'\ncan_networks = ['10.1.0.0/16']\n").unwrap();
+    load_file("[j1939]\nidentify = 'line'\n[[device]]\nid = '12a'\n").unwrap();
+    let by_vin = |id: &str| format!("[j1939]\nidentify = 'vin'\n[[device]]\nid = '{id}'\n");
+    load_file(&by_vin("1M8GDM9AXKP042788")).unwrap();
+    assert!(refused(&by_vin("12a")).contains("vehicle identification number"));
+    // An IMEI is an id of trackers, whatever is said of CAN frames.
+    load_file(&by_vin("752533678900242")).unwrap();
+}
+
+#[test]
 fn a_device_s_wrong_id_hides_nothing_else_that_is_wrong_with_it() {
     let faults =
         load_file("[[device]]\nid = 'two words'\nzone = 'x'\ndialect = 'y'\n").unwrap_err();

@@ -374,3 +374,107 @@ fn messages_are_taken_as_arguments_and_at_names_the_time() {
     assert!(!run(&["78780d01"]).0);
     assert!(run(&["78780d01", LOGIN]).0);
 }
+
+fn j1939(flags: &[&str], input: &str) -> (Vec<Value>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_milepost"))
+        .args(["decode", "--protocol", "j1939"])
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let objects = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    (objects.collect(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_frame_is_read_in_the_form_that_is_named() {
+    for (form, line) in [
+        (
+            "candump",
+            "(1543509533.000838) can0 0CF00400#F07D859B0FFFFF85",
+        ),
+        ("thirteen-byte", "88 0CF00400 F07D859B0FFFFF85"),
+        ("slcan", "T0CF004008F07D859B0FFFFF85"),
+        ("socketcan-le", "0004F08C 08000000 F07D859B0FFFFF85"),
+        ("socketcan-be", "8CF00400 08000000 F07D859B0FFFFF85"),
+        (
+            "cannelloni",
+            "43414E4E454C4C4F4E497631 8CF00400 08 F07D859B0FFFFF85",
+        ),
+        (
+            "cannelloni-udp",
+            "02 00 00 0001 8CF00400 08 F07D859B0FFFFF85",
+        ),
+        (
+            "socketcand",
+            "< frame 0CF00400 1543509533.000838 F07D859B0FFFFF85 >",
+        ),
+        ("elm327", "0C F0 04 00 F0 7D 85 9B 0F FF FF 85"),
+    ] {
+        // Forms without delimiters want several records that agree.
+        let lines = format!("{line}\n").repeat(4);
+        let (objects, said) = j1939(&["--form", form], &lines);
+        let speeds = objects.iter().filter_map(|object| {
+            let signals = object["reports"][0]["signals"].as_array()?;
+            signals.iter().find(|signal| signal["id"] == "spn.190")
+        });
+        let speeds: Vec<_> = speeds.map(|signal| signal["value"].as_f64()).collect();
+        assert!(!speeds.is_empty(), "{form}: {objects:?} {said}");
+        assert!(speeds.iter().all(|speed| *speed == Some(499.375)), "{form}");
+    }
+}
+
+#[test]
+fn a_dbc_file_and_a_conversion_version_are_those_that_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vehicle.dbc");
+    std::fs::write(
+        &file,
+        "VERSION \"\"\n\nNS_ :\n\nBS_:\n\nBU_: EV\n\n\
+         BO_ 2364540158 EEC1: 8 EV\n SG_ EngSpeed : 24|16@1+ (0.25,0) [0|16063.75] \"rpm\" EV\n",
+    )
+    .unwrap();
+    let engine = "(1.0) can0 0CF00400#F07D859B0FFFFF85\n";
+    let (objects, said) = j1939(&["--dbc", file.to_str().unwrap()], engine);
+    let signals = objects[0]["reports"][0]["signals"].as_array().unwrap();
+    let own = signals
+        .iter()
+        .find(|signal| signal["name"] == "dbc.eng_speed");
+    assert_eq!(own.unwrap()["value"], 998.75);
+    assert!(said.contains("scale 0.25 instead of 0.125"), "{said}");
+    let (_, said) = j1939(&["--dbc", "no-such.dbc"], engine);
+    assert!(said.contains("no-such.dbc"), "{said}");
+    // SPN 1208 in version 2, and what version 3 makes of the same bytes.
+    let codes = "(1.0) can0 18FECA00#00FF9700038AFFFF\n";
+    let spn = |flags: &[&str]| {
+        j1939(flags, codes).0[0]["reports"][0]["diagnostics"]["dtcs"][0]["spn"].clone()
+    };
+    assert_eq!(spn(&["--spn-conversion", "2"]), 1208);
+    assert_eq!(spn(&[]), 151);
+}
+
+#[test]
+fn flags_of_can_frames_mean_nothing_for_other_protocols() {
+    let output = Command::new(env!("CARGO_BIN_EXE_milepost"))
+        .args([
+            "decode",
+            "--protocol",
+            "gt06",
+            "--spn-conversion",
+            "2",
+            LOGIN,
+        ])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--spn-conversion"));
+}

@@ -7,13 +7,18 @@ mod support;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
 use milepost_pipeline::sink::timescale::{DatabaseUrl, Reader, Schema};
 use milepost_simulate::ledger::{self, Comparison, LedgerAudit};
 use milepost_telemetry::{DeviceKey, Tenant};
 use support::milepost;
+
+/// How much is broken: `MILEPOST_CHAOS=all` for all, which takes about six minutes more.
+const CHAOS: &str = "MILEPOST_CHAOS";
 
 /// One at a time: chaos stops the servers of all.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -130,13 +135,20 @@ impl Fleet {
     }
 
     fn gateway(&self, address: &str) -> Process {
-        let data = self.folder.path().join("gateway");
-        let mut role = self.role("gateway");
-        Process::start(role.args(["--gt06", address]).arg("--data-dir").arg(data))
+        self.gateway_named("gateway", address)
+    }
+
+    fn gateway_named(&self, name: &str, address: &str) -> Process {
+        let data = self.folder.path().join(name);
+        // A full disk is a limit on the size of files, which a signal would tell otherwise.
+        let mut role = ignoring_file_size_signal(&self.role("gateway"));
+        role.env("MILEPOST_GATEWAY_NAME", name);
+        role.args(["--gt06", address, "--http", "127.0.0.1:0"]);
+        Process::start(role.arg("--data-dir").arg(data))
     }
 
     fn worker(&self) -> Process {
-        Process::start(&mut self.role("worker"))
+        Process::start(self.role("worker").args(["--http", "127.0.0.1:0"]))
     }
 
     fn simulate(&self, gateway: &str, devices: u32, seconds: u32) -> (Child, PathBuf) {
@@ -224,6 +236,78 @@ impl Fleet {
         comparison.finish()
     }
 
+    /// From the first sending of a fact to the writing of its row, which a commit of the batch follows.
+    fn latency(&self, path: &Path) -> String {
+        let mut sent = std::collections::HashMap::new();
+        let mut span = (i64::MAX, 0);
+        for entry in ledger::read(BufReader::new(std::fs::File::open(path).unwrap())) {
+            let entry = entry.unwrap();
+            let (Some(key), ledger::What::Sent) = (entry.key, entry.event) else {
+                continue;
+            };
+            let at = entry.t.as_millis();
+            span = (span.0.min(at), span.1.max(at));
+            sent.entry(*key.as_bytes()).or_insert(at);
+        }
+        let rows = self.runtime.block_on(self.client.query(
+            "SELECT uuid_send(id), (extract(epoch FROM stored_at) * 1000)::bigint FROM report",
+            &[],
+        ));
+        let mut times = Vec::new();
+        for row in rows.unwrap() {
+            let id: Vec<u8> = row.get(0);
+            let id: [u8; 16] = id.try_into().unwrap();
+            if let Some(sent) = sent.get(&id) {
+                times.push(row.get::<_, i64>(1) - sent);
+            }
+        }
+        times.sort_unstable();
+        let at = |share: usize| times[(times.len() - 1) * share / 1_000];
+        let seconds = (span.1 - span.0).max(1) as f64 / 1_000.0;
+        format!(
+            "{} facts sent in {seconds:.0} s ({:.0} a second); sent to stored: p50 {} ms, p99 {} ms, \
+             most {} ms",
+            sent.len(),
+            sent.len() as f64 / seconds,
+            at(500),
+            at(990),
+            at(1_000),
+        )
+    }
+
+    /// Reads states from Redis, so many a second; says how long that took.
+    fn read_states(&self, devices: u32, rate: u32, seconds: u32) -> String {
+        let tenant = Tenant::new(&self.prefix[..20]).unwrap();
+        let url: RedisUrl = server("MILEPOST_TEST_REDIS").parse().unwrap();
+        self.runtime.block_on(async {
+            let mut redis = LastKnown::connect(&url, LastKnownOptions::default())
+                .await
+                .unwrap();
+            let mut times = Vec::new();
+            let mut found = 0;
+            let mut next = tokio::time::interval(Duration::from_secs(1) / rate);
+            for n in 0..rate * seconds {
+                next.tick().await;
+                let device = imei(u64::from(n * 7 % devices));
+                let key = DeviceKey {
+                    tenant,
+                    device: device.parse().unwrap(),
+                };
+                let begun = Instant::now();
+                found += u32::from(redis.read(&key).await.unwrap().is_some());
+                times.push(begun.elapsed());
+            }
+            times.sort();
+            let at = |share: usize| times[(times.len() - 1) * share / 1_000];
+            format!(
+                "{} reads, {found} found, p50 {:?}, p99 {:?}",
+                times.len(),
+                at(500),
+                at(990)
+            )
+        })
+    }
+
     fn report(&self, what: &str, audit: &LedgerAudit) {
         println!(
             "{what}: sent {} (again {}), acknowledged {}, stored {}, repeats removed {}, lost = {}",
@@ -235,6 +319,22 @@ impl Fleet {
             audit.acknowledged_missing
         );
     }
+}
+
+/// The number of a simulated tracker, with its check digit.
+fn imei(n: u64) -> String {
+    let body = 499_901_000_000 + n;
+    let digits = format!("{body:014}");
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0') * if place % 2 == 0 { 2 } else { 1 };
+            digit / 10 + digit % 10
+        })
+        .sum();
+    format!("{digits}{}", (10 - sum % 10) % 10)
 }
 
 fn connect(runtime: &tokio::runtime::Runtime, url: &str) -> tokio_postgres::Client {
@@ -296,6 +396,109 @@ fn a_gateway_two_workers_and_an_api_store_each_frame_once() {
     assert_eq!(fleet.number("SELECT count(*) FROM lane"), 40);
 }
 
+/// The same program with the same arguments and environment.
+fn ignoring_file_size_signal(command: &Command) -> Command {
+    let mut wrapped = Command::new("sh");
+    wrapped.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
+/// Something that goes on until it is asked for its result.
+struct Watch<T> {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<T>,
+}
+
+impl<T: Send + 'static> Watch<T> {
+    fn start(work: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        Self {
+            stop,
+            thread: std::thread::spawn(move || work(&stopped)),
+        }
+    }
+
+    fn end(self) -> T {
+        self.stop.store(true, Ordering::Release);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Logs in at a gateway again and again; how often, and how often that took too long.
+fn logins(address: String) -> Watch<(u32, u32)> {
+    Watch::start(move |stop| {
+        use std::io::Write as _;
+        let (mut answered, mut failed) = (0, 0);
+        while !stop.load(Ordering::Acquire) {
+            let login = || -> std::io::Result<()> {
+                let mut stream = std::net::TcpStream::connect(&address)?;
+                stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+                let login = "78781101075253367890024270003201000512790d0a";
+                stream.write_all(&hex::decode(login).unwrap())?;
+                stream.read_exact(&mut [0; 10])
+            };
+            match login() {
+                Ok(()) => answered += 1,
+                Err(_) => failed += 1,
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        (answered, failed)
+    })
+}
+
+/// Reads last known states from Redis again and again; how many were read, and which went back.
+fn last_known(fleet: &Fleet, devices: Vec<String>) -> Watch<(u64, Vec<String>)> {
+    let tenant = Tenant::new(&fleet.prefix[..20]).unwrap();
+    let url: RedisUrl = server("MILEPOST_TEST_REDIS").parse().unwrap();
+    Watch::start(move |stop| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let mut newest = std::collections::BTreeMap::new();
+        let (mut read, mut back) = (0, Vec::new());
+        let mut connected = None;
+        while !stop.load(Ordering::Acquire) {
+            runtime.block_on(async {
+                if connected.is_none() {
+                    connected = LastKnown::connect(&url, LastKnownOptions::default())
+                        .await
+                        .ok();
+                }
+                let Some(redis) = &mut connected else { return };
+                for device in &devices {
+                    let key = DeviceKey {
+                        tenant,
+                        device: device.parse().unwrap(),
+                    };
+                    let Ok(Some(state)) = redis.read(&key).await else {
+                        continue;
+                    };
+                    read += 1;
+                    let latest: serde_json::Value = serde_json::from_str(&state.state).unwrap();
+                    let time = latest["fix"]["time"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned();
+                    let known = newest.entry(device.clone()).or_insert_with(String::new);
+                    if time < *known {
+                        back.push(format!("{device}: {known} to {time}"));
+                    }
+                    *known = time;
+                }
+            });
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        (read, back)
+    })
+}
+
 fn services(program: &str, arguments: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let program = root.join("services").join(program);
@@ -354,4 +557,154 @@ fn nothing_acknowledged_is_lost_when_any_part_is_killed_or_hangs() {
     gateway.end();
     one.end();
     two.end();
+}
+
+/// What takes too long for each change: with `MILEPOST_CHAOS=all`.
+#[test]
+#[ignore = "needs services/up"]
+fn nothing_acknowledged_is_lost_in_longer_outages() {
+    if std::env::var(CHAOS).as_deref() != Ok("all") {
+        println!("longer outages: left out; {CHAOS}=all runs them");
+        return;
+    }
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let fleet = Fleet::new();
+    let pause = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+    let stopped = |what: &str, stop: &dyn Fn(&str)| {
+        println!("{what} hangs for 30 s");
+        stop("stop");
+        pause(30);
+        stop("cont");
+        pause(8);
+    };
+
+    // Kafka is away when the gateways start.
+    services("signal", &["kafka", "kill"]);
+    let gateway = fleet.gateway("127.0.0.1:0");
+    let other = fleet.gateway_named("other", "127.0.0.1:0");
+    let others = logins(other.address_after("gt06 "));
+    let (mut trackers, ledger) = fleet.simulate(&gateway.address_after("gt06 "), 40, 270);
+    pause(6);
+    services("up", &["kafka"]);
+    let one = fleet.worker();
+    let two = fleet.worker();
+    let devices = (0..40).map(imei).collect();
+    let positions = last_known(&fleet, devices);
+    pause(6);
+
+    println!("kill -9 of Redis");
+    services("signal", &["redis", "kill"]);
+    pause(3);
+    services("up", &["redis"]);
+    pause(5);
+    for service in ["redis", "postgres", "kafka"] {
+        stopped(service, &|signal| services("signal", &[service, signal]));
+    }
+    stopped("a worker", &|signal| {
+        one.signal(if signal == "stop" { "-STOP" } else { "-CONT" });
+    });
+    stopped("the gateway", &|signal| {
+        gateway.signal(if signal == "stop" { "-STOP" } else { "-CONT" });
+    });
+
+    println!("a worker is added, another is killed for 15 s");
+    let three = fleet.worker();
+    pause(5);
+    two.kill();
+    pause(15);
+    let two = fleet.worker();
+
+    println!("the disk under the spool is full for 10 s");
+    let limit = |size: &str| {
+        let id = gateway.child.id().to_string();
+        let size = format!("--fsize={size}:unlimited");
+        let done = Command::new("prlimit").args(["--pid", &id, &size]).status();
+        assert!(done.unwrap().success());
+    };
+    limit("4096");
+    let http = gateway.address_after("http://");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !get(&http, "/readyz").contains("\"part\":\"spool\"") {
+        assert!(Instant::now() < deadline, "{}", get(&http, "/readyz"));
+        pause(1);
+    }
+    pause(5);
+    limit("unlimited");
+
+    trackers.wait().unwrap();
+    fleet.settle();
+    let audit = fleet.compare(&ledger);
+    fleet.report("longer outages", &audit);
+    let (answered, failed) = others.end();
+    println!("logins at the other gateway: {answered} answered, {failed} not");
+    let (read, back) = positions.end();
+    println!("last known states: {read} read, {} went back", back.len());
+    assert!(audit.acknowledged > 1_000, "{audit:?}");
+    assert_eq!(audit.acknowledged_missing, 0, "{audit:?}");
+    assert_eq!(audit.stored_twice, 0, "{audit:?}");
+    assert!(answered > 500 && failed == 0, "{answered} and {failed}");
+    assert!(read > 1_000, "{read}");
+    assert!(back.is_empty(), "{back:?}");
+    assert!(get(&http, "/readyz").starts_with("HTTP/1.1 200"));
+    for process in [gateway, other, one, two, three] {
+        process.end();
+    }
+}
+
+/// How long the rows of a run took from the tracker to their commit, and how fast states are read.
+///
+/// `MILEPOST_LOAD="10000 10000 60"`: connections, reports a second, seconds. The build must be an
+/// optimized one.
+#[test]
+#[ignore = "needs services/up"]
+fn a_load_is_carried() {
+    let Ok(load) = std::env::var("MILEPOST_LOAD") else {
+        println!("load: left out; MILEPOST_LOAD=\"10000 10000 60\" runs it");
+        return;
+    };
+    let load: Vec<u32> = load.split(' ').map(|n| n.parse().unwrap()).collect();
+    let [connections, rate, seconds] = load[..] else {
+        panic!("MILEPOST_LOAD: connections, reports a second, seconds");
+    };
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let fleet = Fleet::new();
+    let gateway = fleet.gateway("127.0.0.1:0");
+    let (one, two) = (fleet.worker(), fleet.worker());
+    let interval = u64::from(connections) * 1_000 / u64::from(rate);
+    let path = fleet.folder.path().join("ledger.jsonl");
+    let mut trackers = milepost()
+        .args([
+            "simulate",
+            "--quiet",
+            "--server",
+            &gateway.address_after("gt06 "),
+        ])
+        .args(["-n", &connections.to_string()])
+        .args(["--duration", &format!("{seconds}s")])
+        .args(["--interval", &format!("{interval}ms")])
+        .args(["--ramp", "10s", "--ack-locations", "1", "--grace", "40s"])
+        .args(["--tenant", &fleet.prefix[..20]])
+        .arg("--ledger")
+        .arg(&path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(15));
+    let reads = fleet.read_states(connections, 1_000, 10);
+    assert!(trackers.wait().unwrap().success());
+    fleet.settle();
+    let audit = fleet.compare(&path);
+    fleet.report("load", &audit);
+    println!("reads of last known states at 1,000 a second: {reads}");
+    println!("{}", fleet.latency(&path));
+    assert_eq!(audit.acknowledged_missing, 0, "{audit:?}");
+    assert_eq!(audit.unacknowledged_missing, 0, "{audit:?}");
+    assert_eq!(audit.stored_twice, 0, "{audit:?}");
+    for process in [gateway, one, two] {
+        process.end();
+    }
 }

@@ -362,7 +362,10 @@ fn under_attack_an_honest_device_is_answered_and_nothing_acknowledged_is_lost() 
     files.current = files.maximum;
     setrlimit(Resource::Nofile, files).unwrap();
     let mut failed = Vec::new();
-    for case in CASES {
+    // For figures of one attack alone: `MILEPOST_ATTACK="a flood of locations"`.
+    let only = std::env::var("MILEPOST_ATTACK").ok();
+    let chosen = |case: &&Case| only.as_ref().is_none_or(|only| case.name == only);
+    for case in CASES.iter().filter(chosen) {
         let faults = run(case);
         for fault in &faults {
             println!("    {fault}");

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
@@ -185,6 +185,139 @@ fn two_thousand_frames_a_second_are_one_report_per_interval() {
         "{} reports",
         reports.len()
     );
+}
+
+/// Waits until a condition holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < support::PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_kill_at_two_thousand_frames_a_second_loses_at_most_an_interval() {
+    const PER_SECOND: usize = 2_000;
+    const INTERVAL_S: usize = 2;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("{BY_LINE}interval_s = {INTERVAL_S}\n");
+    let serve = || {
+        Start::default()
+            .data_dir(folder.path())
+            .config(&config)
+            .start()
+    };
+    let server = serve();
+    let mut stream = TcpStream::connect(server.j1939.unwrap()).unwrap();
+    stream.write_all(b"fast\n").unwrap();
+    let frames = truck(120);
+    let begun = Instant::now();
+    let stored = |server: &Server| -> u64 {
+        let history = server.get("/v1/devices/fast/history");
+        if history.status != 200 {
+            return 0;
+        }
+        let json = history.json();
+        json["reports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(frames_of)
+            .sum()
+    };
+    // Until two intervals are stored, and in the middle of one.
+    let mut sent = 0;
+    let mut sent_when_stored = 0;
+    for part in frames.chunks(100) {
+        stream.write_all(&encode(Form::Candump, part)).unwrap();
+        sent += part.len();
+        let due = Duration::from_secs_f64(sent as f64 / PER_SECOND as f64);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        if sent % 1_000 == 0 && sent_when_stored == 0 && stored(&server) > 4_000 {
+            sent_when_stored = sent;
+        }
+        if sent_when_stored > 0 && sent >= sent_when_stored + PER_SECOND / 2 {
+            break;
+        }
+    }
+    assert!(sent_when_stored > 0, "nothing was stored while it ran");
+    let before_kill = stored(&server);
+    drop(server);
+    // SIGKILL: nothing is flushed. What was stored is there again, and the sums hold.
+    let mut server = serve();
+    let after_kill = stored(&server);
+    assert!(after_kill >= before_kill, "{after_kill} of {before_kill}");
+    let lost = sent as u64 - after_kill;
+    // The interval that was under way, and what lay in the sockets' buffers: the frames of the last
+    // tenth of a second, with room for a busy machine.
+    let stated = (INTERVAL_S + 1) * PER_SECOND;
+    assert!(lost <= stated as u64, "{lost} of {sent} frames are lost");
+    // The same truck comes back and is stored as before.
+    let mut stream = TcpStream::connect(server.j1939.unwrap()).unwrap();
+    stream.write_all(b"fast\n").unwrap();
+    let rest = &frames[sent..sent + 3_000];
+    stream.write_all(&encode(Form::Candump, rest)).unwrap();
+    drop(stream);
+    until("the rest is stored", || {
+        stored(&server) == after_kill + rest.len() as u64
+    });
+    assert!(server.terminate().success());
+    audit(&server);
+}
+
+#[test]
+fn a_simulated_truck_names_itself_by_line_by_its_number_or_not_at_all() {
+    let simulate = |form: &str, identify: &str, server: SocketAddr| {
+        let output = milepost()
+            .args([
+                "simulate",
+                "--protocol",
+                "j1939",
+                "--devices",
+                "1",
+                "--duration",
+                "4s",
+            ])
+            .args([
+                "--speedup",
+                "4",
+                "--first-id",
+                "004999010000000",
+                "--form",
+                form,
+            ])
+            .args(["--identify", identify, "--server", &server.to_string()])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let server = start(BY_LINE);
+    for form in ["candump", "thirteen-byte", "slcan"] {
+        simulate(form, "line", server.j1939.unwrap());
+    }
+    let path = "/v1/devices/004999010000007/history";
+    let stored = |answer: &support::Answer| {
+        answer.status == 200 && answer.json()["reports"].as_array().unwrap().len() == 3
+    };
+    server.until(path, stored);
+    drop(server);
+    let server = start("[j1939]\nudp = 'off'\nidentify = 'vin'\n");
+    simulate("socketcand", "vin", server.j1939.unwrap());
+    let found = reports(&server, "1M8GDM9AXKP000001");
+    assert_eq!(found[0]["identity"]["vin"], "1M8GDM9AXKP000001");
+    drop(server);
+    // Nothing on the bus names it: the configuration does.
+    let server = start(
+        "[j1939]\nudp = 'off'\n[[device]]\nid = 'by-network'\ncan_networks = ['127.0.0.0/8']\n",
+    );
+    simulate("socketcan-le", "none", server.j1939.unwrap());
+    let found = reports(&server, "by-network");
+    assert!(found[0]["identity"].get("vin").is_none());
 }
 
 #[test]

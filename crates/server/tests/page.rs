@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::rc::Rc;
 use std::time::Instant;
 
-use browser::{Browser, DESKTOP, Instead, PATIENCE, PHONE, Screen, wanted};
+use browser::{Browser, DESKTOP, Instead, LANDSCAPE, PATIENCE, PHONE, Screen, wanted};
 use serde_json::{Value, json};
 use support::{Server, Start, milepost};
 
@@ -350,6 +350,99 @@ fn when_the_server_is_gone_the_page_says_so_and_comes_back_by_itself() {
     page.eval("document.getElementById('retry').click()");
     page.until("document.body.dataset.connection === 'live'");
     assert_eq!(page.eval("document.getElementById('banner').hidden"), true);
+}
+
+/// A server with one vehicle, which can go away, in the server's place.
+fn one_vehicle(page: &mut Browser, gone: &Rc<Cell<bool>>) {
+    let gone = Rc::clone(gone);
+    page.answer(move |path| {
+        if gone.get() {
+            return Instead::Nothing;
+        }
+        let fix = json!({ "latitude": 48.0, "longitude": 11.0, "speed_kmh": 108.0, "course_deg": 315.0,
+            "valid": true, "time": "2026-01-01T00:00:00Z" });
+        let seen = "2026-01-01T00:00:00Z";
+        Instead::Json(
+            200,
+            if path.contains("/history") {
+                json!({ "reports": [{ "time": seen, "fix": fix }] })
+            } else if path.contains("/trips") {
+                json!({ "trips": [] })
+            } else {
+                json!({ "devices": [{ "device": "752533678900242", "connected": true, "last_seen": seen, "fix": fix }] })
+            },
+        )
+    });
+}
+
+/// Opens the panel of the one vehicle.
+fn open_panel(page: &mut Browser, address: &str) {
+    page.go(address);
+    page.until("document.body.dataset.vehicles === '1'");
+    page.eval("document.querySelector('.row').click()");
+    page.until("!detail.hidden && document.getElementById('detail-course').textContent !== '–'");
+}
+
+#[test]
+fn the_panel_of_a_vehicle_leaves_the_banner_in_sight() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let address = format!("http://{}/", server.http);
+    for screen in [DESKTOP, LANDSCAPE, PHONE] {
+        let gone = Rc::new(Cell::new(false));
+        let mut page = Browser::open(screen);
+        one_vehicle(&mut page, &gone);
+        open_panel(&mut page, &address);
+        gone.set(true);
+        page.until("document.getElementById('banner').innerText.includes('cannot be reached')");
+        // Each corner and the middle of it is what a finger there would touch.
+        page.until(
+            "(() => {
+                const banner = document.getElementById('banner');
+                const { left, top, right, bottom } = banner.getBoundingClientRect();
+                const inset = 14;
+                return [[left + inset, top + inset], [right - inset, top + inset], [left + inset, bottom - inset],
+                    [right - inset, bottom - inset], [(left + right) / 2, (top + bottom) / 2]]
+                    .every(([x, y]) => banner.contains(document.elementFromPoint(x, y)));
+            })()",
+        );
+    }
+}
+
+#[test]
+fn a_number_stays_in_one_line_and_a_course_is_no_longitude() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start();
+    let address = format!("http://{}/", server.http);
+    for screen in [DESKTOP, LANDSCAPE, PHONE] {
+        let mut page = Browser::open(screen);
+        one_vehicle(&mut page, &Rc::new(Cell::new(false)));
+        open_panel(&mut page, &address);
+        assert_eq!(
+            page.eval("document.getElementById('detail-course').textContent"),
+            "NW (315°)"
+        );
+        // A line of text is lower than twice its font.
+        let lines = page.eval(
+            "[...document.querySelectorAll('.gauge-value, .gauge-text, .chip, .row-value')]
+                .filter((part) => part.offsetWidth && part.textContent)
+                .filter((part) => {
+                    const range = document.createRange();
+                    range.selectNodeContents(part);
+                    return range.getBoundingClientRect().height >= 2 * parseFloat(getComputedStyle(part).fontSize);
+                })
+                .map((part) => part.textContent)",
+        );
+        assert_eq!(lines, json!([]));
+        assert_eq!(
+            page.eval("document.documentElement.scrollWidth <= innerWidth"),
+            true
+        );
+    }
 }
 
 /// Makes the page's waits a hundred times shorter, and notes how long they would have been.

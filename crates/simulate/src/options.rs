@@ -17,6 +17,10 @@ pub struct Options {
     /// The form of their frames, for a protocol that comes in several.
     #[arg(long, value_name = "NAME")]
     pub form: Option<String>,
+    /// How CAN vehicles name themselves: a first line with the id, their number on the bus, or not at
+    /// all.
+    #[arg(long, value_name = "HOW", value_parser = ["line", "vin", "none"])]
+    pub identify: Option<String>,
     /// Where the server listens for the devices: a name or an address, and a port [default: this
     /// machine, the protocol's port].
     #[arg(long, value_name = "ADDR")]
@@ -91,6 +95,7 @@ impl Default for Options {
         Self {
             protocol: None,
             form: None,
+            identify: None,
             server: None,
             devices: 50,
             duration: None,
@@ -136,7 +141,7 @@ impl Options {
     ///
     /// # Errors
     /// When there are not enough ids from the first on.
-    pub(crate) fn id(&self, n: u32) -> Result<DeviceId, Error> {
+    pub fn id(&self, n: u32) -> Result<DeviceId, Error> {
         let digits = self.first_id.as_str();
         let first: u64 = digits
             .get(..14)

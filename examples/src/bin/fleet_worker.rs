@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use milepost_pipeline::fleet::{Topics, Worker, WorkerOptions};
 use milepost_pipeline::kafka::KafkaConfig;
+use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
 use milepost_pipeline::sink::timescale::{Database, DatabaseUrl, Schema};
+use milepost_telemetry::{DeviceKey, Tenant};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +30,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = WorkerOptions::new(database);
     options.group = format!("{prefix}-example");
     options.topics = Topics::with_prefix(prefix);
-    options.redis = Some(redis.parse()?);
+    let redis: RedisUrl = redis.parse()?;
+    options.redis = Some(redis.clone());
     // Stages of your own go into `options.pipeline.stages`.
     let kafka = KafkaConfig::new(brokers, "example-worker");
     let worker = Worker::start(&kafka, options).await?;
@@ -42,5 +45,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What is under way is stored, and the partitions are given back.
     worker.run(stop).await?;
     println!("ended");
+
+    // Whoever shows vehicles asks Redis.
+    let mut last_known = LastKnown::connect(&redis, LastKnownOptions::default()).await?;
+    let tenant = Tenant::default();
+    let (_next, devices) = last_known.devices(tenant, 0).await?;
+    for device in devices.into_iter().take(5) {
+        let key = DeviceKey { tenant, device };
+        if let Some(state) = last_known.read(&key).await? {
+            println!("{device} was heard of last at {}", state.time);
+        }
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use milepost_telemetry::{DeviceKey, Timestamp};
 
 use super::link::{Link, Signal};
 use super::{Connected, NetworkPolicy, NotSent};
-use crate::Network;
+use crate::{Binding, Network};
 
 /// The connections of one device and protocol, oldest first.
 #[derive(Debug, Default)]
@@ -21,18 +21,18 @@ pub(super) struct Member {
     pub(super) link: Arc<Link>,
     /// When the device was first seen in the connection's network.
     pub(super) first_seen: Timestamp,
-    /// The configuration binds the device to the connection's network.
-    pub(super) bound: bool,
+    /// Whether the configuration binds the device, and to the connection's network.
+    pub(super) binding: Binding,
     /// It was asked to close.
     evicted: bool,
 }
 
 impl Member {
-    pub(super) const fn new(link: Arc<Link>, first_seen: Timestamp, bound: bool) -> Self {
+    pub(super) const fn new(link: Arc<Link>, first_seen: Timestamp, binding: Binding) -> Self {
         Self {
             link,
             first_seen,
-            bound,
+            binding,
             evicted: false,
         }
     }
@@ -97,7 +97,15 @@ impl Claims {
     /// The connection that commands go to: the newest of the network that may speak for the
     /// device.
     pub(super) fn target(&self, policy: NetworkPolicy) -> Result<&Arc<Link>, NotSent> {
-        let presences = self.presences();
+        let mut presences = self.presences();
+        // Of a device that is bound anyone else may at most report.
+        let is_bound = |member: &Member| member.binding != Binding::Unbound;
+        if !presences.is_empty() && self.live().any(is_bound) {
+            presences.retain(|presence| presence.bound);
+            if presences.is_empty() {
+                return Err(NotSent::NotBound);
+            }
+        }
         let network = match &*presences {
             [] => return Err(NotSent::NotConnected),
             [only] => only.network,
@@ -123,7 +131,7 @@ impl Claims {
             peer: member.link.peer,
             network: member.link.network,
             first_seen: member.first_seen,
-            bound: member.bound,
+            bound: member.binding == Binding::Here,
             since: member.link.since,
             newest: newest == Some(member.link.id),
             takes_commands: member.link.commands && target == Some(member.link.id),
@@ -145,12 +153,12 @@ impl Claims {
             let network = member.link.network;
             if let Some(known) = presences.iter_mut().find(|p| p.network == network) {
                 known.first_seen = known.first_seen.min(member.first_seen);
-                known.bound |= member.bound;
+                known.bound |= member.binding == Binding::Here;
             } else {
                 presences.push(Presence {
                     network,
                     first_seen: member.first_seen,
-                    bound: member.bound,
+                    bound: member.binding == Binding::Here,
                 });
             }
         }

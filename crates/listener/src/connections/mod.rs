@@ -6,8 +6,9 @@
 //!
 //! | connected | commands go to |
 //! |---|---|
+//! | a device that the configuration binds, from a network of these | the newest connection from there |
+//! | a device that the configuration binds, from others only | none: it is [not bound](NotSent::NotBound) to them |
 //! | one network | its newest connection, at once |
-//! | several, of which the configuration binds one | the newest connection of that one |
 //! | several, of which the device was first seen in one [`NetworkPolicy::seniority`] before all others | the newest connection of that one |
 //! | several otherwise | none: they are [contested](NotSent::Contested) |
 //!
@@ -165,6 +166,12 @@ pub enum NotSent {
     /// The device is connected from several networks, and none of them has precedence.
     #[error("the device is connected from several networks, of which none has precedence")]
     Contested,
+    /// The device is connected, but from none of the networks that the configuration binds it to.
+    #[error("the device is not connected from a network that it is bound to")]
+    NotBound,
+    /// The device's commands go to another connection than the one that was chosen.
+    #[error("the device's commands go to another connection now")]
+    Superseded,
     /// Too many commands wait for this connection already.
     #[error("too many commands wait for this connection")]
     Busy,
@@ -179,7 +186,12 @@ impl NotSent {
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::Refused(refused) => refused.may_retry(),
-            Self::Interrupted(_) | Self::NotConnected | Self::Contested | Self::Busy => true,
+            Self::Interrupted(_)
+            | Self::NotConnected
+            | Self::Contested
+            | Self::NotBound
+            | Self::Superseded
+            | Self::Busy => true,
         }
     }
 }
@@ -257,10 +269,36 @@ impl Connections {
         device: &DeviceKey,
         command: Command,
     ) -> Result<Sent, NotSent> {
+        self.send(device, None, command).await
+    }
+
+    /// The same for a connection that was chosen before ([`Connected::takes_commands`]), such as
+    /// the one that is on record: the command goes to it or to none.
+    ///
+    /// # Errors
+    /// As above; [`NotSent::Superseded`] if the device's commands go to another connection now.
+    pub async fn send_command_to(
+        &self,
+        device: &DeviceKey,
+        connection: u64,
+        command: Command,
+    ) -> Result<Sent, NotSent> {
+        self.send(device, Some(connection), command).await
+    }
+
+    async fn send(
+        &self,
+        device: &DeviceKey,
+        connection: Option<u64>,
+        command: Command,
+    ) -> Result<Sent, NotSent> {
         let (verdict, sent) = oneshot::channel();
         let target = {
             let state = self.state();
             let link = state.target(device, self.inner.policy)?;
+            if connection.is_some_and(|connection| connection != link.id) {
+                return Err(NotSent::Superseded);
+            }
             link.post(PendingCommand { command, verdict })?;
             link.sent()
         };
@@ -382,7 +420,7 @@ impl Registered {
         let member = Member::new(
             Arc::clone(&self.link),
             identified.first_seen.unwrap_or(now),
-            identified.bound,
+            identified.binding,
         );
         let mut state = self.connections.state();
         let protocols = state

@@ -365,6 +365,7 @@ where
             received_at: meta.received_at,
             raw: meta.raw,
             urgent: meta.urgent,
+            profile: meta.profile,
             reply,
         });
     }
@@ -415,17 +416,17 @@ where
             own.map_or_else(Default::default, |meta| (meta.raw, meta.profile))
         } else {
             let mut raw = Vec::new();
+            // The profile by which the last of them was read, whatever was learned since.
+            let mut profile = None;
             for frame in settled {
                 raw.extend_from_slice(&frame.raw);
                 replies.extend(frame.reply);
+                profile = frame.profile;
             }
-            let profile = match own {
-                Some(meta) => {
-                    raw.extend_from_slice(&meta.raw);
-                    meta.profile
-                }
-                None => self.profile.clone(),
-            };
+            if let Some(meta) = own {
+                raw.extend_from_slice(&meta.raw);
+                profile = meta.profile;
+            }
             (raw.into(), profile)
         };
         let reply = match reply {
@@ -493,9 +494,13 @@ where
             }
             Reading::Unreadable(quarantine) => {
                 self.bad_in_row = self.bad_in_row.saturating_add(1);
+                metrics.unreadable(quarantine.field);
                 quarantine
             }
-            Reading::Panicked => Quarantine::new("the decoder panicked on this frame"),
+            Reading::Panicked => {
+                metrics.unreadable(None);
+                Quarantine::new("the decoder panicked on this frame")
+            }
             Reading::Understood => {
                 self.bad_in_row = 0;
                 match (&self.who, actions.filtered) {

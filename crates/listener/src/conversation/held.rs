@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use milepost_telemetry::Timestamp;
+use milepost_telemetry::{Profile, Timestamp};
 
 use crate::context::Settle;
 use crate::memory::Permit;
@@ -14,6 +14,8 @@ pub(super) struct HeldFrame {
     pub(super) received_at: Timestamp,
     pub(super) raw: Bytes,
     pub(super) urgent: bool,
+    /// What was known of the device when it was read.
+    pub(super) profile: Option<Profile>,
     /// What the device is answered when that envelope is durable.
     pub(super) reply: Option<Bytes>,
 }

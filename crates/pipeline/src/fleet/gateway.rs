@@ -1,22 +1,24 @@
 //! From listeners to Kafka.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use milepost_telemetry::proto::{self, LogPosition};
-use milepost_telemetry::{Content, Envelope, Name, Quarantine};
+use milepost_telemetry::proto;
+use milepost_telemetry::{Content, Envelope, Name, Quarantine, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::Topics;
+use super::audit::RunSums;
+use super::express::Express;
+use super::forward::{Forwarding, forward, parts, record};
+use super::{Sums, Topics};
 use crate::Outcome;
 use crate::kafka::{self, KafkaConfig, KafkaFault, Producer, ProducerOptions};
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolStatus};
 
 /// How a gateway forwards.
 #[derive(Debug, Clone)]
@@ -28,6 +30,12 @@ pub struct GatewayOptions {
     pub topics: Topics,
     /// How records are sent.
     pub producer: ProducerOptions,
+    /// The log of the copies of urgent envelopes, which is drained before the spool. Without one,
+    /// copies that wait for Kafka are in memory only. When it is full, or 1,000 are in memory, no
+    /// further copies are made: the envelopes themselves go their way.
+    pub express: Option<Spool>,
+    /// How often what was counted is sent to the topic of the audit.
+    pub audit_every: Duration,
 }
 
 impl GatewayOptions {
@@ -37,6 +45,8 @@ impl GatewayOptions {
             name: name.into(),
             topics: Topics::default(),
             producer: ProducerOptions::default(),
+            express: None,
+            audit_every: Duration::from_secs(10),
         }
     }
 }
@@ -51,9 +61,13 @@ pub struct Gateway {
 struct Inner {
     options: GatewayOptions,
     way: Way,
-    sums: Mutex<Sums>,
+    express: Express,
+    /// By run.
+    sums: Mutex<BTreeMap<u64, Sums>>,
     unsettled: AtomicU64,
-    forwarding: Mutex<Option<JoinHandle<()>>>,
+    /// For what is neither acknowledged nor bound to an order: sums.
+    side: Producer,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -68,18 +82,6 @@ struct Direct {
     key: String,
     encoded: Vec<u8>,
     done: oneshot::Sender<Outcome>,
-}
-
-/// What a gateway counts in a run, in frames.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Sums {
-    /// Taken over.
-    pub received: u64,
-    /// Of these, not sent on: they hold nothing to store. By reason.
-    pub filtered: BTreeMap<String, u64>,
-    /// Of these, neither stored nor acknowledged.
-    pub abandoned: u64,
 }
 
 type Verdict = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -99,11 +101,15 @@ impl Gateway {
         let producer = Producer::new(config, &options.producer)?;
         let forwarding = tokio::spawn(forward(
             spool.clone(),
-            producer,
-            config.clone(),
-            options.clone(),
+            Forwarding {
+                producer: Some(producer),
+                config: config.clone(),
+                options: options.producer.clone(),
+                topic: options.topics.reports.clone(),
+                before: options.express.clone(),
+            },
         ));
-        Ok(Self::new(options, Way::Spool(spool), forwarding))
+        Self::new(config, options, Way::Spool(spool), forwarding)
     }
 
     /// A gateway without a disk: an envelope is acknowledged when Kafka has replicated it.
@@ -115,28 +121,39 @@ impl Gateway {
         let (sender, records) = mpsc::unbounded_channel();
         let topic = options.topics.reports.clone();
         let forwarding = tokio::spawn(send_in_order(producer, topic, records));
-        Ok(Self::new(options, Way::Direct(sender), forwarding))
+        Self::new(config, options, Way::Direct(sender), forwarding)
     }
 
-    fn new(options: GatewayOptions, way: Way, forwarding: JoinHandle<()>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                options,
-                way,
-                sums: Mutex::default(),
-                unsettled: AtomicU64::new(0),
-                forwarding: Mutex::new(Some(forwarding)),
-            }),
-        }
+    fn new(
+        config: &KafkaConfig,
+        options: GatewayOptions,
+        way: Way,
+        forwarding: JoinHandle<()>,
+    ) -> Result<Self, KafkaFault> {
+        let side = Producer::new(config, &options.producer)?;
+        let (express, copying) = Express::start(config, &options)?;
+        let inner = Arc::new(Inner {
+            options,
+            way,
+            express,
+            sums: Mutex::default(),
+            unsettled: AtomicU64::new(0),
+            side,
+            tasks: Mutex::default(),
+        });
+        let counting = tokio::spawn(send_sums(Arc::downgrade(&inner)));
+        inner.tasks().extend([forwarding, copying, counting]);
+        Ok(Self { inner })
     }
 
     /// Takes an envelope over, in the order of the calls; resolves when it is safe.
     pub fn deliver(&self, mut envelope: Envelope) -> impl Future<Output = Outcome> + Send + use<> {
         let inner = Arc::clone(&self.inner);
         let frames = envelope.frames.count();
-        inner.received(frames);
+        let epoch = envelope.origin.epoch;
+        inner.received(epoch, frames);
         let verdict: Verdict = if let Content::Filtered(reason) = envelope.content {
-            inner.filtered(reason, frames);
+            inner.filtered(epoch, reason, frames);
             Box::pin(std::future::ready(Outcome::Filtered))
         } else {
             let most = inner
@@ -153,10 +170,18 @@ impl Gateway {
                 encoded = proto::encode(&inner.options.name, &envelope);
             }
             let key = key(&envelope);
+            // First, so that the copy is under way before the envelope can be acknowledged.
+            let copied = envelope
+                .urgent
+                .then(|| inner.express.copy(&key, &encoded))
+                .flatten();
             match &inner.way {
                 Way::Spool(spool) => {
                     let appended = spool.append(record(&key, &encoded));
                     Box::pin(async move {
+                        if let Some(copied) = copied {
+                            copied.await;
+                        }
                         match appended.await {
                             Ok(_) => Outcome::Delivered,
                             Err(error) => {
@@ -175,21 +200,27 @@ impl Gateway {
                 }
             }
         };
+        let settling = Settling { inner, frames };
         async move {
             let outcome = verdict.await;
-            inner.unsettled.fetch_sub(frames, Ordering::Relaxed);
+            let inner = &settling.inner;
             metrics::counter!("milepost_gateway_frames_total", "outcome" => outcome.as_str())
                 .increment(frames);
             if !outcome.is_durable() {
-                inner.sums().abandoned += frames;
+                inner.sums().entry(epoch).or_default().abandoned += frames;
             }
+            drop(settling);
             outcome
         }
     }
 
     /// What was counted so far. Frames whose outcome is open are received, and in no other sum.
     pub fn sums(&self) -> Sums {
-        self.inner.sums().clone()
+        let mut all = Sums::default();
+        for sums in self.inner.sums().values() {
+            all.add(sums);
+        }
+        all
     }
 
     /// Why nothing can be taken over now, if that is so.
@@ -214,10 +245,37 @@ impl Gateway {
 
     /// Records that Kafka has not got yet.
     pub fn waiting(&self) -> u64 {
-        match &self.inner.way {
+        let waiting = match &self.inner.way {
             Way::Spool(spool) => spool.status().depth,
             Way::Direct(_) => self.inner.unsettled.load(Ordering::Relaxed),
+        };
+        waiting + self.inner.express.waiting()
+    }
+
+    /// How the spool is doing; `None` without one.
+    pub fn spool(&self) -> Option<SpoolStatus> {
+        match &self.inner.way {
+            Way::Spool(spool) => Some(spool.status()),
+            Way::Direct(_) => None,
         }
+    }
+
+    /// When the oldest envelope arrived that Kafka has not got yet; `None` if none waits, or there is
+    /// no spool. Reads the spool.
+    pub async fn oldest_waiting(&self) -> Option<Timestamp> {
+        let Way::Spool(spool) = &self.inner.way else {
+            return None;
+        };
+        if spool.status().depth == 0 {
+            return None;
+        }
+        // It may have been freed meanwhile: then the next one would be waited for.
+        let mut reader = spool.reader();
+        let read = tokio::time::timeout(Duration::from_secs(1), reader.next(1)).await;
+        let records = read.ok()?.ok()?;
+        let (_, encoded) = parts(&records.first()?.payload)?;
+        let wire = proto::decode(Bytes::copy_from_slice(encoded)).ok()?;
+        Some(wire.envelope.received_at)
     }
 
     /// Forwards what waits for at most `within`, and ends. What is left in a spool is forwarded by the
@@ -230,33 +288,83 @@ impl Gateway {
         if let Way::Spool(spool) = &self.inner.way {
             spool.close().await;
         }
-        let forwarding = self
-            .inner
-            .forwarding
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(forwarding) = forwarding {
-            forwarding.abort();
+        self.inner.express.close().await;
+        let tasks = std::mem::take(&mut *self.inner.tasks());
+        for task in tasks {
+            task.abort();
             // Cancelled, which is what was asked for.
-            let _cancelled = forwarding.await.is_err();
+            let _cancelled = task.await.is_err();
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let last = self.inner.send_sums(true);
+        if tokio::time::timeout(left.max(LAST_SUMS), last)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the sums of this run did not reach Kafka: the audit has it cut off");
         }
     }
 }
 
 impl Inner {
-    fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
+    fn sums(&self) -> MutexGuard<'_, BTreeMap<u64, Sums>> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn received(&self, frames: u64) {
-        self.unsettled.fetch_add(frames, Ordering::Relaxed);
-        self.sums().received += frames;
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn filtered(&self, reason: Name, frames: u64) {
+    fn received(&self, epoch: u64, frames: u64) {
+        self.unsettled.fetch_add(frames, Ordering::Relaxed);
+        self.sums().entry(epoch).or_default().received += frames;
+    }
+
+    fn filtered(&self, epoch: u64, reason: Name, frames: u64) {
         let mut sums = self.sums();
-        *sums.filtered.entry(reason.to_string()).or_insert(0) += frames;
+        let filtered = &mut sums.entry(epoch).or_default().filtered;
+        *filtered.entry(reason.to_string()).or_insert(0) += frames;
+    }
+
+    /// Sends what was counted in each run to the topic of the audit.
+    async fn send_sums(&self, ended: bool) {
+        let runs = self.sums().clone();
+        for (epoch, sums) in runs {
+            let gateway = self.options.name.clone();
+            let run = RunSums::new(gateway, epoch, sums, ended).to_json();
+            let topic = &self.options.topics.audit;
+            if let Err(error) = self.side.send(topic, &self.options.name, &run).await {
+                tracing::warn!(%error, "the sums of this run were not sent");
+            }
+        }
+    }
+}
+
+/// Counts a frame as settled when its future ends, or is dropped: its record goes on.
+struct Settling {
+    inner: Arc<Inner>,
+    frames: u64,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.inner
+            .unsettled
+            .fetch_sub(self.frames, Ordering::Relaxed);
+    }
+}
+
+/// How long the last sums may take to reach Kafka.
+const LAST_SUMS: Duration = Duration::from_secs(1);
+
+/// Sends the sums again and again, while there is a gateway.
+async fn send_sums(inner: Weak<Inner>) {
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        let every = inner.options.audit_every;
+        inner.send_sums(false).await;
+        drop(inner);
+        tokio::time::sleep(every).await;
     }
 }
 
@@ -269,99 +377,6 @@ fn key(envelope: &Envelope) -> String {
             envelope.origin.epoch, envelope.origin.connection
         ),
     }
-}
-
-/// A record of the spool: the length of the key (two bytes, big-endian), the key, the envelope.
-fn record(key: &str, encoded: &[u8]) -> Bytes {
-    let length = u16::try_from(key.len()).unwrap_or(0);
-    let key = key.get(..usize::from(length)).unwrap_or_default();
-    let mut record = Vec::with_capacity(2 + key.len() + encoded.len());
-    record.extend_from_slice(&length.to_be_bytes());
-    record.extend_from_slice(key.as_bytes());
-    record.extend_from_slice(encoded);
-    record.into()
-}
-
-fn parts(record: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = record.split_first_chunk::<2>()?;
-    let (key, encoded) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    Some((std::str::from_utf8(key).ok()?, encoded))
-}
-
-/// Bytes that are read from the spool at once.
-const READ: usize = 1 << 20;
-/// Records that wait for their delivery report.
-const IN_FLIGHT: usize = 20_000;
-
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the spool cannot be read: {0}")]
-    Read(#[from] io::Error),
-    #[error("{0}")]
-    Kafka(#[from] KafkaFault),
-}
-
-/// Forwards a spool in order, again and again from the first record that Kafka has not got.
-async fn forward(spool: Spool, producer: Producer, config: KafkaConfig, options: GatewayOptions) {
-    let mut producer = Some(producer);
-    loop {
-        let made = match producer.take() {
-            Some(producer) => Ok(producer),
-            None => Producer::new(&config, &options.producer),
-        };
-        let ended = match made {
-            Ok(producer) => forward_with(&spool, &producer, &options.topics.reports).await,
-            Err(fault) => Err(fault.into()),
-        };
-        match ended {
-            Ok(()) => return,
-            Err(broken) => {
-                // A producer sends a partition's records in order or not at all, so that what comes
-                // again is what was not stored, and then perhaps what was.
-                tracing::warn!(%broken, "forwarding begins again at the first record that waits");
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        }
-    }
-}
-
-async fn forward_with(spool: &Spool, producer: &Producer, topic: &str) -> Result<(), Broken> {
-    let log = spool.id().0;
-    let mut reader = spool.reader();
-    let (sent, mut deliveries) = mpsc::channel(IN_FLIGHT);
-    let send = async move {
-        loop {
-            let records = reader.next(READ).await?;
-            if records.is_empty() {
-                return Ok(());
-            }
-            for record in records {
-                let position = record.position;
-                let Some((key, encoded)) = parts(&record.payload) else {
-                    tracing::error!(
-                        position,
-                        "a record of the spool is no envelope; passed over"
-                    );
-                    continue;
-                };
-                let mut encoded = encoded.to_vec();
-                proto::append_position(&mut encoded, LogPosition { log, position });
-                let delivery = producer.enqueue(topic, key, &encoded).await?;
-                if sent.send((position, delivery)).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-    };
-    let confirm = async {
-        while let Some((position, delivery)) = deliveries.recv().await {
-            delivery.await?;
-            spool.free_through(position);
-        }
-        Ok::<_, Broken>(())
-    };
-    tokio::try_join!(send, confirm)?;
-    Ok(())
 }
 
 /// Hands records to the producer in the order in which they came.

@@ -12,13 +12,24 @@
 //! - **Nothing is stored twice.** What a gateway forwards again has the same log and position, and is
 //!   skipped; what a device sends again has the same id.
 //! - **One writer per partition.** A worker that was superseded cannot write; it gives the shard up.
+//! - **Events are published at least once**, in order per partition and with the same ids, from the
+//!   rows that the batch's transaction wrote ([`EventPublisher`]).
 //! - **Order per connection**: one log, one partition per device, one shard.
 
+mod audit;
+mod express;
+mod forward;
 mod gateway;
+mod publish;
 mod worker;
 
-pub use gateway::{Gateway, GatewayOptions, Sums};
-pub use worker::{Worker, WorkerError, WorkerOptions};
+pub use audit::{RunSums, Sums};
+pub use gateway::{Gateway, GatewayOptions};
+pub use publish::{EventPublisher, PublishError};
+pub use worker::{Worker, WorkerError, WorkerOptions, WorkerStatus};
+
+/// How long after a failure something is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The names of the topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +39,10 @@ pub struct Topics {
     pub reports: String,
     /// Copies of urgent envelopes, for those who act at once.
     pub urgent: String,
+    /// Events, as JSON.
+    pub events: String,
+    /// What gateways count, for workers.
+    pub audit: String,
 }
 
 impl Topics {
@@ -36,6 +51,8 @@ impl Topics {
         Self {
             reports: format!("{prefix}.reports"),
             urgent: format!("{prefix}.urgent"),
+            events: format!("{prefix}.events"),
+            audit: format!("{prefix}.audit"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From Kafka to TimescaleDB and Redis: one shard per assigned partition.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,16 +10,18 @@ use milepost_telemetry::{Content, Envelope, Name, Origin, Quarantine, Timestamp}
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Topics;
+use super::audit::Collector;
+use super::{EventPublisher, Topics};
 use crate::kafka::{
     Consumer, ConsumerEvent, ConsumerOptions, Detaching, KafkaConfig, KafkaFault, PartitionId,
-    Polled, StartOffset,
+    Polled, ProducerOptions, StartOffset,
 };
 use crate::sink::redis::{LaneSource, LastKnownOptions, RedisFollower, RedisUrl};
 use crate::sink::timescale::{
-    Claimed, DatabaseError, DatabaseUrl, JudgeOptions, Passed, Schema, TimescaleJudge, Transport,
+    Claimed, Database, DatabaseError, DatabaseUrl, JudgeOptions, Keep, Passed, Schema,
+    TimescaleJudge, Transport,
 };
-use crate::{Handle, Options, Pipeline, ShardId, Snapshot};
+use crate::{Handle, Health, Options, Pipeline, ShardId, Snapshot};
 
 /// What a worker works with.
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ pub struct WorkerOptions {
     pub pipeline: Options,
     /// Whether a partition goes on at the log's first record when what it needs is gone.
     pub accept_gap: bool,
+    /// How events are sent.
+    pub producer: ProducerOptions,
+    /// How long what is stored is kept; `None`: for ever. One worker at a time sees to it.
+    pub keep: Option<Keep>,
     /// How soon a worker that vanishes loses its partitions.
     pub session_timeout: Duration,
 }
@@ -60,6 +66,8 @@ impl WorkerOptions {
             last_known: LastKnownOptions::default(),
             pipeline: Options::default(),
             accept_gap: false,
+            keep: None,
+            producer: ProducerOptions::default(),
             session_timeout: Duration::from_secs(10),
         }
     }
@@ -85,22 +93,78 @@ pub enum WorkerError {
 
 /// How long a shard may settle what it has when its partition is taken away.
 const DETACH: Duration = Duration::from_secs(8);
+/// How long events that are stored may still be published when a partition is given up.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// How long after a failure a partition that is still assigned is claimed again.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reads assigned partitions until it is told to stop.
-#[derive(Debug)]
 pub struct Worker {
     consumer: Consumer,
     events: mpsc::UnboundedReceiver<ConsumerEvent>,
     shared: Arc<Shared>,
     topic: Name,
+    collector: Collector,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
 struct Shared {
     options: WorkerOptions,
     pipeline: Pipeline,
+    publisher: Arc<EventPublisher>,
+    partitions: Mutex<BTreeMap<i32, Condition>>,
+}
+
+/// How an assigned partition is doing.
+#[derive(Debug)]
+enum Condition {
+    /// It cannot be claimed, or cannot be read; why.
+    Waiting(String),
+    /// It has a shard.
+    Working(Handle),
+}
+
+impl Shared {
+    fn partitions(&self) -> MutexGuard<'_, BTreeMap<i32, Condition>> {
+        self.partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the partitions of a [`Worker`] are doing, also while it runs.
+#[derive(Debug, Clone)]
+pub struct WorkerStatus(Arc<Shared>);
+
+impl WorkerStatus {
+    /// How many partitions are assigned.
+    pub fn partitions(&self) -> usize {
+        self.0.partitions().len()
+    }
+
+    /// Partitions that cannot be worked on now, each with the reason.
+    pub fn problems(&self) -> Vec<(i32, String)> {
+        let partitions = self.0.partitions();
+        let problems = partitions.iter().filter_map(|(number, condition)| {
+            let reason = match condition {
+                Condition::Waiting(reason) => reason.clone(),
+                Condition::Working(handle) => match handle.health() {
+                    Health::Ready => return None,
+                    Health::Stalled(reason) => reason.into(),
+                },
+            };
+            Some((*number, reason))
+        });
+        problems.collect()
+    }
 }
 
 /// What a partition's task asks of the consumer.
@@ -126,21 +190,39 @@ impl Worker {
     /// When the settings are refused, or the database is away or not migrated.
     pub async fn start(config: &KafkaConfig, options: WorkerOptions) -> Result<Self, WorkerError> {
         // What is wrong for good is said now, and not by each partition.
-        let database =
-            crate::sink::timescale::Database::connect(&options.database, &options.schema).await?;
+        let database = Database::connect(&options.database, &options.schema).await?;
         drop(database);
         let topic = Name::intern(&options.topics.reports)
             .map_err(|_| WorkerError::Topic(options.topics.reports.clone()))?;
         let mut consume = ConsumerOptions::new(&options.group, [options.topics.reports.clone()]);
         consume.session_timeout = options.session_timeout;
         let (consumer, events) = Consumer::start(config, consume)?;
+        let collector = Collector::start(config, &options)?;
         let pipeline = Pipeline::new(&options.pipeline);
+        let publisher = Arc::new(EventPublisher::new(
+            config,
+            options.producer.clone(),
+            options.topics.events.clone(),
+            options.database.clone(),
+            options.schema.clone(),
+        ));
         Ok(Self {
             consumer,
             events,
-            shared: Arc::new(Shared { options, pipeline }),
+            shared: Arc::new(Shared {
+                options,
+                pipeline,
+                publisher,
+                partitions: Mutex::default(),
+            }),
             topic,
+            collector,
         })
+    }
+
+    /// How it is doing, for readiness; stays valid while it runs.
+    pub fn status(&self) -> WorkerStatus {
+        WorkerStatus(Arc::clone(&self.shared))
     }
 
     /// Works until `stop`, then stores what it has and leaves the group.
@@ -153,7 +235,15 @@ impl Worker {
             mut events,
             shared,
             topic,
+            collector,
         } = self;
+        let mut keeping = JoinSet::new();
+        if let Some(keep) = shared.options.keep {
+            keeping.spawn(retain(Arc::clone(&shared), keep));
+        }
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        // Also when this future is dropped.
+        let collecting = tokio::spawn(collector.run(async move { drop(ended.await) }));
         let (wishes, mut wished) = mpsc::unbounded_channel();
         let mut parts = Parts {
             shared,
@@ -192,7 +282,33 @@ impl Worker {
         // Partitions that were never attached are not revoked: their tasks see the end.
         parts.senders.clear();
         while parts.tasks.join_next().await.is_some() {}
+        drop(end);
+        keeping.shutdown().await;
+        let _panicked = collecting.await.is_err();
         Ok(())
+    }
+}
+
+/// How often is looked for what has become too old.
+const RETAIN_EVERY: Duration = Duration::from_hours(1);
+
+/// Deletes what has become too old, at once and then every hour.
+async fn retain(shared: Arc<Shared>, keep: Keep) {
+    let options = &shared.options;
+    loop {
+        let done = async {
+            let mut database = Database::connect(&options.database, &options.schema).await?;
+            database.retain(keep).await
+        };
+        match done.await {
+            Ok(Some(dropped)) => {
+                metrics::counter!("milepost_worker_dropped_chunks_total").increment(dropped.chunks);
+                tracing::info!(?dropped, "what is too old was deleted");
+            }
+            Ok(None) => tracing::debug!("another worker deletes what is too old"),
+            Err(error) => tracing::warn!(%error, "what is too old was not deleted; later again"),
+        }
+        tokio::time::sleep(RETAIN_EVERY).await;
     }
 }
 
@@ -269,6 +385,19 @@ enum End {
 
 impl Partition {
     async fn run(mut self) {
+        self.work_until_revoked().await;
+        let mut partitions = self.shared.partitions();
+        partitions.remove(&self.id.partition);
+        count_partitions(&partitions);
+    }
+
+    fn note(&self, condition: Condition) {
+        let mut partitions = self.shared.partitions();
+        partitions.insert(self.id.partition, condition);
+        count_partitions(&partitions);
+    }
+
+    async fn work_until_revoked(&mut self) {
         loop {
             match self.hold().await {
                 End::Revoked(detaching) => {
@@ -323,6 +452,7 @@ impl Partition {
                     Ok(claimed) => break claimed,
                     Err(error) => {
                         tracing::warn!(%error, partition = number, "cannot claim the partition");
+                        self.note(Condition::Waiting(error.to_string()));
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
                 },
@@ -333,7 +463,7 @@ impl Partition {
                 },
             }
         };
-        let lanes = judge.lanes();
+        let (lanes, written) = (judge.lanes(), judge.events());
         let shard = ShardId(u32::try_from(number).unwrap_or(0));
         let handle = match self
             .shared
@@ -346,6 +476,7 @@ impl Partition {
                 return End::Failed;
             }
         };
+        self.note(Condition::Working(handle.clone()));
         if let Some(url) = &options.redis {
             let source = LaneSource::new(
                 options.database.clone(),
@@ -355,7 +486,7 @@ impl Partition {
                 lanes,
             );
             let follower = RedisFollower::new(url.clone(), options.last_known, source.clone());
-            if let Err(error) = handle.follow("redis", follower, source) {
+            if let Err(error) = handle.follow(&format!("redis/{number}"), follower, source) {
                 tracing::error!(%error, "no thread for Redis");
             }
         }
@@ -370,6 +501,9 @@ impl Partition {
             _ => start,
         };
         self.wish(Wish::Attach(self.id.clone(), start));
+        let claim = claimed.claim;
+        let publisher = Arc::clone(&self.shared.publisher);
+        let publishing = tokio::spawn(async move { publisher.run(claim, written).await });
         let end = self.work(&handle, claimed, &transport).await;
         let detached = self.shared.pipeline.detach(shard, DETACH).await;
         if let Some((drained, _)) = detached {
@@ -380,6 +514,10 @@ impl Partition {
                 "the partition's shard has ended"
             );
         }
+        publishing.abort();
+        let rest = async { while let Ok(false) = self.shared.publisher.publish(claim).await {} };
+        // What is left is published by whoever holds the partition next.
+        let _in_time = tokio::time::timeout(LAST_EVENTS, rest).await.is_ok();
         end
     }
 
@@ -388,7 +526,7 @@ impl Partition {
         let mut feed = Feed {
             stored: claimed.offset,
             positions: claimed.positions,
-            restored: std::collections::BTreeMap::new(),
+            restored: claimed.snapshot_positions,
         };
         let mut verdicts: JoinSet<bool> = JoinSet::new();
         loop {
@@ -419,6 +557,7 @@ impl Partition {
                     }
                 }
                 Some(Happening::Failed(fault)) => {
+                    self.note(Condition::Waiting(fault.to_string()));
                     tracing::error!(
                         %fault, partition = self.id.partition,
                         "the partition cannot be read; --accept-gap goes on at what the log has"
@@ -453,6 +592,11 @@ impl Partition {
     }
 }
 
+fn count_partitions(partitions: &BTreeMap<i32, Condition>) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    metrics::gauge!("milepost_worker_partitions").set(partitions.len() as f64);
+}
+
 type Verdict = std::pin::Pin<Box<dyn Future<Output = crate::Outcome> + Send>>;
 
 /// Records become envelopes; repeats of the transport are left out.
@@ -460,9 +604,9 @@ struct Feed {
     /// What comes before is stored.
     stored: Option<i64>,
     /// The highest position of each gateway's log.
-    positions: std::collections::BTreeMap<u128, u64>,
+    positions: BTreeMap<u128, u64>,
     /// The same, of what is read again to restore states.
-    restored: std::collections::BTreeMap<u128, u64>,
+    restored: BTreeMap<u128, u64>,
 }
 
 impl Feed {

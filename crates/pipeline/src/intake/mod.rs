@@ -47,6 +47,11 @@ pub struct BatchLimits {
     /// So long after its first envelope, under load. Without load a batch is committed as soon as
     /// the queue is empty.
     pub age: Duration,
+    /// So many frames as are committed within this, by how long the batches before took: an urgent
+    /// frame waits for two of them.
+    pub commit: Duration,
+    /// The same while urgent frames come.
+    pub urgent_commit: Duration,
 }
 
 impl Default for BatchLimits {
@@ -55,6 +60,8 @@ impl Default for BatchLimits {
             frames: 5_000,
             bytes: 16 * 1024 * 1024,
             age: Duration::from_millis(5),
+            commit: Duration::from_millis(40),
+            urgent_commit: Duration::from_millis(8),
         }
     }
 }
@@ -77,6 +84,6 @@ pub(crate) struct Selection {
     /// Which selection of the queue this is, so that a connection's part of it can be bounded.
     number: u64,
     bytes: u64,
-    urgent: usize,
+    pub(crate) urgent: usize,
     strangers: usize,
 }

@@ -256,7 +256,7 @@ impl IntakeQueue {
         }
         if state.busy {
             let until = Instant::now() + limits.age;
-            while state.turns.len() < limits.frames && !state.closed {
+            while state.turns.len() < limits.frames && !state.turns.has_urgent() && !state.closed {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
@@ -357,7 +357,8 @@ impl IntakeQueue {
     }
 
     fn wake(&self, state: &State) {
-        if state.wake_at.is_some_and(|at| state.turns.len() >= at) {
+        let enough = |at| state.turns.len() >= at || state.turns.has_urgent();
+        if state.wake_at.is_some_and(enough) {
             self.available.notify_one();
         }
     }

@@ -74,6 +74,11 @@ impl Turns {
         self.len
     }
 
+    /// Whether an urgent frame is among them.
+    pub(super) fn has_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
     /// The line of an envelope. What comes from a log is one line: its order is the log's.
     pub(super) const fn line_of(envelope: &Envelope, offset: Option<i64>) -> u64 {
         match offset {

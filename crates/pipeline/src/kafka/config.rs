@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::KafkaFault;
+use super::link::{EVERY_MS, Link};
 
 /// Where the brokers are, and how to speak to them.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub struct KafkaConfig {
     /// The client's name in the brokers' logs and quotas.
     pub client_id: String,
     security: BTreeMap<String, String>,
+    pub(super) link: Link,
 }
 
 /// Values of security settings are not shown.
@@ -60,7 +62,14 @@ impl KafkaConfig {
             brokers: brokers.into(),
             client_id: client_id.into(),
             security: BTreeMap::new(),
+            link: Link::default(),
         }
+    }
+
+    /// Why the brokers cannot be reached, if so, as the producers and consumers see it that were made
+    /// from this configuration or a clone of it.
+    pub fn problem(&self) -> Option<String> {
+        self.link.problem()
     }
 
     /// Passes a security setting on: `security.protocol`, `sasl.…` or `ssl.…`, as librdkafka names
@@ -94,6 +103,7 @@ impl KafkaConfig {
             // The default of 10 s is how long a restart of a broker would be noticed late.
             .set("reconnect.backoff.max.ms", "500")
             .set("socket.keepalive.enable", "true")
+            .set("statistics.interval.ms", EVERY_MS)
             // Closing idle connections of its own makes the client log errors.
             .set("log.connection.close", "false");
         for (key, value) in &self.security {

@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::KafkaFault;
 use super::config::KafkaConfig;
+use super::link::Link;
 
 /// How partitions are read.
 #[derive(Debug, Clone)]
@@ -170,6 +172,8 @@ impl Consumer {
         let context = Context {
             events: events.clone(),
             attached: Mutex::default(),
+            marks: Mutex::default(),
+            link: config.link.clone(),
             detach_timeout: options.detach_timeout,
         };
         let mut client = config.client();
@@ -266,10 +270,34 @@ impl Drop for Consumer {
 struct Context {
     events: mpsc::UnboundedSender<ConsumerEvent>,
     attached: Mutex<BTreeSet<PartitionId>>,
+    /// Up to where partitions are stored, for their lag.
+    marks: Mutex<BTreeMap<PartitionId, i64>>,
+    link: Link,
     detach_timeout: Duration,
 }
 
+/// Records of a partition that are not stored yet.
+fn lag(partition: &PartitionId, records: i64) {
+    let labels = [
+        ("topic", partition.topic.to_string()),
+        ("partition", partition.partition.to_string()),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    metrics::gauge!("milepost_kafka_lag_records", &labels).set(records.max(0) as f64);
+}
+
 impl Context {
+    fn marks(&self) -> MutexGuard<'_, BTreeMap<PartitionId, i64>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is read no longer: whoever reads it now says how far behind it is.
+    fn forget(&self, partition: &PartitionId) {
+        if self.marks().remove(partition).is_some() {
+            lag(partition, 0);
+        }
+    }
+
     fn attached(&self) -> MutexGuard<'_, BTreeSet<PartitionId>> {
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -295,6 +323,9 @@ impl Context {
             if !is_lost && wait.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!("a partition that is taken away is not finished; giving it up");
             }
+        }
+        for partition in &revoked {
+            self.forget(partition);
         }
         let mut attached = self.attached();
         let read: Vec<_> = revoked
@@ -326,6 +357,18 @@ fn ids(list: &TopicPartitionList) -> Vec<PartitionId> {
 }
 
 impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        self.link.hear(&statistics);
+        for (partition, mark) in &*self.marks() {
+            let known = statistics.topics.get(&*partition.topic);
+            let known = known.and_then(|topic| topic.partitions.get(&partition.partition));
+            // Negative: nothing was fetched yet.
+            if let Some(end) = known.map(|known| known.hi_offset).filter(|end| *end >= 0) {
+                lag(partition, end - mark);
+            }
+        }
+    }
+
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         let fault = match error.into() {
             KafkaFault::Client(text) => KafkaFault::Client(format!("{text}: {reason}")),
@@ -395,6 +438,9 @@ impl Poller {
                     Command::Detach(partition) => self.detach(&partition),
                     Command::Done(partition, bytes) => self.done(&partition, bytes),
                     Command::Stored(partition, offset) => {
+                        if let Some(mark) = self.consumer.context().marks().get_mut(&partition) {
+                            *mark = offset;
+                        }
                         self.stored.insert(partition, offset);
                     }
                     Command::Stop => {
@@ -468,6 +514,11 @@ impl Poller {
         list.add_partition_offset(topic, *number, Offset::Offset(offset))?;
         self.consumer.incremental_assign(&list)?;
         self.consumer.context().attached().insert(partition.clone());
+        self.consumer
+            .context()
+            .marks()
+            .insert(partition.clone(), offset);
+        lag(partition, high - offset);
         self.held.insert(partition.clone(), Held::default());
         Ok((offset, skipped))
     }
@@ -475,6 +526,7 @@ impl Poller {
     fn detach(&mut self, partition: &PartitionId) {
         if self.consumer.context().attached().remove(partition) {
             self.held.remove(partition);
+            self.consumer.context().forget(partition);
             if let Err(error) = self.consumer.incremental_unassign(&list([partition])) {
                 tracing::warn!(%error, "cannot stop reading a partition");
             }

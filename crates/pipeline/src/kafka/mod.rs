@@ -22,6 +22,7 @@ mod admin;
 mod config;
 mod consumer;
 mod error;
+mod link;
 mod producer;
 
 pub use admin::{TopicSpec, TopicState, ensure_topics};

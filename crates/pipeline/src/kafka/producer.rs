@@ -1,14 +1,17 @@
 //! Records to topics, each awaited until it is replicated.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milepost_telemetry::DeviceKey;
+use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::statistics::Statistics;
 
 use super::KafkaFault;
 use super::config::{Compression, KafkaConfig};
+use super::link::Link;
 
 /// How records are sent.
 #[derive(Debug, Clone)]
@@ -38,7 +41,20 @@ impl Default for ProducerOptions {
 /// Sends records. Cloning shares it.
 #[derive(Clone)]
 pub struct Producer {
-    inner: FutureProducer,
+    inner: FutureProducer<Context>,
+    delivery: metrics::Histogram,
+}
+
+struct Context(Link);
+
+impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        self.0.hear(&statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka");
+    }
 }
 
 impl fmt::Debug for Producer {
@@ -87,8 +103,14 @@ impl Producer {
             .set("queue.buffering.max.messages", "1000000")
             // As Java's clients do: others may write to these topics.
             .set("partitioner", "murmur2_random");
-        let inner = client.create().map_err(|error| config.refused(error))?;
-        Ok(Self { inner })
+        let inner = client
+            .create_with_context(Context(config.link.clone()))
+            .map_err(|error| config.refused(error))?;
+        Ok(Self {
+            inner,
+            // Kept: it is looked up by its name otherwise, for each record.
+            delivery: metrics::histogram!("milepost_kafka_delivery_seconds"),
+        })
     }
 
     /// Hands a record over in the order of the calls; waits while the queue is full. The future
@@ -117,12 +139,16 @@ impl Producer {
             };
         };
         let topic = topic.to_owned();
+        let (since, seconds) = (Instant::now(), self.delivery.clone());
         Ok(async move {
             match delivery.await {
-                Ok(Ok(delivery)) => Ok(Delivered {
-                    partition: delivery.partition,
-                    offset: delivery.offset,
-                }),
+                Ok(Ok(delivery)) => {
+                    seconds.record(since.elapsed());
+                    Ok(Delivered {
+                        partition: delivery.partition,
+                        offset: delivery.offset,
+                    })
+                }
                 Ok(Err((error, _))) => Err(fault(error, &topic, bytes)),
                 Err(_) => Err(KafkaFault::Closed),
             }

@@ -381,11 +381,15 @@ pub struct Written {
     pub quarantined: u64,
 }
 
-/// A place in what a judge has stored. Both numbers only rise.
+/// A place in what a judge has stored. Within one history both numbers only rise.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct Position {
+    /// Which history the numbers belong to: a store that is restored from a backup gives the same
+    /// numbers to other rows. 0 if the judge does not say; see [`Replay::common`].
+    #[serde(default)]
+    pub history: u64,
     /// The number of the last row (or the offset in a log).
     pub row: u64,
     /// The number of the last correction.
@@ -395,6 +399,7 @@ pub struct Position {
 impl Position {
     /// Before everything.
     pub const START: Self = Self {
+        history: 0,
         row: 0,
         correction: 0,
     };
@@ -411,13 +416,16 @@ impl Position {
 pub enum FollowFrom {
     /// It has everything up to here; [`Position::START`] for one that has nothing.
     Position(Position),
-    /// Only what comes from now on: it needs no mark, since it can be rebuilt.
+    /// It keeps no mark, since it can be rebuilt: it gets what comes from now on, and the last
+    /// known states of all devices ([`Replay::states`]) at its start, after an error and after a
+    /// gap.
     Now,
 }
 
 /// Something that gets what was new, after the judge has committed it.
 ///
-/// Its calls block, in a thread of its own.
+/// Its calls block, in a thread of its own. A panic in one of them is like an error: the follower
+/// is asked where it is, and goes on there.
 pub trait Follower: Send + 'static {
     /// Where it begins: asked at its start and after each error.
     ///
@@ -441,8 +449,9 @@ pub struct News<'a> {
     pub reports: Vec<&'a Report>,
     /// Corrections that were applied, in order, after the reports.
     pub corrections: Vec<&'a Correction>,
-    /// Last known states of devices, if the judge has written them with these reports. Absent for
-    /// what is read back from the judge's rows.
+    /// Last known states of devices, if the judge has written them with these reports, or all are
+    /// written again for a follower that keeps no mark. Absent for what is read back from the
+    /// judge's rows.
     pub devices: Vec<(&'a DeviceKey, &'a Latest)>,
 }
 
@@ -453,6 +462,30 @@ pub trait Replay: Send + 'static {
     /// # Errors
     /// When the store cannot be read now.
     fn after(&mut self, position: Position, most: usize) -> Result<Replayed, SinkError>;
+
+    /// The last place, at or before a follower's mark, that what is stored now has in common with
+    /// what was stored when the mark was made. It is the mark itself, unless the store was restored
+    /// from a backup since.
+    ///
+    /// # Errors
+    /// When the store cannot be read now.
+    fn common(&mut self, mark: Position) -> Result<Position, SinkError> {
+        Ok(mark)
+    }
+
+    /// The last known states of devices, in the order of their keys: of those that follow `after`,
+    /// at most `most`. For followers that keep no mark; a judge without such states gives none.
+    ///
+    /// # Errors
+    /// When the store cannot be read now.
+    fn states(
+        &mut self,
+        after: Option<&DeviceKey>,
+        most: usize,
+    ) -> Result<Vec<(DeviceKey, Latest)>, SinkError> {
+        let _ = (after, most);
+        Ok(Vec::new())
+    }
 }
 
 /// A part of what a judge has stored.

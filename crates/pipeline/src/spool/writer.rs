@@ -301,9 +301,16 @@ impl<S: Storage> Writer<S> {
         let mut payloads = Vec::new();
         let mut verdicts = Vec::new();
         while self.take(&mut payloads, &mut verdicts) {
+            let begun = Instant::now();
             let Some(first) = self.write(&payloads) else {
                 break;
             };
+            metrics::histogram!("milepost_spool_append_seconds").record(begun.elapsed());
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a histogram's values are floats"
+            )]
+            metrics::histogram!("milepost_spool_batch_records").record(payloads.len() as f64);
             for (done, position) in verdicts.drain(..).zip(first..) {
                 // Whoever appended may be gone; the record stays.
                 let _gone = done.send(position);

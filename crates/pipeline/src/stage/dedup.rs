@@ -8,8 +8,10 @@ use super::{CopyOnWrite, Flow, Stage, StageContext};
 ///
 /// The window is a short cut, not the judge: the store's unique id is. An id enters a lane's
 /// committed state only with the batch that made it durable, so the window holds nothing that
-/// could still fail; within a batch, a repeat shares the fate of the first. Losing the window
-/// costs look-ups and nothing else, so it is not kept over a restart.
+/// could still fail; within a batch, a repeat shares the fate of the first.
+///
+/// It is kept over a restart: the stages after it see a repeat or not depending on the window, and a
+/// log that is read again has to leave the same states.
 #[derive(Debug, Default)]
 pub struct Dedup;
 
@@ -27,7 +29,6 @@ impl Stage for Dedup {
     type State = Window;
     const NAME: &'static str = "dedup";
     const VERSION: u32 = 1;
-    const KEPT: bool = false;
 
     fn apply(
         &self,
@@ -46,10 +47,24 @@ impl Stage for Dedup {
         Flow::Pass
     }
 
-    fn snapshot(_: &Window, _: &mut Vec<u8>) {}
+    /// The ids, the oldest first.
+    fn snapshot(window: &Window, out: &mut Vec<u8>) {
+        let (young, old) = window.ids.split_at(window.next.min(WINDOW));
+        for id in old.iter().chain(young).flatten() {
+            out.extend_from_slice(id.as_bytes());
+        }
+    }
 
-    fn restore(_: u32, _: &[u8]) -> Option<Window> {
-        None
+    fn restore(_: u32, bytes: &[u8]) -> Option<Window> {
+        let (ids, []) = bytes.as_chunks::<16>() else {
+            return None;
+        };
+        let mut window = Window::default();
+        for id in ids.iter().take(WINDOW) {
+            *window.ids.get_mut(window.next)? = Some(ReportId::from_bytes(*id));
+            window.next = (window.next + 1) % WINDOW;
+        }
+        Some(window)
     }
 }
 
@@ -64,6 +79,36 @@ mod tests {
         let id = ReportId::from_bytes([n; 16]);
         let decoder = Decoder::new("test", "test/1");
         Report::new(id, decoder, Kind::Location, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_window_is_the_same_after_a_restart() {
+        let settings = DeviceSettings::default();
+        for count in [0, 1, 15, 16, 17, 40] {
+            let mut window = CopyOnWrite::new(Window::default());
+            for n in 0..count {
+                let mut report = report(n);
+                let mut cx = StageContext::new(&settings, &report);
+                Dedup.apply(&mut window, &mut report, &mut cx);
+            }
+            let mut bytes = Vec::new();
+            Dedup::snapshot(&window, &mut bytes);
+            assert_eq!(bytes.len(), 16 * usize::from(count.min(16)));
+            let restored = Dedup::restore(Dedup::VERSION, &bytes).unwrap();
+            // Each of the next ids pushes out the same one.
+            let mut restored = CopyOnWrite::new(restored);
+            for n in (0..count).chain(100..120).chain(0..count) {
+                let mut one = report(n);
+                let mut other = one.clone();
+                let mut cx = StageContext::new(&settings, &one);
+                assert_eq!(
+                    Dedup.apply(&mut window, &mut one, &mut cx),
+                    Dedup.apply(&mut restored, &mut other, &mut cx),
+                    "{n} of {count}"
+                );
+            }
+        }
+        assert!(Dedup::restore(1, &[1; 15]).is_none());
     }
 
     #[test]

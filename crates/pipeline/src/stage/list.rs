@@ -7,6 +7,7 @@ use std::sync::Arc;
 use milepost_telemetry::{DeviceKey, Report};
 
 use super::{CopyOnWrite, Dedup, DeviceSettings, Flow, Late, Stage, StageContext};
+use crate::catch::catch;
 
 /// A state whose type only its stage knows; `None` until something is remembered.
 type Held = Option<Arc<dyn Any + Send + Sync>>;
@@ -169,7 +170,7 @@ impl Stages {
     }
 
     /// Reads a snapshot. Pieces of stages that are gone are passed over; a stage whose piece is
-    /// absent or unreadable starts anew.
+    /// absent or unreadable, or that panics on it, starts anew.
     pub(crate) fn restore(&self, mut bytes: &[u8]) -> States {
         let mut states = States {
             held: vec![None; self.list.len()],
@@ -178,7 +179,11 @@ impl Stages {
         while let Some((name, version, piece)) = read_piece(&mut bytes) {
             for (stage, state) in self.list.iter().zip(&mut states.held) {
                 if name == stage.name().as_bytes() && version <= stage.version() {
-                    *state = stage.restore(version, piece);
+                    *state = catch(|| stage.restore(version, piece)).unwrap_or_else(|panicked| {
+                        let stage = stage.name();
+                        tracing::error!(%panicked, stage, "a kept state cannot be restored");
+                        None
+                    });
                 }
             }
         }
@@ -218,7 +223,7 @@ fn write_piece(out: &mut Vec<u8>, name: &str, version: u32, piece: &[u8]) {
 }
 
 /// A stage's version and piece in a snapshot of all.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "timescale"))]
 pub(crate) fn piece<'a>(mut bytes: &'a [u8], stage: &str) -> Option<(u32, &'a [u8])> {
     while let Some((name, version, piece)) = read_piece(&mut bytes) {
         if name == stage.as_bytes() {

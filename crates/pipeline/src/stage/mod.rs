@@ -26,7 +26,7 @@ pub use incident::Incidents;
 pub use late::Late;
 pub use list::Stages;
 pub(crate) use list::States;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "timescale"))]
 pub(crate) use list::piece;
 pub use track::Track;
 

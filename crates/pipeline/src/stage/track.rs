@@ -1,6 +1,6 @@
 //! Smoothing, motion and trips, report by report.
 
-use milepost_telemetry::{Event, EventKind, Report};
+use milepost_telemetry::{Coordinates, Event, EventKind, Rejected, Report, Smoothed};
 
 use super::{CopyOnWrite, Flow, Stage, StageContext};
 use crate::latest::has_device_time;
@@ -46,8 +46,13 @@ impl Stage for Track {
             return Flow::Pass;
         }
         let output = tracker.apply(&sample, &self.settings);
-        if report.fix.is_some() {
-            report.smoothed = output.estimate.and_then(|estimate| estimate.smoothed());
+        if let Some(fix) = &report.fix {
+            report.smoothed = match output.estimate {
+                Some(estimate) => estimate.smoothed(),
+                None => output
+                    .rejected
+                    .map(|reason| unplaced(fix.coordinates, reason)),
+            };
         }
         for event in output.events.iter() {
             let kind = match event {
@@ -84,11 +89,19 @@ impl Stage for Track {
     }
 }
 
+/// A rejected position before the first believed one: there is no estimate to stand beside it, but
+/// its reason must, so that it becomes nobody's last position.
+fn unplaced(at: Coordinates, reason: Rejected) -> Smoothed {
+    let mut smoothed = Smoothed::new(at);
+    smoothed.outlier = true;
+    smoothed.rejected = Some(reason);
+    smoothed
+}
+
 #[cfg(test)]
 mod tests {
     use milepost_telemetry::{
-        Coordinates, Decoder, Fix, FixSource, Kind, Rejected, ReportId, Speed, TimeSource,
-        Timestamp, Zone,
+        Decoder, Fix, FixSource, Kind, ReportId, Speed, TimeSource, Timestamp, Zone,
     };
 
     use super::*;
@@ -203,6 +216,36 @@ mod tests {
         let wild = seen.reports.last().unwrap();
         assert_eq!(wild.smoothed.unwrap().rejected, Some(Rejected::Jump));
         assert!((wild.fix.as_ref().unwrap().coordinates.latitude() - 53.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_first_fix_that_is_rejected_has_its_reason_and_is_no_last_position() {
+        let mut zero = report(0, 0.0, 0.0);
+        if let Some(fix) = &mut zero.fix {
+            fix.coordinates = Coordinates::from_degrees(0.0, 0.0).unwrap();
+        }
+        let mut future = report(100_000, 52.0, 0.0);
+        future.received_at = Timestamp::from_unix(1_790_000_000);
+        let mut ancient = report(0, 52.0, 0.0);
+        ancient.received_at = Timestamp::from_unix(1_790_000_000 + 500 * 86_400);
+        for (first, reason) in [
+            (zero, Rejected::Zero),
+            (future, Rejected::Future),
+            (ancient, Rejected::Ancient),
+        ] {
+            let seen = run([first, report(10, 52.0, 0.0)]);
+            let [first, second] = &seen.reports[..] else {
+                panic!("{:?}", seen.reports);
+            };
+            let smoothed = first.smoothed.unwrap();
+            assert_eq!((smoothed.rejected, smoothed.outlier), (Some(reason), true));
+            assert_eq!(smoothed.accuracy_m, None);
+            let mut latest = crate::latest::Latest::default();
+            latest.observe(first);
+            assert_eq!(latest.fix, None, "{reason:?}");
+            latest.observe(second);
+            assert_eq!(latest.fix, second.fix);
+        }
     }
 
     #[test]

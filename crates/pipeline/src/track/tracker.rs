@@ -51,6 +51,8 @@ pub struct Output {
     /// The estimate for this report; `None` before the first usable fix, and for a late one that
     /// the state no longer reaches.
     pub estimate: Option<Estimate>,
+    /// Why the reported position is not used; also where there is no estimate yet.
+    pub rejected: Option<Rejected>,
     /// What motion found.
     pub events: Events,
     /// What is to be gone through again.
@@ -87,12 +89,25 @@ impl Tracker {
             self.leap_m = 0.0;
         }
         self.leap_m += (self.motion.distance() - before).max(0.0) as f32;
-        let dirty = revised.filter(|r| r.rejected.is_some()).map(|_| Dirty {
-            from_ms: self.live.plausible.leap_ms,
+        let dirty = revised.map(|revised| Dirty {
+            from_ms: match revised.rejected {
+                Some(_) => self.live.plausible.leap_ms,
+                // The first of the candidates that are believed now.
+                None => self
+                    .live
+                    .recent
+                    .believed_ms(revised.count)
+                    .unwrap_or(sample.time_ms),
+            },
             to_ms: sample.time_ms,
         });
+        let rejected = match applied.verdict {
+            Some(Verdict::Reject(reason)) => Some(reason),
+            _ => None,
+        };
         Output {
             estimate: applied.estimate,
+            rejected,
             events,
             dirty,
             revised,
@@ -165,11 +180,13 @@ impl Tracker {
     fn late(&mut self, sample: &Sample, fix: &Fix, settings: &Settings) -> Output {
         let mut output = Output {
             estimate: None,
+            rejected: None,
             events: Events::default(),
             dirty: None,
             revised: None,
         };
         if let Some(reason) = super::plausible::Plausible::alone(sample, &settings.rules) {
+            output.rejected = Some(reason);
             output.estimate = self.between(fix, Some(reason));
             return output;
         }
@@ -201,6 +218,7 @@ impl Tracker {
         // Both legs: with one neighbour the other may be the wrong one.
         let jump = settings.rules.on(Rejected::Jump) && far(before) && far(after);
         let reason = jump.then_some(Rejected::Jump);
+        output.rejected = reason;
         output.estimate = self.between(fix, reason);
         self.live.recent.insert(sample, reason);
         if reason.is_none()

@@ -132,6 +132,15 @@ impl Recent {
         (self.len > 0).then(|| self.time_at(0)).flatten()
     }
 
+    /// The time of the believed fix that comes `back` fixes before the newest one.
+    pub(crate) fn believed_ms(&self, back: u8) -> Option<i64> {
+        self.iter()
+            .rev()
+            .filter(|kept| kept.rejected.is_none() && !kept.sample.invalid)
+            .nth(usize::from(back))
+            .map(|kept| kept.sample.time_ms)
+    }
+
     /// Marks the newest usable samples as rejected or believed, after a return or a new place.
     pub(crate) fn revise(&mut self, mut count: u8, rejected: Option<Rejected>) {
         for at in (0..usize::from(self.len)).rev() {

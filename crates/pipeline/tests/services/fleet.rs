@@ -16,7 +16,7 @@ use super::timescale::Fresh;
 
 const DEVICES: u32 = 20;
 
-fn envelope(epoch: u64, number: u32, from: Timestamp) -> Envelope {
+pub(crate) fn envelope(epoch: u64, number: u32, from: Timestamp) -> Envelope {
     let key = device(number % DEVICES);
     let time = Timestamp::from_millis(from.as_millis() + i64::from(number) * 1_000);
     let origin = Origin {
@@ -32,21 +32,26 @@ fn envelope(epoch: u64, number: u32, from: Timestamp) -> Envelope {
     envelope
 }
 
-struct Fleet {
-    fresh: Fresh,
-    kafka: KafkaConfig,
-    topics: Topics,
-    redis: RedisUrl,
-    prefix: String,
-    group: String,
+pub(crate) struct Fleet {
+    pub(crate) fresh: Fresh,
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) topics: Topics,
+    pub(crate) redis: RedisUrl,
+    pub(crate) prefix: String,
+    pub(crate) group: String,
 }
 
 impl Fleet {
-    async fn new(partitions: i32) -> Self {
+    pub(crate) async fn new(partitions: i32) -> Self {
         let kafka = KafkaConfig::new(server("MILEPOST_TEST_KAFKA"), "test");
         let topics = Topics::with_prefix(&unique("fleet"));
-        let spec = TopicSpec::new(&topics.reports, partitions, 1);
-        ensure_topics(&kafka, &[spec]).await.unwrap();
+        let specs = [
+            TopicSpec::new(&topics.reports, partitions, 1),
+            TopicSpec::new(&topics.urgent, partitions, 1),
+            TopicSpec::new(&topics.events, partitions, 1),
+            TopicSpec::new(&topics.audit, 1, 1),
+        ];
+        ensure_topics(&kafka, &specs).await.unwrap();
         Self {
             fresh: Fresh::new().await,
             kafka,
@@ -57,21 +62,25 @@ impl Fleet {
         }
     }
 
-    fn gateway(&self, folder: &std::path::Path) -> Gateway {
+    pub(crate) fn gateway(&self, folder: &std::path::Path) -> Gateway {
+        self.gateway_named("gw-1", folder)
+    }
+
+    pub(crate) fn gateway_named(&self, name: &str, folder: &std::path::Path) -> Gateway {
         let (spool, _) =
             Spool::open(Folder::open(folder).unwrap(), SpoolOptions::default()).unwrap();
-        let mut options = GatewayOptions::new("gw-1");
+        let mut options = GatewayOptions::new(name);
         options.topics = self.topics.clone();
         Gateway::with_spool(&self.kafka, options, spool).unwrap()
     }
 
-    fn last_known(&self) -> LastKnownOptions {
+    pub(crate) fn last_known(&self) -> LastKnownOptions {
         let mut options = LastKnownOptions::default();
         options.prefix.clone_from(&self.prefix);
         options
     }
 
-    async fn worker(&self) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    pub(crate) async fn worker(&self) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let mut options = WorkerOptions::new(self.fresh.url.clone());
         options.topics = self.topics.clone();
         options.group.clone_from(&self.group);
@@ -91,7 +100,7 @@ impl Fleet {
     }
 
     /// Waits for a count; fails after a minute.
-    async fn wait_for(&self, what: &str, wanted: i64) {
+    pub(crate) async fn wait_for(&self, what: &str, wanted: i64) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let count = self.fresh.count(what).await;
@@ -106,7 +115,7 @@ impl Fleet {
         }
     }
 
-    async fn bucket(&self, bucket: &str) -> i64 {
+    pub(crate) async fn bucket(&self, bucket: &str) -> i64 {
         let row = self
             .fresh
             .client
@@ -120,7 +129,7 @@ impl Fleet {
     }
 }
 
-async fn send(gateway: &Gateway, envelopes: impl Iterator<Item = Envelope>) -> usize {
+pub(crate) async fn send(gateway: &Gateway, envelopes: impl Iterator<Item = Envelope>) -> usize {
     let verdicts: Vec<_> = envelopes.map(|one| gateway.deliver(one)).collect();
     let mut acknowledged = 0;
     for verdict in verdicts {

@@ -43,7 +43,7 @@ impl Fresh {
         }
     }
 
-    async fn open(&self) -> Database {
+    pub(crate) async fn open(&self) -> Database {
         Database::connect(&self.url, &self.schema).await.unwrap()
     }
 
@@ -57,7 +57,7 @@ impl Fresh {
     }
 }
 
-async fn client(url: &DatabaseUrl) -> Client {
+pub(crate) async fn client(url: &DatabaseUrl) -> Client {
     let config: tokio_postgres::Config = url.to_string().parse().unwrap();
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -65,7 +65,12 @@ async fn client(url: &DatabaseUrl) -> Client {
 }
 
 /// One envelope with these reports, from `from` to `to`.
-fn batch(claim: Claim, from: Option<i64>, to: i64, reports: &[(&Report, Route)]) -> BatchRows {
+pub(crate) fn batch(
+    claim: Claim,
+    from: Option<i64>,
+    to: i64,
+    reports: &[(&Report, Route)],
+) -> BatchRows {
     let mut rows = BatchRows::new(claim, from, to);
     for (number, (report, route)) in reports.iter().enumerate() {
         let origin = Origin {
@@ -104,7 +109,7 @@ async fn migrations_run_once_and_wait_for_each_other() {
         Database::migrate(&fresh.url, &other),
         Database::migrate(&fresh.url, &other),
     );
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 3);
 
     fresh
         .client

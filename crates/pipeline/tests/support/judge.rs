@@ -17,6 +17,8 @@ pub(crate) struct State {
     pub(crate) transient: u32,
     /// Frames that no batch may hold, unless as quarantined.
     pub(crate) poison: Vec<u64>,
+    /// Whether the next batch panics.
+    pub(crate) panics: bool,
     /// Whether batches wait to become durable.
     pub(crate) closed: bool,
     /// Whether batches wait to begin, and how many have come so far.
@@ -102,7 +104,11 @@ impl Judge for Fake {
 
     fn begin(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
         assert!(self.under_way.is_none(), "one batch at a time");
-        self.control.set(|state| state.begun += 1);
+        let panics = self.control.set(|state| {
+            state.begun += 1;
+            state.panics
+        });
+        assert!(!panics, "the judge panics");
         self.control.wait(|state| !state.begin_closed);
         self.under_way = Some(batch);
         Ok(())

@@ -115,7 +115,7 @@ pub(crate) fn to_message(raw: &[u8]) {
     black_box(&message);
 }
 
-/// Who speaks, what is known about him, and where reports are put.
+/// The reporting device, what is known about it, and where reports are put.
 pub(crate) struct Desk {
     profile: Profile,
     source: ReportSource,

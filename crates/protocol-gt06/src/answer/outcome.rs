@@ -1,13 +1,19 @@
-//! Whether a command was carried out, as far as the words of its answer say.
+//! Whether a command was carried out, as far as the words of its answer state it.
 //!
-//! Only what is said about the command counts: a sentence, or the value after the command's own
+//! Only what is about the command counts: a sentence, or the value after the command's own
 //! name (`DYD=Success!`). Lists of values report the state of the device, in which `fail`, `invalid`
 //! and `OK` are about its receiver or its card; and a sentence about one of those is no outcome
-//! either. What fits nothing here says nothing.
+//! either. What fits nothing here gives no outcome.
+//!
+//! Texts have no grammar: the words decide, and only what is split at marks is parsed.
+
+use nom::bytes::complete::take_till;
+use nom::character::complete::anychar;
+use nom::{IResult, Parser};
 
 use super::{Outcome, contains};
 
-/// What the words say, and the name of the command if they begin with it.
+/// The outcome of the words, and the name of the command if they begin with it.
 pub(super) fn read(text: &str) -> Option<(Outcome, Option<&str>)> {
     for sentence in sentences(text) {
         // What comes after a list is about what is in it.
@@ -127,14 +133,14 @@ fn of_sentence(sentence: &str) -> Option<Outcome> {
         None => verdict(value),
         // "Fail: too fast", "失败: …"; but "Error: none" and "Error: 0".
         Some(Outcome::Refused) => {
-            let says_why = value.starts_with(char::is_alphabetic) && !has(value, NEGATION);
-            (says_why && words(key).count() == 1).then_some(Outcome::Refused)
+            let has_reason = value.starts_with(char::is_alphabetic) && !has(value, NEGATION);
+            (has_reason && words(key).count() == 1).then_some(Outcome::Refused)
         }
         Some(_) => None,
     }
 }
 
-/// What a few words say that are about nothing but the command.
+/// The outcome of a few words that are only about the command.
 fn verdict(phrase: &str) -> Option<Outcome> {
     let phrase = phrase.trim();
     if has(phrase, PARTS) || phrase.contains("定位") {
@@ -170,8 +176,8 @@ fn verdict(phrase: &str) -> Option<Outcome> {
 
 /// The command's name at the front: `DYD=Success!`, `GMT,E,0,0 OK!`. Names are capitals.
 fn verb(sentence: &str) -> Option<&str> {
-    let end = sentence.find([',', ':', '=', '：'])?;
-    let name = sentence.get(..end)?.trim();
+    let (_, (name, _)) = until(",:=：", sentence).ok()?;
+    let name = name.trim();
     let is_name = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_uppercase())
         && name
@@ -211,12 +217,14 @@ fn parts(sentence: &str) -> impl Iterator<Item = &str> {
 
 /// `key: value` or `key=value`; an address of the web is none.
 fn pair(part: &str) -> Option<(&str, char, &str)> {
-    let (at, mark) = part
-        .char_indices()
-        .find(|(_, c)| matches!(c, ':' | '=' | '：'))?;
-    let key = part.get(..at)?.trim();
-    let value = part.get(at + mark.len_utf8()..)?.trim();
+    let (value, (key, mark)) = until(":=：", part).ok()?;
+    let (key, value) = (key.trim(), value.trim());
     (key.starts_with(char::is_alphabetic) && !value.starts_with("//")).then_some((key, mark, value))
+}
+
+/// What comes before the first of these marks, and the mark.
+fn until<'a>(marks: &str, text: &'a str) -> IResult<&'a str, (&'a str, char)> {
+    (take_till(|c| marks.contains(c)), anychar).parse(text)
 }
 
 /// Whether there are several pairs of one kind, or one within another.

@@ -10,9 +10,9 @@ const BITS_AT: u32 = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Alarm {
     /// The code as sent; 12 bits on newer models. `None` where only the terminal's alarm bits
-    /// speak.
+    /// report it.
     pub code: Option<u16>,
-    /// The code of the table that says what it means.
+    /// The code in the table of meanings.
     meaning: u16,
     dialect: Dialect,
 }
@@ -38,7 +38,7 @@ impl Alarm {
                 3 => 0x19,
                 4 => 0x01,
                 0 => return None,
-                // An alarm, but which one is not said: a fence, not whether entered or left; a
+                // An alarm, but which one is not stated: a fence, not whether entered or left; a
                 // removal or an overspeed.
                 bits => u16::from(bits) << BITS_AT,
             };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn alarm_bits_without_a_code_are_an_event_wherever_they_stand() {
+    fn alarm_bits_without_a_code_are_an_event_in_every_message() {
         for (bits, kind) in [
             (1, EventKind::Vibration),
             (2, EventKind::PowerCut),

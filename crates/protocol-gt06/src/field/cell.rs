@@ -55,7 +55,7 @@ impl CellForm {
 pub struct Cell {
     /// The block's size.
     pub form: CellForm,
-    /// Mobile country code; bit 15 says that the MNC has two bytes.
+    /// Mobile country code; bit 15 indicates that the MNC has two bytes.
     pub raw_mcc: u16,
     /// Mobile network code.
     pub mnc: u16,
@@ -85,7 +85,7 @@ impl Cell {
         self.raw_mcc & !Self::WIDE_MNC
     }
 
-    /// Whether there is a cell at all: a country code of 0 says no, and so does one of all ones.
+    /// Whether there is a cell: not with a country code of 0 or of all ones.
     #[inline]
     #[must_use]
     pub const fn is_some(&self) -> bool {

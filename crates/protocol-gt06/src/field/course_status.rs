@@ -64,7 +64,7 @@ impl CourseStatus {
         self.0 & 1 << 13 != 0
     }
 
-    /// The ignition, where these bits say: bit 14 set, or bit 15 set. Never "off" from 00.
+    /// The ignition, where these bits report it: bit 14 set, or bit 15 set. Never "off" from 00.
     #[inline]
     #[must_use]
     pub const fn ignition(self) -> Option<bool> {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bit_15_alone_says_on_and_none_says_nothing() {
+    fn bit_15_alone_means_on_and_none_means_unknown() {
         assert_eq!(CourseStatus(0x9400).ignition(), Some(true));
         assert_eq!(CourseStatus(0x1400).ignition(), None);
     }

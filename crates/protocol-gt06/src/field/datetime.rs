@@ -45,11 +45,11 @@ impl DateTime {
     }
 
     /// Read as UTC, in seconds since 1970. `None` if there is no such time: an impossible one is
-    /// how devices say that they have none.
+    /// how devices report that they have none.
     #[inline]
     #[must_use]
     pub fn to_unix(self) -> Option<u32> {
-        // One test for all parts: the highest bit of each byte says whether it is in its range.
+        // One test for all parts: the highest bit of each byte indicates whether it is in its range.
         const HIGH: u64 = 0x8080_8080_8080;
         const LEAST: u64 = DateTime::from_bytes([0, 1, 1, 0, 0, 0]).0;
         const MOST: u64 = DateTime::from_bytes([99, 12, 31, 23, 59, 59]).0;

@@ -103,7 +103,7 @@ impl Position {
         self.raw_satellites & 0x0f
     }
 
-    /// Whether the coordinates say nothing: both zero, which is how a receiver without a fix
+    /// Whether there are no coordinates: both zero, which is how a receiver without a fix
     /// fills them.
     #[inline]
     #[must_use]

@@ -6,7 +6,7 @@
 //! | 0027 | 2 | external supply, volts × 100 |
 //! | 002E | 4 | odometer, metres |
 //! | 0032 | 1 | start-up state |
-//! | 003B | 2 | accuracy or HDOP × 100: which of them no manual says |
+//! | 003B | 2 | accuracy or HDOP × 100: which of them no manual states |
 //! | 006A | 1 | battery, percent |
 //!
 //! Seen on Jimi 4G models (0x36, 0x37, 0x38, 0x39). Items with other ids, or of another length,
@@ -129,7 +129,7 @@ impl Items {
         }
     }
 
-    /// Notes in a report what the items say.
+    /// Adds the items to a report.
     #[cfg(feature = "telemetry")]
     pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
         use milepost_telemetry::{Percent, Signal};

@@ -36,8 +36,8 @@ pub use plmn::Plmn;
 pub use quantity::{
     AlarmCode, Altitude, Battery, BatteryDecivolts, BatteryVoltage, Card, Celsius, DriverKey,
     ExtendedStatus, Ignition, IgnitionSeconds, Language, Mileage, MileageTens, MobileSignal,
-    MobileSignalPercent, RawMileage, ReplyLanguage, Reupload, Supply, UploadMode, WorkingMinutes,
-    WorkingSeconds,
+    MobileSignalPercent, RawMileage, ReplyLanguage, Reupload, Supply, SupplyVolts, UploadMode,
+    WorkingMinutes, WorkingSeconds,
 };
 pub use radio_cell::RadioCell;
 pub use status::Status;
@@ -48,7 +48,7 @@ pub use wifi::Station;
 
 pub(crate) use reading::{
     card, centivolts, is_cell, is_digits, is_gps, is_gps_and_cell, is_mcc, is_mileage, is_time,
-    is_timed_place, language, mac, mileage, reply_language, terminal,
+    is_timed_place, language, mac,
 };
 #[cfg(feature = "telemetry")]
 pub(crate) use reading::{note_battery_voltage, note_mileage, note_supply};

@@ -16,7 +16,7 @@ use crate::parse::{Reader, Trace};
 /// Country and network code as sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Plmn {
-    /// Mobile country code; bit 15 says that the MNC has two bytes.
+    /// Mobile country code; bit 15 indicates that the MNC has two bytes.
     pub raw_mcc: u16,
     /// Mobile network code.
     pub mnc: u16,

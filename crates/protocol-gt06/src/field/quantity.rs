@@ -1,18 +1,18 @@
-//! Numbers with their unit, and what they say in a report: fields of plain layouts.
+//! Numbers with their unit, and what they add to a report: fields of plain layouts.
 
 use alloc::format;
 
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    Cell, CellForm, Gps, Items, Meters, Neighbour, NeighbourForm, Plmn, RadioCell, Status,
+    Cell, CellForm, DateTime, Gps, Items, Neighbour, NeighbourForm, Plmn, RadioCell, Status,
     TerminalId, TerminalInfo, Trailer, reading, status, trailer,
 };
 use crate::DecodeError;
 use crate::layout::Part;
 use crate::parse::{Reader, Trace};
 
-/// A number: its type on the wire, its name, its meaning for people and what it says in a report.
+/// A number: its type on the wire, its name, its meaning for people and what it adds to a report.
 macro_rules! quantities {
     ($(
         $(#[$meta:meta])*
@@ -138,13 +138,18 @@ quantities! {
         |_cx, report| if raw <= 1 {
             report.io.note_ignition(raw == 1, milepost_telemetry::IgnitionSource::Field);
         };
+    /// The external supply, in whole volts.
+    SupplyVolts(u8 u8) "supply"
+        |volts| format!("{volts} V"),
+        |_cx, report| report.power.external =
+            milepost_telemetry::Voltage::from_volts(volts.into()).ok();
     /// Altitude, in metres, signed.
     Altitude(i16 i16) "altitude"
         |metres| format!("{metres} m"),
         |_cx, report| if let Some(fix) = &mut report.fix {
             fix.altitude = milepost_telemetry::Altitude::from_metres(metres.into()).ok();
         };
-    /// An alarm's code. What it says depends on the model, and is the message's to note.
+    /// An alarm's code. Its meaning depends on the model; the message reports it.
     AlarmCode(u8 u8) "alarm"
         |code| super::alarm_meaning(code.into()).into(),
         |_cx, _report| _ = code;
@@ -225,12 +230,12 @@ macro_rules! parts {
 }
 
 parts! {
-    // The report is made with the position.
+    // The report is made with the position, or with the time.
     Gps;
+    DateTime;
     // The cells of a network are noted with them.
     Plmn;
     Trailer |self, _cx, report| self.normalize(report);
-    Meters |self, _cx, report| self.normalize(report);
     RadioCell |self, _cx, report| self.normalize(report);
     Items |self, _cx, report| self.normalize(report);
     Status |self, cx, report| self.normalize(cx, report, cx.dialect());
@@ -294,6 +299,18 @@ impl Part for Cell {
     #[inline]
     fn note(&self, _: &crate::normalize::Context<'_>, report: &mut milepost_telemetry::Report) {
         report.network.cell = self.normalize(true);
+    }
+}
+
+impl Part for Neighbour {
+    type With = NeighbourForm;
+
+    fn read<T: Trace>(r: &mut Reader<'_, T>, form: NeighbourForm) -> Result<Self, DecodeError> {
+        Self::decode(r, form)
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        self.encode(out);
     }
 }
 

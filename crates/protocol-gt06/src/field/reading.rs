@@ -28,24 +28,10 @@ pub(super) fn volts_100(raw: u16) -> String {
     format!("{:.2} V", f32::from(raw) / 100.0)
 }
 
-/// Reads MIL4, metres.
-pub(crate) fn mileage<T: Trace>(r: &mut Reader<'_, T>) -> Result<u32, DecodeError> {
-    let mileage = r.u32("mileage")?;
-    r.note(|| format!("{mileage} m"));
-    Ok(mileage)
-}
-
 /// Reads LNG2.
 pub(crate) fn language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u16, DecodeError> {
     let raw = r.u16("language")?;
     r.note(|| crate::text::language(raw));
-    Ok(raw)
-}
-
-/// Reads the LNG1 of a message that is answered in it.
-pub(crate) fn reply_language<T: Trace>(r: &mut Reader<'_, T>) -> Result<u8, DecodeError> {
-    let raw = r.u8("language")?;
-    r.note(|| crate::text::reply_language(raw));
     Ok(raw)
 }
 
@@ -181,33 +167,4 @@ pub(crate) fn note_filler(report: &mut milepost_telemetry::Report, name: &'stati
 #[cfg(feature = "telemetry")]
 fn volts(centivolts: u16) -> Option<milepost_telemetry::Voltage> {
     milepost_telemetry::Voltage::from_volts(f32::from(centivolts) / 100.0).ok()
-}
-
-#[cfg(all(test, feature = "telemetry"))]
-mod tests {
-    use crate::message::testing::{CELL, GPS, read_parts, report, signal};
-    use crate::{Message, Start};
-
-    #[test]
-    fn all_ones_are_no_value_and_are_seen() {
-        let location = |mileage| {
-            let read = read_parts(Start::Short, 0x22, &[GPS, CELL, "000000", mileage]);
-            assert!(matches!(read, Message::Location(_)));
-            report(read)
-        };
-        let r = location("ffffffff");
-        assert_eq!(r.odometer, None);
-        assert_eq!(signal(&r, "gt06.mileage_raw").unwrap(), "4294967295");
-        let r = location("fffffffe");
-        assert_eq!(r.odometer, Some(0xffff_fffe.into()));
-        assert_eq!(signal(&r, "gt06.mileage_raw"), None);
-
-        let voltage = |body| report(read_parts(Start::Long, 0x94, &[body]));
-        let r = voltage("00ffff");
-        assert_eq!(r.power.external, None);
-        assert_eq!(signal(&r, "gt06.supply_raw").unwrap(), "65535");
-        let r = voltage("0004e2");
-        assert_eq!(r.power.external.unwrap().as_volts(), 12.5);
-        assert_eq!(signal(&r, "gt06.supply_raw"), None);
-    }
 }

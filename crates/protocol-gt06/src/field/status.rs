@@ -30,7 +30,7 @@ impl Status {
     /// The size of the block.
     pub const LEN: usize = 5;
 
-    /// The alarm that the block speaks of.
+    /// The alarm of the block.
     #[must_use]
     pub fn alarm(&self, dialect: Dialect) -> Option<Alarm> {
         Alarm::from_status(self.raw_alarm.into(), self.terminal, dialect)
@@ -56,7 +56,7 @@ impl Status {
     }
 
     /// What an alarm with this block is answered: it is acknowledged once it is stored (the device
-    /// repeats it otherwise), unless it says that it wants no reply.
+    /// repeats it otherwise), unless it requests no reply.
     #[must_use]
     pub const fn answer(&self) -> Answer {
         Self::answer_in(self.language(false))
@@ -150,7 +150,7 @@ impl Status {
         ]);
     }
 
-    /// Notes in a report what the block says, the alarm included.
+    /// Adds the values of the block to a report, the alarm included.
     #[cfg(feature = "telemetry")]
     pub fn normalize(
         &self,

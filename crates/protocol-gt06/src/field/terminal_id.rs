@@ -16,7 +16,7 @@ use core::fmt;
 pub struct TerminalId(pub [u8; 8]);
 
 impl TerminalId {
-    /// From up to 16 digits; shorter ids are padded with zeros in front.
+    /// From up to 16 digits; shorter ids are padded with leading zeros.
     #[must_use]
     pub fn from_digits(digits: &str) -> Option<Self> {
         if digits.len() > 16 || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {

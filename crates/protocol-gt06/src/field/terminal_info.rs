@@ -85,7 +85,7 @@ impl TerminalInfo {
         )
     }
 
-    /// Notes in a report what the switches say.
+    /// Adds the switches to a report.
     #[cfg(feature = "telemetry")]
     #[inline]
     pub fn normalize(self, report: &mut milepost_telemetry::Report) {

@@ -113,7 +113,7 @@ impl Trailer {
         out.put_slice(&[self.raw_ignition, self.upload_mode, self.raw_reupload]);
     }
 
-    /// Notes in a report what the block says.
+    /// Adds the values of the block to a report.
     #[cfg(feature = "telemetry")]
     #[inline]
     pub fn normalize(&self, report: &mut milepost_telemetry::Report) {
@@ -125,7 +125,7 @@ impl Trailer {
         if let Some(fix) = &mut report.fix {
             fix.live = self.is_live();
         }
-        // "By interval" goes without saying, and without an allocation.
+        // "By interval" is the usual mode: it is not reported, which saves an allocation.
         if self.upload_mode != 0 {
             self.note_upload_mode(report);
         }

@@ -124,7 +124,7 @@ fn files_and_blocks_are_counted() {
 }
 
 #[test]
-fn what_stands_still_is_given_up_by_the_callers_clock() {
+fn an_upload_without_progress_is_given_up_by_the_callers_clock() {
     let mut a = small(4, 100, 8);
     assert!(a.open(PHOTO, 10, 0));
     a.push(PHOTO, Place::Offset(0), None, b"01", 900);
@@ -178,7 +178,7 @@ fn the_last_block_sent_again_begins_no_new_file() {
         assert_eq!((a.held(), a.uploads()), (0, 0));
         assert!(!a.is_empty());
         a.expire(2_001);
-        assert!(a.is_empty(), "no longer than an upload may stand still");
+        assert!(a.is_empty(), "no longer than an upload may pause");
     }
 }
 
@@ -221,7 +221,7 @@ fn an_empty_file_is_complete_at_once() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_told_with_its_first_block_and_one_begun_anew_too() {
+fn a_file_that_is_too_large_is_reported_with_its_first_block_and_one_begun_anew_too() {
     let mut a = small(4, 100, 8);
     for at in [0, 40, 80] {
         let taken = a.push(other(1), Place::Offset(at), Some(120), &[1; 40], 0);

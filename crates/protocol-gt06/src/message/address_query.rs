@@ -1,4 +1,4 @@
-//! 0x17 (L 24), 0x1A, 0x2A and 0xA7, the device asks for an address in words.
+//! 0x17 (L 24), 0x1A, 0x2A and 0xA7, the device asks for an address as text.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -7,7 +7,7 @@
 //! | | 21 | phone | the number that gets the address, ASCII, padded with zeros |
 //! | | 2 | language | 1 Chinese, 2 English |
 //!
-//! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A does not say.
+//! L 2E (0x1A, 0x2A), 2B (0xA7). Concox GT06 manual. 0x2A is specified in UTC, 0x1A is not.
 //! It is answered with 0x17 or 0x97, see [`address`](crate::address); 0x17 is also a
 //! [`RfidLocation`](super::RfidLocation) or a server's answer.
 
@@ -156,19 +156,12 @@ fn printable(phone: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::address::Resolver;
-    use crate::message::testing::{CELL, GPS, body, frame, read_parts};
-    use crate::{AckPolicy, Frame, Message, Reply, Session};
+    use crate::message::testing::{CELL, GPS, body, frame};
+    use crate::{AckPolicy, Frame, Reply, Session};
 
     /// `12520` and zeros.
     const PHONE: &str = "3132353230 00000000000000000000000000000000";
     const LTE: &str = "01cc 00 0000287d 0000000000001f71";
-
-    fn ask(number: u8, place: &str, language: &str) -> AddressQuery {
-        match read_parts(Start::Short, number, &[place, PHONE, language]) {
-            Message::AddressQuery(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
 
     fn answered(frame: &Frame) -> Reply {
         Session::new(AckPolicy::default())
@@ -178,28 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_tells_what_the_address_is_wanted_of() {
-        for (number, place) in [
-            (0x17, CELL),
-            (0x17, "81cc 0007 287d 001f71"),
-            (0xa7, LTE),
-            (0xa7, "81cc 0007 0000287d 0000000000001f71"),
-        ] {
-            let Place::Cell(cell) = ask(number, place, "0002").place else {
-                panic!("{number:02x}: no cell")
-            };
-            assert_eq!((cell.mcc(), cell.cell_id), (460, 8_049));
-        }
-        for number in [0x1a, 0x2a] {
-            let Place::Gps(gps) = ask(number, GPS, "0002").place else {
-                panic!("{number:02x}: no position")
-            };
-            assert_eq!(gps.position().satellites(), 9);
-        }
-    }
-
-    #[test]
-    fn it_is_told_that_no_address_is_known_in_its_language_and_for_its_number() {
+    fn the_answer_without_an_address_is_in_its_language_and_for_its_number() {
         for (number, place) in [(0x17, CELL), (0x1a, GPS), (0x2a, GPS), (0xa7, LTE)] {
             for (language, start, replied) in [
                 ("0001", "7878", 0x17),
@@ -211,28 +183,14 @@ mod tests {
                 assert_eq!(reply.class, ReplyClass::Now);
                 let text = hex::encode(&reply.bytes);
                 assert!(text.starts_with(start), "{text}");
-                let said = "41444452455353 2626 004e0041 2626 3132353230";
-                assert!(text.contains(&said.replace(' ', "")), "{text}");
+                let content = "41444452455353 2626 004e0041 2626 3132353230";
+                assert!(text.contains(&content.replace(' ', "")), "{text}");
                 let sent = crate::message::testing::read(&text);
                 assert_eq!(sent.number(), replied);
                 assert!(text.ends_with(&hex::encode(
                     sent.to_bytes(1).slice(sent.to_bytes(1).len() - 6..)
                 )));
             }
-        }
-    }
-
-    #[test]
-    fn a_0x17_that_is_no_question_stays_what_it_is() {
-        for parts in [
-            // Not a country code; no digits; none, but what pads them.
-            &["0028 00 287d 001f71", "3132"][..],
-            &[CELL, "46"],
-            &[CELL, "31 32 46 00"],
-            &[CELL, "00"],
-        ] {
-            let message = crate::message::testing::read_body(Start::Short, 0x17, &body(parts));
-            assert!(matches!(message, Ok(Message::Unknown(_))), "{message:?}");
         }
     }
 
@@ -251,17 +209,5 @@ mod tests {
         let by_cell = frame(Start::Short, 0x17, &body(&[CELL, PHONE, "0002"]));
         let reply = session.on_frame(&by_cell, 0).reply.unwrap();
         assert_eq!(reply, answered(&by_cell), "what it does not know is NA");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn position_and_number_reach_the_report() {
-        use crate::message::testing::{report, signal};
-        let by_position = report(ask(0x2a, GPS, "0002"));
-        assert_eq!(by_position.kind, milepost_telemetry::Kind::AddressRequest);
-        assert!(by_position.fix.unwrap().valid);
-        let by_cell = report(ask(0x17, CELL, "0001"));
-        assert_eq!((by_cell.cells().count(), by_cell.device_time), (1, None));
-        assert_eq!(signal(&by_cell, "gt06.phone").unwrap(), "12520");
     }
 }

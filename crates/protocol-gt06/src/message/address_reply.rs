@@ -1,4 +1,4 @@
-//! 0x17 (Chinese) and 0x97 (English), an address in words from a server.
+//! 0x17 (Chinese) and 0x97 (English), an address as text from a server.
 //!
 //! | offset | length | field | meaning |
 //! |---|---|---|---|
@@ -8,26 +8,30 @@
 //!
 //! Concox GT06 manual. Devices' own 0x17 have no `&&`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Direction, Fit};
-use crate::DecodeError;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 
-/// An address in words, from a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressReply {
-    /// 0x17 or 0x97.
-    pub number: u8,
-    /// How the frame starts.
-    pub start: Start,
-    /// Everything from the size on.
-    pub body: Bytes,
+layout! {
+    /// An address as text, from a server.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AddressReply of |cx| {
+        /// 0x17 or 0x97.
+        number: u8 = cx.number(),
+        /// How the frame starts.
+        start: Start = cx.head.start(),
+    } {
+        /// Everything from the size on.
+        body: Bytes as "address",
+    }
 }
 
 impl Body for AddressReply {
     const NAME: &'static str = "address_reply";
+
+    plain!(of head);
 
     fn fit(cx: &Context<'_>) -> Fit {
         let word = |at: usize| {
@@ -35,18 +39,6 @@ impl Body for AddressReply {
             rest.starts_with(b"ALARMSMS&&") || rest.starts_with(b"ADDRESS&&")
         };
         Fit::possible_if(cx.head.serial().is_some() && (word(5) || word(6)))
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: cx.number(),
-            start: cx.head.start(),
-            body: r.take_rest("address"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.body);
     }
 
     fn number(&self) -> u8 {

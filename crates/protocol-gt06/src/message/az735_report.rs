@@ -1,4 +1,4 @@
-//! 0x32 and 0x33 under `79 79`, position and alarm of AZ735: blocks that say their own length.
+//! 0x32 and 0x33 under `79 79`, position and alarm of AZ735: blocks with their own length.
 //!
 //! | length | field | meaning |
 //! |---|---|---|
@@ -250,7 +250,7 @@ fn whole_blocks(mut rest: &[u8]) -> u8 {
     for block in 1..=5 {
         let [size, after @ ..] = rest else { break };
         let len = match block {
-            // A cell and its signal, whatever its size says.
+            // A cell and its signal, whatever its size.
             1 if *size == 0 => 0,
             1 => CellForm::L8.len(Cell::peek_mcc(after)) + 1,
             // Entries that the size does not end after are none.
@@ -275,120 +275,5 @@ fn state_meaning(state: u8) -> &'static str {
         0xa4 => "intrusion",
         0xa5 => "door",
         _ => "unknown",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use crate::message::testing::read_parts;
-
-    const TIME: &str = "0f0c1d023305";
-    const POSITION: &str = "0c c9 027ac818 0c465860 00 1400";
-    const CELL: &str = "09 01cc 00 287d 001f71 24";
-
-    fn read(number: u8, parts: &[&str]) -> Az735Report {
-        match read_parts(Start::Long, number, parts) {
-            Message::Az735Report(read) => *read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn each_block_may_be_missing() {
-        for position in ["00", POSITION] {
-            for cell in ["00", CELL] {
-                for cells in ["00", "06 287d 001f72 21"] {
-                    for wifi in ["00", "0e aabbccddeeff 3c 000000000000 00"] {
-                        for state in ["00 00", "00 03 004600"] {
-                            let read = read(0x32, &[TIME, position, cell, cells, wifi, state]);
-                            assert_eq!(read.position.is_some(), position != "00");
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_block_that_ends_inside_an_entry_is_raw_from_there_on() {
-        let read = read(
-            0x32,
-            &[TIME, POSITION, CELL, "07 287d 001f72 21 00", "00 a4 00"],
-        );
-        assert!(read.cell.is_some() && read.cells.is_empty());
-        assert_eq!((read.blocks, read.state, read.tail.len()), (1, 0, 11));
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_cut_short_after_the_position_costs_no_fix_and_gives_no_alarm() {
-        use crate::message::testing::read_body;
-
-        let rest = ["06 287d 001f72 21", "07 aabbccddeeff 3c", "a4", "02 0046"];
-        let parts = [TIME, POSITION, CELL, rest[0], rest[1], rest[2], rest[3]];
-        let whole = crate::message::testing::body(&parts);
-        for len in 19..whole.len() {
-            let read = read_body(Start::Long, 0x33, &whole[..len]).unwrap();
-            crate::message::testing::round_trip(read.clone());
-            let report = crate::message::testing::report(read);
-            assert!(report.fix.is_some(), "{len}");
-            assert_eq!(report.more.events.len(), usize::from(len >= 45), "{len}");
-            let cells = usize::from(len >= 29) + usize::from(len >= 36);
-            assert_eq!(report.cells().count(), cells, "{len}");
-            assert_eq!(report.more.wifi.len(), usize::from(len >= 44), "{len}");
-        }
-    }
-
-    #[test]
-    fn it_is_acknowledged_in_a_frame_of_its_own_kind() {
-        let message = Message::from(read(0x33, &[TIME, "00 00 00 00", "a0 00"]));
-        assert_eq!(message.answer(), Answer::WhenDelivered);
-        let policy = crate::AckPolicy::default();
-        let reply = message
-            .answer()
-            .reply(message.start(), message.number(), Some(1), policy, 0);
-        assert_eq!(reply.unwrap().bytes[..5], [0x79, 0x79, 0x00, 0x05, 0x33]);
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn states_of_alarms_are_events_and_those_of_positions_are_not() {
-        use crate::message::testing::{report, signal};
-        use milepost_telemetry::{EventKind, Kind};
-        for (state, kind) in [
-            ("a0", EventKind::Armed),
-            ("a1", EventKind::Disarmed),
-            ("a2", EventKind::LowBattery),
-            ("a3", EventKind::LowBattery),
-            ("a4", EventKind::Intrusion),
-            ("a5", EventKind::Door),
-            ("a6", EventKind::Unknown),
-        ] {
-            let r = report(read(0x33, &[TIME, POSITION, CELL, "00 00", state, "00"]));
-            assert_eq!(
-                (r.kind, r.more.events.first().unwrap().kind),
-                (Kind::Alarm, kind)
-            );
-        }
-        let r = report(read(0x32, &[TIME, POSITION, CELL, "00 00", "a0 00"]));
-        assert_eq!((r.kind, r.more.events.len()), (Kind::Location, 0));
-        assert_eq!(signal(&r, "gt06.state").unwrap(), "160");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn without_a_position_it_is_cells_and_stations() {
-        use alloc::string::ToString;
-
-        let stations = "0e aabbccddeeff 3c 000000000000 00";
-        let parts = [TIME, "00", CELL, "06 287d 001f72 21", stations, "00 00"];
-        let r = crate::message::testing::report(read(0x32, &parts));
-        assert_eq!(r.kind, milepost_telemetry::Kind::Cells);
-        assert_eq!(r.cells().count(), 2);
-        assert!(r.cells().all(|cell| cell.signal_dbm.is_none()));
-        assert_eq!(r.more.wifi.len(), 1, "an address of zeros is no station");
-        assert_eq!(r.device_time.unwrap().to_string(), "2015-12-29T02:51:05Z");
     }
 }

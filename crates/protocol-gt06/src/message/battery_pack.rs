@@ -27,146 +27,74 @@
 
 use alloc::format;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, meant, plain};
 use crate::reply::Answer;
+use crate::text;
 
-/// The state of a battery pack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatteryPack {
-    /// How the frame starts.
-    pub start: Start,
-    /// Serial number.
-    pub serial_number: [u8; 8],
-    /// Seconds since 1970.
-    pub unix: u32,
-    /// Percent.
-    pub relative_charge: u8,
-    /// Remaining capacity.
-    pub remaining: u16,
-    /// Percent.
-    pub absolute_charge: u8,
-    /// Full capacity.
-    pub full: u16,
-    /// Percent.
-    pub health: u8,
-    /// Kelvin × 10.
-    pub temperature: u16,
-    /// Current.
-    pub current: u16,
-    /// Millivolts.
-    pub millivolts: u16,
-    /// Charging cycles.
-    pub cycles: u16,
-    /// Millivolts of each cell.
-    pub cells: [u16; 14],
-    /// Time between charges.
-    pub charging_time: u16,
-    /// Longest time between charges.
-    pub longest_charging_time: u16,
-    /// Barcode.
-    pub barcode: [u8; 16],
-    /// Version.
-    pub version: u16,
-    /// Maker.
-    pub maker: [u8; 16],
-    /// State bits.
-    pub state: u32,
-    /// Control bits.
-    pub control: u32,
-    /// Fault bits.
-    pub fault: u32,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// The state of a battery pack.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct BatteryPack of |cx| {
+        /// How the frame starts.
+        start: Start = cx.head.start(),
+    } {
+        /// Serial number.
+        serial_number: [u8; 8] as meant("serial number", text::hex),
+        /// Seconds since 1970.
+        unix: u32 as meant("time", text::unix_bytes),
+        /// Percent.
+        relative_charge: u8 as meant("relative charge", text::percent),
+        /// Remaining capacity.
+        remaining: u16 as "remaining capacity",
+        /// Percent.
+        absolute_charge: u8 as meant("absolute charge", text::percent),
+        /// Full capacity.
+        full: u16 as "full capacity",
+        /// Percent.
+        health: u8 as meant("health", text::percent),
+        /// Kelvin × 10.
+        temperature: u16 as meant("temperature", describe_celsius),
+        /// Current.
+        current: u16 as "current",
+        /// Millivolts.
+        millivolts: u16 as meant("voltage", text::millivolts),
+        /// Charging cycles.
+        cycles: u16 as "cycles",
+        /// Millivolts of each cell.
+        cells: [u16; 14] as meant("cell voltage", text::millivolts),
+        /// Time between charges.
+        charging_time: u16 as "charging time",
+        /// Longest time between charges.
+        longest_charging_time: u16 as "longest charging time",
+        /// Barcode.
+        barcode: [u8; 16] as meant("barcode", crate::answer::ascii),
+        /// Version.
+        version: u16 as "version",
+        /// Maker.
+        maker: [u8; 16] as meant("maker", crate::answer::ascii),
+        /// State bits.
+        state: u32 as "state bits",
+        /// Control bits.
+        control: u32 as "control bits",
+        /// Fault bits.
+        fault: u32 as "fault bits",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for BatteryPack {
     const NAME: &'static str = "battery_pack";
     const ANSWER: Answer = Answer::WhenDelivered;
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.is_long() || cx.is_short() && !cx.body.is_empty())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let serial_number = r.array("serial number")?;
-        r.note(|| crate::text::hex(&serial_number));
-        let unix = r.u32("time")?;
-        r.note(|| crate::text::unix(unix));
-        let percent = |r: &mut Reader<'_, T>, field| {
-            let raw = r.u8(field)?;
-            r.note(|| format!("{raw} %"));
-            Ok(raw)
-        };
-        let relative_charge = percent(r, "relative charge")?;
-        let remaining = r.u16("remaining capacity")?;
-        let absolute_charge = percent(r, "absolute charge")?;
-        let full = r.u16("full capacity")?;
-        let health = percent(r, "health")?;
-        let temperature = r.u16("temperature")?;
-        r.note(|| format!("{:.1} °C", celsius(temperature)));
-        let current = r.u16("current")?;
-        let millivolts = r.u16("voltage")?;
-        r.note(|| format!("{millivolts} mV"));
-        let cycles = r.u16("cycles")?;
-        let mut cells = [0; 14];
-        for cell in &mut cells {
-            *cell = r.u16("cell voltage")?;
-            r.note(|| format!("{cell} mV"));
-        }
-        Ok(Self {
-            start: cx.head.start(),
-            serial_number,
-            unix,
-            relative_charge,
-            remaining,
-            absolute_charge,
-            full,
-            health,
-            temperature,
-            current,
-            millivolts,
-            cycles,
-            cells,
-            charging_time: r.u16("charging time")?,
-            longest_charging_time: r.u16("longest charging time")?,
-            barcode: text(r, "barcode")?,
-            version: r.u16("version")?,
-            maker: text(r, "maker")?,
-            state: r.u32("state bits")?,
-            control: r.u32("control bits")?,
-            fault: r.u32("fault bits")?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.serial_number);
-        out.put_u32(self.unix);
-        out.put_u8(self.relative_charge);
-        out.put_u16(self.remaining);
-        out.put_u8(self.absolute_charge);
-        out.put_u16(self.full);
-        out.put_u8(self.health);
-        for word in [self.temperature, self.current, self.millivolts, self.cycles] {
-            out.put_u16(word);
-        }
-        for cell in self.cells {
-            out.put_u16(cell);
-        }
-        out.put_u16(self.charging_time);
-        out.put_u16(self.longest_charging_time);
-        out.put_slice(&self.barcode);
-        out.put_u16(self.version);
-        out.put_slice(&self.maker);
-        for bits in [self.state, self.control, self.fault] {
-            out.put_u32(bits);
-        }
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -201,7 +129,7 @@ impl Body for BatteryPack {
             _ => number(name, value, unit),
         };
         report.more.signals.extend([
-            Signal::named("gt06.pack_serial_number").text(crate::text::hex(&self.serial_number)),
+            Signal::named("gt06.pack_serial_number").text(text::hex(&self.serial_number)),
             byte("gt06.pack_relative_charge", self.relative_charge),
             word(
                 "gt06.pack_remaining_capacity",
@@ -268,12 +196,6 @@ impl Body for BatteryPack {
     }
 }
 
-fn text<T: Trace>(r: &mut Reader<'_, T>, field: &'static str) -> Result<[u8; 16], DecodeError> {
-    let text = r.array(field)?;
-    r.note(|| crate::answer::ascii(&text));
-    Ok(text)
-}
-
 /// A value that is not there.
 #[cfg(feature = "telemetry")]
 fn absent(name: &'static str) -> milepost_telemetry::Signal {
@@ -282,116 +204,12 @@ fn absent(name: &'static str) -> milepost_telemetry::Signal {
     signal
 }
 
+fn describe_celsius(bytes: &[u8]) -> alloc::string::String {
+    let tenths = bytes.try_into().map_or(0, u16::from_be_bytes);
+    format!("{:.1} °C", celsius(tenths))
+}
+
 /// Tenths of a kelvin in degrees Celsius, by the manual's 273.1, with one decimal.
 fn celsius(tenths_of_kelvin: u16) -> f64 {
     f64::from(i32::from(tenths_of_kelvin) - 2_731) / 10.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{frame, read_body, round_trip};
-
-    fn pack() -> BatteryPack {
-        BatteryPack {
-            start: Start::Short,
-            serial_number: [1, 2, 3, 4, 5, 6, 7, 8],
-            unix: 1_700_000_000,
-            relative_charge: 80,
-            remaining: 16_000,
-            absolute_charge: 79,
-            full: 20_000,
-            health: 98,
-            temperature: 2_986,
-            current: 0xfff0,
-            millivolts: 52_100,
-            cycles: 12,
-            cells: core::array::from_fn(|n| 3_700 + u16::try_from(n).unwrap()),
-            charging_time: 1,
-            longest_charging_time: 2,
-            barcode: *b"BAR0000000000001",
-            version: 3,
-            maker: *b"MAKER\0\0\0\0\0\0\0\0\0\0\0",
-            state: 1,
-            control: 2,
-            fault: 0,
-            tail: Bytes::new(),
-        }
-    }
-
-    #[test]
-    fn it_reads_back_under_both_starts_and_is_answered_in_kind() {
-        for start in [Start::Short, Start::Long] {
-            round_trip(BatteryPack { start, ..pack() });
-            round_trip(BatteryPack {
-                start,
-                tail: Bytes::from_static(&[7]),
-                ..pack()
-            });
-        }
-        assert_eq!(pack().answer(), Answer::WhenDelivered);
-    }
-
-    #[test]
-    fn each_short_length_is_an_error() {
-        let whole = frame(Start::Short, 0x40, &{
-            let mut body = BytesMut::new();
-            pack().encode(&mut body);
-            body
-        });
-        let body = whole.body();
-        assert_eq!(body.len(), 105);
-        for len in 1..body.len() {
-            assert!(
-                read_body(Start::Short, 0x40, &body[..len]).is_err(),
-                "{len}"
-            );
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn values_have_their_units_and_faults_are_events() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(pack());
-        assert_eq!(signal(&r, "gt06.pack_temperature").unwrap(), "25.5");
-        assert_eq!(signal(&r, "gt06.pack_voltage").unwrap(), "52.1");
-        assert_eq!(signal(&r, "gt06.pack_maker").unwrap(), "MAKER");
-        let cells = r
-            .more
-            .signals
-            .iter()
-            .filter(|s| &*s.name == "pack_cell_voltage");
-        assert_eq!(cells.count(), 14);
-        assert!(r.more.events.is_empty());
-        let faulty = report(BatteryPack { fault: 4, ..pack() });
-        assert_eq!(faulty.more.events[0].code, Some(4));
-        assert_ne!(faulty.id, r.id, "a fault is another fact");
-        assert_eq!(report(pack()).id, r.id);
-        let other = report(BatteryPack {
-            serial_number: [9; 8],
-            ..pack()
-        });
-        assert_ne!(other.id, r.id);
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn all_ones_are_no_value() {
-        let filled = crate::message::testing::report(BatteryPack {
-            relative_charge: u8::MAX,
-            health: u8::MAX,
-            temperature: u16::MAX,
-            millivolts: u16::MAX,
-            cells: [u16::MAX; 14],
-            ..pack()
-        });
-        let absent = filled.more.signals.iter().filter(|signal| {
-            signal.state == Some(milepost_telemetry::SignalState::NotAvailable)
-                && signal.value.is_none()
-        });
-        assert_eq!(absent.count(), 4 + 14);
-        assert!(crate::message::testing::signal(&filled, "gt06.pack_absolute_charge").is_some());
-    }
 }

@@ -14,82 +14,54 @@
 
 use alloc::format;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
 use crate::field::DateTime;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, meant, plain};
 use crate::reply::Answer;
+use crate::text;
 
-/// A Bluetooth beacon was met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BluetoothClock {
-    /// How the frame starts.
-    pub start: Start,
-    /// When.
-    pub time: DateTime,
-    /// How strongly it is heard, dBm.
-    pub dbm: i8,
-    /// Its address.
-    pub mac: [u8; 6],
-    /// Its group.
-    pub uuid: [u8; 16],
-    /// Its number in the group.
-    pub major: u16,
-    /// Its number under that.
-    pub minor: u16,
-    /// Volts × 100 of its battery.
-    pub voltage: u16,
-    /// Bits 2 to 5 say what the clock did.
-    pub raw_clock: u8,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// A Bluetooth beacon was met.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct BluetoothClock of |cx| {
+        /// How the frame starts.
+        start: Start = cx.head.start(),
+    } {
+        /// When.
+        time: DateTime,
+        /// How strongly it is heard, dBm.
+        dbm: i8 as meant("signal", describe_dbm),
+        /// Its address.
+        mac: [u8; 6] as meant("mac", text::mac_bytes),
+        /// Its group.
+        uuid: [u8; 16] as meant("uuid", text::hex),
+        /// Its number in the group.
+        major: u16 as "major",
+        /// Its number under that.
+        minor: u16 as "minor",
+        /// Volts × 100 of its battery.
+        voltage: u16 as meant("voltage", text::centivolts),
+        /// Bits 2 to 5: what the clock did.
+        raw_clock: u8 as "clock",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
+}
+
+fn describe_dbm(bytes: &[u8]) -> alloc::string::String {
+    format!("{} dBm", bytes.try_into().map_or(0, i8::from_be_bytes))
 }
 
 impl Body for BluetoothClock {
     const NAME: &'static str = "bluetooth_clock";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.is_long() || cx.is_short() && !cx.body.is_empty())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        let time = DateTime::decode(r)?;
-        let dbm = r.u8("signal")?.cast_signed();
-        r.note(|| format!("{dbm} dBm"));
-        let mac = crate::field::mac(r, "mac")?;
-        let uuid: [u8; 16] = r.array("uuid")?;
-        r.note(|| crate::text::hex(&uuid));
-        let major = r.u16("major")?;
-        let minor = r.u16("minor")?;
-        let voltage = r.u16("voltage")?;
-        r.note(|| format!("{:.2} V", f32::from(voltage) / 100.0));
-        Ok(Self {
-            start: cx.head.start(),
-            time,
-            dbm,
-            mac,
-            uuid,
-            major,
-            minor,
-            voltage,
-            raw_clock: r.u8("clock")?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.time.encode(out);
-        out.put_i8(self.dbm);
-        out.put_slice(&self.mac);
-        out.put_slice(&self.uuid);
-        for word in [self.major, self.minor, self.voltage] {
-            out.put_u16(word);
-        }
-        out.put_u8(self.raw_clock);
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -115,7 +87,7 @@ impl Body for BluetoothClock {
         report.more.signals.extend([
             Signal::named("gt06.beacon_address").text(format!("{}", MacAddress(self.mac))),
             number("gt06.beacon_signal", self.dbm.into(), Some("dBm")),
-            Signal::named("gt06.beacon_uuid").text(crate::text::hex(&self.uuid)),
+            Signal::named("gt06.beacon_uuid").text(text::hex(&self.uuid)),
             number("gt06.beacon_major", self.major.into(), None),
             number("gt06.beacon_minor", self.minor.into(), None),
             number(
@@ -130,60 +102,5 @@ impl Body for BluetoothClock {
             ),
         ]);
         cx.note_tail(report, &self.tail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{read_body, round_trip};
-
-    fn clock() -> BluetoothClock {
-        BluetoothClock {
-            start: Start::Short,
-            time: DateTime::from_bytes([22, 1, 2, 3, 4, 5]),
-            dbm: -70,
-            mac: [1, 2, 3, 4, 5, 6],
-            uuid: [7; 16],
-            major: 8,
-            minor: 9,
-            voltage: 301,
-            raw_clock: 0b1011_0100,
-            tail: Bytes::new(),
-        }
-    }
-
-    #[test]
-    fn it_reads_back_and_each_short_length_is_an_error() {
-        round_trip(clock());
-        round_trip(BluetoothClock {
-            start: Start::Long,
-            ..clock()
-        });
-        round_trip(BluetoothClock {
-            tail: Bytes::from_static(&[1]),
-            ..clock()
-        });
-        let mut body = BytesMut::new();
-        clock().encode(&mut body);
-        assert_eq!(body.len(), 36);
-        for len in 1..body.len() {
-            assert!(
-                read_body(Start::Short, 0xb2, &body[..len]).is_err(),
-                "{len}"
-            );
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn the_beacon_is_reported() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(clock());
-        assert_eq!(signal(&r, "gt06.beacon_signal").unwrap(), "-70");
-        assert_eq!(signal(&r, "gt06.beacon_battery").unwrap(), "3.01");
-        assert_eq!(signal(&r, "gt06.beacon_clock").unwrap(), "13");
-        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
     }
 }

@@ -41,7 +41,7 @@ pub struct CameraAlarm {
     pub files: Bytes,
 }
 
-/// What models say about the place.
+/// The place, by model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CameraAlarmForm {
@@ -97,7 +97,7 @@ fn is_located(body: &[u8]) -> bool {
 }
 
 impl CameraAlarm {
-    /// The place, if the model says one.
+    /// The place, if the model sends one.
     #[must_use]
     pub const fn position(&self) -> Option<Position> {
         match self.form {
@@ -343,7 +343,7 @@ impl Body for CameraAlarm {
             None => cx.timed(out, Kind::Alarm, self.time, &super::whole_key(self), 0),
         };
         if let Some(fix) = &mut report.fix {
-            // What the form has no place for was not said.
+            // What the form has no field for was not sent.
             (fix.speed, fix.satellites) = match self.form {
                 CameraAlarmForm::Marked {
                     speed,
@@ -390,6 +390,3 @@ impl Body for CameraAlarm {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@
 //! | 6 | 8, 9 | cell | [`Cell`] |
 //! | 14 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
-//! L 13 and 15. Concox GT06 manual, which does not say in which zone the time is. Longer bodies of
+//! L 13 and 15. Concox GT06 manual, which does not state in which zone the time is. Longer bodies of
 //! this number hold a position: [`WideLocation`](super::WideLocation).
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -74,38 +74,5 @@ impl Body for CellOnly {
         let report = cx.timed(out, milepost_telemetry::Kind::Cells, self.time, &key, 0);
         report.network.cell = self.cell.normalize(true);
         cx.note_tail(report, &self.tail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{CELL, GPS, read_parts};
-    use crate::{Message, Start};
-
-    #[test]
-    fn a_body_without_room_for_a_position_is_a_cell() {
-        let time = "0f0c1d023305";
-        for (parts, language) in [(&[time, CELL][..], None), (&[time, CELL, "0002"], Some(2))] {
-            let Message::CellOnly(read) = read_parts(Start::Short, 0x11, parts) else {
-                panic!("{parts:?}")
-            };
-            assert_eq!((read.cell.mcc(), read.cell.cell_id), (460, 8_049));
-            assert_eq!(read.language, language);
-        }
-        let wide = read_parts(Start::Short, 0x11, &[GPS, "01cc 0000 287d 00001f71"]);
-        assert!(matches!(wide, Message::WideLocation(_)), "{wide:?}");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_zero_time_is_no_time() {
-        let read = read_parts(Start::Short, 0x11, &["000000000000", CELL]);
-        let report = crate::message::testing::report(read);
-        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
-        assert_eq!(
-            (report.device_time, report.time),
-            (None, report.received_at)
-        );
-        assert_eq!(report.cells().count(), 1);
     }
 }

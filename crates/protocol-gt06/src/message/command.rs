@@ -9,7 +9,7 @@
 //! | | 0 or 2 | language | 1 Chinese, 2 English; old GT06 refuse it, some newer ones need it |
 //!
 //! Concox GT06 manual. Texts that do not fit into a `78 78` frame are sent in a `79 79` one. No
-//! manual says how a size above 255 is written there; ours is then 0, "not stated", as devices
+//! manual states how a size above 255 is written there; ours is then 0, "not stated", as devices
 //! write theirs in 0x15, since a wrong one could make a device carry out half a command.
 
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! 0x15 and 0x21, the answer to a command, in words.
+//! 0x15 and 0x21, the answer to a command, as text.
 //!
 //! 0x15, under `78 78`:
 //!
@@ -205,7 +205,7 @@ impl Body for CommandReply {
     }
 }
 
-/// Notes what an answer's text says.
+/// Adds the values of an answer's text to a report.
 #[cfg(feature = "telemetry")]
 fn note_answer(
     cx: &crate::normalize::Context<'_>,
@@ -226,95 +226,6 @@ fn note_answer(
         if let (Some((utc, zone)), Some(fix)) = (cx.utc(time), &mut report.fix) {
             fix.time = Some(utc);
             report.set_device_time(utc, milepost_telemetry::TimeSource::Fix, zone);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{read, round_trip};
-    use crate::{DecodeErrorKind, Message};
-
-    fn reply(raw_size: u8, text: &'static [u8], language: Option<u16>) -> CommandReply {
-        CommandReply {
-            flag: 7,
-            raw_text: Bytes::from_static(text),
-            form: CommandReplyForm::Short {
-                raw_size,
-                language,
-                tail: Bytes::new(),
-            },
-        }
-    }
-
-    #[test]
-    fn the_worked_example() {
-        let message = read("787818151000 01a9584459443d53756363657373210002001891770d0a");
-        let Message::CommandReply(reply) = &message else {
-            panic!("{message:?}")
-        };
-        assert_eq!(
-            (reply.flag, reply.to_text().as_str()),
-            (0x0001_a958, "DYD=Success!")
-        );
-        assert_eq!(
-            hex::encode(message.to_bytes(0x18)),
-            "78781815100001a9584459443d53756363657373210002001891770d0a"
-        );
-    }
-
-    #[test]
-    fn sizes_that_lie_and_missing_languages_are_read_all_the_same() {
-        for expected in [
-            reply(6, b"OK", Some(2)),
-            reply(6, b"OK", None),
-            // A size of 0 and padding with zeros.
-            reply(0, b"OK\0\0\0\0", Some(1)),
-            reply(0, b"OK", None),
-            // More is promised than there is.
-            reply(0x20, b"OK", Some(2)),
-        ] {
-            round_trip(Message::from(expected.clone()));
-            assert_eq!(expected.to_text(), "OK");
-        }
-    }
-
-    #[test]
-    fn blanks_are_the_device_s_words_and_zeros_are_padding() {
-        assert_eq!(reply(9, b"\0ON; \0", None).to_text(), "ON; ");
-    }
-
-    #[test]
-    fn what_stands_after_the_language_is_kept() {
-        let mut odd = reply(6, b"OK", Some(2));
-        let CommandReplyForm::Short { tail, .. } = &mut odd.form else {
-            panic!()
-        };
-        *tail = Bytes::from_static(&[9]);
-        round_trip(Message::from(odd));
-    }
-
-    #[test]
-    fn text_of_0x21_is_ascii_or_utf_16() {
-        round_trip(Message::from(CommandReply::new(1, "Battery:4.16V")));
-        let utf16 = CommandReply {
-            flag: 1,
-            raw_text: Bytes::from_static(&[0, b'O', 0, b'K']),
-            form: CommandReplyForm::Long { encoding: 2 },
-        };
-        assert_eq!(utf16.to_text(), "OK");
-        round_trip(Message::from(utf16));
-    }
-
-    #[test]
-    fn a_flag_cut_short_is_an_error_that_names_it() {
-        for len in 1..5 {
-            let body = &[0x10, 0, 1, 0xa9, 0x58][..len];
-            let error = crate::message::testing::read_body(Start::Short, 0x15, body).unwrap_err();
-            assert_eq!(error.field(), "server flag");
-            let needed = u32::try_from(5 - len).unwrap();
-            assert_eq!(error.kind(), DecodeErrorKind::Truncated { needed });
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct CountedCells {
     pub time: DateTime,
     /// Timing advance.
     pub timing_advance: u8,
-    /// The network of all cells; 0x34 writes its MNC in two bytes whatever its MCC says.
+    /// The network of all cells; 0x34 writes its MNC in two bytes whatever its MCC.
     pub network: Plmn,
     /// The cells.
     pub cells: Vec<Neighbour>,
@@ -120,77 +120,5 @@ impl Body for CountedCells {
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{body, read_body, read_parts};
-    use crate::{Message, Start};
-
-    const TIME: &str = "0f0c1d023305";
-
-    fn read(number: u8, parts: &[&str]) -> CountedCells {
-        match read_parts(Start::Short, number, parts) {
-            Message::CountedCells(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_count_says_how_many_of_the_slots_are_cells() {
-        let padding = "00".repeat(21);
-        let two = "02 287d 001f71 50  287d 001f72 5a";
-        let read = read(0x24, &[TIME, "00", "01cc 00", two, &padding]);
-        assert_eq!((read.cells.len(), read.tail.len()), (2, 21));
-        // The same number with other lengths is a list of seven.
-        let cells = "287d 001f71 50".repeat(7);
-        let list = read_parts(Start::Short, 0x24, &[TIME, "01cc 00", &cells, "ff 0002"]);
-        assert!(matches!(list, Message::CellList(_)), "{list:?}");
-        // So it is without a network, and so without a country code.
-        let list = read_parts(Start::Short, 0x24, &[TIME, &"00".repeat(48)]);
-        assert!(matches!(list, Message::CellList(_)), "{list:?}");
-    }
-
-    #[test]
-    fn a_wide_network_code_makes_it_longer_by_a_byte() {
-        let padding = "00".repeat(27);
-        let one = "01 287d 001f71 50";
-        let read = read(0x24, &[TIME, "00", "81cc 0004", one, &padding]);
-        assert_eq!((read.network.raw_mcc, read.network.mnc), (0x81cc, 4));
-        assert_eq!((read.cells.len(), read.tail.len()), (1, 27));
-    }
-
-    #[test]
-    fn a_count_beyond_the_body_is_an_error() {
-        let bytes = body(&[TIME, "00", "01cc 00", "09", &"00".repeat(33)]);
-        let error = read_body(Start::Short, 0x24, &bytes).unwrap_err();
-        assert_eq!(error.field(), "cell id");
-    }
-
-    #[test]
-    fn without_a_count_the_cells_go_as_far_as_the_body() {
-        let cells = "287d 00001f71 50".repeat(5);
-        let read = read(0x34, &[TIME, "05", "01cc 0007", &cells, "aabbccdd"]);
-        assert_eq!(
-            (read.cells.len(), read.network.mnc, read.tail.len()),
-            (5, 7, 4)
-        );
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn padding_is_not_shown_and_other_bytes_are() {
-        use crate::message::testing::{report, signal};
-        let one = "01 287d 001f71 50";
-        let zeros = report(read(0x24, &[TIME, "00", "01cc 00", one, &"00".repeat(27)]));
-        assert_eq!(zeros.cells().count(), 1);
-        assert_eq!(signal(&zeros, "gt06.tail"), None);
-        let other = report(read(
-            0x34,
-            &[TIME, "05", "01cc 0007", "287d 00001f71 50", "aa"],
-        ));
-        assert_eq!(signal(&other, "gt06.tail").unwrap(), "aa");
     }
 }

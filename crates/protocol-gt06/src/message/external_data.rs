@@ -124,7 +124,7 @@ impl Body for ExternalData {
         Start::Long
     }
 
-    /// A card is accepted unless a [`Session`](crate::Session) has somebody to say otherwise.
+    /// A card is accepted unless a [`Session`](crate::Session) has a judge for cards.
     fn answer(&self) -> Answer {
         match self.card_number() {
             Some(_) => super::CardAnswer::new(true).to_answer(),
@@ -160,77 +160,5 @@ impl Body for ExternalData {
                 report.more.text = Some(crate::answer::ascii(&self.data).into());
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::round_trip;
-
-    fn data(bytes: &'static [u8]) -> ExternalData {
-        ExternalData {
-            number: 0x9b,
-            module: ExternalData::SERIAL,
-            data: Bytes::from_static(bytes),
-        }
-    }
-
-    #[test]
-    fn cards_are_read_with_and_without_a_line_end() {
-        round_trip(ExternalData::card("5900B48CEB"));
-        assert_eq!(
-            ExternalData::card("5900B48CEB").card_number(),
-            Some("5900B48CEB")
-        );
-        assert_eq!(data(b"\x021B\x03\r\n").card_number(), Some("1B"));
-        for no_card in [&b"\x02\x03"[..], b"1B", b"\x021B", b"\x02\xff\x03", b""] {
-            assert_eq!(data(no_card).card_number(), None, "{no_card:02x?}");
-        }
-        let passed_through = ExternalData {
-            number: 0x9c,
-            ..ExternalData::card("1B")
-        };
-        assert_eq!(passed_through.card_number(), None);
-        round_trip(passed_through);
-    }
-
-    #[test]
-    fn both_thermometers_are_read() {
-        assert_eq!(data(b"28.3\xa1\xe6\r\n").celsius(), Some(28.3));
-        assert_eq!(data(b"-4\xa1\xe6").celsius(), Some(-4.0));
-        assert_eq!(
-            data(&[0x3c, 3, 1, 0xff, 0xce, 0x2c, 0x0d]).celsius(),
-            Some(-5.0)
-        );
-        for none in [
-            &b"28.3"[..],
-            b"x\xa1\xe6",
-            b"nan\xa1\xe6",
-            &[0x3c, 3, 1, 0, 9],
-        ] {
-            assert_eq!(data(none).celsius(), None, "{none:02x?}");
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn what_is_unknown_is_seen_raw() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(data(&[0x80, 0xd6, 0]));
-        assert_eq!(signal(&r, "gt06.external_data").unwrap(), "80d600");
-        assert_eq!(r.more.text, None);
-        let r = report(data(b"hello"));
-        assert_eq!(r.more.text.as_deref(), Some("hello"));
-        let r = report(ExternalData::card("1B"));
-        assert_eq!(
-            r.more.identity.clone().unwrap().driver.as_deref(),
-            Some("1B")
-        );
-        assert_eq!(
-            r.more.events[0].kind,
-            milepost_telemetry::EventKind::CardSwiped
-        );
     }
 }

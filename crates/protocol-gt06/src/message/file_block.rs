@@ -92,7 +92,7 @@ impl FileBlock {
         self.offset == 0 && usize::try_from(self.size).is_ok_and(|size| size == self.data.len())
     }
 
-    /// When the recording was made, where its mark says so.
+    /// When the recording was made, where its mark is a time.
     #[must_use]
     pub fn time(&self) -> Option<DateTime> {
         match (self.kind, &self.mark[..]) {
@@ -219,96 +219,5 @@ impl FileBlock {
     ) {
         let report = self.report(cx, out, u32::MAX, 1);
         report.more.media = Some(super::upload::completed(self.media(), whole));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::DecodeErrorKind;
-    use crate::message::testing::{read_body, round_trip};
-
-    fn block(kind: u8, mark: &'static [u8]) -> FileBlock {
-        FileBlock {
-            kind,
-            size: 2_000,
-            check: FileCheck::Crc(0x1234),
-            offset: 1_000,
-            data: Bytes::from_static(b"#!AMR"),
-            mark: Bytes::from_static(mark),
-        }
-    }
-
-    #[test]
-    fn it_reads_back_with_either_check_and_mark() {
-        for block in [
-            block(0, &[22, 1, 2, 3, 4, 5]),
-            block(1, &[0, 9]),
-            block(9, &[]),
-        ] {
-            round_trip(FileBlock {
-                check: FileCheck::Md5([7; 16]),
-                ..block.clone()
-            });
-            round_trip(block);
-        }
-    }
-
-    #[test]
-    fn a_check_of_an_unknown_kind_has_an_unknown_length() {
-        let error = read_body(Start::Long, 0x8d, &[0, 0, 0, 7, 208, 2, 1]).unwrap_err();
-        assert_eq!(error.kind(), DecodeErrorKind::OutOfRange { value: 2 });
-        let mut body = BytesMut::new();
-        block(1, &[]).encode(&mut body);
-        for len in 1..body.len() {
-            assert!(read_body(Start::Long, 0x8d, &body[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_recording_without_a_mark_has_no_mark_in_its_name() {
-        for (kind, mark, name) in [
-            (0, &[][..], "monitoring"),
-            (0, &[0; 6], "monitoring-000000000000"),
-            (1, &[], "sos"),
-            (1, &[0, 9], "sos-0009"),
-            (2, &[], "intercom"),
-            (9, &[], "9"),
-        ] {
-            assert_eq!(FileBlock::id_of(block(kind, mark).upload()), name);
-        }
-    }
-
-    #[test]
-    fn recordings_are_told_apart_by_type_and_mark() {
-        assert_ne!(
-            block(0, &[22, 1, 2, 3, 4, 5]).upload(),
-            block(2, &[22, 1, 2, 3, 4, 5]).upload()
-        );
-        assert_ne!(
-            block(0, &[22, 1, 2, 3, 4, 5]).upload(),
-            block(0, &[22, 1, 2, 3, 4, 6]).upload()
-        );
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn the_mark_is_the_time_of_a_recording() {
-        use crate::message::testing::report;
-
-        let r = report(block(0, &[22, 1, 2, 3, 4, 5]));
-        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 1, 2, 3, 4, 5));
-        assert_eq!(
-            &*r.more.media.as_ref().unwrap().id,
-            "monitoring-160102030405"
-        );
-        let r = report(block(1, &[0, 9]));
-        assert_eq!(r.device_time, None);
-        let media = r.more.media.clone().unwrap();
-        assert_eq!(
-            (media.offset, media.size, media.complete),
-            (1_000, Some(2_000), false)
-        );
     }
 }

@@ -8,7 +8,7 @@
 //! | 8 | 2 | size | of what follows |
 //! | 10 | 16 | key | |
 //! | 26 | 1 | separator | |
-//! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon in front |
+//! | 27 | | text | `[VERSION]…[BUILD]…`, on the devices seen with a colon before |
 //!
 //! Seen on devices. They repeat it until it is answered or they give up; since is unknown what
 //! an answer would make them do, there is none.
@@ -39,7 +39,7 @@ pub struct FirmwareNotice {
 }
 
 impl FirmwareNotice {
-    /// The text, without the colon in front.
+    /// The text, without the colon before it.
     #[must_use]
     pub fn to_text(&self) -> String {
         let text = &self.raw_text[..];
@@ -100,47 +100,5 @@ impl Body for FirmwareNotice {
         crate::answer::Reading::read(&text).normalize(report);
         report.identity_mut().imei = Some(alloc::format!("{}", self.imei).into());
         report.more.text = Some(text.into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{read_body, round_trip};
-
-    fn notice() -> FirmwareNotice {
-        FirmwareNotice {
-            imei: TerminalId::from_digits("123456789012345").unwrap(),
-            raw_size: 76,
-            key: [7; 16],
-            separator: 1,
-            raw_text: Bytes::from_static(b":[VERSION]GT06D_V15_WM[BUILD]2013/12/28 15:24\0"),
-        }
-    }
-
-    #[test]
-    fn it_reads_back_and_each_short_length_is_an_error() {
-        round_trip(notice());
-        let mut body = BytesMut::new();
-        notice().encode(&mut body);
-        for len in 1..27 {
-            assert!(read_body(Start::Long, 0xfd, &body[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn firmware_and_build_are_told_apart() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(notice());
-        let identity = r.more.identity.as_ref().unwrap();
-        assert_eq!(identity.firmware.as_deref(), Some("GT06D_V15_WM"));
-        assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
-        assert!(r.more.text.as_ref().unwrap().starts_with("[VERSION]"));
-        assert_eq!(
-            signal(&r, "gt06.firmware_build").unwrap(),
-            "2013/12/28 15:24"
-        );
     }
 }

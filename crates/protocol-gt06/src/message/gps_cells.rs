@@ -49,37 +49,3 @@ impl Body for GpsCells {
         self.network.normalize(&self.cells, report);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    const CELLS: &str = "287d 001f71 50  287d 001f72 5a  000000000000 000000000000 000000000000 \
-                         000000000000 000000000000";
-
-    #[test]
-    fn seven_slots_are_read_whatever_the_network() {
-        for network in ["01cc 00", "81cc 0007"] {
-            let parts = [GPS, network, &CELLS.replace('\n', ""), "ff 0002"];
-            let Message::GpsCells(read) = read_parts(Start::Short, 0x1e, &parts) else {
-                panic!("no cells")
-            };
-            assert_eq!((read.timing_advance, read.language.0), (255, 2));
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn empty_slots_are_no_cells() {
-        let parts = [GPS, "01cc 00", CELLS, "ff 0002"];
-        let report = crate::message::testing::report(read_parts(Start::Short, 0x1e, &parts));
-        let cells: alloc::vec::Vec<_> = report.cells().collect();
-        assert_eq!(cells.len(), 2);
-        assert_eq!(
-            cells.last().map(|cell| (cell.serving, cell.signal_dbm)),
-            Some((false, Some(-90)))
-        );
-        assert!(report.fix.is_some());
-    }
-}

@@ -5,7 +5,7 @@
 //! | 0 | 18 | position | [`Gps`] |
 //! | 18 | 0 or 2 | language | 1 Chinese, 2 English |
 //!
-//! L 17 and 19. Concox GT06 manual, which does not say in which zone the time is. The relatives
+//! L 17 and 19. Concox GT06 manual, which does not state in which zone the time is. The relatives
 //! without checksum use the number for another message.
 
 use super::{Body, Context, Fit};
@@ -43,27 +43,5 @@ impl Body for GpsOnly {
         let key = crate::normalize::Key::new(0x10);
         let report = cx.positioned(out, milepost_telemetry::Kind::Location, &self.gps, key);
         self.note_fields(cx, report);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    #[test]
-    fn the_language_is_optional() {
-        for (parts, language) in [(&[GPS][..], None), (&[GPS, "0002"], Some(2))] {
-            let Message::GpsOnly(read) = read_parts(Start::Short, 0x10, parts) else {
-                panic!("{parts:?}")
-            };
-            assert_eq!(
-                (
-                    read.language.map(|raw| raw.0),
-                    read.gps.position().satellites()
-                ),
-                (language, 9)
-            );
-        }
     }
 }

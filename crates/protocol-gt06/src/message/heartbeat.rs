@@ -3,7 +3,7 @@
 //! | number, L | body |
 //! |---|---|
 //! | 13, 0A | terminal information 1, battery 1, signal 1, language or ports 2 |
-//! | 13, 08 | terminal information 1, battery 1, signal 1 (GT03, sloppy clones) |
+//! | 13, 08 | terminal information 1, battery 1, signal 1 (GT03, clones) |
 //! | 13, 13 | terminal information 1, signal and satellites 2, alarm 1, language 1, battery % 1, mode 1, volts/100 2, reserved 1, time 2, extra 2 (OBD6) |
 //! | 13, 15 | terminal information 1, satellites 2, alarm 1, language 1, battery % 1, mode 1, volts/100 2, reserved 1, times 2, work 2, temperature 2 (Space10X) |
 //! | 23, 0B | terminal information 1, volts/100 2, signal 1, language 2 |
@@ -40,7 +40,7 @@ pub struct Heartbeat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeartbeatForm {
-    /// 0x13 in its usual lengths, and shorter ones of sloppy clones.
+    /// 0x13 in its usual lengths, and shorter ones of clones.
     Usual {
         /// Battery: a level, or percent.
         battery: Option<u8>,
@@ -463,6 +463,3 @@ fn extended<T: Trace>(r: &mut Reader<'_, T>, space: bool) -> Result<HeartbeatFor
         },
     })
 }
-
-#[cfg(test)]
-mod tests;

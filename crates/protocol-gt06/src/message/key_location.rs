@@ -48,39 +48,3 @@ impl Body for KeyLocation {
         self.note_fields(cx, report);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    const ID: &str = "0123456789012345";
-    const CELL: &str = "01cc 00 287d 00001f71";
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_key_of_zeros_is_no_driver() {
-        for (key, driver) in [
-            ("0000 0a1b2c3d", Some("00000a1b2c3d")),
-            ("0000 00000000", None),
-        ] {
-            let read = read_parts(Start::Short, 0x61, &[ID, GPS, CELL, key]);
-            let report = crate::message::testing::report(read);
-            let identity = report.more.identity.clone().unwrap();
-            assert_eq!(identity.driver.as_deref(), driver);
-            assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
-        }
-    }
-
-    #[test]
-    fn the_cell_is_wide() {
-        let read = read_parts(Start::Short, 0x61, &[ID, GPS, CELL, "0000 0a1b2c3d"]);
-        let Message::KeyLocation(read) = read else {
-            panic!("{read:?}")
-        };
-        assert_eq!(
-            (read.cell.cell_id, read.key.0),
-            (8_049, [0, 0, 0x0a, 0x1b, 0x2c, 0x3d])
-        );
-    }
-}

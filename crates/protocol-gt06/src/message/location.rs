@@ -21,11 +21,9 @@
 //!
 //! L is one more with a wide MNC, and 7 more in 0xA0. A position alone (L 17) comes from devices
 //! without network registration. L 1F to 26: Concox and GT06N manuals; 0xA0: Jimi 4G manuals; the
-//! others seen on devices. 0x22 and 0xA0 are specified in UTC, the others do not say.
+//! others seen on devices. 0x22 and 0xA0 are specified in UTC, the others are not.
 
 mod rest;
-#[cfg(test)]
-mod tests;
 
 use bytes::BytesMut;
 

@@ -44,25 +44,3 @@ impl Body for LocationWithId {
         self.note_fields(cx, report);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use alloc::string::ToString;
-
-    use crate::message::testing::{CELL, GPS, read_parts};
-    use crate::{Message, Start};
-
-    #[test]
-    fn it_has_a_time_after_an_id() {
-        let with_id = read_parts(Start::Short, 0x12, &["0123456789012345", GPS, CELL]);
-        let Message::LocationWithId(read) = with_id else {
-            panic!("{with_id:?}")
-        };
-        assert_eq!(
-            (read.id.to_string().as_str(), read.cell.mcc()),
-            ("123456789012345", 460)
-        );
-        let longer = read_parts(Start::Short, 0x12, &[GPS, CELL, "0102030405060708"]);
-        assert!(matches!(longer, Message::PositionOnly(_)), "{longer:?}");
-    }
-}

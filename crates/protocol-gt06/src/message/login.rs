@@ -139,26 +139,6 @@ impl Body for Login {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dialect, Frame, Framing, Message};
-
-    fn read(hex: &str) -> Message {
-        let raw = Bytes::from(hex::decode(hex).unwrap());
-        let frame = Frame::parse(raw, Framing::Checked).unwrap();
-        Message::decode(&frame, Dialect::default()).unwrap()
-    }
-
-    #[test]
-    fn the_worked_example() {
-        let hex = "787811010752533678900242700032010005127 90d0a".replace(' ', "");
-        let message = read(&hex);
-        let Message::Login(login) = &message else {
-            panic!("{message:?}")
-        };
-        assert_eq!(login.id.to_string(), "752533678900242");
-        assert_eq!(login.model, Some(0x7000));
-        assert_eq!(login.zone.unwrap().minutes(), Some(8 * 60));
-        assert_eq!(message.to_bytes(5), hex::decode(hex).unwrap());
-    }
 
     #[test]
     fn zones_of_the_reference() {

@@ -224,7 +224,7 @@ impl Body for Modular {
 
     /// Key: number, time of the position (else of the report), position; one that repeats in
     /// the list has a number too. The first position's report, or the one without,
-    /// has all that says another fact: events, the report's time, states, what is connected.
+    /// has all that makes it another fact: events, the report's time, states, what is connected.
     /// Without a time: where the frame arrived.
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
@@ -404,54 +404,6 @@ const fn event_name(event: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{frame, read_body, round_trip};
-    use crate::{Message, ReplyClass};
-
-    #[test]
-    fn modules_of_any_length_read_back_and_a_torn_one_is_kept() {
-        round_trip(Modular {
-            modules: alloc::vec![
-                Module::new(0x0000, &[2]),
-                Module::new(0x0012, &[]),
-                Module::new(0xffff, &[7; 300]),
-            ],
-            tail: Bytes::new(),
-        });
-        let torn = [
-            0x00, 0x18, 0x00, 0x02, 0x01, 0x7c, 0x00, 0x16, 0x00, 0x02, 0x09,
-        ];
-        let Ok(Message::Modular(read)) = read_body(Start::Long, 0x70, &torn) else {
-            panic!()
-        };
-        assert_eq!(read.modules, [Module::new(0x0018, &[0x01, 0x7c])]);
-        assert_eq!(read.tail.len(), 5);
-        round_trip(read);
-    }
-
-    #[test]
-    fn a_reply_is_given_where_it_is_wanted_in_a_short_frame() {
-        let wanted = |data: &[u8]| Modular {
-            modules: alloc::vec![Module::new(Module::REPLY_WANTED, data)],
-            tail: Bytes::new(),
-        };
-        let mut body = BytesMut::new();
-        wanted(&[1]).encode(&mut body);
-        let head = *frame(Start::Long, 0x70, &body).head();
-        let reply = wanted(&[1])
-            .answer()
-            .reply(
-                head.start(),
-                head.number(),
-                Some(0x50),
-                crate::AckPolicy::default(),
-                0,
-            )
-            .unwrap();
-        assert_eq!(hex::encode(reply.bytes), "78780570005040d40d0a");
-        assert_eq!(reply.class, ReplyClass::WhenDelivered);
-        assert_eq!(wanted(&[0]).answer(), Answer::Silent);
-        assert_eq!(Modular::default().answer(), Answer::Silent);
-    }
 
     #[test]
     fn a_position_module_reads_back() {

@@ -12,13 +12,19 @@
 //! text. In 0x66 it is mode and PID of OBD. 0x65 holds trouble codes; their form is unconfirmed,
 //! so its text is only shown.
 //!
-//! Seen on devices. The position has no time of its own and needs no length in front: it is taken
+//! Seen on devices. The position has no time of its own and needs no length before it: it is taken
 //! for one where twelve bytes after the text have its shape.
 
 use alloc::format;
 use alloc::string::String;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use nom::bytes::complete::take;
+use nom::character::complete::digit1;
+#[cfg(feature = "telemetry")]
+use nom::combinator::rest;
+use nom::combinator::{all_consuming, map_res};
+use nom::{IResult, Parser};
 
 use super::{Body, Context, Fit};
 use crate::DecodeError;
@@ -65,11 +71,7 @@ fn is_text(bytes: &[u8]) -> bool {
 impl ObdText {
     /// The keys and their values.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        core::str::from_utf8(&self.text)
-            .unwrap_or_default()
-            .split(',')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (key.trim(), value.trim()))
+        crate::text::pairs(core::str::from_utf8(&self.text).unwrap_or_default(), ',')
     }
 }
 
@@ -91,7 +93,7 @@ impl Body for ObdText {
         let before = text_before_position(r.peek());
         let number = cx.number();
         let size = before.unwrap_or_else(|| r.remaining());
-        let text = r.pieces("values", size, b',', |pair| describe(number, pair))?;
+        let text = r.pieces("values", size, b',', |at, pair| describe(number, at, pair))?;
         let position = match before {
             Some(_) => Some(Position::decode(r)?),
             None => None,
@@ -162,314 +164,196 @@ impl Body for ObdText {
     }
 }
 
-/// What a pair means.
-fn describe(number: u8, pair: &[u8]) -> String {
-    let text = crate::answer::ascii(pair);
+/// What a pair means, which begins at that byte of the frame.
+fn describe(number: u8, at: usize, bytes: &[u8]) -> String {
+    let text = crate::answer::ascii(bytes);
     let text = text.trim().trim_end_matches(',');
-    let Some((key, value)) = text.split_once('=') else {
+    let Some((key, value)) = crate::text::pair(text) else {
         return text.into();
     };
-    let (key, value) = (key.trim(), value.trim());
-    if number == 0x66
-        && let Some((mode, pid)) = key.split_at_checked(2)
-    {
-        return format!("{text}: mode {mode}, PID {pid}");
-    }
-    let Some((parameter, source, value)) = parameter((key, value)).filter(|_| number == 0x8c)
-    else {
-        return text.into();
-    };
-    let (name, unit) = match parameter {
-        0x40 => ("odometer", ""),
-        0x43 => ("fuel", ""),
-        0x45 => ("coolant", " °C"),
-        0x53 => ("speed", " km/h"),
-        0x54 => ("engine", " rpm"),
-        0x71 => ("fuel used", " L"),
-        0x73 => ("engine hours", " h"),
-        VIN => return format!("VIN {value}, source {source}"),
-        _ => return format!("{text}: parameter {parameter:02x}, source {source}"),
-    };
-    match u32::from_str_radix(value, 16) {
-        Ok(raw) => format!("{name} {}{unit}, source {source}", f64::from(raw) / 100.0),
-        Err(_) if value.is_empty() => format!("{name}: no value, source {source}"),
-        Err(_) => format!("{name}: no number ({value}), source {source}"),
+    match number {
+        0x66 => match key.split_at_checked(2) {
+            Some((mode, pid)) => format!("{text}: mode {mode}, PID {pid}"),
+            None => text.into(),
+        },
+        0x8c => match Parameter::read((key, value)) {
+            Some(parameter) => {
+                let source = parameter.source;
+                format!("{}, source {source}", parameter.describe(text, at, bytes))
+            }
+            None => text.into(),
+        },
+        _ => text.into(),
     }
 }
 
-/// `kkt=…` of 0x8C: parameter, source and value.
-fn parameter<'t>((key, value): (&str, &'t str)) -> Option<(u8, u8, &'t str)> {
-    let (parameter, source) = key.split_at_checked(2)?;
-    let parameter = u8::from_str_radix(parameter, 16).ok()?;
-    Some((parameter, source.parse().ok()?, value))
+/// A pair of 0x8C.
+struct Parameter<'t> {
+    code: u8,
+    /// Which controller.
+    source: u8,
+    /// As sent.
+    value: &'t str,
 }
 
 const VIN: u8 = 0x74;
+
+impl<'t> Parameter<'t> {
+    /// Two hexadecimal digits of the parameter, and the source.
+    fn read((key, value): (&str, &'t str)) -> Option<Self> {
+        let hex = map_res(take(2_usize), |code| u8::from_str_radix(code, 16));
+        let source = map_res(digit1, str::parse);
+        let parsed: IResult<_, _> = all_consuming((hex, source)).parse(key);
+        let (_, (code, source)) = parsed.ok()?;
+        Some(Self {
+            code,
+            source,
+            value,
+        })
+    }
+
+    fn number(&self) -> Option<f64> {
+        u32::from_str_radix(self.value, 16).ok().map(f64::from)
+    }
+
+    /// What the parameter is, its unit, and its signal's name; hundredths of the unit are sent.
+    const fn known(&self) -> Option<(&'static str, Option<&'static str>, &'static str)> {
+        Some(match self.code {
+            0x40 => ("odometer", None, "gt06.obd_odometer"),
+            0x43 => ("fuel", None, "gt06.obd_fuel"),
+            0x45 => ("coolant", Some("°C"), "gt06.obd_coolant"),
+            0x53 => ("speed", Some("km/h"), "gt06.obd_speed"),
+            0x54 => ("engine", Some("rpm"), "gt06.obd_rpm"),
+            0x71 => ("fuel used", Some("L"), "gt06.obd_fuel_used"),
+            0x73 => ("engine hours", Some("h"), "gt06.obd_engine_hours"),
+            _ => return None,
+        })
+    }
+
+    fn describe(&self, text: &str, at: usize, bytes: &[u8]) -> String {
+        let Self { code, value, .. } = self;
+        match (self.known(), self.number()) {
+            _ if *code == VIN => format!("VIN {value}"),
+            (None, _) => format!("{text}: parameter {code:02x}"),
+            (Some((name, unit, _)), Some(raw)) => {
+                let space = unit.map_or("", |_| " ");
+                format!("{name} {}{space}{}", raw / 100.0, unit.unwrap_or_default())
+            }
+            (Some((name, ..)), None) if value.is_empty() => format!("{name}: no value"),
+            (Some((name, ..)), None) => {
+                let at = at + crate::text::hex_value_ends(bytes);
+                format!("{name}: no number ({value}) at byte {at}")
+            }
+        }
+    }
+}
 
 /// The parameters of 0x8C. Where a vehicle has one value of a kind it is that of the source that
 /// comes first and can be read; where sources differ, all are shown with their source.
 #[cfg(feature = "telemetry")]
 fn note_parameters(text: &ObdText, report: &mut milepost_telemetry::Report) {
-    let mut said: [(Option<&str>, bool); 256] = [(None, false); 256];
-    for (parameter, _, value) in text.pairs().filter_map(parameter) {
-        if value.is_empty() || (parameter != VIN && u32::from_str_radix(value, 16).is_err()) {
+    let parameters = || text.pairs().filter_map(Parameter::read);
+    let mut values: [(Option<&str>, bool); 256] = [(None, false); 256];
+    for parameter in parameters() {
+        let value = parameter.value;
+        if value.is_empty() || (parameter.code != VIN && parameter.number().is_none()) {
             continue;
         }
-        let Some((first, differ)) = said.get_mut(usize::from(parameter)) else {
-            continue;
+        if let Some((first, differ)) = values.get_mut(usize::from(parameter.code)) {
+            let first = *first.get_or_insert(value);
+            *differ |= !first.eq_ignore_ascii_case(value);
+        }
+    }
+    for parameter in parameters() {
+        let values = values.get(usize::from(parameter.code));
+        parameter.note(report, values.is_some_and(|(_, differ)| *differ));
+    }
+}
+
+#[cfg(feature = "telemetry")]
+impl Parameter<'_> {
+    fn note(&self, report: &mut milepost_telemetry::Report, differ: bool) {
+        use milepost_telemetry::{Name, SignalId};
+
+        let (name, unit, shown) = match self.known() {
+            _ if self.code == VIN => (Some("gt06.obd_vin"), None, None),
+            Some((_, unit, name)) => (Some(name), unit, self.number().map(|raw| raw / 100.0)),
+            None => (None, None, self.number()),
         };
-        let first = *first.get_or_insert(value);
-        *differ |= !first.eq_ignore_ascii_case(value);
+        if self.fill_place(report, shown) && !differ {
+            return;
+        }
+        // 256 names at most.
+        let name = match name {
+            Some(name) => Name::new(name),
+            None => match Name::intern(&format!("gt06.obd_{:02x}", self.code)) {
+                Ok(name) => name,
+                Err(_) => return,
+            },
+        };
+        let source = Some(self.source);
+        note_value(report, SignalId::Named(name), source, self.value, shown, unit);
     }
-    for (parameter, source, value) in text.pairs().filter_map(parameter) {
-        let differ = said.get(usize::from(parameter)).is_some_and(|said| said.1);
-        note_parameter(report, parameter, source, value, differ);
-    }
-}
 
-#[cfg(feature = "telemetry")]
-fn note_parameter(
-    report: &mut milepost_telemetry::Report,
-    parameter: u8,
-    source: u8,
-    value: &str,
-    differ: bool,
-) {
-    use milepost_telemetry::{Name, Signal, SignalId, SignalState};
-
-    let raw = match parameter {
-        VIN => None,
-        _ => u32::from_str_radix(value, 16).ok().map(f64::from),
-    };
-    let scaled = raw.map(|raw| raw / 100.0);
-    let mut in_vehicle = true;
-    // What a value is that has no place of its own, or cannot be there: 256 names at most.
-    let (name, unit, shown) = match parameter {
-        VIN => {
-            if !value.is_empty() {
-                report
-                    .identity_mut()
-                    .vin
-                    .get_or_insert_with(|| value.into());
+    /// Fills the parameter's place in the report if it is empty; whether it has one, and a value.
+    fn fill_place(&self, report: &mut milepost_telemetry::Report, shown: Option<f64>) -> bool {
+        if self.code == VIN {
+            if !self.value.is_empty() {
+                let vin = &mut report.identity_mut().vin;
+                vin.get_or_insert_with(|| self.value.into());
             }
-            ("gt06.obd_vin", None, None)
+            return !self.value.is_empty();
         }
-        0x45 => {
-            fill(&mut report.vehicle_mut().coolant_c, scaled);
-            ("gt06.obd_coolant", Some("°C"), scaled)
+        if !matches!(self.code, 0x45 | 0x53 | 0x54 | 0x71 | 0x73) {
+            return false;
         }
-        0x53 => {
-            fill(&mut report.vehicle_mut().wheel_speed_kmh, scaled);
-            ("gt06.obd_speed", Some("km/h"), scaled)
-        }
-        0x54 => {
-            fill(&mut report.vehicle_mut().engine_rpm, scaled);
-            ("gt06.obd_rpm", Some("rpm"), scaled)
-        }
-        0x71 => {
-            fill(&mut report.vehicle_mut().fuel_used_l, scaled);
-            ("gt06.obd_fuel_used", Some("L"), scaled)
-        }
-        0x73 => {
-            let seconds = scaled.map(|hours| hours * 3_600.0);
-            fill(&mut report.vehicle_mut().engine_hours_s, seconds);
-            ("gt06.obd_engine_hours", Some("h"), scaled)
-        }
-        _ => {
-            in_vehicle = false;
-            match parameter {
-                0x40 => ("gt06.obd_odometer", None, scaled),
-                0x43 => ("gt06.obd_fuel", None, scaled),
-                _ => ("", None, raw),
+        let vehicle = report.vehicle_mut();
+        let (place, value) = match self.code {
+            0x45 => (&mut vehicle.coolant_c, shown),
+            0x53 => (&mut vehicle.wheel_speed_kmh, shown),
+            0x54 => (&mut vehicle.engine_rpm, shown),
+            0x71 => (&mut vehicle.fuel_used_l, shown),
+            _ => {
+                let seconds = shown.map(|hours| hours * 3_600.0);
+                (&mut vehicle.engine_hours_s, seconds)
             }
-        }
-    };
-    let is_said = shown.is_some() || parameter == VIN && !value.is_empty();
-    if in_vehicle && is_said && !differ {
-        return;
+        };
+        *place = place.or(value);
+        shown.is_some()
     }
-    let id = if name.is_empty() {
-        match Name::intern(&format!("gt06.obd_{parameter:02x}")) {
-            Ok(name) => SignalId::Named(name),
-            Err(_) => return,
-        }
-    } else {
-        SignalId::Named(Name::new(name))
-    };
-    let mut signal = Signal::new(id, "obd parameter");
-    signal.source = Some(source);
-    report.more.signals.push(match shown {
-        Some(value) => signal.number(value, unit),
-        None if value.is_empty() => {
-            signal.state = Some(SignalState::NotAvailable);
-            signal
-        }
-        None => signal.text(value),
-    });
-}
-
-/// Fills a place that is empty.
-#[cfg(feature = "telemetry")]
-fn fill(place: &mut Option<f64>, value: Option<f64>) {
-    *place = place.or(value);
 }
 
 /// `mmpp=…` of 0x66: mode and PID; the value as sent, in no unit.
 #[cfg(feature = "telemetry")]
 fn note_pid(report: &mut milepost_telemetry::Report, key: &str, value: &str) {
-    use milepost_telemetry::{Signal, SignalId, SignalState};
-
-    let Some((mode, pid)) = key.split_at_checked(2) else {
-        return;
-    };
-    let (Ok(mode), Ok(pid)) = (u8::from_str_radix(mode, 16), u16::from_str_radix(pid, 16)) else {
-        return;
-    };
-    let mut signal = Signal::new(SignalId::Pid { mode, pid }, "obd parameter");
-    report
-        .more
-        .signals
-        .push(match u32::from_str_radix(value, 16) {
-            Ok(raw) => signal.number(raw.into(), None),
-            Err(_) if value.is_empty() => {
-                signal.state = Some(SignalState::NotAvailable);
-                signal
-            }
-            Err(_) => signal.text(value),
-        });
+    let mode = map_res(take(2_usize), |mode| u8::from_str_radix(mode, 16));
+    let pid = map_res(rest, |pid| u16::from_str_radix(pid, 16));
+    let parsed: IResult<_, _> = (mode, pid).parse(key);
+    if let Ok((_, (mode, pid))) = parsed {
+        let id = milepost_telemetry::SignalId::Pid { mode, pid };
+        let number = u32::from_str_radix(value, 16).ok().map(f64::from);
+        note_value(report, id, None, value, number, None);
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{read_body, round_trip};
-
-    fn obd(number: u8, text: &'static [u8]) -> ObdText {
-        ObdText {
-            number,
-            start: Start::Long,
-            time: DateTime::from_bytes([21, 1, 13, 8, 32, 13]),
-            raw_ignition: 1,
-            text: Bytes::from_static(text),
-            position: Position::from_degrees(32.8, 34.9, 84, 165, 11),
+/// A number, the text of what is none, or that there is no value.
+#[cfg(feature = "telemetry")]
+fn note_value(
+    report: &mut milepost_telemetry::Report,
+    id: milepost_telemetry::SignalId,
+    source: Option<u8>,
+    value: &str,
+    number: Option<f64>,
+    unit: Option<&'static str>,
+) {
+    let mut signal = milepost_telemetry::Signal::new(id, "obd parameter");
+    signal.source = source;
+    report.more.signals.push(match number {
+        Some(number) => signal.number(number, unit),
+        None if value.is_empty() => {
+            signal.state = Some(milepost_telemetry::SignalState::NotAvailable);
+            signal
         }
-    }
-
-    #[test]
-    fn a_position_after_the_text_is_found_and_may_be_missing() {
-        for number in [0x8c, 0x66, 0x65] {
-            round_trip(obd(number, b"543=00000fa0,4A3=,503=00000"));
-            round_trip(ObdText {
-                position: None,
-                ..obd(number, b"543=00000fa0,4A3=,503=00000")
-            });
-            round_trip(ObdText {
-                position: None,
-                ..obd(number, b"")
-            });
-            round_trip(ObdText {
-                start: Start::Short,
-                ..obd(number, b"543=1")
-            });
-        }
-    }
-
-    #[test]
-    fn a_head_cut_short_is_an_error() {
-        for len in 1..7 {
-            let error = read_body(Start::Long, 0x8c, &[1; 7][..len]).unwrap_err();
-            assert_eq!(error.field(), if len < 6 { "time" } else { "ignition" });
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn parameters_go_where_they_belong_and_unknown_ones_are_shown() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(obd(
-            0x8c,
-            b"403=000274d8,453=00002328,533=000020d0,543=000249f0,713=64,733=96,743=VIN1,2B3=10,4A3=,zz=1",
-        ));
-        let vehicle = r.more.vehicle.as_ref().unwrap();
-        assert_eq!(vehicle.coolant_c, Some(90.0));
-        assert_eq!(vehicle.wheel_speed_kmh, Some(84.0));
-        assert_eq!(vehicle.engine_rpm, Some(1_500.0));
-        assert_eq!(vehicle.fuel_used_l, Some(1.0));
-        assert_eq!(vehicle.engine_hours_s, Some(5_400.0));
-        assert_eq!(
-            r.more.identity.as_ref().unwrap().vin.as_deref(),
-            Some("VIN1")
-        );
-        assert_eq!(signal(&r, "gt06.obd_odometer").unwrap(), "1609.84");
-        assert_eq!(signal(&r, "gt06.obd_2b").unwrap(), "16");
-        assert_eq!(
-            r.more.signals.last().unwrap().value,
-            None,
-            "an empty value is none"
-        );
-        assert_eq!(r.io.ignition, Some(true));
-        assert!(r.fix.is_some() && r.more.text.is_some());
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn an_empty_or_unreadable_value_of_one_source_leaves_that_of_another() {
-        use crate::message::testing::report;
-        use alloc::string::ToString;
-        use milepost_telemetry::{SignalState, Value};
-
-        let shown = |text| {
-            let r = report(obd(0x8c, text));
-            let vehicle = r.more.vehicle.clone().unwrap_or_default();
-            let signals: alloc::vec::Vec<_> = r
-                .more
-                .signals
-                .iter()
-                .map(|s| (s.id.to_string(), s.source, s.value.clone(), s.state))
-                .collect();
-            (vehicle, signals)
-        };
-        let (vehicle, signals) = shown(b"541=0BB8,542=,531=1388,532=ZZ");
-        assert_eq!(vehicle.engine_rpm, Some(30.0));
-        assert_eq!(vehicle.wheel_speed_kmh, Some(50.0));
-        let absent = Some(SignalState::NotAvailable);
-        let text = Some(Value::Text("ZZ".into()));
-        assert_eq!(
-            signals,
-            [
-                ("gt06.obd_rpm".into(), Some(2), None, absent),
-                ("gt06.obd_speed".into(), Some(2), text, None),
-            ]
-        );
-        // Two sources that agree are one value, two that do not are two.
-        let (vehicle, signals) = shown(b"541=0BB8,542=0bb8");
-        assert_eq!((vehicle.engine_rpm, signals.len()), (Some(30.0), 0));
-        let (vehicle, signals) = shown(b"541=,542=0BB8,543=0FA0");
-        assert_eq!(vehicle.engine_rpm, Some(30.0));
-        let sources: alloc::vec::Vec<_> = signals.iter().map(|s| (s.1, s.2.clone())).collect();
-        let number = |value| Some(Value::Number(value));
-        assert_eq!(
-            sources,
-            [
-                (Some(1), None),
-                (Some(2), number(30.0)),
-                (Some(3), number(40.0))
-            ]
-        );
-        let (_, signals) = shown(b"741=VIN1,742=,743=VIN1");
-        assert_eq!(signals.len(), 1);
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn pids_keep_their_mode_and_trouble_codes_their_text() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(obd(0x66, b"210c=0fa0,210d="));
-        assert_eq!(signal(&r, "pid.21.0c").unwrap(), "4000");
-        let r = report(obd(0x65, b"P0143"));
-        assert_eq!(r.kind, milepost_telemetry::Kind::Diagnostics);
-        assert_eq!(r.more.text.as_deref(), Some("P0143"));
-    }
+        None => signal.text(value),
+    });
 }

@@ -1,7 +1,7 @@
 //! 0xF2, the state of what is connected to a device (Jimi 4G).
 //!
 //! Under `79 79`: time 4 (Unix, UTC), then id 2, length 1, data, repeated to the end. The length
-//! of 000A has two bytes; of the others, a length of 0 says that the next byte is the length.
+//! of 000A has two bytes; of the others, a length of 0 indicates that the next byte is the length.
 //!
 //! | id | data |
 //! |---|---|
@@ -38,7 +38,7 @@ pub struct PeripheralState {
 pub struct PeripheralItem {
     /// What it is.
     pub id: u16,
-    /// A length of 0 stood before the length.
+    /// A length of 0 came before the length.
     pub escaped: bool,
     /// Its value.
     pub data: Bytes,
@@ -236,7 +236,6 @@ impl PeripheralItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{read_body, round_trip};
 
     fn item(id: u16, data: &'static [u8]) -> PeripheralItem {
         PeripheralItem {
@@ -252,55 +251,6 @@ mod tests {
             items,
             tail: Bytes::new(),
         }
-    }
-
-    #[test]
-    fn all_three_ways_to_write_a_length_read_back() {
-        let peripheral = item(0x000a, &[0, 1, 2, 3, 4, 5, 6, 9, 0, 1, 0xaa]);
-        let battery = item(0x000c, &[0x47, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let escaped = PeripheralItem {
-            escaped: true,
-            ..battery.clone()
-        };
-        round_trip(state(alloc::vec![battery, peripheral, escaped]));
-        round_trip(PeripheralState {
-            tail: Bytes::from_static(&[0, 0x0c, 9, 1]),
-            ..state(alloc::vec![])
-        });
-    }
-
-    #[test]
-    fn a_time_cut_short_is_an_error() {
-        assert_eq!(
-            read_body(Start::Long, 0xf2, &[1, 2, 3])
-                .unwrap_err()
-                .field(),
-            "time"
-        );
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_battery_and_a_peripheral_are_named() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(state(alloc::vec![
-            item(0x000c, &[0x47, 1, 0, 16, 0, 0, 0, 0, 0, 0]),
-            item(0x000a, &[0, 1, 2, 3, 4, 5, 6, 9, 0, 1, 0xaa]),
-            item(0x000b, &[1, 2]),
-        ]));
-        assert_eq!(signal(&r, "gt06.external_battery_charge").unwrap(), "71");
-        assert_eq!(
-            signal(&r, "gt06.external_battery_charging").unwrap(),
-            "true"
-        );
-        assert_eq!(signal(&r, "gt06.external_battery_cycles").unwrap(), "16");
-        assert_eq!(
-            signal(&r, "gt06.peripheral_address").unwrap(),
-            "01:02:03:04:05:06"
-        );
-        assert_eq!(signal(&r, "gt06.peripheral_detail").unwrap(), "aa");
-        assert_eq!(signal(&r, "gt06.item.000b").unwrap(), "0102");
     }
 
     #[cfg(feature = "telemetry")]

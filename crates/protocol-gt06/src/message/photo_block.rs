@@ -8,8 +8,8 @@
 //! | 10 | | data | |
 //!
 //! Seen on devices, under both starts. The number has other meanings (see
-//! [`ItemHeartbeat`](super::ItemHeartbeat)); a block is what its own length says ends with the
-//! body.
+//! [`ItemHeartbeat`](super::ItemHeartbeat)); a frame is a block if its own length
+//! ends with the body.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -92,39 +92,5 @@ impl PhotoBlock {
         let report = cx.untimed(out, milepost_telemetry::Kind::Media, 1);
         let media = crate::media::UploadId::photo(self.photo).media();
         report.more.media = Some(super::upload::completed(media, whole));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use crate::message::testing::{read_body, round_trip};
-
-    #[test]
-    fn it_reads_back_under_both_starts() {
-        for start in [Start::Short, Start::Long] {
-            let data = Bytes::from_static(b"\xff\xd8\xff\xe0 some picture");
-            round_trip(PhotoBlock {
-                start,
-                photo: 77,
-                offset: 1_024,
-                data,
-            });
-        }
-        let data = Bytes::from(alloc::vec![7; 1_024]);
-        round_trip(PhotoBlock {
-            start: Start::Long,
-            photo: 77,
-            offset: 0,
-            data,
-        });
-    }
-
-    #[test]
-    fn a_length_that_does_not_fit_makes_it_something_else() {
-        let body = [0, 0, 0, 77, 0, 0, 0, 9, 0, 3, 1, 2];
-        let read = read_body(Start::Short, 0x36, &body).unwrap();
-        assert!(matches!(read, Message::Unknown(_)), "{read:?}");
     }
 }

@@ -20,75 +20,42 @@ use alloc::format;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context, PhotoRequest};
-use crate::DecodeError;
 use crate::field::DateTime;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, meant, plain};
 use crate::reply::{Answer, ReplyClass};
 
-/// A photo is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhotoInfo {
-    /// When it was taken.
-    pub time: DateTime,
-    /// Whether there was a fix.
-    pub fix: u8,
-    /// Degrees × 1 800 000; north or south is not said.
-    pub raw_latitude: u32,
-    /// Degrees × 1 800 000; east or west is not said.
-    pub raw_longitude: u32,
-    /// Which camera.
-    pub camera: u8,
-    /// Why it was taken.
-    pub source: u8,
-    /// How it is coded.
-    pub format: u8,
-    /// Its size in bytes.
-    pub size: u32,
-    /// Its number.
-    pub photo: u32,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// A photo is ready.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct PhotoInfo {
+        /// When it was taken.
+        time: DateTime,
+        /// Whether there was a fix.
+        fix: u8 as "fix",
+        /// Degrees × 1 800 000; north or south is not stated.
+        raw_latitude: u32 as meant("latitude", describe_degrees),
+        /// Degrees × 1 800 000; east or west is not stated.
+        raw_longitude: u32 as meant("longitude", describe_degrees),
+        /// Which camera.
+        camera: u8 as "camera",
+        /// Why it was taken.
+        source: u8 as "source",
+        /// How it is coded.
+        format: u8 as "format",
+        /// Its size in bytes.
+        size: u32 as "size",
+        /// Its number.
+        photo: u32 as "photo",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for PhotoInfo {
     const NAME: &'static str = "photo_info";
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let time = DateTime::decode(r)?;
-        let fix = r.u8("fix")?;
-        let raw_latitude = r.u32("latitude")?;
-        r.note(|| format!("{:.6}°, hemisphere not said", degrees(raw_latitude)));
-        let raw_longitude = r.u32("longitude")?;
-        r.note(|| format!("{:.6}°, hemisphere not said", degrees(raw_longitude)));
-        Ok(Self {
-            time,
-            fix,
-            raw_latitude,
-            raw_longitude,
-            camera: r.u8("camera")?,
-            source: r.u8("source")?,
-            format: r.u8("format")?,
-            size: r.u32("size")?,
-            photo: r.u32("photo")?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.time.encode(out);
-        out.put_u8(self.fix);
-        out.put_u32(self.raw_latitude);
-        out.put_u32(self.raw_longitude);
-        out.put_slice(&[self.camera, self.source, self.format]);
-        out.put_u32(self.size);
-        out.put_u32(self.photo);
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x35
-    }
+    plain!(0x35);
 
     fn answer(&self) -> Answer {
         let len = u16::try_from(self.size)
@@ -144,6 +111,11 @@ impl Body for PhotoInfo {
     }
 }
 
+fn describe_degrees(bytes: &[u8]) -> alloc::string::String {
+    let raw = bytes.try_into().map_or(0, u32::from_be_bytes);
+    format!("{:.6}°, hemisphere not stated", degrees(raw))
+}
+
 pub(super) fn degrees(raw: u32) -> f64 {
     f64::from(raw) / 1_800_000.0
 }
@@ -159,80 +131,5 @@ impl PhotoRequest {
             number: 0x36,
             body: body.freeze(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AckPolicy;
-    use crate::message::testing::{read_body, round_trip};
-
-    fn info(size: u32) -> PhotoInfo {
-        PhotoInfo {
-            time: DateTime::from_bytes([20, 2, 3, 4, 5, 6]),
-            fix: 1,
-            raw_latitude: 40_000_000,
-            raw_longitude: 50_000_000,
-            camera: 1,
-            source: 2,
-            format: 3,
-            size,
-            photo: 77,
-            tail: Bytes::new(),
-        }
-    }
-
-    #[test]
-    fn it_reads_back_and_each_short_length_is_an_error() {
-        round_trip(info(9_000));
-        round_trip(PhotoInfo {
-            tail: Bytes::from_static(&[1]),
-            ..info(9_000)
-        });
-        let mut body = BytesMut::new();
-        info(9_000).encode(&mut body);
-        for len in 1..body.len() {
-            assert!(
-                read_body(Start::Short, 0x35, &body[..len]).is_err(),
-                "{len}"
-            );
-        }
-    }
-
-    #[test]
-    fn its_answer_asks_for_the_first_block_when_it_is_stored() {
-        let reply = info(9_000)
-            .answer()
-            .reply(Start::Short, 0x35, Some(5), AckPolicy::default(), 0)
-            .unwrap();
-        assert_eq!(reply.class, ReplyClass::WhenDelivered);
-        assert_eq!(
-            hex::encode(&reply.bytes[..16]),
-            "78780f360000004d0000000004000005"
-        );
-        assert_eq!(
-            info(0).answer(),
-            Answer::Silent,
-            "an empty photo has no blocks"
-        );
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn the_photo_is_announced_and_no_place_is_invented() {
-        use crate::message::testing::{report, signal};
-
-        let r = report(info(9_000));
-        let media = r.more.media.as_ref().unwrap();
-        assert_eq!(
-            (&*media.id, media.size, media.complete),
-            ("77", Some(9_000), false)
-        );
-        assert_eq!(r.fix, None);
-        assert_eq!(
-            signal(&r, "gt06.latitude_unsigned").unwrap(),
-            "22.22222222222222"
-        );
     }
 }

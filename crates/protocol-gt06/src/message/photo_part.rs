@@ -23,41 +23,42 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
 use crate::frame::Start;
+use crate::layout::{layout, meant, plain};
 use crate::media::UploadId;
-use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 
-/// A part of a photo.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhotoPart {
-    /// Serial number.
-    pub serial_number: [u8; 8],
-    /// Seconds since 1970.
-    pub unix: u32,
-    /// North or south is not said.
-    pub raw_latitude: u32,
-    /// East or west is not said.
-    pub raw_longitude: u32,
-    /// Six bytes that no manual explains.
-    pub unknown: [u8; 6],
-    /// The serving cell, in a form that no manual explains.
-    pub cell: [u8; 8],
-    /// The file's number.
-    pub media: u32,
-    /// The file's size, in bytes or parts.
-    pub total: u32,
-    /// 0 image.
-    pub kind: u8,
-    /// 0 jpeg.
-    pub format: u8,
-    /// Why it was taken.
-    pub event: u8,
-    /// The part's number.
-    pub part: u16,
-    /// The part.
-    pub data: Bytes,
+layout! {
+    /// A part of a photo.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct PhotoPart {
+        /// Serial number.
+        serial_number: [u8; 8] as "serial number",
+        /// Seconds since 1970.
+        unix: u32 as meant("time", crate::text::unix_bytes),
+        /// North or south is not stated.
+        raw_latitude: u32 as "latitude",
+        /// East or west is not stated.
+        raw_longitude: u32 as "longitude",
+        /// Six bytes that no manual explains.
+        unknown: [u8; 6] as "unknown",
+        /// The serving cell, in a form that no manual explains.
+        cell: [u8; 8] as "cell",
+        /// The file's number.
+        media: u32 as "media",
+        /// The file's size, in bytes or parts.
+        total: u32 as "total",
+        /// 0 image.
+        kind: u8 as "type",
+        /// 0 jpeg.
+        format: u8 as "format",
+        /// Why it was taken.
+        event: u8 as "event",
+        /// The part's number.
+        part: u16 as "part",
+        /// The part.
+        data: Bytes as "data",
+    }
 }
 
 impl PhotoPart {
@@ -80,7 +81,7 @@ impl PhotoPart {
     }
 
     /// Whether the part is all of the file.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.part <= 1 && usize::try_from(self.total).is_ok_and(|total| total == self.data.len())
     }
 }
@@ -89,47 +90,10 @@ impl Body for PhotoPart {
     const NAME: &'static str = "photo_part";
     const ANSWER: Answer = Answer::WhenDelivered;
 
+    plain!(0x41);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.is_long() && !cx.body.is_empty())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let serial_number = r.array("serial number")?;
-        let unix = r.u32("time")?;
-        r.note(|| crate::text::unix(unix));
-        Ok(Self {
-            serial_number,
-            unix,
-            raw_latitude: r.u32("latitude")?,
-            raw_longitude: r.u32("longitude")?,
-            unknown: r.array("unknown")?,
-            cell: r.array("cell")?,
-            media: r.u32("media")?,
-            total: r.u32("total")?,
-            kind: r.u8("type")?,
-            format: r.u8("format")?,
-            event: r.u8("event")?,
-            part: r.u16("part")?,
-            data: r.take_rest("data"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.serial_number);
-        for word in [self.unix, self.raw_latitude, self.raw_longitude] {
-            out.put_u32(word);
-        }
-        out.put_slice(&self.unknown);
-        out.put_slice(&self.cell);
-        out.put_u32(self.media);
-        out.put_u32(self.total);
-        out.put_slice(&[self.kind, self.format, self.event]);
-        out.put_u16(self.part);
-        out.put_slice(&self.data);
-    }
-
-    fn number(&self) -> u8 {
-        0x41
     }
 
     fn start(&self) -> Start {
@@ -143,7 +107,7 @@ impl Body for PhotoPart {
 
         let report = self.report(cx, out, u32::from(self.part), 0);
         let mut media = self.media();
-        media.complete = self.is_whole();
+        media.complete = self.is_complete();
         media.data = self.data.clone();
         if media.complete {
             media.size = Some(self.total.into());
@@ -213,7 +177,6 @@ impl PhotoPart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{read_body, round_trip};
 
     fn part(part: u16, total: u32, data: &'static [u8]) -> PhotoPart {
         PhotoPart {
@@ -231,26 +194,6 @@ mod tests {
             part,
             data: Bytes::from_static(data),
         }
-    }
-
-    #[test]
-    fn it_reads_back_and_each_short_length_is_an_error() {
-        round_trip(part(1, 100, b"\xff\xd8"));
-        let mut body = BytesMut::new();
-        part(1, 100, b"").encode(&mut body);
-        assert_eq!(body.len(), 47);
-        for len in 1..body.len() {
-            assert!(read_body(Start::Long, 0x41, &body[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn it_is_acknowledged_in_kind() {
-        let reply = part(1, 2, b"ab")
-            .answer()
-            .reply(Start::Long, 0x41, Some(9), crate::AckPolicy::default(), 0)
-            .unwrap();
-        assert_eq!(hex::encode(&reply.bytes[..7]), "79790005410009");
     }
 
     #[test]

@@ -6,21 +6,21 @@
 //! | 4 | 4 | offset | where the block begins |
 //! | 8 | 2 | length | at most 1024 |
 
-use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context, Direction, Fit};
-use crate::DecodeError;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 
-/// A block of a photo is wanted, from a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhotoRequest {
-    /// The photo's number.
-    pub photo: u32,
-    /// Where the block begins.
-    pub offset: u32,
-    /// How long it is.
-    pub len: u16,
+layout! {
+    /// A block of a photo is wanted, from a server.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct PhotoRequest {
+        /// The photo's number.
+        photo: u32 as "photo",
+        /// Where the block begins.
+        offset: u32 as "offset",
+        /// How long it is.
+        len: u16 as "length",
+    }
 }
 
 impl PhotoRequest {
@@ -31,6 +31,8 @@ impl PhotoRequest {
 impl Body for PhotoRequest {
     const NAME: &'static str = "photo_request";
 
+    plain!(0x36);
+
     /// Ten bytes that end in the length that is asked for.
     fn fit(cx: &Context<'_>) -> Fit {
         let is_length =
@@ -39,48 +41,10 @@ impl Body for PhotoRequest {
         Fit::possible_if(cx.is_short() && cx.body.len() == 10 && fits)
     }
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            photo: r.u32("photo")?,
-            offset: r.u32("offset")?,
-            len: r.u16("length")?,
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_u32(self.photo);
-        out.put_u32(self.offset);
-        out.put_u16(self.len);
-    }
-
-    fn number(&self) -> u8 {
-        0x36
-    }
-
     fn direction(&self) -> Direction {
         Direction::Server
     }
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, _: &crate::normalize::Context<'_>, _: &mut crate::normalize::Reports) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::round_trip;
-
-    #[test]
-    fn it_reads_back() {
-        round_trip(PhotoRequest {
-            photo: 77,
-            offset: 0,
-            len: 1_024,
-        });
-        round_trip(PhotoRequest {
-            photo: u32::MAX,
-            offset: 1_024,
-            len: 1,
-        });
-    }
 }

@@ -20,12 +20,13 @@
 //! [`FenceAlarm`](super::FenceAlarm). The supply is no alarm code, although one reading of it
 //! finds an overspeed alarm in a supply of 6 V.
 
-use alloc::format;
-
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Body, Context, Fit};
-use crate::field::{Gps, Status, TerminalInfo, battery, terminal};
+use crate::field::{
+    Battery, Gps, MobileSignalPercent, ReplyLanguage, Status, SupplyVolts, TerminalInfo,
+};
+use crate::layout::{Part, layout};
 use crate::parse::{Reader, Trace};
 use crate::reply::Answer;
 use crate::{DecodeError, Dialect};
@@ -33,40 +34,54 @@ use crate::{DecodeError, Dialect};
 /// A status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeeworldStatus {
-    /// Switches.
-    pub terminal: TerminalInfo,
-    /// Unknown.
-    pub extension: u16,
-    /// Battery: a level, or percent.
-    pub raw_battery: u8,
-    /// Percent.
-    pub signal: u8,
-    /// Volts.
-    pub supply: u8,
-    /// Language; 0: no reply wanted.
-    pub language: u8,
+    /// Switches and levels.
+    pub levels: SeeworldLevels,
     /// What the longer form adds.
     pub more: Option<SeeworldSensors>,
     /// Bytes that no manual describes.
     pub tail: Bytes,
 }
 
-/// What the longer form adds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeeworldSensors {
-    /// Unit unknown.
-    pub sound: u8,
-    /// Unit unknown.
-    pub light: u8,
-    /// Steps.
-    pub steps: u32,
-    /// Percent.
-    pub battery: u8,
-    /// Whether it charges.
-    pub charging: u8,
-    /// Whether it moves.
-    pub motion: u8,
+layout! {
+    /// Switches and levels.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct SeeworldLevels {
+        /// Switches.
+        terminal: TerminalInfo,
+        /// Unknown.
+        extension: u16 as "extension",
+        /// A level, or percent.
+        battery: Battery,
+        /// Percent.
+        signal: MobileSignalPercent,
+        /// Volts.
+        supply: SupplyVolts,
+        /// 0: no reply wanted.
+        language: ReplyLanguage,
+    }
 }
+
+layout! {
+    /// What the longer form (L 18) adds; sound and light in unknown units.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct SeeworldSensors {
+        /// Unit unknown.
+        sound: u8 as "sound",
+        /// Unit unknown.
+        light: u8 as "light",
+        /// Steps.
+        steps: u32 as "steps",
+        /// Percent.
+        battery: u8 as "battery charge",
+        /// Whether it charges.
+        charging: u8 as "charging",
+        /// Whether it moves.
+        motion: u8 as "motion",
+    }
+}
+
+/// The size of [`SeeworldSensors`].
+const SENSORS: usize = 9;
 
 impl Body for SeeworldStatus {
     const NAME: &'static str = "seeworld_status";
@@ -78,47 +93,21 @@ impl Body for SeeworldStatus {
     }
 
     fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let terminal = terminal(r)?;
-        let extension = r.u16("extension")?;
-        let raw_battery = battery(r)?;
-        let signal = r.u8("mobile signal")?;
-        r.note(|| format!("{signal} %"));
-        let supply = r.u8("supply")?;
-        r.note(|| format!("{supply} V"));
-        let language = crate::field::reply_language(r)?;
-        let more = if r.remaining() >= 9 {
-            Some(SeeworldSensors {
-                sound: r.u8("sound")?,
-                light: r.u8("light")?,
-                steps: r.u32("steps")?,
-                battery: r.u8("battery charge")?,
-                charging: r.u8("charging")?,
-                motion: r.u8("motion")?,
-            })
-        } else {
-            None
+        let levels = SeeworldLevels::read_fields(r)?;
+        let more = match r.remaining() {
+            SENSORS.. => Some(SeeworldSensors::read_fields(r)?),
+            _ => None,
         };
         Ok(Self {
-            terminal,
-            extension,
-            raw_battery,
-            signal,
-            supply,
-            language,
+            levels,
             more,
             tail: r.take_rest("unknown"),
         })
     }
 
     fn encode(&self, out: &mut BytesMut) {
-        out.put_u8(self.terminal.0);
-        out.put_u16(self.extension);
-        out.put_slice(&[self.raw_battery, self.signal, self.supply, self.language]);
-        if let Some(more) = self.more {
-            out.put_slice(&[more.sound, more.light]);
-            out.put_u32(more.steps);
-            out.put_slice(&[more.battery, more.charging, more.motion]);
-        }
+        self.levels.write_fields(out);
+        self.more.write(out);
         out.put_slice(&self.tail);
     }
 
@@ -127,7 +116,7 @@ impl Body for SeeworldStatus {
     }
 
     fn answer(&self) -> Answer {
-        if self.language == 0 {
+        if self.levels.language.0 == 0 {
             Answer::Silent
         } else {
             Answer::WhenDelivered
@@ -140,22 +129,19 @@ impl Body for SeeworldStatus {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        use milepost_telemetry::{Percent, Signal, Voltage};
+        use milepost_telemetry::{Percent, Signal};
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
         let report = cx.untimed(out, milepost_telemetry::Kind::Status, 0);
-        if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
+        if let Some(alarm) = crate::field::Alarm::from_status(0, self.levels.terminal, cx.dialect()) {
             alarm.normalize(report);
         }
-        self.terminal.normalize(report);
-        crate::field::note_battery(cx, report, self.raw_battery);
-        report.network.signal = Percent::new(self.signal.into()).ok();
-        report.power.external = Voltage::from_volts(self.supply.into()).ok();
-        if self.extension != 0 {
+        self.levels.note_fields(cx, report);
+        if self.levels.extension != 0 {
             report
                 .more
                 .signals
-                .push(number("gt06.extension_raw", self.extension.into()));
+                .push(number("gt06.extension_raw", self.levels.extension.into()));
         }
         if let Some(more) = self.more {
             if let Ok(percent) = Percent::new(more.battery.into()) {
@@ -174,46 +160,5 @@ impl Body for SeeworldStatus {
         if self.tail.iter().any(|byte| *byte != 0) {
             cx.note_tail(report, &self.tail);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    const SHORT: &str = "46 0001 06 64 0c 01";
-    const LONG: &str = "46 0001 06 64 0c 01  1e 0a 00000200 5f 01 00 000000";
-
-    #[test]
-    fn a_body_without_room_for_a_position_is_a_status() {
-        for (parts, steps) in [(SHORT, None), (LONG, Some(512))] {
-            let Message::SeeworldStatus(read) = read_parts(Start::Short, 0xa3, &[parts]) else {
-                panic!("no status")
-            };
-            assert_eq!((read.supply, read.more.map(|more| more.steps)), (12, steps));
-        }
-        let alarm = read_parts(
-            Start::Short,
-            0xa3,
-            &[
-                GPS,
-                "09",
-                "01cc 00 0000287d 0000000000001f71",
-                "46 05 04 13 02",
-            ],
-        );
-        assert!(matches!(alarm, Message::FenceAlarm(_)));
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn a_supply_of_six_volts_is_no_overspeed() {
-        let read = read_parts(Start::Short, 0xa3, &["46 0001 06 64 06 01"]);
-        let report = crate::message::testing::report(read);
-        assert!(report.more.events.is_empty());
-        assert_eq!(report.kind, milepost_telemetry::Kind::Status);
-        assert_eq!(report.power.external.unwrap().as_volts(), 6.0);
-        assert_eq!(report.network.signal.unwrap().value(), 100.0);
     }
 }

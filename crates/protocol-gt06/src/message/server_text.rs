@@ -3,41 +3,33 @@
 //! 0x81: size 1, flag 4, `ALARM…&&` UTF-16 text `&&` phone `&&…##`, language 2. Of 0x82 no manual
 //! has more. Both are kept whole, and never acknowledged.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Direction, Fit};
-use crate::DecodeError;
 use crate::frame::Start;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 
-/// A text from a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerText {
-    /// 0x81 or 0x82.
-    pub number: u8,
-    /// How the frame starts.
-    pub start: Start,
-    /// Everything from the size on.
-    pub body: Bytes,
+layout! {
+    /// A text from a server.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ServerText of |cx| {
+        /// 0x81 or 0x82.
+        number: u8 = cx.number(),
+        /// How the frame starts.
+        start: Start = cx.head.start(),
+    } {
+        /// Everything from the size on.
+        body: Bytes as "text",
+    }
 }
 
 impl Body for ServerText {
     const NAME: &'static str = "server_text";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.head.serial().is_some())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: cx.number(),
-            start: cx.head.start(),
-            body: r.take_rest("text"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.body);
     }
 
     fn number(&self) -> u8 {

@@ -6,65 +6,32 @@
 //!
 //! L 0D. Seen on devices; no reply is known.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context};
-use crate::DecodeError;
 use crate::field::{Cell, CellForm};
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 
-/// The serving cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServingCell {
-    /// The cell.
-    pub cell: Cell,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// The serving cell.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ServingCell {
+        /// The cell.
+        cell: Cell as CellForm::L8,
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for ServingCell {
     const NAME: &'static str = "serving_cell";
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cell: Cell::decode(r, CellForm::L8)?,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.cell.encode(out);
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x8b
-    }
+    plain!(0x8b);
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
         // No time is in it, so where the frame arrived is its identity.
         let report = cx.untimed(out, milepost_telemetry::Kind::Cells, 0);
-        report.network.cell = self.cell.normalize(true);
-        cx.note_tail(report, &self.tail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{CELL, read_parts};
-    use crate::reply::Answer;
-    use crate::{Message, Start};
-
-    #[test]
-    fn it_is_one_cell_and_is_not_answered() {
-        for cell in [CELL, "81cc 0007 287d 001f71"] {
-            let message = read_parts(Start::Short, 0x8b, &[cell]);
-            assert_eq!(message.answer(), Answer::Silent);
-            let Message::ServingCell(read) = message else {
-                panic!("{message:?}")
-            };
-            assert_eq!((read.cell.mcc(), read.cell.cell_id), (460, 8_049));
-        }
+        self.note_fields(cx, report);
     }
 }

@@ -220,65 +220,16 @@ impl Body for StatusLocation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::testing::{CELL, GPS, body, read_body, read_parts};
+    use crate::message::testing::{CELL, GPS, read_parts};
     use crate::{Message, Start};
 
     const HEAD: &str = "01 0123456789012345 0f0c1d023309";
     const STATUS: &str = "46 0984 28 4c 00 02 000005 000171";
-    const WIDE: &str = "0a 01cc 00 287d 00001f71 04";
 
     fn read(number: u8, parts: &[&str]) -> StatusLocation {
         match read_parts(Start::Short, number, parts) {
             Message::StatusLocation(read) => *read,
             other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn length_tells_it_from_a_plain_location() {
-        let read = read(0x22, &[HEAD, GPS, "09", CELL, STATUS]);
-        assert_eq!((read.status.supply.0, read.status.battery.0), (2_436, 40));
-        assert_eq!(read.status.working_time.0, 369);
-        let plain = body(&[GPS, CELL, "00 00 00"]);
-        let plain = read_body(Start::Short, 0x22, &plain);
-        assert!(matches!(plain, Ok(Message::Location(_))), "{plain:?}");
-    }
-
-    #[test]
-    fn a_body_that_ends_in_its_position_is_an_error() {
-        let whole = body(&[HEAD, GPS]);
-        for len in 1..whole.len() {
-            let error = read_body(Start::Short, 0x25, &whole[..len]).unwrap_err();
-            assert!(error.offset() >= 4, "{error}");
-        }
-    }
-
-    #[test]
-    fn a_size_of_0_says_that_there_is_no_cell_where_the_length_says_so_too() {
-        const ZEROS: &str = "0000 00 0000 000000";
-        for (number, parts, cell, radio) in [
-            (0x22, [HEAD, GPS, "00", STATUS, ""], None, None),
-            (0x22, [HEAD, GPS, "00", ZEROS, STATUS], Some(0), None),
-            (0x22, [HEAD, GPS, "00", CELL, STATUS], Some(460), None),
-            (0x25, [HEAD, GPS, "00", STATUS, "03 01 3132"], None, None),
-            (
-                0x25,
-                [HEAD, GPS, "00 04", STATUS, "03 01 3132"],
-                None,
-                Some(4),
-            ),
-            (
-                0x25,
-                [HEAD, GPS, WIDE, STATUS, "03 01 3132"],
-                Some(460),
-                Some(4),
-            ),
-        ] {
-            let read = read(number, &parts);
-            assert_eq!(read.cell.map(|cell| cell.mcc()), cell, "{parts:?}");
-            assert_eq!(read.radio, radio, "{parts:?}");
-            assert_eq!(read.status.supply.0, 2_436, "{parts:?}");
-            assert_eq!(read.status.working_time.0, 369, "{parts:?}");
         }
     }
 
@@ -296,24 +247,5 @@ mod tests {
         let ids = places.map(id);
         assert!(!ids.contains(&sent), "{ids:?}");
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn drivers_are_text_or_numbers_or_none() {
-        for (driver, name) in [
-            ("04 01 313233", Some("123")),
-            ("06 01 3132330000", Some("123")),
-            ("04 02 ff0001", Some("ff0001")),
-            ("04 01 000000", None),
-            ("01 01", None),
-            ("00", None),
-        ] {
-            let report =
-                crate::message::testing::report(read(0x25, &[HEAD, GPS, WIDE, STATUS, driver]));
-            let identity = report.more.identity.clone().unwrap();
-            assert_eq!(identity.driver.as_deref(), name, "{driver}");
-            assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
-        }
     }
 }

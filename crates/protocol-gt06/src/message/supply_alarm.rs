@@ -11,8 +11,8 @@
 //!
 //! Seen on devices: the same five bytes as in their 0x12 of that length. Read as the usual
 //! [`Status`](crate::field::Status), the low byte of the supply would be the signal and the signal
-//! an alarm: 12.52 V with a full signal would say "fence in" instead of the SOS that the alarm
-//! bits say. If the second byte is a level of the battery, the third a level of the signal and the last
+//! an alarm: 12.52 V with a full signal would be "fence in" instead of the SOS of the alarm
+//! bits. If the second byte is a level of the battery, the third a level of the signal and the last
 //! one a language, it is the usual status, and an [`AlarmReport`](super::AlarmReport).
 
 use super::{Body, Context, Fit};
@@ -65,43 +65,5 @@ impl Body for SupplyAlarm {
         if let Some(alarm) = crate::field::Alarm::from_status(0, self.terminal, cx.dialect()) {
             alarm.normalize(report);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{CELL, GPS, read_parts};
-    use crate::{Message, Start};
-
-    #[test]
-    fn a_voltage_where_the_levels_would_be_makes_it_this() {
-        for (five, is_supply) in [
-            // 12.52 V, 12.80 V and no language.
-            ("62 04e4 04 00", true),
-            ("62 0500 04 00", true),
-            // A level of six, a level of four, and a language.
-            ("62 06 04 01 02", false),
-            ("62 00 00 02 01", false),
-        ] {
-            let read = read_parts(Start::Short, 0x16, &[GPS, CELL, five]);
-            assert_eq!(matches!(read, Message::SupplyAlarm(_)), is_supply, "{five}");
-            assert!(
-                is_supply || matches!(read, Message::AlarmReport(_)),
-                "{read:?}"
-            );
-        }
-        let usual = read_parts(Start::Short, 0x16, &[GPS, "08", CELL, "62 06 04 01 02"]);
-        assert!(matches!(usual, Message::AlarmReport(_)), "{usual:?}");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn the_terminal_says_which_alarm() {
-        let read = read_parts(Start::Short, 0x16, &[GPS, CELL, "62 04e4 04 00"]);
-        assert_eq!(read.answer(), crate::reply::Answer::WhenDelivered);
-        let report = crate::message::testing::report(read);
-        let kinds: alloc::vec::Vec<_> = report.more.events.iter().map(|event| event.kind).collect();
-        assert_eq!(kinds, [milepost_telemetry::EventKind::Sos]);
-        assert_eq!(report.power.external.unwrap().as_volts(), 12.52);
     }
 }

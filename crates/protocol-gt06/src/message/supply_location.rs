@@ -75,7 +75,7 @@ impl Body for SupplyLocation {
             gps: Gps::decode(r)?,
             cell: Cell::decode(r, form(cx.body).unwrap_or(CellForm::L9c))?,
             more: SupplyLocationMore::read_fields(r)?,
-            radio_word: Part::read(r, "radio and firmware")?,
+            radio_word: Part::read(r, "radio and firmware".into())?,
         })
     }
 
@@ -113,60 +113,5 @@ impl Body for SupplyLocation {
             let firmware = Signal::named("gt06.firmware_raw").text(firmware);
             report.more.signals.push(firmware);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::testing::{GPS, read_parts};
-    use crate::{Message, Start};
-
-    const MORE: &str = "01 00 00  00000064  056e  0000003c";
-
-    fn read(parts: &[&str]) -> SupplyLocation {
-        match read_parts(Start::Short, 0x32, parts) {
-            Message::SupplyLocation(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn length_and_country_code_tell_the_size_of_the_cell() {
-        for (cell, last, mnc) in [
-            ("02d4 06 c4af 0aaf7801", "422d", 6),
-            ("82d4 0006 c4af 0aaf7801", "422d", 6),
-            ("02d4 06 c4af 1f7801", "", 6),
-            ("82d4 0006 c4af 1f7801", "", 6),
-        ] {
-            let read = read(&[GPS, cell, MORE, last]);
-            let cell = read.cell;
-            assert_eq!((cell.mnc, cell.lac), (mnc, 0xc4af), "{cell:?} {last}");
-            assert_eq!(
-                (
-                    read.more.mileage.0,
-                    read.more.supply.0,
-                    read.more.ignition_time.0
-                ),
-                (100, 1_390, 60)
-            );
-            assert_eq!(read.radio_word.is_some(), !last.is_empty());
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn it_is_a_location_with_a_supply_not_an_alarm() {
-        let read = read(&[GPS, "02d4 06 c4af 0aaf7801", MORE, "422d"]);
-        assert_eq!(Message::from(read.clone()).answer(), Answer::ByPolicy);
-        let report = crate::message::testing::report(read);
-        assert_eq!(report.kind, milepost_telemetry::Kind::Location);
-        assert!(report.more.events.is_empty());
-        assert_eq!(report.power.external.unwrap().as_volts(), 13.9);
-        assert_eq!(
-            report.network.cell.unwrap().radio,
-            milepost_telemetry::Radio::Lte
-        );
-        assert_eq!(report.io.ignition, Some(true));
     }
 }

@@ -9,7 +9,7 @@
 //! | 29 | 2 | battery | volts × 100 |
 //! | 31 | 10 | unknown | |
 //!
-//! Seen on devices. 0x24 holds cells elsewhere: no list of cells has this length and a cell after a
+//! Seen on devices. Other 0x24 hold cells: no list of cells has this length and a cell after a
 //! position.
 
 use super::{Body, Context, Fit};
@@ -55,58 +55,5 @@ impl Body for SupplyState {
         let report = cx.positioned_with(out, kind, &self.gps, key, &[self.ignition.0]);
         self.note_fields(cx, report);
         cx.note_tail(report, &self.unknown);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::message::testing::{CELL, GPS, body, read_body, read_parts};
-    use crate::{Message, Start};
-
-    const UNKNOWN: &str = "00112233445566778899";
-
-    #[test]
-    fn a_country_after_the_position_tells_it_from_cells() {
-        for (cell, parts) in [(CELL, UNKNOWN), ("81cc 0007 287d 001f71", UNKNOWN)] {
-            let read = read_parts(Start::Short, 0x24, &[GPS, cell, "01 04ce 019a", parts]);
-            let Message::SupplyState(read) = read else {
-                panic!("{read:?}")
-            };
-            assert_eq!(
-                (read.cell.lac, read.supply.0, read.battery.0),
-                (10_365, 1_230, 410)
-            );
-        }
-        let cells = "287d 001f71 50".repeat(7);
-        let list = read_parts(Start::Short, 0x24, &["0f0c1d023305", "01cc 00", &cells]);
-        assert!(matches!(list, Message::CellList(_)), "{list:?}");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn ignition_and_voltages_reach_the_report() {
-        use crate::message::testing::{report, signal};
-        let read = read_parts(Start::Short, 0x24, &[GPS, CELL, "01 04ce 019a", UNKNOWN]);
-        let report = report(read);
-        assert_eq!(report.kind, milepost_telemetry::Kind::Location);
-        assert_eq!(report.io.ignition, Some(true));
-        let volts =
-            |v: Option<milepost_telemetry::Voltage>| v.map(|v| (v.as_volts() * 100.0).round());
-        assert_eq!(volts(report.power.external), Some(1_230.0));
-        assert_eq!(volts(report.power.battery), Some(410.0));
-        assert_eq!(signal(&report, "gt06.tail").unwrap(), UNKNOWN);
-    }
-
-    #[test]
-    fn cells_stay_cells_in_every_length() {
-        let cells = "287d 001f71 50".repeat(7);
-        let whole = body(&["0f0c1d023305", "01cc 00", &cells, "ff 0002"]);
-        for len in 1..=whole.len() {
-            let read = read_body(Start::Short, 0x24, &whole[..len]);
-            assert!(
-                !matches!(read, Ok(Message::SupplyState(_))),
-                "{len}: {read:?}"
-            );
-        }
     }
 }

@@ -37,26 +37,6 @@ pub(crate) fn read_body(start: Start, number: u8, body: &[u8]) -> Result<Message
     read_as(Dialect::default(), start, number, body)
 }
 
-/// A frame of the relatives without serial and checksum, written in hexadecimal, spaces allowed.
-pub(crate) fn bare_frame(hex: &str) -> Frame {
-    let raw = Bytes::from(hex::decode(hex.replace(' ', "")).unwrap());
-    let frame = Frame::parse(raw, Framing::Bare).unwrap();
-    assert_eq!(frame.serial(), None);
-    frame
-}
-
-/// Reads such a frame.
-pub(crate) fn read_bare(hex: &str) -> Message {
-    Message::decode(&bare_frame(hex), Dialect::Topin).unwrap()
-}
-
-/// As [`round_trip`], for such a frame.
-pub(crate) fn round_trip_bare(message: &Message) {
-    let raw = message.to_bytes(0x1234);
-    let frame = Frame::parse(raw, Framing::Bare).unwrap();
-    assert_explained(message, &frame, Dialect::Topin);
-}
-
 /// Writes a message and reads it back: the same, and all its bytes are explained, each once.
 pub(crate) fn round_trip(message: impl Into<Message>) {
     round_trip_as(Dialect::default(), message);
@@ -119,17 +99,6 @@ pub(crate) fn report(message: impl Into<Message>) -> milepost_telemetry::Report 
     let mut reports = reports(message);
     assert_eq!(reports.len(), 1, "{reports:?}");
     reports.remove(0)
-}
-
-/// The one report of a frame of the relatives without serial and checksum.
-#[cfg(feature = "telemetry")]
-pub(crate) fn bare_report(message: impl Into<Message>) -> milepost_telemetry::Report {
-    let profile = crate::Profile {
-        dialect: Some(Dialect::Topin),
-        bare_frames: true,
-        ..crate::Profile::default()
-    };
-    reports_as(&profile, message).pop().unwrap()
 }
 
 /// A report's signal, as text.

@@ -2,40 +2,29 @@
 //!
 //! The body is empty. Some clones add bytes, which are kept.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
-use crate::DecodeError;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
 
-/// The device asks for the time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TimeRequest {
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// The device asks for the time.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct TimeRequest {
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for TimeRequest {
     const NAME: &'static str = "time_request";
     const ANSWER: Answer = Answer::Time;
 
+    plain!(0x8a);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.is_short())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0x8a
     }
 
     #[cfg(feature = "telemetry")]

@@ -14,42 +14,35 @@
 //!
 //! Seen on devices. Most have no body; what is in one is kept and shown.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context, Fit};
 use crate::field::topin_answer;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
-/// Something that a device of the relatives says by a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopinNotice {
-    /// The number.
-    pub number: u8,
-    /// The frame's length byte, as sent.
-    pub announced: u8,
-    /// The body.
-    pub body: Bytes,
+layout! {
+    /// What a device of the relatives reports by a number alone.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TopinNotice of |cx| {
+        /// The number.
+        number: u8 = cx.number(),
+        /// The frame's length byte, as sent.
+        announced: u8 = cx.bare().unwrap_or_default(),
+    } {
+        /// The body.
+        body: Bytes as "body",
+    }
 }
 
 impl Body for TopinNotice {
     const NAME: &'static str = "topin_notice";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.bare().is_some())
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: cx.number(),
-            announced: cx.bare().unwrap_or_default(),
-            body: r.take_rest("body"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&self.body);
     }
 
     fn number(&self) -> u8 {
@@ -108,68 +101,5 @@ impl Body for TopinNotice {
         if !matches!(self.number, 0x41 | 0x57) && kind != Kind::Unknown {
             cx.note_tail(report, &self.body);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use crate::message::testing::{read_bare, round_trip_bare};
-
-    fn read(number: &str, body: &str) -> TopinNotice {
-        let message = read_bare(&std::format!("787801 {number} {body} 0d0a"));
-        round_trip_bare(&message);
-        match message {
-            Message::TopinNotice(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn what_would_be_an_order_is_not_echoed() {
-        for number in ["08", "14", "15", "41", "57", "92", "93", "94", "99", "7f"] {
-            assert_eq!(read(number, "").answer(), Answer::Silent, "{number}");
-        }
-        assert_eq!(read("30", "").answer(), Answer::Time);
-        let short = read("13", "0102");
-        assert!(
-            matches!(short.answer(), Answer::Raw { .. }),
-            "what is no status is echoed too"
-        );
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn each_number_says_what_it_means() {
-        use crate::message::testing::{bare_report, signal};
-        use milepost_telemetry::{EventKind, Kind};
-        for (number, kind, event) in [
-            ("08", Kind::Heartbeat, None),
-            ("14", Kind::Status, Some(EventKind::Sleep)),
-            ("15", Kind::Status, None),
-            ("30", Kind::TimeRequest, None),
-            ("92", Kind::Status, None),
-            ("94", Kind::Alarm, Some(EventKind::Vibration)),
-            ("99", Kind::Alarm, Some(EventKind::Sos)),
-            ("7f", Kind::Unknown, None),
-        ] {
-            let report = bare_report(read(number, ""));
-            assert_eq!(report.kind, kind, "{number}");
-            assert_eq!(
-                report.more.events.first().map(|event| event.kind),
-                event,
-                "{number}"
-            );
-        }
-        let vibration = |number| signal(&bare_report(read(number, "")), "gt06.vibration_alarm");
-        assert_eq!(vibration("92").as_deref(), Some("true"));
-        assert_eq!(vibration("93").as_deref(), Some("false"));
-        let number = bare_report(read("41", "3132333435"));
-        assert_eq!(signal(&number, "gt06.sos_number").as_deref(), Some("12345"));
-        let more = bare_report(read("99", "aabb"));
-        assert_eq!(signal(&more, "gt06.tail").as_deref(), Some("aabb"));
-        let unknown = bare_report(read("7f", "aabb"));
-        assert_eq!(unknown.more.raw.as_deref(), Some(&[0xaa, 0xbb][..]));
     }
 }

@@ -11,7 +11,7 @@
 //! | | 0 or 1 | alarm | unknown codes |
 //!
 //! 0x69 is live, 0x17 comes from the buffer. Seen on devices; 0x18 to 0x1B are read like that if
-//! it fits them exactly. The length says which cells they are: no number of cells of both forms has
+//! it fits them exactly. The length shows which cells they are: no number of cells of both forms has
 //! the same. What does not fit is a [`TopinNotice`](super::TopinNotice).
 
 use alloc::format;
@@ -36,7 +36,7 @@ pub struct TopinRadio {
     pub raw_time: [u8; 6],
     /// The stations; no more than 255 can be written.
     pub stations: Vec<Station>,
-    /// The network of all cells. Its MNC has one byte whatever its MCC says.
+    /// The network of all cells. Its MNC has one byte whatever its MCC.
     pub network: Plmn,
     /// The cells; no more than 255 can be written.
     pub cells: Vec<Neighbour>,
@@ -121,7 +121,7 @@ impl Body for TopinRadio {
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
-        // Live and from the buffer it is the same fact, but for the number that says so.
+        // Live and from the buffer it is the same fact, except for the number.
         let mut key = BytesMut::new();
         key.put_u8(if self.number == 0x17 {
             0x69
@@ -157,86 +157,4 @@ fn cell_form(count: u8, len: usize) -> Option<NeighbourForm> {
             let cells = usize::from(count) * form.size();
             len == cells || len == cells + 1
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use crate::message::testing::{read_bare, round_trip_bare};
-
-    const TIME: &str = "160413031849";
-    const STATIONS: &str = "02005e10000132 02005e10000246";
-    const CELLS: &str = "02 01cc00 28660f2132 28660f1f28";
-
-    fn read(number: &str, body: &[&str]) -> TopinRadio {
-        let frame = std::format!("7878 {number} {} 0d0a", body.concat());
-        let message = read_bare(&frame);
-        round_trip_bare(&message);
-        match message {
-            Message::TopinRadio(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_length_byte_counts_the_stations() {
-        for number in ["17", "18", "19", "1a", "69"] {
-            let both = read(&std::format!("02 {number}"), &[TIME, STATIONS, CELLS]);
-            assert_eq!((both.stations.len(), both.cells.len()), (2, 2), "{number}");
-            assert_eq!(
-                both.cells.first().map(|cell| (cell.lac, cell.cell_id)),
-                Some((0x2866, 0x0f21))
-            );
-            let cells = read(&std::format!("00 {number}"), &[TIME, CELLS, "01"]);
-            assert_eq!(
-                (cells.stations.len(), cells.raw_alarm),
-                (0, Some(1)),
-                "{number}"
-            );
-        }
-    }
-
-    #[test]
-    fn cells_of_nine_bytes_are_read_and_answered() {
-        const CELLS_4G: &str = "02 01b00b 0000b09f 01670903 30 0000b09f 01670904 31";
-        for number in ["1a", "1b"] {
-            for alarm in ["", "01"] {
-                let frame = std::format!("00 {number}");
-                let read = read(&frame, &[TIME, CELLS_4G, alarm]);
-                assert_eq!(read.cells.len(), 2);
-                let cell = read.cells.first().unwrap();
-                assert_eq!((cell.lac, cell.cell_id), (0xb09f, 0x0167_0903));
-                let Answer::Raw { bytes, .. } = read.answer() else {
-                    panic!("not answered")
-                };
-                let expected = std::format!("787800{number}{TIME}0d0a");
-                assert_eq!(hex::encode(bytes), expected);
-            }
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_kept_and_answered_by_its_time() {
-        let message = read_bare(&std::format!("7878 0269 {TIME} {CELLS} 0d0a"));
-        assert!(matches!(message, Message::TopinNotice(_)), "{message:?}");
-        let Answer::Raw { bytes, .. } = message.answer() else {
-            panic!("not answered")
-        };
-        assert_eq!(hex::encode(bytes), "787802691604130318490d0a");
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn time_stations_and_cells_reach_the_report() {
-        let report = crate::message::testing::bare_report(read("02 69", &[TIME, STATIONS, CELLS]));
-        assert_eq!(report.kind, milepost_telemetry::Kind::Cells);
-        assert_eq!(
-            report.device_time.map(|time| time.as_unix()),
-            Some(1_460_517_529)
-        );
-        let cells: Vec<_> = report.cells().map(|c| (c.serving, c.mcc, c.lac)).collect();
-        assert_eq!(cells, [(true, 460, 0x2866), (false, 460, 0x2866)]);
-        assert_eq!(report.more.wifi.len(), 2);
-    }
 }

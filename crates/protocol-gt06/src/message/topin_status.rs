@@ -10,65 +10,43 @@
 //!
 //! Seen on devices; bytes after are kept. It is answered with its own body.
 
-use alloc::format;
-
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::{Body, Context, Fit};
 use crate::field::topin_answer;
-use crate::parse::{Reader, Trace};
+use crate::layout::{layout, meant, plain};
 use crate::reply::Answer;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
-/// A status of the relatives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopinStatus {
-    /// The frame's length byte, as sent.
-    pub announced: u8,
-    /// Percent.
-    pub battery: u8,
-    /// Version of the firmware.
-    pub version: u8,
-    /// Zone.
-    pub raw_zone: u8,
-    /// Interval of uploads.
-    pub raw_interval: u8,
-    /// Signal strength.
-    pub raw_signal: Option<u8>,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// A status of the relatives.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TopinStatus of |cx| {
+        /// The frame's length byte, as sent.
+        announced: u8 = cx.bare().unwrap_or_default(),
+    } {
+        /// Percent.
+        battery: u8 as meant("battery", crate::text::percent),
+        /// Version of the firmware.
+        version: u8 as "version",
+        /// Zone.
+        raw_zone: u8 as "zone",
+        /// Interval of uploads.
+        raw_interval: u8 as "interval",
+        /// Signal strength.
+        raw_signal: Option<u8> as "signal",
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
 impl Body for TopinStatus {
     const NAME: &'static str = "topin_status";
 
+    plain!(of head);
+
     fn fit(cx: &Context<'_>) -> Fit {
         Fit::possible_if(cx.bare().is_some() && cx.body.len() >= 4)
-    }
-
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, cx: &Context<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            announced: cx.bare().unwrap_or_default(),
-            battery: {
-                let battery = r.u8("battery")?;
-                r.note(|| format!("{battery} %"));
-                battery
-            },
-            version: r.u8("version")?,
-            raw_zone: r.u8("zone")?,
-            raw_interval: r.u8("interval")?,
-            raw_signal: match r.remaining() {
-                0 => None,
-                _ => Some(r.u8("signal")?),
-            },
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&[self.battery, self.version, self.raw_zone, self.raw_interval]);
-        out.extend(self.raw_signal);
-        out.put_slice(&self.tail);
     }
 
     fn number(&self) -> u8 {
@@ -110,56 +88,5 @@ impl Body for TopinStatus {
             }
         }
         cx.note_tail(report, &self.tail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use crate::message::testing::{read_bare, round_trip_bare};
-
-    fn read(body: &str) -> TopinStatus {
-        let message = read_bare(&std::format!("787806 13 {body} 0d0a"));
-        round_trip_bare(&message);
-        match message {
-            Message::TopinStatus(read) => read,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_signal_may_be_missing_and_more_is_kept() {
-        assert_eq!(read("55230803").raw_signal, None);
-        let more = read("55230803 40 aabb");
-        assert_eq!((more.raw_signal, more.tail.len()), (Some(0x40), 2));
-    }
-
-    #[test]
-    fn it_is_found_without_a_pause_although_its_length_says_more() {
-        let mut deframer = crate::Deframer::new();
-        deframer.set_framing(crate::Framing::Bare);
-        for body in ["55230803", "55230803 40", "55230803 40 aa"] {
-            let hex = std::format!("787808 13 {body} 0d0a").replace(' ', "");
-            let mut stream = BytesMut::from(&hex::decode(hex).unwrap()[..]);
-            let frame = deframer.next_frame(&mut stream).unwrap().unwrap();
-            assert_eq!((frame.number(), stream.len()), (0x13, 0), "{body}");
-        }
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn the_battery_is_percent_and_what_is_not_known_is_raw() {
-        use crate::message::testing::{bare_report, signal};
-        let report = bare_report(read("55230803 40"));
-        assert_eq!(
-            report.power.battery_charge,
-            milepost_telemetry::Percent::new(85.0).ok()
-        );
-        assert_eq!(signal(&report, "gt06.upload_interval_raw").unwrap(), "3");
-        assert_eq!(signal(&report, "gt06.gsm_signal").unwrap(), "64");
-        assert_eq!(report.dialect.unwrap().as_str(), "topin");
-        let off = bare_report(read("ff230803"));
-        assert_eq!(off.power.battery_charge, None, "255 % is none");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Block<'a> {
     pub(crate) id: UploadId,
     pub(crate) place: Place,
     pub(crate) total: Option<u64>,
-    /// The block alone is the whole file, and its report says so.
+    /// The block alone is the whole file, and is reported so.
     pub(crate) is_whole: bool,
     pub(crate) data: &'a [u8],
 }
@@ -70,7 +70,7 @@ impl Message {
                 id: part.upload(),
                 place: Place::Part(part.part),
                 total: Some(part.total.into()),
-                is_whole: part.is_whole(),
+                is_whole: part.is_complete(),
                 data: &part.data,
             }),
             Self::FileBlock(block) => Some(Block {

@@ -10,66 +10,42 @@
 
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Body, Context};
-use crate::DecodeError;
-use crate::field::{DateTime, encode_counted};
-use crate::parse::{Reader, Trace};
+use crate::field::DateTime;
+use crate::layout::{layout, meant, plain};
 use crate::reply::Answer;
 
-/// WiFi stations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WifiList {
-    /// When.
-    pub time: DateTime,
-    /// The stations; no more than 255 can be written.
-    pub stations: Vec<HeardStation>,
-    /// Bytes that no manual describes.
-    pub tail: Bytes,
+layout! {
+    /// WiFi stations.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct WifiList {
+        /// When.
+        time: DateTime,
+        /// The stations; no more than 255 can be written.
+        stations: Vec<HeardStation> as ("wifi count", ()),
+        /// Bytes that no manual describes.
+        tail: Bytes as "unknown",
+    }
 }
 
-/// A station of a [`WifiList`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HeardStation {
-    /// Unknown; seen as 0.
-    pub unknown: u16,
-    /// Hardware address; all zero: an empty slot.
-    pub mac: [u8; 6],
+layout! {
+    /// A station of a [`WifiList`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct HeardStation {
+        /// Unknown; seen as 0.
+        unknown: u16 as "unknown",
+        /// Hardware address; all zero: an empty slot.
+        mac: [u8; 6] as meant("mac", crate::text::mac_bytes),
+    }
 }
 
 impl Body for WifiList {
     const NAME: &'static str = "wifi_list";
     const ANSWER: Answer = Answer::ByPolicy;
 
-    fn decode<T: Trace>(r: &mut Reader<'_, T>, _: &Context<'_>) -> Result<Self, DecodeError> {
-        let time = DateTime::decode(r)?;
-        let count = r.u8("wifi count")?;
-        let mut stations = Vec::new();
-        for _ in 0..count {
-            let unknown = r.u16("unknown")?;
-            let mac = crate::field::mac(r, "mac")?;
-            stations.push(HeardStation { unknown, mac });
-        }
-        Ok(Self {
-            time,
-            stations,
-            tail: r.take_rest("unknown"),
-        })
-    }
-
-    fn encode(&self, out: &mut BytesMut) {
-        self.time.encode(out);
-        encode_counted(&self.stations, out, |station, out| {
-            out.put_u16(station.unknown);
-            out.put_slice(&station.mac);
-        });
-        out.put_slice(&self.tail);
-    }
-
-    fn number(&self) -> u8 {
-        0xf3
-    }
+    plain!(0xf3);
 
     #[cfg(feature = "telemetry")]
     fn normalize(&self, cx: &crate::normalize::Context<'_>, out: &mut crate::normalize::Reports) {
@@ -93,48 +69,5 @@ impl Body for WifiList {
             crate::normalize::note_bytes(report, "gt06.wifi_unknown", &unknown);
         }
         cx.note_tail(report, &self.tail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::Start;
-    use crate::message::testing::{body, read_body};
-
-    const TIME: &str = "0f0c1d023305";
-
-    #[test]
-    fn a_count_beyond_the_body_is_an_error() {
-        let bytes = body(&[TIME, "02 0000 02005e100001 0000"]);
-        let error = read_body(Start::Short, 0xf3, &bytes).unwrap_err();
-        assert_eq!((error.field(), error.offset()), ("mac", 21));
-    }
-
-    #[cfg(feature = "telemetry")]
-    #[test]
-    fn stations_have_no_strength() {
-        use crate::Message;
-        use crate::message::testing::{read_parts, report, signal};
-
-        let parts = [
-            TIME,
-            "03 0000 02005e100001 0000 000000000000 0007 02005e100002",
-        ];
-        let message = read_parts(Start::Short, 0xf3, &parts);
-        assert!(matches!(message, Message::WifiList(_)));
-        let report = report(message);
-        assert_eq!(report.raw_time.is_some(), report.device_time.is_some());
-        assert_eq!(report.more.wifi.len(), 2, "an empty slot is none");
-        assert!(
-            report
-                .more
-                .wifi
-                .iter()
-                .all(|station| station.signal_dbm.is_none())
-        );
-        assert_eq!(
-            signal(&report, "gt06.wifi_unknown").unwrap(),
-            "000000000007"
-        );
     }
 }

@@ -32,7 +32,7 @@ use milepost_telemetry::{
 use crate::can::{CanFrame, CanTime};
 use crate::decoder::{self, Content, Decoder, Head, Message, Output};
 use crate::diagnostics::{Diagnostic, Tracker, TroubleCodes};
-use crate::normalize::{self, ReportContext};
+use crate::normalize::{self, Found, ReportContext};
 use crate::obd::ObdMessage;
 use crate::signal::{Reading, Sample};
 use crate::text;
@@ -126,6 +126,7 @@ pub struct Merged {
     diagnostics: Option<Box<Diagnostics>>,
     vin: Option<Box<str>>,
     driver: Option<Box<str>>,
+    fix: Option<Found>,
 }
 
 impl Merged {
@@ -138,6 +139,7 @@ impl Merged {
             report.time_source = TimeSource::Estimated;
         }
         report.sequence = None;
+        report.fix = self.fix.as_ref().map(|fix| fix.at(context.received_at));
         for signal in &self.preferred {
             normalize::note(&mut report, signal);
         }
@@ -290,6 +292,7 @@ impl Merger {
     fn message(&mut self, message: &Message) -> bool {
         let source = message.head.source();
         self.window.message(message, &self.options);
+        self.window.navigation.message(message);
         let location = location(message);
         for sample in message.signals() {
             let changed = self.window.sample(&sample, source, location, &self.options);

@@ -321,3 +321,52 @@ fn a_vin_is_found_on_the_bus() {
         Some("1M8GDM9AXKP042788")
     );
 }
+
+fn fix(merger: &mut Merger, micros: u64) -> Option<milepost_telemetry::Fix> {
+    merger.flush(at(micros)).unwrap().report(&context(), false).fix
+}
+
+fn place(source: u8, latitude: f64) -> CanFrame {
+    single(65267, source, &[(584, latitude), (585, 77.5)])
+}
+
+#[test]
+fn a_position_on_the_bus_is_the_fix_with_the_time_of_its_frame() {
+    let mut merger = merger();
+    let motion = [(165, 90.0), (517, 42.0), (580, 920.0)];
+    feed(&mut merger, &single(65256, 37, &motion), 0);
+    feed(&mut merger, &place(37, 12.25), SECOND);
+    feed(&mut merger, &single(65265, 0, &[(84, 40.0)]), 3 * SECOND);
+    let found = fix(&mut merger, 4 * SECOND).unwrap();
+    assert_eq!(found.coordinates.latitude_e7(), 122_500_000);
+    assert_eq!(found.coordinates.longitude_e7(), 775_000_000);
+    assert_eq!(found.time, Some(Timestamp::from_unix(1_700_000_001)));
+    assert!(found.valid);
+    assert_eq!(found.source, milepost_telemetry::FixSource::Gnss);
+    assert_eq!(found.course.unwrap().as_degrees(), 90.0);
+    assert_eq!(found.speed.unwrap().as_kmh(), 42.0);
+    assert_eq!(found.altitude.unwrap().as_metres(), 920.0);
+    // The course belongs to positions of its time only, and a position to its interval.
+    feed(&mut merger, &place(37, 12.25), 9 * SECOND);
+    assert_eq!(fix(&mut merger, 10 * SECOND).unwrap().course, None);
+    feed(&mut merger, &single(65265, 0, &[(84, 40.0)]), 11 * SECOND);
+    assert!(fix(&mut merger, 12 * SECOND).is_none());
+}
+
+#[test]
+fn a_lost_or_impossible_position_is_no_fix_and_the_lowest_sender_is_taken() {
+    let mut merger = merger();
+    feed(&mut merger, &place(37, 12.25), 0);
+    feed(&mut merger, &single(65267, 37, &[]), 1);
+    assert!(fix(&mut merger, 2).is_none(), "the receiver lost it");
+    feed(&mut merger, &place(37, -210.0), 3);
+    assert!(fix(&mut merger, 4).is_none(), "no such latitude");
+    feed(&mut merger, &place(40, 1.0), 5);
+    feed(&mut merger, &place(37, 2.0), 6);
+    feed(&mut merger, &place(40, 3.0), 7);
+    let found = fix(&mut merger, 8).unwrap();
+    assert_eq!(found.coordinates.latitude_e7(), 20_000_000);
+    // Without a time stamp of the carrier the fix has no time.
+    feed_at(&mut merger, &place(37, 2.0), at(9));
+    assert_eq!(fix(&mut merger, 10).unwrap().time, None);
+}

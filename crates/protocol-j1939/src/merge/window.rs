@@ -12,7 +12,7 @@ use crate::can::{CanFrame, CanId, CanTime};
 use crate::decoder::{Data, Head, Message};
 use crate::encode;
 use crate::id::GLOBAL;
-use crate::normalize;
+use crate::normalize::{self, Navigation};
 use crate::signal::{Reading, Sample, Spn};
 use crate::transport::Stamp;
 
@@ -54,6 +54,7 @@ pub(super) struct Window {
     pub(super) events: Vec<Event>,
     pub(super) vin: Option<Box<str>>,
     pub(super) driver: Option<Box<str>>,
+    pub(super) navigation: Navigation,
     stamp: Option<Stamp>,
 }
 
@@ -193,8 +194,10 @@ impl Window {
             .values()
             .filter_map(|(_, at)| signals.get(*at).cloned())
             .collect();
+        let fix = self.navigation.take();
         let taken = Self {
             known: core::mem::take(&mut self.known),
+            navigation: core::mem::take(&mut self.navigation),
             ..Self::default()
         };
         let before = core::mem::replace(self, taken);
@@ -212,6 +215,7 @@ impl Window {
             diagnostics,
             vin: before.vin,
             driver: before.driver,
+            fix,
         }
     }
 

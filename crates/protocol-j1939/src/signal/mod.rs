@@ -25,11 +25,17 @@
 
 pub mod pid;
 pub mod states;
-mod table_high;
-mod table_low;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "runs in the compiler only: what goes wrong there does not build"
+)]
+mod table;
 
-use table_high::HIGH;
-use table_low::LOW;
+use table::GROUPS;
 
 /// How the codes of a signal are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,38 +86,35 @@ pub struct Spn {
     pub offset: f64,
     /// Unit; empty if there is none.
     pub unit: &'static str,
+    /// Under which codes of another field it is there; `None`: always. No signal of the standard
+    /// table has this.
+    pub multiplexed: Option<&'static Multiplexed>,
     /// How many public tables agree on all of this.
     pub agree: u8,
     /// How many public tables list the signal.
     pub listed: u8,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row of the table")]
-const fn row(
-    number: u32,
-    name: &'static str,
-    start: u16,
-    bits: u8,
-    coding: Coding,
-    scale: f64,
-    offset: f64,
-    unit: &'static str,
-    agree: u8,
-    listed: u8,
-) -> Spn {
-    Spn {
-        number,
-        name,
-        start,
-        bits,
-        coding,
-        signed: false,
-        big_endian: false,
-        scale,
-        offset,
-        unit,
-        agree,
-        listed,
+/// The field that says whether a signal is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multiplexed {
+    /// First bit of the field, as [`Spn::start`].
+    pub start: u16,
+    /// Its width.
+    pub bits: u8,
+    /// Most significant byte first.
+    pub big_endian: bool,
+    /// First and last code of each range that selects the signal.
+    pub codes: &'static [(u64, u64)],
+    /// Under which codes the field itself is there.
+    pub within: Option<&'static Self>,
+}
+
+impl Multiplexed {
+    fn selects(&self, payload: &Payload<'_>) -> bool {
+        let code = payload.field(self.start, self.bits, self.big_endian);
+        let is_one_of = |code| self.codes.iter().any(|(a, b)| (*a..=*b).contains(&code));
+        code.is_some_and(is_one_of) && self.within.is_none_or(|outer| outer.selects(payload))
     }
 }
 
@@ -126,28 +129,17 @@ pub struct Group {
     pub signals: &'static [Spn],
 }
 
-impl Group {
-    const fn new(pgn: u32, acronym: &'static str, signals: &'static [Spn]) -> Self {
-        Self {
-            pgn,
-            acronym,
-            signals,
-        }
-    }
-}
-
 /// Every group of the table, by ascending number.
 pub fn groups() -> impl Iterator<Item = &'static Group> {
-    LOW.iter().chain(HIGH)
+    GROUPS.iter()
 }
 
 /// A group of the table.
 #[must_use]
 #[inline]
 pub fn group(pgn: u32) -> Option<&'static Group> {
-    let part = if pgn < 65_000 { LOW } else { HIGH };
-    let at = part.binary_search_by_key(&pgn, |group| group.pgn).ok()?;
-    part.get(at)
+    let at = GROUPS.binary_search_by_key(&pgn, |group| group.pgn).ok()?;
+    GROUPS.get(at)
 }
 
 /// The first signal of the table with this number, and its group.
@@ -172,7 +164,7 @@ pub enum Reading {
     Error,
     /// The sender does not have the value.
     NotAvailable,
-    /// The payload ends before the field does.
+    /// The payload ends before the field does, or has another of the fields that share its bits.
     Absent,
 }
 
@@ -247,6 +239,15 @@ impl<'a> Payload<'a> {
         Some((low | high) & mask)
     }
 
+    #[inline]
+    fn field(&self, start: u16, bits: u8, big_endian: bool) -> Option<u64> {
+        if big_endian {
+            self.raw_big_endian(start, bits)
+        } else {
+            self.raw(start, bits)
+        }
+    }
+
     /// The raw code of a big-endian field as a DBC defines it: `start` is the bit number of its
     /// most significant bit.
     fn raw_big_endian(&self, start: u16, bits: u8) -> Option<u64> {
@@ -281,10 +282,9 @@ impl Spn {
     #[must_use]
     #[inline]
     pub fn sample(&'static self, payload: &Payload<'_>) -> Sample {
-        let raw = if self.big_endian {
-            payload.raw_big_endian(self.start, self.bits)
-        } else {
-            payload.raw(self.start, self.bits)
+        let raw = match self.multiplexed {
+            Some(field) if !field.selects(payload) => None,
+            _ => payload.field(self.start, self.bits, self.big_endian),
         };
         match raw {
             Some(raw) => Sample {
@@ -398,7 +398,6 @@ mod tests {
         let mut last = None;
         for group in groups() {
             assert!(last < Some(group.pgn), "{}", group.pgn);
-            assert_eq!(group.pgn < 65_000, LOW.contains(group));
             last = Some(group.pgn);
             let mut end = 0;
             for spn in group.signals {

@@ -3,196 +3,40 @@
 //! Source: SAE J1939-71 and the FMS standard, checked against public tables; a code that no two
 //! sources agree on has no label.
 
-const OFF_ON: &[&str] = &["off", "on"];
+/// One line a parameter: its number, then a label for each code.
+static LABELS: &str = include_str!("../../data/states.txt");
 
 /// What a code of a state means; `None` where there is no list, or the list does not have it.
 #[must_use]
 pub fn label(spn: u32, code: u8) -> Option<&'static str> {
-    let list: &[&str] = match spn {
-        899 => &[
-            "low_idle_or_none",
-            "pedal",
-            "cruise",
-            "pto_governor",
-            "road_speed_governor",
-            "asr",
-            "transmission",
-            "abs",
-            "torque_limit",
-            "high_speed_governor",
-            "brakes",
-            "remote",
-            "",
-            "",
-            "other",
-        ],
-        1675 => &[
-            "none",
-            "active_gear_not_engaged",
-            "active_gear_engaged",
-            "finished",
-            "inhibited_engine_running",
-            "inhibited_engine_not_ready",
-            "inhibited_driveline_engaged",
-            "inhibited_immobilizer",
-            "inhibited_overheated",
-            "",
-            "",
-            "",
-            "inhibited_unknown_reason",
-        ],
-        527 => &[
-            "off",
-            "hold",
-            "accelerate",
-            "decelerate",
-            "resume",
-            "set",
-            "accelerator_override",
-        ],
-        976 => &[
-            "off",
-            "hold",
-            "remote_hold",
-            "standby",
-            "remote_standby",
-            "set",
-            "decelerate",
-            "resume",
-            "accelerate",
-            "override",
-            "preset_1",
-            "preset_2",
-            "preset_3",
-            "preset_4",
-            "preset_5",
-            "preset_6",
-            "preset_7",
-            "preset_8",
-            "memory_1",
-            "memory_2",
-        ],
-        1612 | 1613 => &["rest", "available", "work", "drive"],
-        1617 | 1618 => &[
-            "normal",
-            "15_min_before_4h30",
-            "4h30",
-            "15_min_before_9h",
-            "9h",
-            "15_min_before_16h",
-            "16h",
-            "",
-            "",
-            "",
-            "",
-            "",
-            "",
-            "other",
-        ],
-        1614 => &["no_overspeed", "overspeed"],
-        1619 => &["forward", "reverse"],
-        1615 | 1616 => &["no_card", "card"],
-        // Inverted with respect to other switches.
-        1437 => &["active", "not_active"],
-        1856 => &["not_buckled", "buckled"],
-        3948 => &["none", "at_least_one_engaged"],
-        3697 => &["off", "solid", "", "", "fast_blink"],
-        3698 => OFF_ON,
-        3700 => &["not_active", "active", "needed"],
-        3701 => &["not_needed", "low", "moderate", "high"],
-        5245 => &["off", "solid", "", "", "blink"],
-        5246 => &[
-            "none", "level_1", "level_2", "level_3", "level_4", "level_5",
-        ],
-        1821 => &["at_least_one_open", "closing", "all_closed"],
-        977 => &[
-            "off",
-            "general",
-            "air_temperature",
-            "oil_temperature",
-            "coolant_temperature",
-            "transmission_oil",
-            "hydraulic_oil",
-            "default",
-            "reverse",
-            "manual",
-            "retarder",
-            "air_conditioning",
-            "timer",
-            "engine_brake",
-        ],
-        695 => &["disabled", "speed", "torque", "speed_torque_limit"],
-        _ => return None,
-    };
-    list.get(usize::from(code))
-        .copied()
-        .filter(|label| !label.is_empty())
+    let labels = LABELS.lines().find_map(|line| {
+        let (number, labels) = line.split_once(' ')?;
+        (number.parse() == Ok(spn)).then_some(labels)
+    })?;
+    let label = labels.split(' ').nth(code.into())?;
+    (label != "-").then_some(label)
 }
 
-/// Names of the tell-tales of an instrument cluster (group FMS1), by number from 1.
+/// Signals of the tell-tales of an instrument cluster (group FMS1), by number from 1.
 ///
 /// Source: FMS standard; one public source for the layout, one for the list.
+#[rustfmt::skip]
 pub const TELL_TALES: [&str; 60] = [
-    "cooling_air_conditioning",
-    "high_beam",
-    "low_beam",
-    "turn_signals",
-    "hazard",
-    "disabled_access",
-    "parking_brake",
-    "brake_failure",
-    "hatch_open",
-    "fuel_level",
-    "coolant_temperature",
-    "battery_charging",
-    "engine_oil",
-    "position_lights",
-    "front_fog_light",
-    "rear_fog_light",
-    "park_heating",
-    "engine_mil",
-    "service",
-    "transmission_temperature",
-    "transmission_failure",
-    "abs_failure",
-    "worn_brake_linings",
-    "washer_fluid",
-    "tyre_failure",
-    "malfunction",
-    "engine_oil_temperature",
-    "engine_oil_level",
-    "engine_coolant_level",
-    "steering_fluid",
-    "steering_failure",
-    "height_control",
-    "retarder",
-    "engine_emission_failure",
-    "esc",
-    "brake_lights",
-    "articulation",
-    "stop_request",
-    "pram_request",
-    "bus_stop_brake",
-    "def_level",
-    "raising",
-    "lowering",
-    "kneeling",
-    "engine_compartment_temperature",
-    "auxiliary_air_pressure",
-    "air_filter",
-    "fuel_filter_pressure",
-    "seat_belt",
-    "ebs",
-    "lane_departure",
-    "emergency_braking",
-    "adaptive_cruise",
-    "trailer_connected",
-    "trailer_abs",
-    "airbag",
-    "trailer_ebs",
-    "tachograph",
-    "esc_off",
-    "lane_departure_off",
+    "fms.cooling_air_conditioning", "fms.high_beam", "fms.low_beam", "fms.turn_signals",
+    "fms.hazard", "fms.disabled_access", "fms.parking_brake", "fms.brake_failure", "fms.hatch_open",
+    "fms.fuel_level", "fms.coolant_temperature", "fms.battery_charging", "fms.engine_oil",
+    "fms.position_lights", "fms.front_fog_light", "fms.rear_fog_light", "fms.park_heating",
+    "fms.engine_mil", "fms.service", "fms.transmission_temperature", "fms.transmission_failure",
+    "fms.abs_failure", "fms.worn_brake_linings", "fms.washer_fluid", "fms.tyre_failure",
+    "fms.malfunction", "fms.engine_oil_temperature", "fms.engine_oil_level",
+    "fms.engine_coolant_level", "fms.steering_fluid", "fms.steering_failure", "fms.height_control",
+    "fms.retarder", "fms.engine_emission_failure", "fms.esc", "fms.brake_lights",
+    "fms.articulation", "fms.stop_request", "fms.pram_request", "fms.bus_stop_brake",
+    "fms.def_level", "fms.raising", "fms.lowering", "fms.kneeling",
+    "fms.engine_compartment_temperature", "fms.auxiliary_air_pressure", "fms.air_filter",
+    "fms.fuel_filter_pressure", "fms.seat_belt", "fms.ebs", "fms.lane_departure",
+    "fms.emergency_braking", "fms.adaptive_cruise", "fms.trailer_connected", "fms.trailer_abs",
+    "fms.airbag", "fms.trailer_ebs", "fms.tachograph", "fms.esc_off", "fms.lane_departure_off",
 ];
 
 /// A tell-tale as one block of group FMS1 carries it.
@@ -205,11 +49,17 @@ pub struct TellTale {
 }
 
 impl TellTale {
+    /// The id of its signal.
+    #[must_use]
+    pub fn id(self) -> Option<&'static str> {
+        let index = usize::from(self.number.checked_sub(1)?);
+        TELL_TALES.get(index).copied()
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        let index = usize::from(self.number.checked_sub(1)?);
-        TELL_TALES.get(index).copied()
+        self.id()?.strip_prefix("fms.")
     }
 }
 

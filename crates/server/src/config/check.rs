@@ -4,13 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::key::{MAKE_TOKEN, MIN_TOKEN};
 use super::{Config, Fault, Key, Place, Secret};
+use crate::protocol::Protocols;
 
 pub(super) fn together(
     config: &Config,
+    protocols: Protocols,
     keys: &[Key],
     origins: &[(&'static str, Place)],
     faults: &mut Vec<Fault>,
 ) {
+    devices(config, protocols, faults);
     let place = |key: &str| {
         origins
             .iter()
@@ -18,7 +21,33 @@ pub(super) fn together(
             .map_or(Place::Default, |(_, place)| place.clone())
     };
     let is_short = |token: &Secret| token.reveal().len() < MIN_TOKEN;
-    if config.http.api_token.as_ref().is_some_and(is_short) && !is_loopback_only(config.http.listen)
+    let is_set = |key: &str| origins.iter().any(|(name, _)| *name == key);
+    let own = [
+        ("gateway.http", config.fleet.gateway_http),
+        ("worker.http", config.fleet.worker_http),
+    ];
+    let own = own.map(|(key, address)| Some((key, address?)));
+    let pages = [Some(("http.listen", config.http.listen))];
+    let open: Vec<_> = pages.into_iter().chain(own).flatten().collect();
+    let public = open
+        .iter()
+        .filter(|(_, address)| !is_loopback_only(*address));
+    for (key, address) in public.clone() {
+        if config.http.api_token.is_none() {
+            faults.push(Fault {
+                place: place(key),
+                key: (*key).to_owned(),
+                value: Some(format!("\"{address}\"")),
+                remedy: format!(
+                    "without a token the API binds only loopback addresses: set http.api_token \
+                     (--api-token, MILEPOST_API_TOKEN), or listen on 127.0.0.1:{}",
+                    address.port()
+                ),
+            });
+        }
+    }
+    if let Some((_, address)) = public.clone().next()
+        && config.http.api_token.as_ref().is_some_and(is_short)
     {
         faults.push(Fault {
             place: place("http.api_token"),
@@ -26,24 +55,14 @@ pub(super) fn together(
             value: None,
             remedy: format!(
                 "must have at least {MIN_TOKEN} characters if the API listens on other than \
-                 loopback addresses ({}), for example what {MAKE_TOKEN} prints",
-                config.http.listen
+                 loopback addresses ({address}), for example what {MAKE_TOKEN} prints"
             ),
         });
     }
-    if config.http.api_token.is_none() && !is_loopback_only(config.http.listen) {
-        faults.push(Fault {
-            place: place("http.listen"),
-            key: "http.listen".to_owned(),
-            value: Some(format!("\"{}\"", config.http.listen)),
-            remedy: format!(
-                "without a token the API binds only loopback addresses: set http.api_token \
-                 (--api-token, MILEPOST_API_TOKEN), or listen on 127.0.0.1:{}",
-                config.http.listen.port()
-            ),
-        });
-    }
+    // A gateway's address may be that of another role, on another machine. A default that is taken
+    // shows when it is bound.
     let mut taken = vec![("http.listen", config.http.listen)];
+    taken.extend((open.iter().copied()).filter(|(key, _)| *key == "gateway.http" && is_set(key)));
     let listeners = keys.iter().filter(|key| key.listens).flat_map(|key| {
         let addresses = config.protocols.addresses(key.name).into_iter();
         addresses.map(|address| (key.name, address))
@@ -62,6 +81,20 @@ pub(super) fn together(
             });
         }
         taken.push((name, address));
+    }
+}
+
+/// A device that no protocol can have is a mistyped id, or its mapping is missing.
+fn devices(config: &Config, protocols: Protocols, faults: &mut Vec<Fault>) {
+    for device in &config.devices.listed {
+        if let Err(remedy) = protocols.can_have(device, config) {
+            faults.push(Fault {
+                place: device.place.clone(),
+                key: "device.id".to_owned(),
+                value: Some(format!("\"{}\"", device.id)),
+                remedy,
+            });
+        }
     }
 }
 

@@ -110,6 +110,7 @@ impl File<'_> {
             return;
         };
         let mut device = Device::new(id_or_any);
+        device.place = self.place(&id.span());
         for (key, spanned) in table {
             if key.get_ref() == "id" {
                 continue;

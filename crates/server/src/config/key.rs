@@ -213,12 +213,12 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
         ),
         whole("limits.rate", 0..=1_000_000, at!(limits.rate)),
         whole("limits.rate_burst", 1..=1_000_000, at!(limits.rate_burst)),
-        whole(
+        optional_whole(
             "limits.stranger_frames",
             1..=1_000_000,
             at!(limits.stranger_frames),
         ),
-        whole(
+        optional_whole(
             "limits.stranger_kib",
             1..=1_048_576,
             at!(limits.stranger_kib),
@@ -253,9 +253,21 @@ pub fn keys(protocols: Protocols) -> Vec<Key> {
         ),
         whole("kafka.partitions", 1..=10_000, at!(fleet.partitions)),
         whole("kafka.replication", 1..=100, at!(fleet.replication)),
+    ]);
+    keys.extend(KAFKA_SECURITY.iter().map(kafka_security));
+    keys.extend([
         secret_url("database.url", at!(fleet.database)),
+        optional_file("database.ca_file", at!(fleet.database_ca)),
+        whole(
+            "database.connections",
+            1..=1_000,
+            at!(fleet.database_connections),
+        ),
         secret_url("redis.url", at!(fleet.redis)),
+        optional_file("redis.ca_file", at!(fleet.redis_ca)),
         optional_text("gateway.name", "a name", at!(fleet.gateway)),
+        own_http("gateway.http", "127.0.0.1:8081", at!(fleet.gateway_http)),
+        own_http("worker.http", "127.0.0.1:8082", at!(fleet.worker_http)),
         words("spool.enabled", SWITCH, at!(fleet.spool)),
         whole("spool.max_gib", 1..=10_000, at!(fleet.spool_gib)),
     ]);
@@ -283,6 +295,111 @@ fn optional_text(name: &'static str, what: &'static str, field: Field<Option<Str
             Ok(())
         }),
         Box::new(move |config| (field.read)(config).as_ref().map(quoted)),
+    )
+}
+
+/// Keys that are passed on to Kafka's client: the key, the client's name for it, an example or
+/// what it may be, and whether its value is never shown.
+const KAFKA_SECURITY: &[(&str, &str, &str, bool)] = &[
+    (
+        "kafka.security_protocol",
+        "security.protocol",
+        "plaintext, ssl, sasl_plaintext or sasl_ssl",
+        false,
+    ),
+    (
+        "kafka.sasl_mechanism",
+        "sasl.mechanism",
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+        false,
+    ),
+    ("kafka.sasl_username", "sasl.username", "a name", false),
+    ("kafka.sasl_password", "sasl.password", "a password", true),
+    (
+        "kafka.ssl_ca_file",
+        "ssl.ca.location",
+        "a file of certificates",
+        false,
+    ),
+    (
+        "kafka.ssl_certificate_file",
+        "ssl.certificate.location",
+        "a file with the client's certificate",
+        false,
+    ),
+    (
+        "kafka.ssl_key_file",
+        "ssl.key.location",
+        "a file with the client's key",
+        false,
+    ),
+    (
+        "kafka.ssl_key_password",
+        "ssl.key.password",
+        "a password",
+        true,
+    ),
+];
+
+fn kafka_security(
+    &(name, setting, what, secret): &(&'static str, &'static str, &'static str, bool),
+) -> Key {
+    Key {
+        secret,
+        ..Key::new(
+            name,
+            Box::new(move |config, value| {
+                let text = value.text(what)?;
+                if text.is_empty() || text.contains(char::is_control) {
+                    return Err(format!("must be {what}"));
+                }
+                let settings = &mut config.fleet.kafka_security;
+                settings.insert(setting, Secret::new(text));
+                Ok(())
+            }),
+            Box::new(move |config| {
+                let value = config.fleet.kafka_security.get(setting)?;
+                Some(if secret {
+                    "(secret)".to_owned()
+                } else {
+                    quoted(value.reveal())
+                })
+            }),
+        )
+    }
+}
+
+fn optional_file(name: &'static str, field: Field<Option<std::path::PathBuf>>) -> Key {
+    Key::new(
+        name,
+        Box::new(move |config, value| {
+            let path = value.text("a path")?;
+            if path.is_empty() {
+                return Err("must name a file".to_owned());
+            }
+            *(field.write)(config) = Some(path.into());
+            Ok(())
+        }),
+        Box::new(move |config| {
+            let path = (field.read)(config).as_ref();
+            path.map(|path| quoted(&path.display()))
+        }),
+    )
+}
+
+/// Where a role answers for itself: one address, or "off".
+fn own_http(name: &'static str, example: &'static str, field: Field<Option<SocketAddr>>) -> Key {
+    key(
+        name,
+        field,
+        move |value| match value {
+            Value::Untyped(text) | Value::String(text) if text == "off" => Ok(None),
+            value => value
+                .address(example)
+                .map(Some)
+                .map_err(|remedy| format!("{remedy}; or \"off\"")),
+        },
+        |address| address.map_or_else(|| quoted("off"), |address| quoted(&address)),
     )
 }
 
@@ -356,6 +473,21 @@ where
         field,
         move |value| value.whole(range.clone()),
         T::to_string,
+    )
+}
+
+/// A whole number whose default is not one value.
+fn optional_whole<T>(name: &'static str, range: RangeInclusive<T>, field: Field<Option<T>>) -> Key
+where
+    T: TryFrom<i64> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    Key::new(
+        name,
+        Box::new(move |config, value| {
+            *(field.write)(config) = Some(value.whole(range.clone())?);
+            Ok(())
+        }),
+        Box::new(move |config| (field.read)(config).as_ref().map(T::to_string)),
     )
 }
 

@@ -12,6 +12,7 @@ mod key;
 pub mod setting;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -67,10 +68,22 @@ pub struct Fleet {
     pub partitions: u16,
     /// Replicas that new topics get.
     pub replication: u16,
+    /// How Kafka's client proves who it is, and whom it trusts: by the client's own names.
+    pub kafka_security: BTreeMap<&'static str, Secret>,
     /// Where PostgreSQL is.
     pub database: Option<Secret>,
+    /// A file of certificates to trust besides the system's, for PostgreSQL.
+    pub database_ca: Option<PathBuf>,
+    /// Connections of `milepost api` to PostgreSQL.
+    pub database_connections: usize,
     /// Where Redis is.
     pub redis: Option<Secret>,
+    /// A file of certificates to trust in place of the system's, for Redis.
+    pub redis_ca: Option<PathBuf>,
+    /// Where a gateway answers `/metrics`, `/healthz` and `/readyz`; nowhere when absent.
+    pub gateway_http: Option<SocketAddr>,
+    /// Where a worker does.
+    pub worker_http: Option<SocketAddr>,
     /// The gateway's name; the host's name when absent.
     pub gateway: Option<String>,
     /// Whether the gateway keeps what it takes on its disk until Kafka has it.
@@ -152,6 +165,8 @@ pub struct Device {
     pub networks: Vec<Network>,
     /// What is set for it, by the keys of the protocols.
     pub settings: Settings,
+    /// Where its id stands.
+    pub place: Place,
 }
 
 impl Device {
@@ -161,6 +176,7 @@ impl Device {
             id,
             networks: Vec::new(),
             settings: Settings::default(),
+            place: Place::Default,
         }
     }
 
@@ -243,10 +259,11 @@ pub struct Limits {
     pub rate: u32,
     /// Frames of one connection at once after a rest.
     pub rate_burst: u32,
-    /// Frames of one connection before an accepted login.
-    pub stranger_frames: u32,
-    /// Bytes of one connection before an accepted login, in KiB.
-    pub stranger_kib: usize,
+    /// Frames of one connection before an accepted login; what the protocol needs when absent.
+    pub stranger_frames: Option<u32>,
+    /// Bytes of one connection before an accepted login, in KiB; what the protocol needs when
+    /// absent.
+    pub stranger_kib: Option<usize>,
     /// Frames a second of all connections without an accepted login.
     pub stranger_rate: u32,
     /// Leading bits of an IPv4 address that make its network.
@@ -306,8 +323,8 @@ impl Default for Config {
                 max_bad_frames: 64,
                 rate: 500,
                 rate_burst: 5_000,
-                stranger_frames: 16,
-                stranger_kib: 64,
+                stranger_frames: None,
+                stranger_kib: None,
                 stranger_rate: 1_000,
                 network_ipv4_prefix: 24,
                 network_ipv6_prefix: 48,
@@ -319,8 +336,14 @@ impl Default for Config {
                 topic_prefix: "milepost".to_owned(),
                 partitions: 12,
                 replication: 1,
+                kafka_security: BTreeMap::new(),
                 database: None,
+                database_ca: None,
+                database_connections: 8,
                 redis: None,
+                redis_ca: None,
+                gateway_http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8081))),
+                worker_http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8082))),
                 gateway: None,
                 spool: true,
                 spool_gib: 4,
@@ -352,7 +375,7 @@ impl Config {
     /// All that is wrong.
     pub fn check(&self, protocols: Protocols) -> Result<(), Faults> {
         let mut faults = Vec::new();
-        check::together(self, &keys(protocols), &[], &mut faults);
+        check::together(self, protocols, &keys(protocols), &[], &mut faults);
         if faults.is_empty() {
             Ok(())
         } else {
@@ -495,7 +518,13 @@ impl Loading {
 
     fn finish(mut self) -> Result<Loaded, Faults> {
         if self.faults.is_empty() {
-            check::together(&self.config, &self.keys, &self.origins, &mut self.faults);
+            check::together(
+                &self.config,
+                self.protocols,
+                &self.keys,
+                &self.origins,
+                &mut self.faults,
+            );
         }
         if !self.faults.is_empty() {
             return Err(Faults(self.faults));

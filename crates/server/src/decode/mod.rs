@@ -44,6 +44,13 @@ pub struct Options {
     /// form is text.
     #[arg(long, value_name = "NAME")]
     form: Option<String>,
+    /// A DBC file whose signals are read besides or instead of the built-in ones, for CAN frames.
+    #[arg(long, value_name = "FILE")]
+    dbc: Option<PathBuf>,
+    /// How trouble codes of CAN frames are read whose bit says that they are not of version 4: as
+    /// version 1, 2 or 3; 4 reads all as version 4.
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..=4))]
+    spn_conversion: Option<u8>,
     /// The zone of the device's times if the protocol leaves it open, such as +08:00.
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = zone)]
     zone: Option<i16>,
@@ -127,6 +134,10 @@ pub struct Decoding {
     pub dialects: Vec<PathBuf>,
     /// The form of the lines; without it, the protocol's usual one.
     pub form: Option<String>,
+    /// A file of signal definitions.
+    pub dbc: Option<PathBuf>,
+    /// The version in which trouble codes are read, 1 to 4.
+    pub spn_conversion: Option<u8>,
     /// The zone of times whose zone the protocol leaves open, in minutes east of Greenwich.
     pub zone: Option<i16>,
 }
@@ -180,8 +191,18 @@ pub fn run(options: Options, protocols: Protocols) -> Result<ExitCode, Failure> 
         dialect: options.dialect,
         dialects: options.dialects,
         form: options.form,
+        dbc: options.dbc,
+        spn_conversion: options.spn_conversion,
         zone: options.zone,
     };
+    if !protocol.has_signal_definitions()
+        && (decoding.dbc.is_some() || decoding.spn_conversion.is_some())
+    {
+        return Err(Failure::new(format!(
+            "--dbc and --spn-conversion mean nothing for {}",
+            protocol.title()
+        )));
+    }
     let mut lines = protocol.lines(&decoding)?;
     let unreadable = |name: &str, e: io::Error| Failure::new(format!("cannot read {name}: {e}"));
     let (name, input): (&str, Box<dyn BufRead>) = match options.input.as_slice() {

@@ -1,9 +1,9 @@
 //! `milepost api`: HTTP over TimescaleDB and Redis. It only reads.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, BoxStream};
 use milepost_api::Api;
 use milepost_api::store::{
@@ -12,13 +12,13 @@ use milepost_api::store::{
     Readiness, Span, StoreError, Trip, Trips,
 };
 use milepost_pipeline::Latest;
-use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
-use milepost_pipeline::sink::timescale::{DatabaseError, DatabaseUrl, Reader, Schema};
+use milepost_pipeline::sink::timescale::{DatabaseError, Reader};
+use milepost_pipeline::track::Leg;
 use milepost_telemetry::{DeviceKey, Report, Tenant, Timestamp};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
+use super::reads::{Cache, Pool, unavailable};
+use super::{Options, Role};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::protocol::{Protocols, listen};
@@ -26,8 +26,8 @@ use crate::shutdown;
 
 /// How long HTTP requests may still run at the end.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long Redis may take; then the database is asked.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the database may take to say that it is there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -36,20 +36,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it cannot start.
 pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure> {
-    let config = options.start(protocols)?;
+    let config = options.start(Role::Other, protocols)?;
     let shutdown = shutdown::on_signal()?;
     let metrics = Metrics::global();
     let http = listen::bind(config.http.listen, "http.listen", "--http")?;
+    let pool = Pool::new(super::database(&config)?, config.fleet.database_connections);
     let stores = Arc::new(Stores {
-        url: super::database(&config)?,
         tenant: config.devices.tenant,
-        reader: Mutex::new(None),
-        redis_url: super::redis(&config)?,
-        redis: Mutex::new(None),
-        problem: std::sync::Mutex::new(None),
+        pool,
+        cache: super::redis(&config)?.map(Cache::new),
+        problem: std::sync::Mutex::new(Some("it was not asked yet".to_owned())),
     });
     let address = http.local_addr()?;
-    let data_dir = config.data_dir.clone();
     let router = milepost_api::router(Api {
         history: stores.clone(),
         trips: stores.clone(),
@@ -59,7 +57,7 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
         commands: Arc::new(NoCommands),
         connections: Arc::new(NoCommands),
         readiness: stores.clone(),
-        metrics: Arc::new(move || metrics.render(&data_dir)),
+        metrics: Arc::new(move || metrics.render(None)),
         tenant: config.devices.tenant,
         token: config.http.api_token.clone(),
         timeout: config.http.timeout,
@@ -79,15 +77,16 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
     let looking = tokio::spawn({
         let stores = stores.clone();
         async move {
+            let mut kept = None;
             loop {
-                stores.look().await;
+                stores.look(&mut kept).await;
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
     });
     crate::say(format_args!(
         "milepost api is ready: http://{address}, {}",
-        stores.url
+        stores.pool.url()
     ));
     shutdown.cancelled().await;
     end.cancel();
@@ -98,81 +97,46 @@ pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure>
 }
 
 struct Stores {
-    url: DatabaseUrl,
     tenant: Tenant,
-    reader: Mutex<Option<Reader>>,
-    redis_url: Option<RedisUrl>,
-    redis: Mutex<Option<LastKnown>>,
+    pool: Pool,
+    cache: Option<Cache>,
     problem: std::sync::Mutex<Option<String>>,
 }
 
-fn unavailable(error: &impl Display) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
 impl Stores {
-    /// Reads with the connection, which is made if there is none.
-    async fn read<T>(
-        &self,
-        read: impl AsyncFnOnce(&mut Reader) -> Result<T, DatabaseError>,
-    ) -> Result<T, StoreError> {
-        let mut kept = self.reader.lock().await;
-        // A request that is cancelled leaves no connection in the middle of an answer.
-        let mut reader = match kept.take() {
-            Some(reader) => reader,
-            None => Reader::connect(&self.url, &Schema::default())
-                .await
-                .map_err(|error| unavailable(&error))?,
+    /// Looks whether the database answers, on a connection of its own: those of the pool may all be
+    /// at work.
+    async fn look(&self, kept: &mut Option<Reader>) {
+        let looking = async {
+            let reader = match kept.take() {
+                Some(reader) => reader,
+                None => self.pool.connect().await?,
+            };
+            reader.check().await?;
+            *kept = Some(reader);
+            Ok::<_, DatabaseError>(())
         };
-        match read(&mut reader).await {
-            Ok(found) => {
-                *kept = Some(reader);
-                Ok(found)
-            }
-            Err(error) => {
-                if !error.needs_reconnect() {
-                    *kept = Some(reader);
-                }
-                Err(unavailable(&error))
-            }
+        let looked = tokio::time::timeout(ANSWER_WITHIN, looking).await;
+        let problem = match looked {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(DatabaseError::Timeout(ANSWER_WITHIN).to_string()),
+        };
+        *self.problem() = problem;
+        if let Some(cache) = &self.cache {
+            cache.look().await;
         }
     }
 
-    async fn look(&self) {
-        let checked = self.read(async |reader| reader.check().await).await;
-        let problem = checked.err().map(|error| error.to_string());
-        *self
-            .problem
+    fn problem(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.problem
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = problem;
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The last known state as Redis has it; `None` if it has none, or is away.
     async fn last_known(&self, key: &DeviceKey) -> Option<Latest> {
-        let url = self.redis_url.as_ref()?;
-        let reading = async {
-            let mut kept = self.redis.lock().await;
-            if kept.is_none() {
-                *kept = Some(LastKnown::connect(url, LastKnownOptions::default()).await?);
-            }
-            let Some(mut redis) = kept.clone() else {
-                return Ok(None);
-            };
-            drop(kept);
-            redis.read(key).await
-        };
-        let state = match tokio::time::timeout(PATIENCE, reading).await {
-            Ok(Ok(state)) => state?,
-            Ok(Err(error)) => {
-                note_redis_away(&error);
-                return None;
-            }
-            Err(_) => {
-                note_redis_away(&"no answer in time");
-                return None;
-            }
-        };
-        serde_json::from_str(&state.state).ok()
+        self.cache.as_ref()?.read(key).await
     }
 
     async fn newest(&self, key: DeviceKey, stored: &str) -> Result<Device, StoreError> {
@@ -182,14 +146,6 @@ impl Stores {
         };
         Ok(Device { key, latest })
     }
-}
-
-fn note_redis_away(error: &dyn Display) {
-    metrics::counter!("milepost_api_redis_away_total").increment(1);
-    tracing::warn!(
-        %error,
-        "Redis is away: last known states come from the database, up to 30 s old"
-    );
 }
 
 /// A page of `limit` items out of one more, and where the next begins.
@@ -231,6 +187,7 @@ impl History for Stores {
                 .transpose()?;
             let limit = i64::from(page.limit) + 1;
             let found = self
+                .pool
                 .read(async |reader| {
                     reader
                         .history(&device, span.from, span.to, after, limit)
@@ -253,16 +210,16 @@ impl ReadLastKnown for Stores {
             let after = page.after.as_ref().map(Cursor::as_str);
             let limit = i64::from(page.limit) + 1;
             let found = self
+                .pool
                 .read(async |reader| reader.devices(&tenant, after, limit).await)
                 .await?;
             let cursor = |device: &(DeviceKey, String)| device.0.device.to_string();
             let found = paged(found, page.limit, cursor, |device| device);
-            let mut items = Vec::with_capacity(found.items.len());
-            for (key, stored) in found.items {
-                items.push(self.newest(key, &stored).await?);
-            }
+            let states = found.items.iter();
+            // At once: they travel together.
+            let states = states.map(|(key, stored)| self.newest(*key, stored));
             Ok(Paged {
-                items,
+                items: try_join_all(states).await?,
                 next: found.next,
             })
         })
@@ -274,7 +231,10 @@ impl ReadLastKnown for Stores {
             if let Some(latest) = self.last_known(&key).await {
                 return Ok(Some(Device { key, latest }));
             }
-            let stored = self.read(async |reader| reader.device(&key).await).await?;
+            let stored = self
+                .pool
+                .read(async |reader| reader.device(&key).await)
+                .await?;
             stored
                 .map(|stored| {
                     let latest =
@@ -286,14 +246,23 @@ impl ReadLastKnown for Stores {
     }
 }
 
-/// Trips of a fleet are not stored yet.
 impl Trips for Stores {
-    fn trips(&self, _: &DeviceKey, _: &Span, _: &Page) -> Answer<'_, Paged<Trip>> {
-        Box::pin(async {
-            Ok(Paged {
-                items: Vec::new(),
-                next: None,
-            })
+    fn trips(&self, device: &DeviceKey, span: &Span, page: &Page) -> Answer<'_, Paged<Trip>> {
+        let (device, span, page) = (*device, *span, page.clone());
+        Box::pin(async move {
+            let after = page.after.as_ref().map(numbers::<1>).transpose()?;
+            let after = after.map(|[from_ms]| from_ms);
+            let limit = i64::from(page.limit) + 1;
+            let found = self
+                .read(async |reader| {
+                    reader
+                        .trips(&device, span.from, span.to, after, limit)
+                        .await
+                })
+                .await?;
+            let cursor = |(leg, _): &(Leg, u32)| leg.from_ms.to_string();
+            let into = |(leg, revision)| crate::api::trip(&device, &leg, revision);
+            Ok(paged(found, page.limit, cursor, into))
         })
     }
 }
@@ -307,6 +276,7 @@ impl Quarantine for Stores {
             let limit = i64::from(page.limit) + 1;
             let tenant = self.tenant;
             let found = self
+                .pool
                 .read(async |reader| reader.quarantine(&tenant, after, limit).await)
                 .await?;
             let cursor = |frame: &milepost_pipeline::sink::timescale::StoredFrame| {
@@ -329,18 +299,21 @@ impl Quarantine for Stores {
 
 impl Readiness for Stores {
     fn not_ready(&self) -> Vec<Part> {
-        let problem = self
-            .problem
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        problem
-            .map(|reason| Part {
-                part: "database",
-                reason,
-            })
-            .into_iter()
-            .collect()
+        let problem = self.problem().clone();
+        let part = problem.map(|reason| Part {
+            part: "database",
+            reason,
+        });
+        part.into_iter().collect()
+    }
+
+    fn notes(&self) -> Vec<Part> {
+        let problem = self.cache.as_ref().and_then(Cache::problem);
+        let part = problem.map(|reason| Part {
+            part: "redis",
+            reason: format!("{reason}; last known states come from the database, up to 30 s old"),
+        });
+        part.into_iter().collect()
     }
 }
 

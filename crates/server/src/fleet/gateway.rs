@@ -1,7 +1,9 @@
 //! `milepost gateway`: listeners to Kafka, by way of the spool.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use milepost_api::store::{Part, Readiness};
 use milepost_listener::{Connections, MemoryBudget};
 use milepost_pipeline::fleet::{Gateway, GatewayOptions};
 use milepost_pipeline::kafka::{KafkaConfig, TopicSpec, ensure_topics};
@@ -10,10 +12,11 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::task::JoinSet;
 
-use super::Options;
 use super::registry::FleetRegistry;
+use super::{Options, Role, http};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::listening::Listening;
 use crate::metrics::Metrics;
 use crate::protocol::listen::{self, Way};
 use crate::registry::DeviceRegistry;
@@ -25,7 +28,7 @@ use crate::{descriptors, shutdown};
 /// When it cannot start, or had to give up frames at the end; their devices were not told.
 pub async fn run(options: &Options) -> Result<(), Failure> {
     let protocols = options.common.protocols;
-    let config = options.start(protocols)?;
+    let config = options.start(Role::Gateway, protocols)?;
     let shutdown = shutdown::on_signal()?;
     // Where vehicles are is for this user.
     umask(Mode::RWXG | Mode::RWXO);
@@ -34,6 +37,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     let name = config.fleet.gateway.clone().unwrap_or_else(host);
     let kafka = super::kafka(&config, format!("milepost-gateway-{name}"))?;
     let redis = super::redis(&config)?;
+    let http = http::bind(config.fleet.gateway_http, "gateway.http")?;
     let mut devices = Vec::new();
     for protocol in protocols.iter() {
         let bound = protocol.bind(&config)?.into_iter();
@@ -58,16 +62,31 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         traces: listen::traces(&config.log),
         epoch: epoch(),
     };
-    let mut ready = format!("milepost gateway {name} is ready: kafka {}", kafka.brokers);
+    let mut ready = format!(
+        "milepost gateway {name} is ready: kafka {}, {}",
+        kafka.brokers, http.place
+    );
     for (protocol, listener) in &devices {
         if let Some(address) = listener.local_addr() {
             ready.push_str(&format!(", {protocol} {address}"));
         }
     }
+    let ready_when = Arc::new(Ready {
+        gateway: gateway.clone(),
+        kafka: kafka.clone(),
+        listening: Listening::default(),
+    });
     let mut listeners = JoinSet::new();
     for (_, listener) in devices {
-        listeners.spawn(listener.run(&parts, shutdown.clone()));
+        let serving = listener.run(&parts, shutdown.clone());
+        let running = ready_when.listening.running();
+        listeners.spawn(async move {
+            let _running = running;
+            serving.await
+        });
     }
+    let answering = http.serve(&config, ready_when, shutdown.clone());
+    let measuring = tokio::spawn(measure(gateway.clone()));
     crate::say(ready);
 
     let mut abandoned = 0;
@@ -85,6 +104,8 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     let patience = deadline.saturating_duration_since(Instant::now());
     gateway.close(patience.max(Duration::from_secs(1))).await;
+    measuring.abort();
+    answering.end().await;
     if broken {
         return Err(Failure::new(
             "a device listener ended by itself, which is a defect; the log says more",
@@ -100,41 +121,113 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What must work before a gateway is ready.
+struct Ready {
+    gateway: Gateway,
+    kafka: KafkaConfig,
+    listening: Listening,
+}
+
+impl Readiness for Ready {
+    fn not_ready(&self) -> Vec<Part> {
+        let part = |part, reason| Part { part, reason };
+        let mut parts = Vec::new();
+        let missing = self.listening.missing();
+        if missing > 0 {
+            parts.push(part(
+                "listener",
+                format!("{missing} of the device listeners take no connections"),
+            ));
+        }
+        let has_spool = self.gateway.spool().is_some();
+        let way = if has_spool { "spool" } else { "kafka" };
+        let problem = self.gateway.problem();
+        // Without a spool nothing can be taken while Kafka is away.
+        let problem = problem.or_else(|| self.kafka.problem().filter(|_| !has_spool));
+        parts.extend(problem.map(|reason| part(way, reason)));
+        parts
+    }
+
+    fn notes(&self) -> Vec<Part> {
+        let away = self.kafka.problem().map(|reason| Part {
+            part: "kafka",
+            reason: format!("{reason}; {} records wait", self.gateway.waiting()),
+        });
+        away.into_iter().collect()
+    }
+}
+
+/// Says how the spool is doing.
+async fn measure(gateway: Gateway) {
+    while let Some(status) = gateway.spool() {
+        let oldest = gateway.oldest_waiting().await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+        let age = oldest.map_or(0, |oldest| now.saturating_sub(oldest.as_millis()).max(0));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        {
+            metrics::gauge!("milepost_spool_records").set(status.depth as f64);
+            metrics::gauge!("milepost_spool_bytes").set(status.bytes as f64);
+            metrics::gauge!("milepost_spool_oldest_seconds").set(age as f64 / 1_000.0);
+            metrics::gauge!("milepost_spool_appending_records").set(status.appending as f64);
+        }
+        tokio::time::sleep(MEASURE_EVERY).await;
+    }
+}
+
+/// How often the spool is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
 fn open(config: &Config, kafka: &KafkaConfig, name: &str) -> Result<Gateway, Failure> {
     let mut options = GatewayOptions::new(name);
     options.topics = super::topics(config);
     let made = if config.fleet.spool {
-        let folder = config.data_dir.join("spool");
-        let refused = |error: std::io::Error| {
-            Failure::new(format!(
-                "the spool {} cannot be opened: {error}",
-                folder.display()
-            ))
-            .remedy(
-                "the folder must be on a disk that this user can write; choose another with \
-                 --data-dir (data_dir), or go without one: spool.enabled = \"off\"",
-            )
-        };
-        std::fs::create_dir_all(&folder).map_err(refused)?;
-        let sizes = SpoolOptions::with_max_bytes(u64::from(config.fleet.spool_gib) << 30);
-        let opened = Folder::open(&folder).and_then(|folder| Spool::open(folder, sizes));
-        let (spool, recovery) = opened.map_err(refused)?;
-        if recovery.cut_bytes > 0 || recovery.waiting > 0 {
-            tracing::info!(
-                waiting = recovery.waiting,
-                cut_bytes = recovery.cut_bytes,
-                "the spool of an earlier run goes on"
-            );
-        }
-        for damage in &recovery.damage {
-            metrics::counter!("milepost_spool_damage_total").increment(1);
-            tracing::error!(?damage, "a part of the spool cannot be read any more");
-        }
+        let max_bytes = u64::from(config.fleet.spool_gib) << 30;
+        let spool = open_log(config, "spool", max_bytes)?;
+        options.express = Some(open_log(config, "express", EXPRESS_BYTES)?);
         Gateway::with_spool(kafka, options, spool)
     } else {
         Gateway::direct(kafka, options)
     };
     made.map_err(|fault| Failure::new(fault.to_string()))
+}
+
+/// Copies of urgent envelopes that may wait for Kafka.
+const EXPRESS_BYTES: u64 = 64 << 20;
+
+fn open_log(config: &Config, name: &str, max_bytes: u64) -> Result<Spool, Failure> {
+    let folder = config.data_dir.join(name);
+    let refused = |error: std::io::Error| {
+        Failure::new(format!(
+            "the spool {} cannot be opened: {error}",
+            folder.display()
+        ))
+        .remedy(
+            "the folder must be on a disk that this user can write; choose another with \
+             --data-dir (data_dir), or go without one: spool.enabled = \"off\"",
+        )
+    };
+    std::fs::create_dir_all(&folder).map_err(refused)?;
+    let sizes = SpoolOptions::with_max_bytes(max_bytes);
+    let opened = Folder::open(&folder).and_then(|folder| Spool::open(folder, sizes));
+    let (spool, recovery) = opened.map_err(refused)?;
+    if recovery.cut_bytes > 0 || recovery.waiting > 0 {
+        tracing::info!(
+            log = name,
+            waiting = recovery.waiting,
+            cut_bytes = recovery.cut_bytes,
+            "the spool of an earlier run goes on"
+        );
+    }
+    for damage in &recovery.damage {
+        metrics::counter!("milepost_spool_damage_total").increment(1);
+        tracing::error!(
+            log = name,
+            ?damage,
+            "a part of the spool cannot be read any more"
+        );
+    }
+    Ok(spool)
 }
 
 /// A gateway starts while the brokers are away too: its spool takes what comes.

@@ -2,7 +2,7 @@
 
 use milepost_pipeline::sink::timescale::{Database, Schema};
 
-use super::Options;
+use super::{Options, Role};
 use crate::failure::Failure;
 use crate::protocol::Protocols;
 
@@ -11,7 +11,7 @@ use crate::protocol::Protocols;
 /// # Errors
 /// When it cannot be reached or changed.
 pub async fn run(options: &Options, protocols: Protocols) -> Result<(), Failure> {
-    let config = options.start(protocols)?;
+    let config = options.start(Role::Other, protocols)?;
     let url = super::database(&config)?;
     let applied = Database::migrate(&url, &Schema::default()).await;
     let applied =

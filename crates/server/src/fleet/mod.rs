@@ -2,8 +2,11 @@
 //! the stores (`api`), and the database's tables (`migrate`).
 
 pub mod api;
+pub(crate) mod audit;
 pub mod gateway;
+mod http;
 pub mod migrate;
+mod reads;
 pub(crate) mod registry;
 pub mod worker;
 
@@ -12,7 +15,7 @@ use milepost_pipeline::kafka::{KafkaConfig, TopicSpec};
 use milepost_pipeline::sink::redis::RedisUrl;
 use milepost_pipeline::sink::timescale::DatabaseUrl;
 
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Secret};
 use crate::failure::Failure;
 use crate::protocol::Protocols;
 use crate::{logging, options};
@@ -39,11 +42,32 @@ pub struct Options {
     pub accept_gap: bool,
 }
 
+/// Whose address `--http` is.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Gateway,
+    Worker,
+    /// Those that have the API, or none.
+    Other,
+}
+
 impl Options {
     /// The configuration of the role; starts logging.
-    fn start(&self, protocols: Protocols) -> Result<Config, Failure> {
+    fn start(&self, role: Role, protocols: Protocols) -> Result<Config, Failure> {
         let mut common = self.common.clone();
         common.protocols = protocols;
+        let own = match role {
+            Role::Gateway => Some("gateway.http"),
+            Role::Worker => Some("worker.http"),
+            Role::Other => None,
+        };
+        if let Some(key) = own
+            && let Some(address) = common.http.take()
+        {
+            common
+                .more
+                .push((key.to_owned(), "--http".to_owned(), address));
+        }
         for (key, flag, value) in [
             ("kafka.brokers", "--kafka", &self.kafka),
             ("database.url", "--database", &self.database),
@@ -74,22 +98,57 @@ fn missing(what: &str, flag: &str, key: &str) -> Failure {
 fn kafka(config: &Config, client: String) -> Result<KafkaConfig, Failure> {
     let brokers = config.fleet.brokers.clone();
     let brokers = brokers.ok_or_else(|| missing("Kafka", "--kafka HOST:PORT", "kafka.brokers"))?;
-    Ok(KafkaConfig::new(brokers, client))
+    let mut kafka = KafkaConfig::new(brokers, client);
+    let security = &config.fleet.kafka_security;
+    let is_plain = |protocol: &Secret| protocol.reveal().eq_ignore_ascii_case("plaintext");
+    let protocol = security.get("security.protocol");
+    if !cfg!(feature = "kafka-tls") && protocol.is_some_and(|protocol| !is_plain(protocol)) {
+        return Err(Failure::new(
+            "kafka.security_protocol: this binary speaks neither TLS nor SASL to Kafka",
+        )
+        .remedy("build it with --features kafka-tls"));
+    }
+    for (setting, value) in security {
+        kafka
+            .security(*setting, value.reveal())
+            .map_err(|fault| Failure::new(fault.to_string()))?;
+    }
+    Ok(kafka)
 }
 
 fn database(config: &Config) -> Result<DatabaseUrl, Failure> {
     let url = config.fleet.database.as_ref();
     let url = url.ok_or_else(|| missing("the database", "--database URL", "database.url"))?;
-    url.reveal()
+    let mut url: DatabaseUrl = url
+        .reveal()
         .parse()
-        .map_err(|error| Failure::new(format!("database.url: {error}")))
+        .map_err(|error| Failure::new(format!("database.url: {error}")))?;
+    if let Some(file) = &config.fleet.database_ca {
+        url.trust_file(file)
+            .map_err(|error| Failure::new(format!("database.ca_file: {error}")))?;
+    }
+    if url.may_be_unencrypted() && !url.is_local() {
+        tracing::warn!(
+            database = %url,
+            "the connection to the database may be unencrypted: add ?sslmode=require to database.url"
+        );
+    }
+    Ok(url)
 }
 
 fn redis(config: &Config) -> Result<Option<RedisUrl>, Failure> {
-    let url = config.fleet.redis.as_ref();
-    url.map(|url| url.reveal().parse())
-        .transpose()
-        .map_err(|error| Failure::new(format!("redis.url: {error}")))
+    let Some(url) = &config.fleet.redis else {
+        return Ok(None);
+    };
+    let mut url: RedisUrl = url
+        .reveal()
+        .parse()
+        .map_err(|error| Failure::new(format!("redis.url: {error}")))?;
+    if let Some(file) = &config.fleet.redis_ca {
+        url.trust_file(file)
+            .map_err(|error| Failure::new(format!("redis.ca_file: {error}")))?;
+    }
+    Ok(Some(url))
 }
 
 fn topics(config: &Config) -> Topics {
@@ -106,5 +165,12 @@ fn specs(config: &Config) -> Vec<TopicSpec> {
             i32::from(config.fleet.replication),
         )
     };
-    vec![new(&topics.reports), new(&topics.urgent)]
+    let replication = i32::from(config.fleet.replication);
+    vec![
+        new(&topics.reports),
+        new(&topics.urgent),
+        new(&topics.events),
+        // A few records a minute.
+        TopicSpec::new(&topics.audit, 1, replication),
+    ]
 }

@@ -54,9 +54,13 @@ pub fn finish() {
 /// Logs panics, and ends the process if a thread of the data path has one: a server that takes
 /// connections and stores nothing is worse than one that a supervisor starts again.
 ///
-/// Tasks are not meant: a panic in one ends that task, and whoever waits for it is told.
+/// Tasks are not meant: a panic in one ends that task, and its owner gets the error. Nor are stages
+/// and followers, whose panics the pipeline catches, counts and logs.
 fn end_on_lost_thread() {
     std::panic::set_hook(Box::new(|panic| {
+        if milepost_pipeline::catches(panic) {
+            return;
+        }
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("unnamed");
         let place = panic.location().map(ToString::to_string);

@@ -92,6 +92,22 @@ pub const HELP: &[(&str, &str)] = &[
         "Answers to commands that came from elsewhere than where the command was sent.",
     ),
     (
+        "milepost_stage_panics_total",
+        "Frames or batches on which a stage panicked; such a frame is in quarantine.",
+    ),
+    (
+        "milepost_follower_failing",
+        "Whether the last attempt of a follower failed, by follower.",
+    ),
+    (
+        "milepost_follower_panics_total",
+        "Panics of a follower, by follower; it goes on from its mark.",
+    ),
+    (
+        "milepost_follower_rewinds_total",
+        "Followers that found the store restored from a backup, by follower.",
+    ),
+    (
         "milepost_follower_errors_total",
         "Failed attempts of a follower to write, by follower.",
     ),
@@ -138,6 +154,52 @@ pub const HELP: &[(&str, &str)] = &[
     (
         "milepost_api_redis_away_total",
         "Reads that Redis did not answer.",
+    ),
+    (
+        "milepost_listener_decode_errors_total",
+        "Frames that could not be read, by the field at fault.",
+    ),
+    ("milepost_store_batch_frames", "Frames in one batch."),
+    (
+        "milepost_follower_write_seconds",
+        "Time to write one batch to a follower, by follower.",
+    ),
+    (
+        "milepost_spool_records",
+        "Records of the spool that Kafka has not got yet.",
+    ),
+    ("milepost_spool_bytes", "Size of the spool on disk."),
+    (
+        "milepost_spool_oldest_seconds",
+        "Age of the oldest record that Kafka has not got yet.",
+    ),
+    (
+        "milepost_spool_appending_records",
+        "Records that wait to be synced.",
+    ),
+    (
+        "milepost_spool_append_seconds",
+        "Time to write and sync one batch of the spool.",
+    ),
+    (
+        "milepost_spool_batch_records",
+        "Records in one batch of the spool.",
+    ),
+    (
+        "milepost_kafka_brokers_connected",
+        "Brokers that are connected and answer, by client.",
+    ),
+    (
+        "milepost_kafka_delivery_seconds",
+        "Time from hand-over to Kafka's delivery report.",
+    ),
+    (
+        "milepost_kafka_lag_records",
+        "Records of a partition that are not stored yet.",
+    ),
+    (
+        "milepost_worker_partitions",
+        "Partitions that the worker works on.",
     ),
     ("process_resident_memory_bytes", "Memory in use."),
     ("process_cpu_seconds_total", "Processor time used."),

@@ -44,8 +44,8 @@ impl Metrics {
         metrics
     }
 
-    /// All series, with those of the process and of the store.
-    pub(crate) fn render(&self, store: &Path) -> String {
+    /// All series, with those of the process and of the embedded store, if there is one.
+    pub(crate) fn render(&self, store: Option<&Path>) -> String {
         let mut text = String::with_capacity(16 * 1024);
         for (name, family) in self.0.families().iter() {
             match family {
@@ -161,7 +161,10 @@ impl Recorder for Metrics {
             .or_insert_with(|| Family::Histogram(BTreeMap::new()));
         match family {
             Family::Histogram(series) => {
-                metrics::Histogram::from_arc(Arc::clone(series.entry(labels(key)).or_default()))
+                let histogram = series
+                    .entry(labels(key))
+                    .or_insert_with(|| Arc::new(Histogram::of(key.name())));
+                metrics::Histogram::from_arc(Arc::clone(histogram))
             }
             _ => metrics::Histogram::noop(),
         }
@@ -183,8 +186,9 @@ mod tests {
             metrics::gauge!("c").set(1.5);
             metrics::histogram!("d_seconds").record(0.003);
             metrics::histogram!("d_seconds").record(99.0);
+            metrics::histogram!("e_rows").record(700.0);
         });
-        let text = recorder.render(Path::new("/nowhere"));
+        let text = recorder.render(Some(Path::new("/nowhere")));
         for lines in [
             "# TYPE a_total counter\na_total{b=\"say \\\"hi\\\"\\\\\\n\"} 1\n",
             "# TYPE c gauge\nc 1.5\n",
@@ -192,6 +196,7 @@ mod tests {
             "# HELP milepost_frames_total ",
             "d_seconds_bucket{le=\"0.0025\"} 0\nd_seconds_bucket{le=\"0.005\"} 1\n",
             "d_seconds_bucket{le=\"10\"} 1\nd_seconds_bucket{le=\"+Inf\"} 2\nd_seconds_sum 99.003\nd_seconds_count 2\n",
+            "e_rows_bucket{le=\"500\"} 0\ne_rows_bucket{le=\"1000\"} 1\n",
             "milepost_build_info{version=",
             "process_resident_memory_bytes ",
         ] {

@@ -8,21 +8,23 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{head, sample};
 
-pub(super) fn render(text: &mut String, store: &Path) {
+pub(super) fn render(text: &mut String, store: Option<&Path>) {
     head(text, "milepost_build_info", "gauge");
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     sample(text, "milepost_build_info", &version, 1);
 
-    head(text, "milepost_store_bytes", "gauge");
-    let log = store.with_extension("sqlite-wal");
-    for (file, path) in [("database", store), ("log", &log)] {
-        let bytes = fs::metadata(path).map_or(0, |file| file.len());
-        sample(
-            text,
-            "milepost_store_bytes",
-            &format!("file=\"{file}\""),
-            bytes,
-        );
+    if let Some(store) = store {
+        head(text, "milepost_store_bytes", "gauge");
+        let log = store.with_extension("sqlite-wal");
+        for (file, path) in [("database", store), ("log", &log)] {
+            let bytes = fs::metadata(path).map_or(0, |file| file.len());
+            sample(
+                text,
+                "milepost_store_bytes",
+                &format!("file=\"{file}\""),
+                bytes,
+            );
+        }
     }
 
     let mut gauge = |name: &str, kind: &str, value: Option<f64>| {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::future::Either;
 use milepost_listener::{
@@ -43,6 +44,9 @@ pub struct Parts {
     pub(crate) epoch: u64,
 }
 
+/// Changes the limits for the listeners of one protocol.
+pub type Adjust = Arc<dyn Fn(&mut Limits) + Send + Sync>;
+
 /// Binds a TCP listener for each address of `NAME.listen`; `protocol` makes what each speaks.
 ///
 /// # Errors
@@ -52,7 +56,7 @@ pub fn tcp<P: Protocol>(
     config: &Config,
     protocol: impl Fn() -> P,
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
-    tcp_within(name, config, protocol, |_| {})
+    tcp_within(name, config, protocol, Arc::new(|_: &mut Limits| {}))
 }
 
 /// The same for a protocol that needs other limits than trackers; `adjust` changes them.
@@ -63,7 +67,7 @@ pub fn tcp_within<P: Protocol>(
     name: &'static str,
     config: &Config,
     protocol: impl Fn() -> P,
-    adjust: fn(&mut Limits),
+    adjust: Adjust,
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
     let key = format!("{name}.listen");
     let flag = format!("--{name}");
@@ -73,7 +77,7 @@ pub fn tcp_within<P: Protocol>(
         listeners.push(Box::new(Tcp {
             socket,
             protocol: protocol(),
-            adjust,
+            adjust: adjust.clone(),
         }));
     }
     Ok(listeners)
@@ -88,7 +92,7 @@ pub fn udp<P: Protocol>(
     config: &Config,
     protocol: impl Fn() -> P,
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
-    udp_within(key, config, protocol, |_| {})
+    udp_within(key, config, protocol, Arc::new(|_: &mut Limits| {}))
 }
 
 /// The same for a protocol that needs other limits than trackers; `adjust` changes them.
@@ -99,7 +103,7 @@ pub fn udp_within<P: Protocol>(
     key: &str,
     config: &Config,
     protocol: impl Fn() -> P,
-    adjust: fn(&mut Limits),
+    adjust: Adjust,
 ) -> Result<Vec<Box<dyn DeviceListener>>, Failure> {
     let mut listeners: Vec<Box<dyn DeviceListener>> = Vec::new();
     for address in config.protocols.addresses(key) {
@@ -115,7 +119,7 @@ pub fn udp_within<P: Protocol>(
         listeners.push(Box::new(Udp {
             socket,
             protocol: protocol(),
-            adjust,
+            adjust: adjust.clone(),
         }));
     }
     Ok(listeners)
@@ -157,10 +161,20 @@ pub(crate) fn limits(config: &config::Limits) -> Limits {
     limits.write = config.write_timeout;
     limits.drain = config.drain_timeout;
     limits.rate = (config.rate > 0).then(|| Rate::new(config.rate, config.rate_burst));
-    limits.stranger_frames = config.stranger_frames;
-    limits.stranger_bytes = config.stranger_kib.saturating_mul(1_024);
+    set_stranger_limits(&mut limits, config, 16, 64);
     limits.stranger_rate = Rate::new(config.stranger_rate, config.stranger_rate);
     limits
+}
+
+/// What a connection may send before its login: as configured, else what its protocol needs.
+pub(crate) fn set_stranger_limits(
+    limits: &mut Limits,
+    config: &config::Limits,
+    frames: u32,
+    kib: usize,
+) {
+    limits.stranger_frames = config.stranger_frames.unwrap_or(frames);
+    limits.stranger_bytes = config.stranger_kib.unwrap_or(kib).saturating_mul(1_024);
 }
 
 /// What counts as one network, as the configuration sets it.
@@ -183,7 +197,7 @@ pub(crate) fn traces(log: &config::Log) -> Vec<FrameTrace> {
 struct Tcp<P> {
     socket: TcpListener,
     protocol: P,
-    adjust: fn(&mut Limits),
+    adjust: Adjust,
 }
 
 impl<P: Protocol> DeviceListener for Tcp<P> {
@@ -193,7 +207,7 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
         let server = parts
-            .server(self.protocol, self.adjust)
+            .server(self.protocol, &self.adjust)
             .from_listener(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
@@ -202,7 +216,7 @@ impl<P: Protocol> DeviceListener for Tcp<P> {
 struct Udp<P> {
     socket: UdpSocket,
     protocol: P,
-    adjust: fn(&mut Limits),
+    adjust: Adjust,
 }
 
 impl<P: Protocol> DeviceListener for Udp<P> {
@@ -212,18 +226,14 @@ impl<P: Protocol> DeviceListener for Udp<P> {
 
     fn run(self: Box<Self>, parts: &Parts, shutdown: CancellationToken) -> Serving {
         let server = parts
-            .server(self.protocol, self.adjust)
+            .server(self.protocol, &self.adjust)
             .serve_datagrams(self.socket);
         Box::pin(async move { server.run(shutdown).await.abandoned })
     }
 }
 
 impl Parts {
-    fn server<P: Protocol>(
-        &self,
-        protocol: P,
-        adjust: fn(&mut Limits),
-    ) -> Server<P, DeviceRegistry, Way> {
+    fn server<P: Protocol>(&self, protocol: P, adjust: &Adjust) -> Server<P, DeviceRegistry, Way> {
         let mut limits = self.limits.clone();
         adjust(&mut limits);
         let mut server = Server::new(protocol, self.registry.clone(), self.way.clone())

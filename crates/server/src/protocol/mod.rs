@@ -51,6 +51,15 @@ pub trait ProtocolPlug: Sync {
     /// What an id must be, if no device of this protocol can have this one.
     fn device_id(&self, text: &str) -> Result<DeviceId, String>;
 
+    /// Whether this protocol can have a device of this id under this configuration. Asked once all
+    /// values are known: [`device_id`](Self::device_id) judges the text alone.
+    ///
+    /// # Errors
+    /// What the id must be, or what is missing in the configuration.
+    fn can_have(&self, device: &Device, _config: &Config) -> Result<(), String> {
+        self.device_id(device.id.as_str()).map(drop)
+    }
+
     /// The profile that a device's session starts with: what was learned, overridden by what is
     /// configured now.
     fn profile(&self, _configured: Option<&Device>, learned: Option<Profile>) -> Option<Profile> {
@@ -68,6 +77,11 @@ pub trait ProtocolPlug: Sync {
     /// # Errors
     /// What is wrong with the options.
     fn lines(&self, decoding: &Decoding) -> Result<Box<dyn Lines>, Failure>;
+
+    /// Whether `milepost decode --dbc` and `--spn-conversion` mean something for it.
+    fn has_signal_definitions(&self) -> bool {
+        false
+    }
 
     /// Whether an argument of `milepost decode` is a message and not the name of a file: hex, unless
     /// the protocol's lines are something else.
@@ -130,6 +144,27 @@ impl Protocols {
     pub fn device_id(self, text: &str) -> Result<DeviceId, String> {
         first_good(self.iter().map(|protocol| protocol.device_id(text)))
             .unwrap_or_else(|| Err("must be a device's id".to_owned()))
+    }
+
+    /// Whether any protocol can have this device under this configuration.
+    ///
+    /// # Errors
+    /// What each protocol says.
+    pub(crate) fn can_have(self, device: &Device, config: &Config) -> Result<(), String> {
+        let mut reasons = Vec::new();
+        for protocol in self.iter() {
+            match protocol.can_have(device, config) {
+                Ok(()) => return Ok(()),
+                Err(reason) => reasons.push(format!("{}: {reason}", protocol.name())),
+            }
+        }
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "is an id that no configured protocol can have ({})",
+            reasons.join("; ")
+        ))
     }
 
     /// The names of all keys of `[[device]]` tables.

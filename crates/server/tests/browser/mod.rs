@@ -99,6 +99,14 @@ pub const PHONE: Screen = Screen {
     dark: true,
 };
 
+/// A phone on its side.
+pub const LANDSCAPE: Screen = Screen {
+    width: 844,
+    height: 390,
+    phone: true,
+    dark: false,
+};
+
 impl Browser {
     pub fn open(screen: Screen) -> Self {
         let profile = tempfile::tempdir().unwrap();

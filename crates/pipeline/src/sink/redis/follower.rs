@@ -41,7 +41,7 @@ impl LaneSource {
     fn end(&self) -> Position {
         Position {
             row: self.lanes.committed().unsigned_abs(),
-            correction: 0,
+            ..Position::START
         }
     }
 }

@@ -92,6 +92,9 @@ pub enum RedisFault {
     /// The URL cannot be read.
     #[error("{0}")]
     Url(&'static str),
+    /// TLS cannot be set up.
+    #[error("TLS to Redis: {0}")]
+    Tls(String),
     /// The server or the connection; it may work later.
     #[error("redis: {0}")]
     Server(String),

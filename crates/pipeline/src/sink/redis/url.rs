@@ -1,9 +1,10 @@
 //! Where Redis is.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
-use ::redis::{Client, IntoConnectionInfo as _};
+use ::redis::{Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
 
 use super::RedisFault;
 
@@ -47,6 +48,28 @@ impl fmt::Display for RedisUrl {
 }
 
 impl RedisUrl {
+    /// Trusts the certificates of a file in PEM in place of the system's.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the URL is one without TLS.
+    pub fn trust_file(&mut self, file: &Path) -> Result<(), RedisFault> {
+        let bad = |why: String| RedisFault::Tls(format!("{}: {why}", file.display()));
+        let info = self.client.get_connection_info().clone();
+        if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Err(bad(
+                "certificates need a URL that begins with rediss://".to_owned()
+            ));
+        }
+        let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem),
+        };
+        self.client =
+            Client::build_with_tls(info, certificates).map_err(|error| bad(error.to_string()))?;
+        Ok(())
+    }
+
     pub(super) fn client(&self) -> Result<Client, RedisFault> {
         Ok(self.client.clone())
     }

@@ -50,6 +50,9 @@ pub enum StoreError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The epoch has had its judge: what two shards received would not add up in its audit.
+    #[error("epoch {0} has a judge already: begin another epoch for another shard")]
+    EpochTaken(u64),
     /// The store was opened for reading only.
     #[error("the store was opened for reading only")]
     ReadOnly,

@@ -212,6 +212,20 @@ fn tidy(value: f32) -> f64 {
         .unwrap_or_else(|| f64::from(value))
 }
 
+/// Keeps a correction for followers; returns its number.
+pub(super) fn keep_correction(
+    db: &Connection,
+    correction: &crate::sink::Correction,
+    made_at: Timestamp,
+) -> Result<i64, rusqlite::Error> {
+    let text = serde_json::to_string(correction)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    db.prepare_cached(
+        "INSERT INTO correction (correction, made_at) VALUES (?1, ?2) RETURNING seq",
+    )?
+    .query_row(params![text, made_at.as_millis()], |row| row.get(0))
+}
+
 /// Writes the values of a correction into its row, if that has a lower revision.
 pub(super) fn correct(
     db: &Connection,

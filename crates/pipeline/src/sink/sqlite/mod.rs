@@ -25,6 +25,8 @@ mod insert;
 mod kept;
 mod known;
 mod note;
+mod opening;
+mod options;
 mod provenance;
 mod quarantine;
 mod read;
@@ -37,16 +39,14 @@ mod waiting;
 mod write;
 mod writer;
 
-use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use milepost_telemetry::{DeviceKey, Name, Profile, Timestamp};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use tokio::sync::{Semaphore, broadcast};
 
 pub use audit::{Audit, EpochAudit};
@@ -54,106 +54,28 @@ pub use commands::{Command, CommandState, NotQueued, UnconfirmedAnswer};
 pub use deep::{Damage, DeepCheck, Progress};
 pub use error::StoreError;
 pub use kept::{KeptFrame, KeptProfile};
+pub use options::{BoundNetworks, StoreOptions};
 pub use read::{Cursor, Device, KnownNetwork, Page, Paged, QuarantinedFrame, Reader, Span};
 pub use replay::SqliteReplay;
 pub use retention::{CutOff, Forgotten, Retention};
 pub use trips::{Redone, Trip};
 pub use write::SqliteJudge;
 
+use encode::int;
 use files::Files;
 use known::Known;
 use note::Note;
+use opening::{check_structure, configure_writer, lock, log_limit};
 use provenance::Provenance;
 use waiting::Waiting;
 use writer::{Writer, Writing};
 
-use crate::command::NetworkPrefixes;
 use crate::condition::Condition;
 
 /// The store's file in its folder.
 const FILE: &str = "milepost.sqlite";
 /// The file that older versions lock, to keep a second process out; its text is a [`Note`].
 const LOCK: &str = "milepost.lock";
-
-/// How a store is kept.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct StoreOptions {
-    /// Frames in quarantine, at most: beyond it the oldest are forgotten (and stay counted).
-    /// While there are frames of accepted devices, others have no more than half of it.
-    pub quarantine: u32,
-    /// Frames in quarantine of one protocol and reason, at most.
-    pub quarantine_per_reason: u32,
-    /// Records of where single frames ended that are not in the history (duplicate, filtered,
-    /// quarantined), at most: beyond it, and an eighth more, the oldest are only counted.
-    pub outcomes: u32,
-    /// How long a write waits for another program that has locked the store, before the attempt
-    /// counts as failed and the pipeline backs off.
-    pub busy: Duration,
-    /// The writer's page cache.
-    pub cache_bytes: u32,
-    /// How much is gathered in the write-ahead log before it is brought into the main file.
-    pub checkpoint_bytes: u32,
-    /// Up to which size of the main file its structure is checked in full on opening.
-    pub check_bytes: u64,
-    /// Gives up durability against power loss, for trials: the store then syncs only now and
-    /// then, and acknowledges what a power cut can undo.
-    pub unsafe_without_sync: bool,
-    /// How long the store's files may be missing before the condition fails.
-    pub files_grace: Duration,
-    /// What counts as one network, for answers to commands.
-    pub networks: NetworkPrefixes,
-    /// From where a device's answers are always taken.
-    pub bound: BoundNetworks,
-    /// Where it is reported that the store cannot go on. The pipeline's handle shows the same.
-    pub condition: Condition,
-}
-
-/// Addresses that devices are bound to by configuration.
-#[derive(Clone, Default)]
-pub struct BoundNetworks(Option<Arc<IsBound>>);
-
-type IsBound = dyn Fn(&DeviceKey, IpAddr) -> bool + Send + Sync;
-
-impl BoundNetworks {
-    /// Decides by a function.
-    pub fn new(is_bound: impl Fn(&DeviceKey, IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(is_bound)))
-    }
-
-    fn contains(&self, device: &DeviceKey, address: IpAddr) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|is_bound| is_bound(device, address))
-    }
-}
-
-impl std::fmt::Debug for BoundNetworks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("BoundNetworks")
-            .field(&self.0.is_some())
-            .finish()
-    }
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            quarantine: 100_000,
-            quarantine_per_reason: 10_000,
-            outcomes: 100_000,
-            busy: Duration::from_millis(250),
-            cache_bytes: 64 * 1024 * 1024,
-            checkpoint_bytes: 32 * 1024 * 1024,
-            check_bytes: 64 * 1024 * 1024,
-            unsafe_without_sync: false,
-            files_grace: Duration::from_secs(10),
-            networks: NetworkPrefixes::default(),
-            bound: BoundNetworks::default(),
-            condition: Condition::default(),
-        }
-    }
-}
 
 /// A store. Cheap to clone; the last clone closes it.
 #[derive(Debug, Clone)]
@@ -173,6 +95,8 @@ struct Inner {
     reading: Arc<Semaphore>,
     looking_up: Arc<Semaphore>,
     next_slot: AtomicI64,
+    /// Epochs that have had their judge.
+    judged: Mutex<HashSet<u64>>,
     /// What rows share, by number. It never changes.
     provenance: RwLock<HashMap<i64, Provenance>>,
     /// Which files were opened; for readers, which must not open others.
@@ -314,9 +238,16 @@ impl Store {
         let id = self.writer()?.call(move |writing| {
             let db = &mut writing.db;
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let end = write::end(&tx)?;
             let id = tx.query_row(
-                "INSERT INTO epoch (started_at) VALUES (?1) RETURNING id",
-                [started.as_millis()],
+                "INSERT INTO epoch (started_at, history, rows_before, corrections_before)
+                 VALUES (?1, ?2, ?3, ?4) RETURNING id",
+                params![
+                    started.as_millis(),
+                    rand::random_range(1..=i64::MAX),
+                    int(end.row),
+                    int(end.correction),
+                ],
                 |row| row.get::<_, i64>(0),
             )?;
             commands::number_from(&tx, started)?;
@@ -339,13 +270,21 @@ impl Store {
         }
     }
 
-    /// Where a pipeline writes the frames of an epoch.
+    /// Where a pipeline writes the frames of an epoch. There is one judge for each epoch: what a
+    /// second shard received would not add up with the first one's count. To detach a shard and
+    /// attach another, begin another epoch.
     ///
     /// # Errors
-    /// When the store was opened for reading only, or cannot be read.
+    /// When the epoch has had its judge, or the store was opened for reading only or cannot be
+    /// read.
     pub fn judge(&self, epoch: u64) -> Result<SqliteJudge, StoreError> {
         self.writer()?;
-        SqliteJudge::new(self.clone(), epoch)
+        let judge = SqliteJudge::new(self.clone(), epoch)?;
+        let judged = self.inner.judged.lock();
+        if !judged.unwrap_or_else(PoisonError::into_inner).insert(epoch) {
+            return Err(StoreError::EpochTaken(epoch));
+        }
+        Ok(judge)
     }
 
     /// Reads the stored rows again, for a follower that has missed some.
@@ -530,92 +469,11 @@ impl Inner {
             reading: Arc::new(Semaphore::new(READERS)),
             looking_up: Arc::new(Semaphore::new(LOOK_UPS)),
             next_slot: AtomicI64::new(slot),
+            judged: Mutex::default(),
             provenance: RwLock::default(),
             opened: None,
         }
     }
-}
-
-/// What keeps a second process out: the lock on the open folder, which nothing in it can be
-/// removed from under, and that on the file that older versions lock. (A lock on the database file
-/// itself would interfere with SQLite's.)
-struct Locks {
-    _folder: Option<File>,
-    _file: File,
-}
-
-fn lock(folder: &Path) -> Result<Locks, StoreError> {
-    let held = |path: &Path, file: File| match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(folder.to_owned())),
-        Err(TryLockError::Error(source)) => Err(StoreError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-    };
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StoreError::Io { path, source }
-    };
-    // Only Unix can open a folder as a file.
-    let of_folder = if cfg!(unix) {
-        let opened = File::open(folder).map_err(io(folder))?;
-        Some(held(folder, opened)?)
-    } else {
-        None
-    };
-    let path = folder.join(LOCK);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(io(&path))?;
-    Ok(Locks {
-        _folder: of_folder,
-        _file: held(&path, file)?,
-    })
-}
-
-/// To which length SQLite cuts its log when it begins it anew.
-fn log_limit(options: &StoreOptions) -> u64 {
-    u64::from(options.checkpoint_bytes).saturating_mul(4)
-}
-
-fn configure_writer(db: &Connection, options: &StoreOptions) -> Result<(), rusqlite::Error> {
-    let synchronous = if options.unsafe_without_sync {
-        "NORMAL"
-    } else {
-        "FULL"
-    };
-    db.pragma_update(None, "synchronous", synchronous)?;
-    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = i64::from(options.checkpoint_bytes) / page.max(1);
-    db.pragma_update(None, "wal_autocheckpoint", pages.max(1))?;
-    db.pragma_update(None, "cache_size", -(i64::from(options.cache_bytes) / 1024))?;
-    let keep = i64::try_from(log_limit(options)).unwrap_or(i64::MAX);
-    db.pragma_update_and_check(None, "journal_size_limit", keep, |_| Ok(()))?;
-    db.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// Checks the file's structure, where that takes no more than moments.
-fn check_structure(db: &Connection, path: &Path, up_to: u64) -> Result<(), StoreError> {
-    let opening = |error: rusqlite::Error| StoreError::opening(path, &error);
-    if std::fs::metadata(path).is_ok_and(|file| file.len() > up_to) {
-        return Ok(());
-    }
-    let found: String = db
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(opening)?;
-    if found == "ok" {
-        return Ok(());
-    }
-    Err(StoreError::Damaged {
-        path: path.to_owned(),
-        detail: found,
-    })
 }
 
 /// The wall clock.

@@ -154,6 +154,7 @@ impl Store {
                 profiles(tx, before)?;
                 networks(tx, before)?;
                 trips(tx, before)?;
+                corrections(tx, before)?;
             }
             Ok(Forgotten {
                 reports,
@@ -228,6 +229,17 @@ fn networks(tx: &Transaction<'_>, before: Timestamp) -> Result<(), rusqlite::Err
 fn trips(tx: &Transaction<'_>, before: Timestamp) -> Result<(), rusqlite::Error> {
     tx.prepare_cached("DELETE FROM trip WHERE to_ms < ?1")?
         .execute([before.as_millis()])?;
+    Ok(())
+}
+
+/// A follower that lags by so much finds the reports as they were corrected, if they are kept.
+fn corrections(tx: &Transaction<'_>, before: Timestamp) -> Result<(), rusqlite::Error> {
+    // In the order in which they were made, so the last one says up to where.
+    tx.prepare_cached(
+        "DELETE FROM correction WHERE seq <= (SELECT max(seq) FROM correction
+             WHERE coalesce(made_at, 0) < ?1)",
+    )?
+    .execute([before.as_millis()])?;
     Ok(())
 }
 

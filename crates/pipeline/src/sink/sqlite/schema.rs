@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x4d70_7374;
 
 /// One step per format. A step is never changed once it is released; a new one is added.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5, FORMAT_6];
 
 const FORMAT_1: &str = "
     -- A run of the process. The counters are kept in the transactions of the batches.
@@ -299,6 +299,17 @@ const FORMAT_5: &str = "
         from_ms INTEGER NOT NULL,
         to_ms INTEGER NOT NULL
     ) STRICT;
+";
+
+const FORMAT_6: &str = "
+    -- Which history the rows of a run belong to: a store that is restored from a backup gives the
+    -- numbers of rows that it has lost to others.
+    ALTER TABLE epoch ADD COLUMN history INTEGER;            -- random; NULL: of an older version
+    ALTER TABLE epoch ADD COLUMN rows_before INTEGER;        -- the last row before the run
+    ALTER TABLE epoch ADD COLUMN corrections_before INTEGER;
+    CREATE INDEX epoch_by_history ON epoch (history) WHERE history IS NOT NULL;
+
+    ALTER TABLE correction ADD COLUMN made_at INTEGER;       -- NULL: of an older version
 ";
 
 /// The newest format that this version knows.

@@ -1,14 +1,14 @@
 //! Trips and stops: written with the batch that ended them, found anew where late data changed
 //! them.
 
-use milepost_telemetry::{DeviceId, DeviceKey, Tenant, Timestamp};
+use milepost_telemetry::{DeviceId, DeviceKey, Report, ReportId, Smoothed, Tenant, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::read::{Cursor, Page, Paged, Reader, Span};
-use super::{Store, StoreError};
-use crate::sink::{Batch, IndexSet};
+use super::{Store, StoreError, insert};
+use crate::sink::{Batch, CorrectedFields, Correction, IndexSet};
 use crate::stage::{Stage as _, Track, piece};
-use crate::track::{Kind, Leg, Sample, Settings, replay};
+use crate::track::{Estimate, Kind, Leg, Sample, Settings, replay};
 
 /// A trip or a stop of a device.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Redone {
     pub reports: usize,
     /// Rows that differ from what was there.
     pub changed: usize,
+    /// Reports whose position is judged otherwise now, and corrected.
+    pub corrected: usize,
 }
 
 /// Reports of one stretch, at most; the rest of a longer one stays as it is.
@@ -139,6 +141,10 @@ struct Task {
     key: DeviceKey,
     /// The last mark that is taken in.
     up_to: i64,
+    /// The marks reach from here
+    dirty_from_ms: i64,
+    /// to here.
+    dirty_to_ms: i64,
     /// From the start of the stop before.
     from_ms: i64,
     /// To the end of the stop after; `None`: to the present.
@@ -251,6 +257,8 @@ impl Reader {
             device,
             key,
             up_to,
+            dirty_from_ms: from,
+            dirty_to_ms: to,
             from_ms: from_ms.unwrap_or(i64::MIN),
             to_ms,
         }))
@@ -268,7 +276,7 @@ fn open(db: &Connection, device: i64) -> Result<Option<Leg>, rusqlite::Error> {
 }
 
 impl Store {
-    /// Finds trips anew, of one device whose late reports have changed them: from the stop before
+    /// Finds trips anew, and whether the positions of the marked stretch are believed, of one device whose late reports have changed them: from the stop before
     /// to the stop after. `None` if there is nothing to do.
     ///
     /// `pause` is awaited after each piece of work with the time that it took: whoever calls this
@@ -292,18 +300,22 @@ impl Store {
                 .map(|to| Timestamp::from_millis(to.saturating_add(1))),
             raw: false,
         };
-        let mut samples = Vec::new();
+        let (mut samples, mut judged) = (Vec::new(), Vec::new());
         let mut page = Page::first(PAGE);
         loop {
             let since = std::time::Instant::now();
             let (part, next) = self
                 .read(move |reader| {
                     let found = reader.history(&task.key, &span, &page)?;
-                    let part: Vec<Sample> = found.items.iter().map(Sample::of).collect();
+                    let of = |report: &Report| (Sample::of(report), Judged::of(report));
+                    let part: Vec<_> = found.items.iter().map(of).collect();
                     Ok((part, found.next))
                 })
                 .await?;
-            samples.extend(part);
+            for (sample, known) in part {
+                samples.push(sample);
+                judged.push(known);
+            }
             pause(since.elapsed()).await;
             match next {
                 Some(next) if samples.len() < MOST_REPORTS => page = Page::after(PAGE, Some(next)),
@@ -330,13 +342,91 @@ impl Store {
         };
         let since = std::time::Instant::now();
         let settings = *settings;
-        let legs = tokio::task::spawn_blocking(move || replay(&samples, &settings).legs)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let (legs, corrections) = tokio::task::spawn_blocking(move || {
+            let again = replay(&samples, &settings);
+            let corrections = corrections(&task, &samples, &judged, &again.estimates);
+            (again.legs, corrections)
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?;
         pause(since.elapsed()).await;
-        let changed = self.write(move |tx| replace(tx, &task, cut, legs)).await?;
-        Ok(Some(Redone { reports, changed }))
+        let (changed, corrected) = self
+            .write(move |tx| {
+                let changed = replace(tx, &task, cut, legs)?;
+                Ok((changed, correct(tx, corrections)?))
+            })
+            .await?;
+        Ok(Some(Redone {
+            reports,
+            changed,
+            corrected,
+        }))
     }
+}
+
+/// A stored report and how its position was judged.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    id: ReportId,
+    smoothed: Option<Smoothed>,
+}
+
+impl Judged {
+    fn of(report: &Report) -> Self {
+        Self {
+            id: report.id,
+            smoothed: report.smoothed,
+        }
+    }
+}
+
+/// The reports of the dirty stretch whose position had no estimate, or is believed or rejected
+/// otherwise now. The others keep their live estimate: a fresh run over part of a history knows
+/// less of the receiver than the live state did.
+fn corrections(
+    task: &Task,
+    samples: &[Sample],
+    judged: &[Judged],
+    estimates: &[Option<Estimate>],
+) -> Vec<(ReportId, Smoothed)> {
+    let stretch = task.dirty_from_ms..=task.dirty_to_ms;
+    samples
+        .iter()
+        .zip(judged)
+        .zip(estimates)
+        .filter(|((sample, _), _)| stretch.contains(&sample.time_ms) && sample.position.is_some())
+        .filter_map(|((_, known), estimate)| {
+            let smoothed = estimate.as_ref()?.smoothed()?;
+            let same = known
+                .smoothed
+                .is_some_and(|before| before.rejected == smoothed.rejected);
+            (!same).then_some((known.id, smoothed))
+        })
+        .collect()
+}
+
+/// Writes corrections as those of a batch are, so that followers get them.
+fn correct(
+    tx: &Transaction<'_>,
+    corrections: Vec<(ReportId, Smoothed)>,
+) -> Result<usize, rusqlite::Error> {
+    let mut corrected = 0;
+    for (id, smoothed) in corrections {
+        // None: the report was forgotten meanwhile.
+        let revision: Option<u32> = tx
+            .prepare_cached("SELECT coalesce(revision, 0) FROM report WHERE id = ?1")?
+            .query_row([id.as_bytes().as_slice()], |row| row.get(0))
+            .optional()?;
+        let Some(revision) = revision else { continue };
+        let mut fields = CorrectedFields::default();
+        fields.smoothed = Some(smoothed);
+        let correction = Correction::new(id, revision.saturating_add(1), fields);
+        if insert::correct(tx, &correction)? {
+            insert::keep_correction(tx, &correction, super::now())?;
+            corrected += 1;
+        }
+    }
+    Ok(corrected)
 }
 
 /// Puts what was found anew in the place of what was there. A row that is the same stays as it is;

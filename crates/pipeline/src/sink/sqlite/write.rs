@@ -4,7 +4,6 @@ use std::sync::{Arc, mpsc};
 
 use milepost_telemetry::{DeviceKey, Envelope, Report};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use tokio::sync::broadcast;
 
 use super::commands::{self, CommandState};
 use super::encode::{Rows, int};
@@ -38,8 +37,17 @@ pub(super) mod bucket {
 pub struct SqliteJudge {
     store: Store,
     epoch: u64,
+    history: u64,
     reader: Connection,
-    under_way: Option<mpsc::Receiver<Result<Written, WriteError>>>,
+    under_way: Option<mpsc::Receiver<Result<Done, WriteError>>>,
+}
+
+/// What a batch has changed.
+#[derive(Debug)]
+struct Done {
+    written: Written,
+    /// Commands that were answered. They are announced when the batch is known to be durable.
+    answers: Vec<(u32, CommandState)>,
 }
 
 /// Why a batch was not written.
@@ -58,9 +66,18 @@ impl From<rusqlite::Error> for WriteError {
 
 impl SqliteJudge {
     pub(super) fn new(store: Store, epoch: u64) -> Result<Self, StoreError> {
+        let reader = store.connect_reader()?;
+        let history: Option<Option<i64>> = reader
+            .query_row(
+                "SELECT history FROM epoch WHERE id = ?1",
+                [int(epoch)],
+                |row| row.get(0),
+            )
+            .optional()?;
         Ok(Self {
-            reader: store.connect_reader()?,
+            reader,
             epoch,
+            history: row_number(history.flatten().unwrap_or(0)),
             under_way: None,
             store,
         })
@@ -122,14 +139,17 @@ impl Judge for SqliteJudge {
     }
 
     fn begin(&mut self, rows: Rows) -> Result<(), SinkError> {
-        let epoch = int(self.epoch);
+        let (epoch, history) = (int(self.epoch), self.history);
         let shared = Arc::clone(&self.store.inner.shared);
         let writer = self.store.writer().map_err(SinkError::transient)?;
         let under_way = writer
             .begin(move |writing| {
+                let mut written = Written::default();
+                written.before.history = history;
+                written.after.history = history;
                 let mut job = Job {
                     epoch,
-                    written: Written::default(),
+                    written,
                     answers: Vec::new(),
                     options: &shared.options,
                 };
@@ -137,8 +157,10 @@ impl Judge for SqliteJudge {
                 match job.write(writing, &rows, &waiting) {
                     Ok(()) => {
                         waiting.written(&shared.waiting);
-                        job.announce(&shared.commands);
-                        Ok(job.written)
+                        Ok(Done {
+                            written: job.written,
+                            answers: job.answers,
+                        })
                     }
                     Err(error) => {
                         writing.known.forget();
@@ -161,7 +183,13 @@ impl Judge for SqliteJudge {
         let nothing = || SinkError::transient("nothing is being written");
         let under_way = self.under_way.take().ok_or_else(nothing)?;
         match under_way.recv().map_err(|_| self.closed())? {
-            Ok(written) => Ok(written),
+            Ok(Done { written, answers }) => {
+                // Not in the writer's thread: there the files have not been looked after yet.
+                for (id, state) in answers {
+                    commands::announce(&self.store.inner.shared.commands, id, state);
+                }
+                Ok(written)
+            }
             Err(WriteError::Database(error)) => Err(error.into()),
             Err(WriteError::Superseded(newest)) => Err(SinkError::fatal(format!(
                 "run {newest} of another process writes this store"
@@ -443,11 +471,7 @@ impl Job<'_> {
             if !insert::correct(tx, correction)? {
                 continue;
             }
-            let text = serde_json::to_string(correction)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-            after = tx
-                .prepare_cached("INSERT INTO correction (correction) VALUES (?1) RETURNING seq")?
-                .query_row([text], |row| row.get(0))?;
+            after = insert::keep_correction(tx, correction, now())?;
             self.written.corrected.insert(index);
         }
         self.written.after.correction = row_number(after);
@@ -475,15 +499,9 @@ impl Job<'_> {
         ])?;
         Ok(())
     }
-
-    fn announce(&self, to: &broadcast::Sender<(u32, CommandState)>) {
-        for (id, state) in &self.answers {
-            commands::announce(to, *id, *state);
-        }
-    }
 }
 
-fn row_number(seq: i64) -> u64 {
+pub(super) fn row_number(seq: i64) -> u64 {
     u64::try_from(seq).unwrap_or(0)
 }
 
@@ -492,10 +510,12 @@ pub(super) fn end(db: &Connection) -> Result<Position, rusqlite::Error> {
     db.prepare_cached(
         "SELECT max(coalesce((SELECT max(seq) FROM report), 0),
                     coalesce((SELECT value FROM counter WHERE name = 'report'), 0)),
-                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'correction'), 0)",
+                coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'correction'), 0),
+                coalesce((SELECT history FROM epoch ORDER BY id DESC LIMIT 1), 0)",
     )?
     .query_row([], |row| {
         Ok(Position {
+            history: row_number(row.get(2)?),
             row: row_number(row.get(0)?),
             correction: row_number(row.get(1)?),
         })

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use milepost_telemetry::{Name, Origin, Profile, ReportId};
+use milepost_telemetry::{DeviceKey, IdentitySeed, Name, Origin, Profile, ReportId, Timestamp};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::row::{QuarantineRow, ReportRow, decoder_version};
 use crate::SinkError;
+use crate::sink::Correction;
+use crate::track::Leg;
 
 /// A partition of the log, held by one shard until the next claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,9 @@ pub struct BatchRows {
     pub(super) frames: Vec<FrameRow>,
     pub(super) positions: BTreeMap<Uuid, u64>,
     pub(super) profiles: BTreeMap<Uuid, Profile>,
+    pub(super) corrections: Vec<Correction>,
+    /// Trips and stops by their ids, with their revisions.
+    pub(super) trips: BTreeMap<Uuid, (DeviceKey, Leg, u32)>,
 }
 
 /// A report's row.
@@ -118,6 +123,8 @@ impl BatchRows {
             frames: Vec::new(),
             positions: BTreeMap::new(),
             profiles: BTreeMap::new(),
+            corrections: Vec::new(),
+            trips: BTreeMap::new(),
         }
     }
 
@@ -170,6 +177,23 @@ impl BatchRows {
         let start = self.quarantine_fields.len();
         row.encode(&mut self.quarantine_fields);
         self.quarantined.push(start..self.quarantine_fields.len());
+    }
+
+    /// Adds a change of a report that is stored or in this batch.
+    pub fn correction(&mut self, correction: Correction) {
+        self.corrections.push(correction);
+    }
+
+    /// Adds a trip or a stop that has ended; an open one is in the states of its device. It replaces
+    /// one that began at the same time and has no higher revision.
+    pub fn trip(&mut self, device: DeviceKey, leg: Leg, revision: u32) {
+        if leg.to_ms.is_none() {
+            return;
+        }
+        let seed = IdentitySeed::new(Some(&device.tenant), Some(&device.device), "trip");
+        let id = ReportId::mint(seed, Timestamp::from_millis(leg.from_ms), b"trip");
+        let id = Uuid::from_bytes(*id.as_bytes());
+        self.trips.insert(id, (device, leg, revision));
     }
 
     /// Notes the highest position of a gateway's log.

@@ -1,10 +1,12 @@
 //! Connections to PostgreSQL, with TLS by rustls.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
@@ -17,7 +19,7 @@ use super::DatabaseError;
 pub struct DatabaseUrl {
     config: Config,
     /// Certificates to trust besides the system's.
-    roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    roots: Vec<CertificateDer<'static>>,
 }
 
 impl fmt::Debug for DatabaseUrl {
@@ -77,8 +79,36 @@ impl FromStr for DatabaseUrl {
 
 impl DatabaseUrl {
     /// Trusts a certificate authority besides the system's.
-    pub fn trust(&mut self, certificate: rustls::pki_types::CertificateDer<'static>) {
+    pub fn trust(&mut self, certificate: CertificateDer<'static>) {
         self.roots.push(certificate);
+    }
+
+    /// Trusts the certificates of a file in PEM besides the system's.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds none.
+    pub fn trust_file(&mut self, file: &Path) -> Result<(), DatabaseError> {
+        use rustls::pki_types::pem::PemObject as _;
+        let bad = |why: String| DatabaseError::Tls(format!("{}: {why}", file.display()));
+        let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+        let certificates: Vec<_> = read.map_err(|error| bad(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(bad("holds no certificate".to_owned()));
+        }
+        self.roots.extend(certificates);
+        Ok(())
+    }
+
+    /// Whether the server is on this machine, as its name says.
+    pub fn is_local(&self) -> bool {
+        use tokio_postgres::config::Host;
+        self.config.get_hosts().iter().all(|host| match host {
+            Host::Tcp(host) => host
+                .parse::<std::net::IpAddr>()
+                .map_or(host == "localhost", |address| address.is_loopback()),
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        })
     }
 
     /// The same server, another database.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use milepost_telemetry::{Content, DeviceKey, Name, Timestamp};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     Newness, QuarantineRow, ReportRow, Route, Schema, Stored, Verdict, is_odd,
 };
 use crate::sink::{
-    Batch, FrameResult, IndexSet, Judge, LaneStore, Loaded, Mark, Position, Slot, Source, Written,
+    Batch, FrameResult, Judge, LaneStore, Loaded, Mark, Position, Slot, Source, Written,
 };
 use crate::{Latest, SinkError};
 
@@ -152,6 +153,7 @@ pub struct TimescaleJudge {
     claim: Claim,
     transport: Transport,
     lanes: ChangedLanes,
+    events: Arc<Notify>,
     newness: HashMap<DeviceKey, Newness>,
     /// Batches that end at or before this offset were stored by an earlier run.
     stored: Option<i64>,
@@ -227,6 +229,7 @@ impl TimescaleJudge {
             claim: claimed.claim,
             transport,
             lanes,
+            events: Arc::default(),
             newness: HashMap::new(),
             stored: claimed.offset,
             restored: claimed.snapshot_offset,
@@ -242,6 +245,11 @@ impl TimescaleJudge {
     /// The states that followers read.
     pub fn lanes(&self) -> ChangedLanes {
         self.lanes.clone()
+    }
+
+    /// Notified after each batch that has events.
+    pub fn events(&self) -> Arc<Notify> {
+        Arc::clone(&self.events)
     }
 
     /// Runs calls on the connection, which is made if there is none. A connection that fails, or
@@ -308,7 +316,11 @@ impl TimescaleJudge {
             rows.map_err(|error| DatabaseError::Row(error.to_string()))?
         };
         let claim = self.claim;
-        self.with_database(async |database| database.snapshot(claim, offset, &rows).await)?;
+        self.kept_since = self.with_database(async |database| {
+            database.snapshot(claim, offset, &rows).await?;
+            // What is too old by now is not to make a chunk again.
+            database.kept_since().await
+        })?;
         let mut lanes = self.lanes.lock();
         lanes.snapshot = offset;
         lanes.lanes.clear();
@@ -342,6 +354,14 @@ impl TimescaleJudge {
             )));
         }
         let mut rows = BatchRows::new(self.claim, from, to);
+        for correction in &batch.corrections {
+            rows.correction(correction.clone());
+        }
+        for (device, leg) in &batch.legs {
+            if let Some(device) = batch.devices.get(*device) {
+                rows.trip(device.key, *leg, 0);
+            }
+        }
         let mut reports = batch.reports.iter();
         for (frame, passed) in batch.frames.iter().zip(&passed) {
             let envelope = &frame.envelope;
@@ -595,7 +615,7 @@ impl Judge for TimescaleJudge {
         } = under_way;
         let row = |offset: Option<i64>| Position {
             row: offset.map_or(0, i64::unsigned_abs),
-            correction: 0,
+            ..Position::START
         };
         let mut written = Written::default();
         let Some(writing) = writing else {
@@ -618,13 +638,18 @@ impl Judge for TimescaleJudge {
                 written.new.insert(place);
             }
         }
-        written.corrected = IndexSet::default();
+        for place in &stored.corrected {
+            written.corrected.insert(*place);
+        }
         written.before = row(from);
         written.after = row(Some(to));
         written.stored = stored.stored;
         written.duplicate = stored.duplicate;
         written.filtered = stored.filtered;
         written.quarantined = stored.quarantined;
+        if stored.events > 0 || stored.was_stored {
+            self.events.notify_one();
+        }
         if stored.was_stored {
             metrics::counter!("milepost_batches_found_stored_total").increment(1);
         }

@@ -21,6 +21,8 @@ pub struct Claimed {
     pub snapshot_offset: Option<i64>,
     /// The highest position stored of each gateway's log.
     pub positions: BTreeMap<u128, u64>,
+    /// The same as of `snapshot_offset`.
+    pub snapshot_positions: BTreeMap<u128, u64>,
 }
 
 /// A device's state, as of a partition's snapshot offset.
@@ -70,25 +72,29 @@ impl Database {
             partition,
             generation: row.try_get(0)?,
         };
-        let positions = self
+        let mut positions = BTreeMap::new();
+        let mut snapshot_positions = BTreeMap::new();
+        for row in self
             .client
             .query(
-                "SELECT log, position FROM log_position WHERE topic = $1 AND partition = $2",
+                "SELECT log, position, snapshot_position FROM log_position WHERE topic = $1 AND partition = $2",
                 &[&topic.as_str(), &partition],
             )
             .await?
-            .iter()
-            .map(|row| {
-                let log: Uuid = row.try_get(0)?;
-                let position: i64 = row.try_get(1)?;
-                Ok((log.as_u128(), position.unsigned_abs()))
-            })
-            .collect::<Result<_, tokio_postgres::Error>>()?;
+        {
+            let log: Uuid = row.try_get(0)?;
+            let position: i64 = row.try_get(1)?;
+            positions.insert(log.as_u128(), position.unsigned_abs());
+            if let Some(position) = row.try_get::<_, Option<i64>>(2)? {
+                snapshot_positions.insert(log.as_u128(), position.unsigned_abs());
+            }
+        }
         Ok(Claimed {
             claim,
             offset: row.try_get(1)?,
             snapshot_offset: row.try_get(2)?,
             positions,
+            snapshot_positions,
         })
     }
 
@@ -163,6 +169,15 @@ impl Database {
                 found_offset: None,
             });
         }
+        // No batch is under way, so that these are the positions at `offset`.
+        transaction
+            .execute(
+                "UPDATE log_position SET snapshot_position = position
+                 WHERE topic = $1 AND partition = $2
+                     AND snapshot_position IS DISTINCT FROM position",
+                &[&claim.topic.as_str(), &claim.partition],
+            )
+            .await?;
         // In parts: one statement's arguments are built in memory.
         for part in lanes.chunks(5_000) {
             let tenants: Vec<&str> = part.iter().map(|lane| lane.key.tenant.as_str()).collect();

@@ -8,6 +8,7 @@ use super::DatabaseError;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_views.sql"),
+    include_str!("migrations/0003_fleet.sql"),
 ];
 
 /// Serializes migrations of one database: "Mpst".

@@ -18,22 +18,27 @@
 //!
 //! Works with the Apache edition of TimescaleDB; nothing of the other edition is used.
 
+mod audit;
 mod batch;
 mod connect;
 mod copy;
+mod correct;
 mod error;
 mod judge;
 mod mark;
 mod migrate;
 mod newness;
+mod publish;
 mod read;
 mod reader;
 mod retention;
 mod row;
+mod trips;
 mod write;
 
 use tokio_postgres::Client;
 
+pub use audit::{FleetAudit, RunAudit, RunRow};
 pub use batch::{BatchRows, Claim, Fate, FrameRow, Route};
 pub use connect::DatabaseUrl;
 pub use error::DatabaseError;
@@ -41,6 +46,7 @@ pub use judge::{ChangedLanes, JudgeOptions, Passed, PreparedRows, TimescaleJudge
 pub use mark::{Claimed, LaneRow};
 pub use migrate::Schema;
 pub use newness::{Newness, is_odd};
+pub use publish::{EventRecord, Unpublished};
 pub use reader::{HistoryPlace, QuarantinePlace, Reader, StoredFrame};
 pub use retention::{Dropped, Keep};
 pub use row::{QuarantineRow, ReportRow};

@@ -60,7 +60,7 @@ impl Reader {
         Ok(Self { client })
     }
 
-    async fn of(&mut self, tenant: &Tenant) -> Result<Transaction<'_>, DatabaseError> {
+    pub(super) async fn of(&mut self, tenant: &Tenant) -> Result<Transaction<'_>, DatabaseError> {
         let transaction = self.client.transaction().await?;
         transaction
             .execute(
@@ -207,6 +207,11 @@ impl Reader {
                 })
             })
             .collect()
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// Whether the server answers.

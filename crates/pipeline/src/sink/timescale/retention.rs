@@ -38,12 +38,44 @@ pub struct Dropped {
     pub chunks: u64,
     /// Rows of the plain table.
     pub odd_rows: u64,
+    /// Runs of gateways whose counts were added to those of older ones.
+    pub folded_runs: u64,
 }
 
 /// Rows of the plain table that are deleted at once.
 const PART: i64 = 10_000;
 
+/// Serializes this task in a database: "Mpst" and one.
+const LOCK: i64 = 0x4d70_7375;
+
 impl Database {
+    /// Deletes what is older and folds the counts of older runs, unless another connection is at it:
+    /// then `None`. Call it every hour or so, from every worker.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn retain(&mut self, keep: Keep) -> Result<Option<Dropped>, DatabaseError> {
+        let is_ours: bool = self
+            .client
+            .query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])
+            .await?
+            .try_get(0)?;
+        if !is_ours {
+            return Ok(None);
+        }
+        let done = self.drop_and_fold(keep).await;
+        self.client
+            .execute("SELECT pg_advisory_unlock($1)", &[&LOCK])
+            .await?;
+        done.map(Some)
+    }
+
+    async fn drop_and_fold(&mut self, keep: Keep) -> Result<Dropped, DatabaseError> {
+        let mut dropped = self.drop_old(keep).await?;
+        dropped.folded_runs = self.fold_runs(keep.reports).await?;
+        Ok(dropped)
+    }
+
     /// Deletes what is older. Cheap when there is nothing; run it every hour or so, on one worker
     /// or on all.
     ///

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::batch::{BatchRows, Encoded, Fate, Route};
 use super::copy::copy_in;
 use super::row::{EVENT, FIRST, QUARANTINE, REPORT};
-use super::{Database, DatabaseError};
+use super::{Database, DatabaseError, correct, trips};
 
 /// Statements, made once.
 #[derive(Debug)]
@@ -87,6 +87,10 @@ pub struct Stored {
     pub filtered: u64,
     /// Frames that are set aside.
     pub quarantined: u64,
+    /// Corrections that changed a row, by their places in the batch.
+    pub corrected: Vec<usize>,
+    /// Events that were written.
+    pub events: u64,
     /// Whether reports that were surely new were not, so that the batch was written twice.
     pub restaged: bool,
     /// Whether an earlier attempt, whose answer was lost, had stored it. All reports then count as
@@ -169,7 +173,7 @@ impl Database {
             }
             merge(&transaction, &self.statements, batch, staged, &mut verdicts).await?;
         }
-        write_events(
+        let mut events = write_events(
             &transaction,
             &self.statements.copy_event,
             batch,
@@ -177,6 +181,15 @@ impl Database {
             numbered,
         )
         .await?;
+        let corrected = if batch.corrections.is_empty() {
+            Vec::new()
+        } else {
+            let numbered = numbered + int(events);
+            let (corrected, more) = correct::write(&transaction, batch, numbered).await?;
+            events += more;
+            corrected
+        };
+        trips::write(&transaction, batch).await?;
         if !batch.quarantined.is_empty() {
             let rows = batch
                 .quarantined
@@ -185,7 +198,9 @@ impl Database {
             let statement = &self.statements.copy_quarantine;
             copy_in(&transaction, statement, count(QUARANTINE), rows).await?;
         }
-        let stored = tally(batch, verdicts);
+        let mut stored = tally(batch, verdicts);
+        stored.events = events;
+        stored.corrected = corrected;
         add_audit(&transaction, batch, &stored).await?;
         let makes_staging = !self.has_staging && stored_staged(batch, compare);
         transaction.commit().await?;
@@ -210,6 +225,8 @@ impl Database {
         if generation == claim.generation && offset == Some(batch.to) {
             let verdicts = vec![Verdict::New; batch.reports.len()];
             let mut stored = tally(batch, verdicts);
+            // Whoever follows gets them at least once.
+            stored.corrected = (0..batch.corrections.len()).collect();
             stored.was_stored = true;
             return Ok(stored);
         }
@@ -378,7 +395,7 @@ async fn write_events(
     batch: &BatchRows,
     verdicts: &[Verdict],
     numbered: i64,
-) -> Result<(), DatabaseError> {
+) -> Result<u64, DatabaseError> {
     let changed: Vec<Uuid> = batch
         .reports
         .iter()
@@ -400,7 +417,7 @@ async fn write_events(
         .map(|range| slice(&batch.event_fields, range))
         .collect();
     if events.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let count_of_events = i64::try_from(events.len()).unwrap_or(i64::MAX);
     let rows = events
@@ -408,14 +425,21 @@ async fn write_events(
         .zip(numbered + 1..)
         .map(|(row, n)| (row, Some(n)));
     copy_in(transaction, statement, count(EVENT) - 1, rows).await?;
+    number_on(transaction, batch, count_of_events).await?;
+    Ok(count_of_events.unsigned_abs())
+}
+
+/// So many events were numbered.
+pub(super) async fn number_on(
+    transaction: &Transaction<'_>,
+    batch: &BatchRows,
+    events: i64,
+) -> Result<(), DatabaseError> {
+    let claim = batch.claim;
     transaction
         .execute(
             "UPDATE mark SET events = events + $3 WHERE topic = $1 AND partition = $2",
-            &[
-                &batch.claim.topic.as_str(),
-                &batch.claim.partition,
-                &count_of_events,
-            ],
+            &[&claim.topic.as_str(), &claim.partition, &events],
         )
         .await?;
     Ok(())

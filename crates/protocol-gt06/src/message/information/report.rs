@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 
 use milepost_telemetry::{Event, EventKind, Kind, Report, Signal, SignalState};
 
-use super::{Card, Information, InformationContent, SatelliteReport, state_name};
+use super::satellites::state_name;
+use super::{Card, Information, InformationContent, SatelliteReport};
 use crate::normalize::{Context, note_bytes};
 
 pub(super) fn normalize(
@@ -115,7 +116,7 @@ pub(super) fn normalize(
             Signal::named("gt06.bluetooth_address")
                 .text(alloc::format!("{}", milepost_telemetry::MacAddress(*mac))),
         ),
-        // A key is a secret: that it was sent is said, what it is stays in the raw frame.
+        // A key is a secret: that it was sent is reported, its value stays in the raw frame.
         C::BluetoothKey(_) => report
             .more
             .signals
@@ -150,8 +151,7 @@ fn note_state(report: &mut Report, text: &str) {
         ("MODE", "gt06.mode"),
         ("MIFI", "gt06.mifi"),
     ];
-    for (key, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
-        let (key, value) = (key.trim(), value.trim());
+    for (key, value) in crate::text::pairs(text, ';') {
         let name = |table: &[(&str, &'static str)]| {
             table
                 .iter()
@@ -257,7 +257,7 @@ fn note_satellites(report: &mut Report, satellites: &SatelliteReport) {
 }
 
 /// `!AIOIL,address,level,temperature,version,reserved,measured,motion,…,sum`; of the level and of
-/// what was measured no text says the unit.
+/// what was measured the unit is not stated.
 fn note_fuel(report: &mut Report, text: &str) {
     const FIELDS: [(usize, &str, Option<&str>); 3] = [
         (2, "gt06.fuel_probe_level", None),
@@ -282,142 +282,5 @@ fn note_fuel(report: &mut Report, text: &str) {
             }
             Err(_) => report.more.signals.push(signal.text(value)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::field::{DateTime, TerminalId};
-    use crate::message::testing::{report, signal};
-
-    fn information(sub: u8, content: InformationContent) -> Information {
-        Information {
-            sub: Some(sub),
-            content,
-            tail: Bytes::new(),
-        }
-    }
-
-    #[test]
-    fn state_text_gives_switches_fuel_and_card_number() {
-        let text = b"ALM1=C4;ALM2=CC;STA1=C0;DYD=0A;SOS=,,;CENTER=123;ICCID=89860000000000000001;;";
-        let r = report(information(
-            4,
-            InformationContent::State(Bytes::from_static(text)),
-        ));
-        assert_eq!(signal(&r, "gt06.alarm_switches_1").unwrap(), "196");
-        assert_eq!(r.io.armed, Some(true));
-        assert_eq!(signal(&r, "gt06.fuel_cut").unwrap(), "true");
-        assert_eq!(signal(&r, "gt06.fuel_cut_deferred").unwrap(), "speed");
-        assert_eq!(
-            signal(&r, "gt06.sos_numbers"),
-            None,
-            "no numbers, no signal"
-        );
-        assert_eq!(signal(&r, "gt06.center_number").unwrap(), "123");
-        assert_eq!(
-            r.more.identity.clone().unwrap().iccid.as_deref(),
-            Some("89860000000000000001")
-        );
-        assert!(r.more.text.clone().unwrap().starts_with("ALM1=C4"));
-    }
-
-    #[test]
-    fn a_door_has_its_own_time_and_so_its_own_identity() {
-        let time = DateTime::from_bytes([22, 9, 9, 8, 8, 28]);
-        let ports = InformationContent::Ports {
-            time: Some(time),
-            ports: 0b101,
-        };
-        let r = report(information(5, ports.clone()));
-        assert_eq!(signal(&r, "gt06.door_open").unwrap(), "true");
-        assert_eq!(signal(&r, "gt06.door_trigger_high").unwrap(), "false");
-        assert_eq!(r.device_time.unwrap().to_civil(), (2022, 9, 9, 8, 8, 28));
-        assert_eq!(
-            report(information(5, ports)).id,
-            r.id,
-            "sent again: the same"
-        );
-        let later = DateTime::from_bytes([22, 9, 9, 8, 8, 29]);
-        let later = InformationContent::Ports {
-            time: Some(later),
-            ports: 0b101,
-        };
-        assert_ne!(report(information(5, later)).id, r.id);
-    }
-
-    #[test]
-    fn numbers_lose_their_padding() {
-        let r = report(information(
-            0x0a,
-            InformationContent::Numbers {
-                imei: TerminalId::from_digits("123456789012345").unwrap(),
-                imsi: TerminalId::from_digits("460046350100000").unwrap(),
-                iccid: [0x89, 0x86, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1f],
-            },
-        ));
-        let identity = r.more.identity.clone().unwrap();
-        assert_eq!(identity.imei.as_deref(), Some("123456789012345"));
-        assert_eq!(identity.imsi.as_deref(), Some("460046350100000"));
-        assert_eq!(identity.iccid.as_deref(), Some("8986000000000000001"));
-    }
-
-    #[test]
-    fn a_fuel_probe_names_its_values() {
-        let text = Bytes::from_static(b"!AIOIL,02,025.900,025.400,519J,0200,027.140,0,00,0,9F");
-        let r = report(information(
-            0x0d,
-            InformationContent::Fuel { time: None, text },
-        ));
-        assert_eq!(signal(&r, "gt06.fuel_probe_level").unwrap(), "25.9");
-        assert_eq!(signal(&r, "gt06.fuel_probe_temperature").unwrap(), "25.4");
-        assert_eq!(signal(&r, "gt06.fuel_probe_measured").unwrap(), "27.14");
-        assert_eq!(r.more.signals[0].source, Some(2));
-    }
-
-    #[test]
-    fn cards_climate_and_voltages_have_their_places() {
-        let card = |card| report(information(0x1b, InformationContent::Card(card)));
-        let r = card(Card::Text(Bytes::from_static(b"RFID:00AB\r\n")));
-        assert_eq!(
-            r.more.identity.as_ref().unwrap().driver.as_deref(),
-            Some("00AB")
-        );
-        assert_eq!(r.more.events[0].kind, EventKind::CardSwiped);
-        let r = card(Card::Framed {
-            kind: 8,
-            id: [0x42, 0x77, 0xef, 0xef],
-            check: 0x35,
-        });
-        assert_eq!(
-            r.more.identity.as_ref().unwrap().driver.as_deref(),
-            Some("4277efef")
-        );
-
-        let climate = InformationContent::Climate {
-            temperature: -51,
-            humidity: 750,
-        };
-        let r = report(information(0x1e, climate));
-        assert_eq!(signal(&r, "gt06.temperature").unwrap(), "-5.1");
-        assert_eq!(signal(&r, "gt06.humidity").unwrap(), "75");
-
-        let r = report(Information::voltage(1_259));
-        assert_eq!(r.power.external.unwrap().as_volts(), 12.59);
-    }
-
-    #[test]
-    fn unknown_sub_types_are_seen_raw() {
-        let raw = Information {
-            sub: Some(0xee),
-            content: InformationContent::Raw,
-            tail: Bytes::from_static(&[1, 0xab]),
-        };
-        let r = report(raw);
-        assert_eq!(signal(&r, "gt06.information_sub").unwrap(), "238");
-        assert_eq!(signal(&r, "gt06.information_raw").unwrap(), "01ab");
     }
 }

@@ -166,7 +166,7 @@ fn is_vehicle_supply(raw: [u8; 2]) -> bool {
     centivolts == 0 || VEHICLE.contains(&centivolts)
 }
 
-/// Whether a mileage, a card as long as its size says and what follows it end with the rest.
+/// Whether a mileage, a card of its size and what follows it end with the rest.
 fn is_card(rest: &[u8]) -> bool {
     let [_, _, _, _, size, rest @ ..] = rest else {
         return false;
@@ -200,7 +200,7 @@ impl LocationCard {
             card,
             alarm,
             state: r.u8("card state")?,
-            driving_time: Part::read(r, "driving time")?,
+            driving_time: Part::read(r, "driving time".into())?,
         })
     }
 
@@ -300,20 +300,20 @@ impl LocationRest {
     ) {
         use crate::field::alarm_key;
 
-        let mut tell = |more: &[u8]| cx.distinguish(report, gps, gps.time(), key, more);
+        let mut distinguish = |more: &[u8]| cx.distinguish(report, gps, gps.time(), key, more);
         match self {
             // Benway's ignition and input. Of a reserved word they are 0.
-            Self::Word(word @ 0x4000..) => tell(&(word & 0xc000).to_be_bytes()),
+            Self::Word(word @ 0x4000..) => distinguish(&(word & 0xc000).to_be_bytes()),
             Self::Status(LocationStatus { terminal, .. }) if terminal.alarm_bits() != 0 => {
-                tell(&alarm_key(0, *terminal).to_be_bytes());
+                distinguish(&alarm_key(0, *terminal).to_be_bytes());
             }
             Self::Fuel(LocationFuel {
                 alarm, terminal, ..
             }) => match alarm_key(alarm.0.into(), *terminal) {
                 0 => {}
-                alarm => tell(&alarm.to_be_bytes()),
+                alarm => distinguish(&alarm.to_be_bytes()),
             },
-            Self::Card(read) => tell(&[&[read.alarm, read.state], &read.card[..]].concat()),
+            Self::Card(read) => distinguish(&[&[read.alarm, read.state], &read.card[..]].concat()),
             _ => {}
         }
     }
@@ -376,7 +376,7 @@ impl LocationRest {
                         alarm.normalize(report);
                     }
                 } else if digit(read.alarm) != 0 {
-                    // GT06E, a flag: it does not say what kind of alarm.
+                    // GT06E, a flag: the kind of alarm is unknown.
                     let code = Some(digit(read.alarm).into());
                     let event = Event::by_device(EventKind::Unknown, code);
                     report.more.events.push(event);
@@ -390,7 +390,7 @@ impl LocationRest {
             }
             Self::Climate(climate) => {
                 climate.note_fields(cx, report);
-                // The unit is 1 or 0.01, by model, and nothing says which.
+                // The unit is 1 or 0.01, by model, and nothing indicates which.
                 let magnitude = f64::from(climate.temperature & 0x7fff);
                 let signed = match climate.temperature & 0x8000 {
                     0 => magnitude,

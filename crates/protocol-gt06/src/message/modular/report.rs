@@ -88,7 +88,7 @@ fn facts(modular: &Modular, position: Option<(&ModulePosition, bool)>) -> Vec<u8
     facts.to_vec()
 }
 
-/// A time that a device can have: 0 and what a clock that was never set says are none.
+/// A time that a device can have: not 0, and not that of a clock that was never set.
 fn is_time(unix: u32) -> bool {
     const YEAR_2000: u32 = 946_684_800;
     unix >= YEAR_2000
@@ -155,7 +155,7 @@ fn timed<'r>(
 ) -> &'r mut Report {
     match time.filter(|time| *time != 0) {
         Some(time) => cx.timed_unix(out, kind, time, is_time(time), key, index),
-        // Nothing was said, not even a wrong time.
+        // There is no time, not even a wrong one.
         None => cx.untimed(out, kind, index),
     }
 }
@@ -370,7 +370,7 @@ fn note_event(report: &mut Report, code: u8, unix: u32, rest: &[u8]) {
     }
 }
 
-/// A Bluetooth tag. 7FFF says that a value is not there; humidity is in tenths of a percent on
+/// A Bluetooth tag. 7FFF: a value is not there; humidity is in tenths of a percent on
 /// the tags seen, which no manual confirms.
 fn note_tag(report: &mut Report, mac: MacAddress, values: [u16; 3], battery: u8, state: u8) {
     let tags = report
@@ -410,7 +410,7 @@ mod tests {
 
     use super::*;
     use crate::field::Position;
-    use crate::message::testing::{report, reports, signal};
+    use crate::message::testing::{report, reports};
 
     fn modular(modules: &[(u16, &[u8])]) -> Modular {
         Modular {
@@ -432,40 +432,6 @@ mod tests {
     }
 
     #[test]
-    fn one_report_says_where_when_what_and_who() {
-        let where_ = position(1_700_000_000).to_module();
-        let m = modular(&[
-            (0x0035, &[1]),
-            (0x0033, &where_.data),
-            (0x0034, &[0x12, 0x65, 0x53, 0xf1, 0x01, 0]),
-            (0x0034, &[0x06, 0x65, 0x53, 0xf1, 0x02, 0]),
-            (0x0011, &[0x01, 0xcc, 0, 0, 0x28, 0x66, 0, 0x0e, 0xed, 0x0f]),
-            (0x0002, &[0x04, 0x60, 0x04, 0x63, 0x50, 0x10, 0, 0]),
-            (0x0018, &[0x01, 0x7c]),
-            (0x0028, &[0x12]),
-            (0x002e, &[0, 0, 0xf2, 0x5d]),
-            (0x0030, &[0, 1, 0, 180]),
-        ]);
-        let r = report(m);
-        let fix = r.fix.as_ref().unwrap();
-        assert_eq!((fix.live, fix.valid), (Some(true), true));
-        assert_eq!(fix.altitude.unwrap().as_metres(), 36.0);
-        assert_eq!(fix.hdop.unwrap().value(), 1.8);
-        assert_eq!(fix.time, Some(Timestamp::from_unix(1_700_000_000)));
-        assert_eq!((r.kind, r.time_source), (Kind::Alarm, TimeSource::Fix));
-        assert_eq!(r.more.events.len(), 1, "an ordinary reason is no event");
-        assert_eq!(r.more.events[0].kind, EventKind::Removed);
-        assert_eq!(r.odometer, Some(62_045.into()));
-        assert_eq!(r.power.battery.unwrap().as_volts(), 3.8);
-        assert_eq!(r.network.cell.unwrap().cell_id, 0x0eed);
-        assert_eq!(
-            r.more.identity.as_ref().unwrap().imsi.as_deref(),
-            Some("460046350100000")
-        );
-        assert_eq!(signal(&r, "gt06.item.0030").unwrap(), "000100b4");
-    }
-
-    #[test]
     fn each_position_of_a_batch_has_a_report_and_an_identity_of_its_own() {
         let (a, b) = (
             position(1_700_000_000).to_module(),
@@ -481,79 +447,10 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_neither_a_place_nor_a_time() {
-        let r = report(modular(&[
-            (0x0033, &[0; 18]),
-            (0x002c, &[0x65, 0x53, 0xf1, 0]),
-        ]));
-        assert_eq!((r.fix, r.kind), (None, Kind::Status));
-        assert_eq!(
-            r.device_time,
-            Some(Timestamp::from_unix(1_700_000_000)),
-            "that of the report"
-        );
-        let r = report(modular(&[(0x0033, &[0; 18])]));
-        assert_eq!((r.device_time, r.time), (None, r.received_at));
-        assert_eq!(r.raw_time, None);
-        let r = report(modular(&[(0x0018, &[1, 0x7c])]));
-        assert_eq!((r.device_time, r.raw_time), (None, None));
-    }
-
-    #[test]
-    fn a_place_that_is_none_on_earth_is_shown_raw() {
-        let mut nowhere = position(1_700_000_000);
-        nowhere.position.raw_latitude = u32::MAX;
-        let module = nowhere.to_module();
-        let batch = reports(modular(&[(0x0033, &module.data), (0x0033, &module.data)]));
-        for r in batch {
-            assert_eq!((&r.fix, r.kind), (&None, Kind::Status));
-            assert_eq!(
-                signal(&r, "gt06.item.0033").unwrap(),
-                crate::normalize::hex(&module.data)
-            );
-        }
-    }
-
-    #[test]
-    fn stations_tags_and_beacons_are_listed() {
-        let r = report(modular(&[
-            (0x0036, &[1, 1, 2, 3, 4, 5, 6, 60]),
-            (0x0043, &[0x01, 0xcc, 0, 1, 0, 9, 0, 0, 1, 0, 70]),
-            (0x0044, &[0, 9, 0, 0, 1, 1, 80, 0, 0, 0, 0, 0, 0, 0]),
-            (0x0045, &[1, 1, 2, 3, 4, 5, 6, 60, 0, 1, 0, 2]),
-            (
-                0x007f,
-                &[1, 2, 3, 4, 5, 6, 0x7f, 0xff, 100, 0x01, 0x22, 0x01, 0xdc, 7],
-            ),
-        ]));
-        assert_eq!(r.kind, Kind::Cells);
-        assert_eq!(r.more.wifi[0].signal_dbm, Some(-60));
-        assert_eq!(r.cells().count(), 2, "an empty slot is no cell");
-        assert_eq!(signal(&r, "gt06.tag_temperature").unwrap(), "29");
-        assert_eq!(signal(&r, "gt06.tag_humidity").unwrap(), "47.6");
-        assert_eq!(signal(&r, "gt06.tag_battery"), None, "7FFF is no voltage");
-        assert_eq!(
-            signal(&r, "gt06.beacon").unwrap(),
-            "01:02:03:04:05:06 major 1 minor 2 signal 60"
-        );
-    }
-
-    #[test]
     fn as_many_beacons_as_can_be_counted_are_listed() {
         let beacons = [&[255][..], &[7; 255 * 11]].concat();
         let r = report(modular(&[(0x0045, &beacons)]));
         assert_eq!(r.more.signals.len(), 255);
         assert_eq!(r.more.signals[254].source, Some(254));
-    }
-
-    #[test]
-    fn modules_of_a_wrong_length_are_seen_raw() {
-        let r = report(modular(&[
-            (0x0018, &[1]),
-            (0x0033, &[1; 17]),
-            (0x0036, &[2, 1]),
-        ]));
-        assert_eq!(signal(&r, "gt06.item.0018").unwrap(), "01");
-        assert!(signal(&r, "gt06.item.0033").is_some() && signal(&r, "gt06.item.0036").is_some());
     }
 }

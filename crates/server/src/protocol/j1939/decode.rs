@@ -1,6 +1,6 @@
 //! Lines of `candump`, or bytes of another form, as the traffic of one bus.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use bytes::BytesMut;
 use milepost_protocol_j1939::carrier::{Carrier, Form, RecordKind, Setting, candump};
@@ -9,6 +9,7 @@ use milepost_protocol_j1939::normalize::{self, ReportContext};
 use milepost_protocol_j1939::{CanFrame, CanTime, explain};
 use milepost_telemetry::Origin;
 
+use super::keys;
 use crate::decode::{Decoded, Decoding, Explanation, Fault, Lines, Write, from_hex};
 use crate::failure::Failure;
 
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 pub(super) struct Connection {
     decoding: Decoding,
     decoder: Decoder,
+    options: Options,
     /// Of a form other than `candump`, whose bytes the lines are.
     carrier: Option<(Setting, Carrier, BytesMut)>,
     origin: Origin,
@@ -37,9 +39,21 @@ impl Connection {
                     .then(|| (form, Carrier::new(form), BytesMut::new()))
             }
         };
+        let mut options = Options::default();
+        options.conversion = keys::conversion(decoding.spn_conversion.map(i64::from));
+        if let Some(file) = &decoding.dbc {
+            let dbc =
+                keys::read_dbc(file).map_err(|wrong| Failure::new(format!("--dbc {wrong}")))?;
+            for warning in dbc.warnings() {
+                // Standard error may be closed.
+                let _lost = writeln!(io::stderr(), "warning: {warning}");
+            }
+            options.definitions = Some(dbc.into());
+        }
         Ok(Self {
             decoding: decoding.clone(),
-            decoder: Decoder::new(Options::default()),
+            decoder: Decoder::new(options.clone()),
+            options,
             carrier,
             origin: Origin {
                 epoch: 0,
@@ -133,7 +147,7 @@ impl Connection {
 
 impl Lines for Connection {
     fn next_connection(&mut self) {
-        self.decoder = Decoder::new(Options::default());
+        self.decoder = Decoder::new(self.options.clone());
         if let Some((form, carrier, stream)) = &mut self.carrier {
             *carrier = Carrier::new(*form);
             stream.clear();

@@ -1,6 +1,7 @@
 //! The configuration keys of CAN frames, and what their values mean.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use milepost_listener::Network;
 use milepost_protocol_j1939::carrier::Setting;
@@ -56,7 +57,9 @@ pub(super) fn keys() -> Vec<Key> {
         }),
         setting("j1939.dbc", Value::String(String::new()), |value| {
             let name = value.text("the name of a file, for example \"vehicle.dbc\"")?;
-            read_dbc(name)?;
+            if !name.is_empty() {
+                read_dbc(Path::new(name))?;
+            }
             Ok(Value::String(name.to_owned()))
         }),
     ]
@@ -147,20 +150,27 @@ pub(super) fn keeps_frames(settings: &Settings) -> bool {
 /// How the bus is decoded.
 pub(super) fn decoder(settings: &Settings) -> Result<decoder::Options, Failure> {
     let mut options = decoder::Options::default();
-    options.conversion = match integer(settings, "j1939.spn_conversion") {
-        Some(1) => SpnConversion::Version1,
-        Some(2) => SpnConversion::Version2,
-        Some(4) => SpnConversion::Version4,
-        _ => SpnConversion::Version3,
-    };
-    let dbc = read_dbc(settings.text("j1939.dbc"));
-    if let Some(dbc) = dbc.map_err(|wrong| Failure::new(format!("j1939.dbc {wrong}")))? {
+    options.conversion = conversion(integer(settings, "j1939.spn_conversion"));
+    let name = settings.text("j1939.dbc");
+    if !name.is_empty() {
+        let dbc = read_dbc(Path::new(name))
+            .map_err(|wrong| Failure::new(format!("j1939.dbc {wrong}")))?;
         for warning in dbc.warnings() {
             tracing::warn!(%warning, "the DBC file differs from the built-in table, or is not read in full");
         }
         options.definitions = Some(dbc.into());
     }
     Ok(options)
+}
+
+/// How trouble codes are read that are not of version 4.
+pub(super) const fn conversion(version: Option<i64>) -> SpnConversion {
+    match version {
+        Some(1) => SpnConversion::Version1,
+        Some(2) => SpnConversion::Version2,
+        Some(4) => SpnConversion::Version4,
+        _ => SpnConversion::Version3,
+    }
 }
 
 fn integer(settings: &Settings, key: &str) -> Option<i64> {
@@ -171,16 +181,12 @@ fn integer(settings: &Settings, key: &str) -> Option<i64> {
 }
 
 /// What is wrong is the rest of a sentence about the file.
-fn read_dbc(name: &str) -> Result<Option<Dbc>, String> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(name)
+pub(super) fn read_dbc(file: &Path) -> Result<Dbc, String> {
+    let name = file.display();
+    let bytes = std::fs::read(file)
         .map_err(|error| format!("must name a file that can be read: {name}: {error}"))?;
     let text = String::from_utf8_lossy(&bytes);
-    Dbc::parse(&text)
-        .map(Some)
-        .map_err(|error| format!("must name a DBC file: {name}: {error}"))
+    Dbc::parse(&text).map_err(|error| format!("must name a DBC file: {name}: {error}"))
 }
 
 fn networks(value: &Value) -> Result<Vec<Network>, String> {

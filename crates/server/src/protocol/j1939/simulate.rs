@@ -24,6 +24,18 @@ struct Driven {
     is_lost: bool,
 }
 
+/// One truck's gateway.
+struct Gateway {
+    server: String,
+    form: Form,
+    seed: u64,
+    speedup: f64,
+    /// What names the truck before its first frame.
+    first_line: Option<String>,
+    /// Whether its number is on its bus, every ten seconds.
+    has_vin: bool,
+}
+
 /// Lets trucks drive until the time is over or `shutdown` is cancelled.
 pub(super) async fn run(options: Options, shutdown: CancellationToken) -> Result<Summary, Error> {
     let form = options.form.as_deref().unwrap_or("candump");
@@ -33,6 +45,7 @@ pub(super) async fn run(options: Options, shutdown: CancellationToken) -> Result
     })?;
     let server = options
         .server
+        .clone()
         .unwrap_or_else(|| "127.0.0.1:5939".to_owned());
     if let Err(source) = TcpStream::connect(&server).await {
         return Err(Error::NoServer { server, source });
@@ -41,9 +54,18 @@ pub(super) async fn run(options: Options, shutdown: CancellationToken) -> Result
     let stop = shutdown.child_token();
     let mut trucks = JoinSet::new();
     for number in 0..options.devices {
-        let seed = options.seed.wrapping_add(u64::from(number));
-        let server = server.clone();
-        trucks.spawn(drive(server, form, seed, options.speedup, stop.clone()));
+        let gateway = Gateway {
+            server: server.clone(),
+            form,
+            seed: options.seed.wrapping_add(u64::from(number)),
+            speedup: options.speedup,
+            first_line: match options.identify.as_deref() {
+                Some("line") => Some(format!("ID {}\r\n", options.id(number)?)),
+                _ => None,
+            },
+            has_vin: matches!(options.identify.as_deref(), None | Some("vin")),
+        };
+        trucks.spawn(gateway.drive(stop.clone()));
     }
     if let Some(duration) = options.duration {
         let _ = shutdown
@@ -75,57 +97,58 @@ pub(super) async fn run(options: Options, shutdown: CancellationToken) -> Result
     Ok(summary)
 }
 
-/// One truck's gateway. The truck's number is on its bus every ten seconds.
-async fn drive(
-    server: String,
-    form: Form,
-    seed: u64,
-    speedup: f64,
-    stop: CancellationToken,
-) -> Driven {
-    let mut driven = Driven::default();
-    let Ok(mut stream) = TcpStream::connect(&server).await else {
-        return driven;
-    };
-    driven.is_connected = true;
-    let start = CanTime(unix_micros());
-    let mut truck = Truck::starting_at(seed, start).peekable();
-    let mut encoder = Encoder::new(form);
-    let mut out = BytesMut::new();
-    encoder.greet(&mut out);
-    let began = Instant::now();
-    let mut tick = began;
-    let (mut reader, mut writer) = stream.split();
-    let mut replies = [0; 256];
-    loop {
-        let elapsed = began.elapsed().mul_f64(speedup).as_micros();
-        let until = start
-            .as_micros()
-            .saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX));
-        let is_due = |frame: &CanFrame| frame.time().is_none_or(|at| at.as_micros() <= until);
-        while let Some(frame) = truck.next_if(is_due) {
-            // The truck sends no remote frames.
-            driven.frames += u64::from(encoder.encode(&frame, &mut out).is_ok());
-        }
-        if writer.write_all(&out).await.is_err() {
-            driven.is_lost = true;
+impl Gateway {
+    /// Sends what its truck sends, in real time.
+    async fn drive(self, stop: CancellationToken) -> Driven {
+        let mut driven = Driven::default();
+        let Ok(mut stream) = TcpStream::connect(&self.server).await else {
             return driven;
+        };
+        driven.is_connected = true;
+        let start = CanTime(unix_micros());
+        let mut truck = Truck::starting_at(self.seed, start);
+        if !self.has_vin {
+            truck = truck.without_vin();
         }
-        out.clear();
-        tick += TICK;
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = sleep_until(tick) => {}
-            read = reader.read(&mut replies) => if !matches!(read, Ok(1..)) {
+        let mut truck = truck.peekable();
+        let mut encoder = Encoder::new(self.form);
+        let mut out = BytesMut::new();
+        out.extend_from_slice(self.first_line.as_deref().unwrap_or_default().as_bytes());
+        encoder.greet(&mut out);
+        let began = Instant::now();
+        let mut tick = began;
+        let (mut reader, mut writer) = stream.split();
+        let mut replies = [0; 256];
+        loop {
+            let elapsed = began.elapsed().mul_f64(self.speedup).as_micros();
+            let until = start
+                .as_micros()
+                .saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX));
+            let is_due = |frame: &CanFrame| frame.time().is_none_or(|at| at.as_micros() <= until);
+            while let Some(frame) = truck.next_if(is_due) {
+                // The truck sends no remote frames.
+                driven.frames += u64::from(encoder.encode(&frame, &mut out).is_ok());
+            }
+            if writer.write_all(&out).await.is_err() {
                 driven.is_lost = true;
                 return driven;
-            },
+            }
+            out.clear();
+            tick += TICK;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = sleep_until(tick) => {}
+                read = reader.read(&mut replies) => if !matches!(read, Ok(1..)) {
+                    driven.is_lost = true;
+                    return driven;
+                },
+            }
         }
+        // What was sent is on its way; the end tells the server that it is all.
+        // The server may have closed first.
+        let _gone = writer.shutdown().await.is_err();
+        driven
     }
-    // What was sent is on its way; the end tells the server that it is all.
-    // The server may have closed first.
-    let _gone = writer.shutdown().await.is_err();
-    driven
 }
 
 fn unix_micros() -> u64 {
