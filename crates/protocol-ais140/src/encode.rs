@@ -1,6 +1,8 @@
 //! From a record to a packet: for a gateway that forwards to a second server in that server's
 //! dialect, and for simulated devices.
 
+mod forms;
+
 use core::fmt::Write as _;
 
 use bytes::Bytes;
@@ -65,6 +67,11 @@ pub fn encode(record: &Record, kind: Kind, dialect: &Dialect) -> Result<Bytes, E
         dialect: dialect.name().into(),
         kind: kind.name(),
     };
+    match dialect.name() {
+        "cdac" => return forms::cdac(record, kind)?.ok_or_else(no_layout),
+        "transync" if kind == Kind::Tracking => return Ok(forms::transync(record)),
+        _ => {}
+    }
     let layout = dialect.layouts(kind).first().ok_or_else(no_layout)?;
     let header = dialect.headers.iter().find(|(_, of)| *of == kind);
     let header = header.or_else(|| dialect.headers.iter().find(|(_, of)| *of == Kind::Unknown));

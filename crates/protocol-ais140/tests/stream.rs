@@ -23,7 +23,9 @@ const STATE: State = State {
 fn packets() -> Vec<Vec<u8>> {
     let dialects = Dialects::builtin();
     let mut all = Vec::new();
-    for dialect in dialects.iter() {
+    // The forms without `$` have no end mark that could stand beside another packet.
+    let of_text = |name: &str| !matches!(name, "cdac" | "transync");
+    for dialect in dialects.iter().filter(|dialect| of_text(dialect.name())) {
         let imei = Imei::new(123_456_789_012_347);
         let mut vehicle = Vehicle::new(&dialects, dialect.name(), imei).unwrap();
         for packet in [
