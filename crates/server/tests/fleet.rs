@@ -144,6 +144,8 @@ impl Fleet {
         let mut role = ignoring_file_size_signal(&self.role("gateway"));
         role.env("MILEPOST_GATEWAY_NAME", name);
         role.args(["--gt06", address, "--http", "127.0.0.1:0"]);
+        role.args(["--ais140", "off", "--j1939", "off"]);
+        role.env("MILEPOST_J1939_UDP", "off");
         Process::start(role.arg("--data-dir").arg(data))
     }
 

@@ -43,7 +43,14 @@ impl Link {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("milepost_kafka_brokers_connected", "client" => client(statistics))
             .set(heard.answering as f64);
-        *self.lock() = Some(heard);
+        let mut known = self.lock();
+        let was_up = known.as_ref().is_some_and(|known| known.answering > 0);
+        if was_up && heard.answering == 0 {
+            tracing::warn!(brokers = ?heard.away, "Kafka is away: no broker answers");
+        } else if !was_up && heard.answering > 0 {
+            tracing::info!(brokers = heard.answering, "Kafka answers");
+        }
+        *known = Some(heard);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Heard>> {

@@ -53,7 +53,8 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
+        // During an outage several a second; that there is one is said once (`Link`).
+        tracing::debug!(%error, reason, "Kafka");
     }
 }
 
