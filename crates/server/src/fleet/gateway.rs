@@ -117,7 +117,7 @@ fn open(config: &Config, kafka: &KafkaConfig, name: &str) -> Result<Gateway, Fai
         };
         std::fs::create_dir_all(&folder).map_err(refused)?;
         let most = u64::from(config.fleet.spool_gib) << 30;
-        let copies = folder.join("urgent");
+        let copies = config.data_dir.join("spool-urgent");
         std::fs::create_dir_all(&copies).map_err(refused)?;
         // Urgent envelopes are few.
         let sizes = SpoolOptions::with_max_bytes(most / 16);
