@@ -262,7 +262,7 @@ impl Trips for Stores {
                 })
                 .await?;
             let cursor = |(leg, _): &(Leg, u32)| leg.from_ms.to_string();
-            let into = |(leg, revision)| crate::api::trip(&device, &leg, revision);
+            let into = |(leg, revision): (Leg, u32)| crate::api::trip(&device, &leg, revision);
             Ok(paged(found, page.limit, cursor, into))
         })
     }
