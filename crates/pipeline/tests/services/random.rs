@@ -146,7 +146,7 @@ fn random_envelope(random: &mut StdRng, number: u32, from: Timestamp) -> Envelop
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs services/up"]
 async fn rebalances_and_kills_at_random_leave_the_same_rows_events_and_states() {
-    let seed = std::env::var("MILEPOST_TEST_SEED")
+    let seed: u64 = std::env::var("MILEPOST_TEST_SEED")
         .map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     for case in 0..2_u64 {
         println!("MILEPOST_TEST_SEED={seed}, case {case}");
