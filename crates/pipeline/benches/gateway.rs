@@ -17,8 +17,8 @@ use milepost_pipeline::fleet::{Gateway, GatewayOptions, Topics};
 use milepost_pipeline::kafka::{KafkaConfig, TopicSpec, ensure_topics};
 use milepost_pipeline::spool::{Folder, Spool, SpoolOptions};
 use milepost_telemetry::{
-    Content, Decoder, DeviceId, DeviceKey, Envelope, Fix, IdentitySeed, Kind, Name, Origin, Report,
-    ReportId, Tenant, Timestamp, proto,
+    Content, Coordinates, Course, Decoder, DeviceId, DeviceKey, Envelope, Fix, FixSource,
+    IdentitySeed, Kind, Name, Origin, Report, ReportId, Speed, Tenant, Timestamp, proto,
 };
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -172,14 +172,12 @@ fn envelope(n: u64) -> Envelope {
     let mut report = Report::new(id, Decoder::new("gt06", "gt06/0.1.0"), Kind::Location, time);
     report.tenant = Some(tenant);
     report.device = Some(device);
-    report.fix = Some(Fix {
-        latitude: Some(23.111_68),
-        longitude: Some(114.409_22),
-        speed_kmh: Some(36.0),
-        course_deg: Some(2.0),
-        satellites: Some(9),
-        ..Fix::default()
-    });
+    let here = Coordinates::from_degrees(23.111_68, 114.409_22).unwrap();
+    let mut fix = Fix::new(here, true, FixSource::Gnss);
+    fix.speed = Some(Speed::from_whole_kmh(36));
+    fix.course = Some(Course::from_whole_degrees(2).unwrap());
+    fix.satellites = Some(9);
+    report.fix = Some(fix);
     let origin = Origin {
         epoch: 1,
         connection: n % 1_000,

@@ -114,10 +114,10 @@ pub(crate) fn piece(folder: &Path, rows: &[Row], from: usize, count: usize) -> s
     line(&mut svg, rows.iter().map(|row| to(truth(row))), TRUTH, 6.0);
     for (x, y) in rows.iter().map(|row| to(raw(row))) {
         if (0.0..=w).contains(&x) && (24.0..=h).contains(&y) {
-            drop(writeln!(
+            let _infallible = writeln!(
                 svg,
                 r#"<circle cx="{x:.1}" cy="{y:.1}" r="2.2" fill="{RAW}"/>"#
-            ));
+            );
         }
     }
     line(
@@ -155,10 +155,10 @@ fn legend(svg: &mut String, names: &[(&str, &str)]) {
 }
 
 fn frame(svg: &mut String, (x, y): (f64, f64), name: &str, most: f64) {
-    drop(writeln!(
+    let _infallible = writeln!(
         svg,
         r##"<rect x="{x:.1}" y="{y:.1}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#ccc"/>"##
-    ));
+    );
     text(svg, (x, y - 6.0), "start", name);
     for share in [0.0, 0.5, 0.95] {
         let at = y + HEIGHT * (1.0 - share);
@@ -180,19 +180,19 @@ fn frame(svg: &mut String, (x, y): (f64, f64), name: &str, most: f64) {
 }
 
 fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, text: &str) {
-    drop(writeln!(
+    let _infallible = writeln!(
         svg,
         r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#
-    ));
+    );
 }
 
 fn line(svg: &mut String, points: impl Iterator<Item = (f64, f64)>, colour: &str, width: f64) {
     svg.push_str("<polyline points=\"");
     for (x, y) in points {
-        drop(write!(svg, "{x:.1},{y:.1} "));
+        let _infallible = write!(svg, "{x:.1},{y:.1} ");
     }
-    drop(writeln!(
+    let _infallible = writeln!(
         svg,
         "\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"/>"
-    ));
+    );
 }

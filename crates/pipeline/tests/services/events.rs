@@ -326,7 +326,7 @@ async fn an_urgent_envelope_goes_both_ways_also_after_a_kill() {
     };
     let urgent = |n: u32| {
         let mut envelope = super::fleet::envelope(7, n, from);
-        envelope.urgent = n % 10 == 0;
+        envelope.urgent = n.is_multiple_of(10);
         envelope.origin.frame = n.into();
         envelope
     };
