@@ -292,7 +292,14 @@ impl Parameter<'_> {
             },
         };
         let source = Some(self.source);
-        note_value(report, SignalId::Named(name), source, self.value, shown, unit);
+        note_value(
+            report,
+            SignalId::Named(name),
+            source,
+            self.value,
+            shown,
+            unit,
+        );
     }
 
     /// Fills the parameter's place in the report if it is empty; whether it has one, and a value.

@@ -6,7 +6,6 @@
 //! | 4 | 4 | offset | where the block begins |
 //! | 8 | 2 | length | at most 1024 |
 
-
 use super::{Body, Context, Direction, Fit};
 use crate::layout::{layout, plain};
 

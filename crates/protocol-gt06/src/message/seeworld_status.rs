@@ -133,7 +133,8 @@ impl Body for SeeworldStatus {
 
         let number = |name, value: u32| Signal::named(name).number(value.into(), None);
         let report = cx.untimed(out, milepost_telemetry::Kind::Status, 0);
-        if let Some(alarm) = crate::field::Alarm::from_status(0, self.levels.terminal, cx.dialect()) {
+        if let Some(alarm) = crate::field::Alarm::from_status(0, self.levels.terminal, cx.dialect())
+        {
             alarm.normalize(report);
         }
         self.levels.note_fields(cx, report);

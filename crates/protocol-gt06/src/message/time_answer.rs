@@ -4,7 +4,6 @@
 //! |---|---|---|---|
 //! | 0 | 6 | time | [`DateTime`], UTC |
 
-
 use super::{Body, Context, Direction, Fit};
 use crate::field::DateTime;
 use crate::layout::{layout, plain};

@@ -12,10 +12,10 @@
 use bytes::BytesMut;
 
 use super::{Body, Context, Fit};
+use crate::Dialect;
 use crate::field::{Altitude, Gps, topin_answer};
 use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::Dialect;
 
 layout! {
     /// A position of the relatives.

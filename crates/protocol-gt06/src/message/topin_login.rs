@@ -12,10 +12,10 @@ use alloc::string::ToString;
 use bytes::Bytes;
 
 use super::{Body, Context, Fit};
+use crate::Dialect;
 use crate::field::{TerminalId, topin_answer};
 use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::Dialect;
 
 layout! {
     /// A device of the relatives names itself.

@@ -17,10 +17,10 @@
 use bytes::Bytes;
 
 use super::{Body, Context, Fit};
+use crate::Dialect;
 use crate::field::topin_answer;
 use crate::layout::{layout, plain};
 use crate::reply::Answer;
-use crate::Dialect;
 
 layout! {
     /// What a device of the relatives reports by a number alone.

@@ -13,10 +13,10 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Body, Context, Fit};
+use crate::Dialect;
 use crate::field::topin_answer;
 use crate::layout::{layout, meant, plain};
 use crate::reply::Answer;
-use crate::Dialect;
 
 layout! {
     /// A status of the relatives.

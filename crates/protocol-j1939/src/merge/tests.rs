@@ -323,7 +323,11 @@ fn a_vin_is_found_on_the_bus() {
 }
 
 fn fix(merger: &mut Merger, micros: u64) -> Option<milepost_telemetry::Fix> {
-    merger.flush(at(micros)).unwrap().report(&context(), false).fix
+    merger
+        .flush(at(micros))
+        .unwrap()
+        .report(&context(), false)
+        .fix
 }
 
 fn place(source: u8, latitude: f64) -> CanFrame {

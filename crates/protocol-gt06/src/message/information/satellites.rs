@@ -49,7 +49,10 @@ impl Constellation {
         Some(rest)
     }
 
-    pub(super) fn decode<T: Trace>(r: &mut Reader<'_, T>, with_state: bool) -> Result<Self, DecodeError> {
+    pub(super) fn decode<T: Trace>(
+        r: &mut Reader<'_, T>,
+        with_state: bool,
+    ) -> Result<Self, DecodeError> {
         let state = if with_state {
             Some(r.u8("receiver state")?)
         } else {
