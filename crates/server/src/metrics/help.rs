@@ -5,6 +5,22 @@ pub const HELP: &[(&str, &str)] = &[
     ("milepost_build_info", "The version that runs; always 1."),
     ("milepost_commands_total", "Commands that reached a state."),
     (
+        "milepost_gateway_express_skipped_total",
+        "Urgent envelopes without a copy, because the log of copies was full.",
+    ),
+    (
+        "milepost_events_published_total",
+        "Events that Kafka has confirmed.",
+    ),
+    (
+        "milepost_events_publish_errors_total",
+        "Attempts to send events that failed; each is repeated.",
+    ),
+    (
+        "milepost_worker_dropped_chunks_total",
+        "Chunks of tables that were older than store.keep_days.",
+    ),
+    (
         "milepost_frames_failed_total",
         "Frames that could not be stored before the end; not acknowledged.",
     ),
