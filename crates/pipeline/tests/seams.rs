@@ -418,11 +418,12 @@ async fn the_states_of_a_batch_are_loaded_at_once_and_written_only_when_they_cha
         control.set(|state| (state.loads, state.snapshots, state.batches.len()));
     assert!(loads <= u32::try_from(batches).unwrap(), "{loads} loads");
     assert_eq!(snapshots, 500);
-    // A late report, and a frame without any: nothing is kept anew.
-    handle.submit(located(&key(1), 900, 5)).await;
+    // A frame without a report: nothing is kept anew. A late report: its id is.
     let echo = Content::Filtered(Name::new("echo"));
-    handle.submit(frame(Some(&key(2)), 901, echo)).await;
+    handle.submit(frame(Some(&key(2)), 900, echo)).await;
     assert_eq!(control.set(|state| state.snapshots), 500);
-    handle.submit(located(&key(1), 902, 20)).await;
+    handle.submit(located(&key(1), 901, 5)).await;
     assert_eq!(control.set(|state| state.snapshots), 501);
+    handle.submit(located(&key(1), 902, 20)).await;
+    assert_eq!(control.set(|state| state.snapshots), 502);
 }
