@@ -97,6 +97,8 @@ timescaledb.telemetry_level = off
 max_connections = 100
 shared_buffers = 256MB
 max_wal_size = 4GB
+# After a kill, one sync in place of one for each file.
+recovery_init_sync_method = syncfs
 jit = off
 END
     grep -q settings.conf "$home/data/postgresql.conf" ||

@@ -512,13 +512,36 @@ fn services(program: &str, arguments: &[&str]) {
     assert!(done.success(), "{arguments:?}");
 }
 
+/// Brings every service back when a test ends, also when it fails: the next test needs them.
+struct Restored;
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        for service in ["kafka", "postgres", "redis"] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+            for (program, arguments) in [("signal", &[service, "cont"][..]), ("up", &[service])] {
+                let begun = Command::new(root.join(program)).args(arguments).status();
+                if !begun.is_ok_and(|status| status.success()) {
+                    println!("{program} {arguments:?} failed");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs services/up"]
 fn nothing_acknowledged_is_lost_when_any_part_is_killed_or_hangs() {
     let _alone = ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _restored = Restored;
     let fleet = Fleet::new();
+    // What a kill has to recover is then this test's own.
+    fleet
+        .runtime
+        .block_on(fleet.client.batch_execute("CHECKPOINT"))
+        .unwrap();
     let mut gateway = fleet.gateway("127.0.0.1:0");
     let address = gateway.address_after("gt06 ");
     let (mut one, two) = (fleet.worker(), fleet.worker());
@@ -572,6 +595,7 @@ fn nothing_acknowledged_is_lost_in_longer_outages() {
     let _alone = ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _restored = Restored;
     let fleet = Fleet::new();
     let pause = |seconds| std::thread::sleep(Duration::from_secs(seconds));
     let stopped = |what: &str, stop: &dyn Fn(&str)| {

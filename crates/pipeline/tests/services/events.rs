@@ -180,13 +180,18 @@ async fn events_between_sending_and_mark_are_sent_again_in_order_with_their_ids(
         (2_401..=2_420).collect::<Vec<_>>()
     );
 
+    // The mark follows the delivery report.
+    let all = "mark WHERE published = 2420 AND events = 2420";
+    while fleet.fresh.count(all).await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
     // Who was superseded publishes nothing and ends.
     let _last = database.claim(TOPIC, 0).await.unwrap();
     wake.notify_one();
     running.await.unwrap();
     let old = publisher(&fleet).publish(claim).await.unwrap_err();
     assert!(old.to_string().contains("generation"), "{old}");
-    let all = "mark WHERE published = 2420 AND events = 2420";
     assert_eq!(fleet.fresh.count(all).await, 1);
 }
 
