@@ -12,6 +12,7 @@
 //! for all receivers. Method, figures and limits: `docs/smoothing.md`.
 
 mod bank;
+mod column;
 pub mod csv;
 mod filter;
 mod frame;

@@ -156,7 +156,7 @@ impl Part for Recent {
 
 impl Tracker {
     /// The version of the snapshot's form.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// An upper bound of a snapshot, and of the state in memory, bytes.
     pub const MAX_BYTES: usize = 2_048;

@@ -2,6 +2,7 @@
 
 use milepost_telemetry::Rejected;
 
+use super::column::{self, Guess};
 use super::sample::{REASONS, Sample, Source, number};
 
 /// How many samples are kept.
@@ -295,12 +296,13 @@ impl Recent {
         let len = usize::from(self.len);
         out.extend_from_slice(&self.newest_ms.to_be_bytes());
         out.push(self.len);
-        macro_rules! put { ($($field:ident)*) => { $(
-            for value in self.$field.iter().take(len) {
-                out.extend_from_slice(&value.to_be_bytes());
-            }
+        macro_rules! put { ($($field:ident by $guess:ident,)*) => { $(
+            column::write(self.$field.get(..len).unwrap_or(&[]), Guess::$guess, out);
         )* } }
-        put!(time latitude longitude speed course quality flags);
+        put! {
+            time by Line, latitude by Line, longitude by Line, speed by Same, course by Same,
+            quality by Same, flags by Same,
+        }
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
@@ -314,14 +316,13 @@ impl Recent {
             return None;
         }
         recent.len = len;
-        macro_rules! read { ($($field:ident: $kind:ty,)*) => { $(
-            for slot in recent.$field.iter_mut().take(usize::from(len)) {
-                *slot = <$kind>::from_be_bytes(take(bytes)?);
-            }
+        macro_rules! read { ($($field:ident by $guess:ident,)*) => { $(
+            let slots = recent.$field.get_mut(..usize::from(len))?;
+            column::read(slots, Guess::$guess, bytes)?;
         )* } }
         read! {
-            time: u32, latitude: i32, longitude: i32, speed: u16, course: u16, quality: u8,
-            flags: u8,
+            time by Line, latitude by Line, longitude by Line, speed by Same, course by Same,
+            quality by Same, flags by Same,
         }
         Some(recent)
     }
