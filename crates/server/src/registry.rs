@@ -223,7 +223,7 @@ impl Registry for StoreRegistry {
                         _ => "an unknown device: its connection was closed",
                     };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, left_out,
+                        device = %claim.id, peer = claim.peer.map(tracing::field::display), left_out,
                         "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }
