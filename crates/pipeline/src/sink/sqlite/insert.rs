@@ -220,10 +220,8 @@ pub(super) fn keep_correction(
 ) -> Result<i64, rusqlite::Error> {
     let text = serde_json::to_string(correction)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    db.prepare_cached(
-        "INSERT INTO correction (correction, made_at) VALUES (?1, ?2) RETURNING seq",
-    )?
-    .query_row(params![text, made_at.as_millis()], |row| row.get(0))
+    db.prepare_cached("INSERT INTO correction (correction, made_at) VALUES (?1, ?2) RETURNING seq")?
+        .query_row(params![text, made_at.as_millis()], |row| row.get(0))
 }
 
 /// Writes the values of a correction into its row, if that has a lower revision.
