@@ -78,7 +78,8 @@ pub(crate) async fn send(
         .map_err(|error| not_queued(&error))?;
     // Not its text: that may hold a password, and is in the store for those who may read it.
     let length = wish.text.len();
-    tracing::info!(command = command.id, device = %key.device, length, peer = ?address(peer),
+    let peer = address(peer).map(tracing::field::display);
+    tracing::info!(command = command.id, device = %key.device, length, peer,
         "a command was accepted");
 
     let most = api.timeout.saturating_sub(AHEAD);
@@ -141,7 +142,8 @@ pub(crate) async fn withdraw(
         .map_err(|error| not_stored(&error, "it was not taken back"))?;
     let command = api.commands.command(command.id).await?.unwrap_or(command);
     if withdrawn {
-        tracing::info!(command = command.id, device = %command.device, peer = ?address(peer),
+        let peer = address(peer).map(tracing::field::display);
+        tracing::info!(command = command.id, device = %command.device, peer,
             "a command was withdrawn");
     } else if command.status != CommandState::Withdrawn {
         return Err(Problem::new(

@@ -98,14 +98,6 @@ impl Identified {
         self
     }
 
-    /// With whether the configuration binds the device to the claim's network; see also
-    /// [`binding`](Self::binding).
-    #[must_use]
-    pub const fn bound(mut self, bound: bool) -> Self {
-        self.binding = Binding::of(bound, bound);
-        self
-    }
-
     /// With whether the configuration binds the device to networks, and to the claim's.
     #[must_use]
     pub const fn binding(mut self, binding: Binding) -> Self {

@@ -9,7 +9,7 @@ use milepost_api::store::{
 use milepost_listener::NotSent;
 use milepost_pipeline::sink::sqlite::{self, Reader, Store};
 use milepost_pipeline::track::{Kind, Leg};
-use milepost_pipeline::{Handle, Health};
+use milepost_pipeline::{FollowerHealth, Handle, Health};
 use milepost_telemetry::{DeviceKey, Name, Report, Tenant, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -324,5 +324,48 @@ impl Readiness for Parts {
             });
         }
         parts
+    }
+
+    /// A follower that fails delays neither the store nor acknowledgements: it is no reason to
+    /// send devices elsewhere.
+    fn notes(&self) -> Vec<Part> {
+        failing(self.pipeline.followers())
+    }
+}
+
+/// The followers whose last attempt failed, as notes.
+fn failing(followers: Vec<FollowerHealth>) -> Vec<Part> {
+    let notes = followers.into_iter().filter_map(|follower| {
+        let problem = follower.problem?;
+        let (name, lag, errors) = (follower.name, follower.lag_rows, follower.errors);
+        Some(Part {
+            part: "follower",
+            reason: format!("{name} fails ({errors} times, {lag} rows behind): {problem}"),
+        })
+    });
+    notes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follower_that_fails_is_a_note_and_one_that_works_is_none() {
+        let mut works = FollowerHealth::default();
+        works.name = "redis".to_owned();
+        works.errors = 2;
+        let mut fails = FollowerHealth::default();
+        fails.name = "archive".to_owned();
+        (fails.errors, fails.lag_rows) = (3, 40);
+        fails.problem = Some("connection refused".to_owned());
+        let notes = failing(vec![works, fails]);
+        assert_eq!(
+            notes,
+            [Part {
+                part: "follower",
+                reason: "archive fails (3 times, 40 rows behind): connection refused".to_owned(),
+            }]
+        );
     }
 }

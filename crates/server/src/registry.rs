@@ -188,10 +188,7 @@ impl Registry for StoreRegistry {
         let protocol = self.inner.protocols.named(claim.protocol.as_str());
         let found = self.find(&claim).await;
         let first_seen = self.first_seen(&claim).await;
-        let binding = configured.map_or(Binding::Unbound, |device| {
-            let is_here = claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip()));
-            Binding::of(!device.networks.is_empty(), is_here)
-        });
+        let binding = configured.map_or(Binding::Unbound, |device| device.binding(claim.peer));
         let identified = |profile: Option<Profile>| {
             Identified::new(self.key(claim.id))
                 .with_profile(match protocol {
@@ -223,7 +220,7 @@ impl Registry for StoreRegistry {
                         _ => "an unknown device: its connection was closed",
                     };
                     tracing::info!(
-                        device = %claim.id, peer = ?claim.peer, left_out,
+                        device = %claim.id, peer = claim.peer.map(tracing::field::display), left_out,
                         "{what}; list it as a [[device]], or set devices.unknown = \"accept\""
                     );
                 }

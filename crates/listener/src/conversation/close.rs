@@ -114,7 +114,7 @@ where
             tracing::error!(
                 protocol = %self.shared.name,
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
+                peer = self.entry.link().peer.map(tracing::field::display),
                 frame = self.frames,
                 unread = self.buf.len(),
                 left_out,
@@ -167,7 +167,7 @@ impl<P: Protocol, R, D> Conversation<P, R, D> {
             tracing::error!(
                 protocol = %self.shared.name,
                 connection = closed.connection,
-                peer = ?closed.peer,
+                peer = closed.peer.map(tracing::field::display),
                 "the session panicked at its end"
             );
         }
@@ -191,7 +191,7 @@ impl<P: Protocol, R, D> Drop for Conversation<P, R, D> {
         metrics.closed(reason);
         tracing::debug!(
             connection = link.id,
-            peer = ?link.peer,
+            peer = link.peer.map(tracing::field::display),
             device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
             frames = self.frames,
             %reason,

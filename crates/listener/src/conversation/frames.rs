@@ -211,7 +211,7 @@ where
             if let Some(left_out) = self.shared.log.foreign_protocol.admit(self.arrived) {
                 tracing::warn!(
                     connection = self.entry.link().id,
-                    peer = ?self.entry.link().peer,
+                    peer = self.entry.link().peer.map(tracing::field::display),
                     protocol = %self.shared.name,
                     looks_like = what,
                     left_out,
@@ -236,7 +236,7 @@ where
         {
             tracing::warn!(
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
+                peer = self.entry.link().peer.map(tracing::field::display),
                 device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
                 protocol = %self.shared.name,
                 in_row = self.bad_in_row,

@@ -71,7 +71,6 @@ where
             urgent: frame.urgent(),
             profile: self.profile.clone(),
         };
-        self.trace("in", &meta.raw);
         let mut actions = Actions::default();
         let about = Some((meta.origin, meta.received_at));
         let reading = Reading::of(self.call(about, &mut actions, |session, cx| {
@@ -174,7 +173,7 @@ where
         {
             tracing::info!(
                 connection = link.id,
-                peer = ?link.peer,
+                peer = link.peer.map(tracing::field::display),
                 protocol = %self.shared.name,
                 %device,
                 quarantined,
@@ -190,7 +189,7 @@ where
                 let link = self.entry.link();
                 tracing::info!(
                     connection = link.id,
-                    peer = ?link.peer,
+                    peer = link.peer.map(tracing::field::display),
                     %device,
                     same_network,
                     left_out,
@@ -240,6 +239,10 @@ where
     ) {
         if !self.is_accepted() && !self.admit_stranger_frame() {
             // What is not read is not received.
+            self.trace_in(
+                &meta.raw,
+                &"not received: too many frames before an accepted login",
+            );
             self.frames = self.frames.saturating_sub(1);
             return;
         }
@@ -261,6 +264,13 @@ where
             let frames = settled.len().saturating_add(usize::from(!hold));
             Some(self.judge(origin, frames, &mut actions, reading))
         };
+        match &content {
+            Some(content) if !hold => self.trace_in(&meta.raw, &crate::trace::Reading(content)),
+            _ => self.trace_in(&meta.raw, &"held until later frames complete it"),
+        }
+        if let Some(content) = &content {
+            self.trace_held(settled.len(), content);
+        }
         let close = actions.close;
         let keep = actions.keep.take();
         let reply = self.carry_out(actions);
@@ -300,6 +310,7 @@ where
         let made = if let Some(last) = settled.last() {
             let origin = self.origin(last.number);
             let content = self.judge(origin, settled.len(), &mut actions, Reading::Understood);
+            self.trace_held(settled.len(), &content);
             let keep = actions.keep.take();
             let reply = self.carry_out(actions);
             self.hand_over(None, settled, content, (keep, reply), cx);
@@ -335,7 +346,7 @@ where
 
     pub(super) fn reply(&mut self, replies: Vec<Bytes>) {
         for reply in self.within_allowance(replies) {
-            self.trace("out", &reply);
+            self.trace_out(&reply);
             self.outbox.reply(&reply, &self.shared.metrics);
         }
     }
@@ -393,7 +404,9 @@ where
         let frames = settled.len();
         self.shared.metrics.quarantined.increment(frames as u64);
         let why = Quarantine::new(format!("{frames} held frames were not reported: {why}"));
-        self.hand_over(None, settled, Content::Quarantined(why), (None, None), cx);
+        let content = Content::Quarantined(why);
+        self.trace_held(frames, &content);
+        self.hand_over(None, settled, content, (None, None), cx);
     }
 
     /// Hands over an envelope of a frame and of held ones that it settles; with what is kept instead
@@ -457,7 +470,7 @@ where
         let bytes = envelope.raw.len();
         let reply_len = reply.as_ref().map_or(0, Bytes::len);
         if let Some(reply) = &reply {
-            self.trace("out", reply);
+            self.trace_out(reply);
         }
         let mut permit = self
             .shared

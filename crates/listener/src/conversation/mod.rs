@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::BytesMut;
-use milepost_telemetry::{DeviceKey, Origin, Profile, Timestamp};
+use milepost_telemetry::{Content, DeviceKey, Origin, Profile, Timestamp};
 use tokio::time::Instant;
 
 pub(crate) use self::deadline::{Due, Nearest};
@@ -547,8 +547,11 @@ where
         if let Some(left_out) = self.shared.log.gave_way.admit(self.shared.clock.now()) {
             tracing::warn!(
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
-                device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
+                peer = self.entry.link().peer.map(tracing::field::display),
+                device = self
+                    .who
+                    .as_ref()
+                    .map(|who| tracing::field::display(&who.key)),
                 bytes,
                 left_out,
                 "memory for partial frames and uploads is used up: the connection that has most \
@@ -557,16 +560,49 @@ where
         }
     }
 
-    pub(crate) fn trace(&self, direction: &'static str, bytes: &[u8]) {
+    /// Logs a reply or a command, if this connection is traced.
+    pub(crate) fn trace_out(&self, bytes: &[u8]) {
         if self.traced {
             tracing::trace!(
                 target: "milepost_listener::frames",
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
+                peer = self.entry.link().peer.map(tracing::field::display),
                 device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
-                direction,
+                direction = "out",
                 bytes = %crate::trace::Hex(bytes),
                 "frame"
+            );
+        }
+    }
+
+    /// Logs a frame with its reading, if this connection is traced.
+    fn trace_in(&self, bytes: &[u8], reading: &dyn std::fmt::Display) {
+        if self.traced {
+            tracing::trace!(
+                target: "milepost_listener::frames",
+                connection = self.entry.link().id,
+                peer = self.entry.link().peer.map(tracing::field::display),
+                device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
+                direction = "in",
+                bytes = %crate::trace::Hex(bytes),
+                reading = %reading,
+                "frame"
+            );
+        }
+    }
+
+    /// Logs what became of frames that were held, if this connection is traced. Their bytes were
+    /// logged when they came.
+    fn trace_held(&self, frames: usize, content: &Content) {
+        if self.traced && frames > 0 {
+            tracing::trace!(
+                target: "milepost_listener::frames",
+                connection = self.entry.link().id,
+                peer = self.entry.link().peer.map(tracing::field::display),
+                device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
+                frames,
+                reading = %crate::trace::Reading(content),
+                "held frames"
             );
         }
     }

@@ -33,7 +33,7 @@ where
         {
             tracing::info!(
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
+                peer = self.entry.link().peer.map(tracing::field::display),
                 protocol = %self.shared.name,
                 frames = self.frames,
                 bytes = self.stranger_bytes,
@@ -49,7 +49,7 @@ where
         if let Some(left_out) = self.shared.log.refused.admit(self.shared.clock.now()) {
             tracing::info!(
                 connection = self.entry.link().id,
-                peer = ?self.entry.link().peer,
+                peer = self.entry.link().peer.map(tracing::field::display),
                 protocol = %self.shared.name,
                 left_out,
                 "a device was refused and its connection is closed: if it is yours, add it to the \

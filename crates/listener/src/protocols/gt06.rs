@@ -264,7 +264,7 @@ impl Uploader<'_> {
             .increment(1);
             tracing::warn!(
                 connection = self.connection,
-                peer = ?self.peer,
+                peer = self.peer.map(tracing::field::display),
                 device = self.device.map(tracing::field::display),
                 upload = %upload.id,
                 received = upload.held,

@@ -64,7 +64,11 @@ impl WorkerOptions {
             judge: JudgeOptions::default(),
             redis: None,
             last_known: LastKnownOptions::default(),
-            pipeline: Options::default(),
+            pipeline: Options {
+                // A partition is revoked within the session's timeout; Redis can lag by more.
+                followers_drain: Duration::from_secs(1),
+                ..Options::default()
+            },
             accept_gap: false,
             keep: None,
             producer: ProducerOptions::default(),

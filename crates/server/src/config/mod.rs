@@ -22,7 +22,7 @@ pub use check::is_loopback_only;
 pub use fault::{Fault, Faults, Place};
 pub use key::{Key, keys};
 pub use milepost_api::Secret;
-use milepost_listener::Network;
+use milepost_listener::{Binding, Network};
 use milepost_telemetry::{DeviceId, Tenant};
 pub use setting::Settings;
 pub use value::Value;
@@ -185,6 +185,12 @@ impl Device {
         self.networks
             .iter()
             .any(|network| network.contains(address))
+    }
+
+    /// Whether it is bound to networks, and to the one that a claim comes from.
+    pub fn binding(&self, peer: Option<SocketAddr>) -> Binding {
+        let is_here = peer.is_some_and(|peer| self.is_bound_to(peer.ip()));
+        Binding::of(!self.networks.is_empty(), is_here)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use milepost_listener::{Claim, Identified, Registry, Resolution};
+use milepost_listener::{Binding, Claim, Identified, Registry, Resolution};
 use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
 use milepost_telemetry::{DeviceId, DeviceKey, Name, Profile, Tenant};
 
@@ -120,9 +120,8 @@ impl Registry for FleetRegistry {
             Some(protocol) => protocol.profile(configured, learned),
             None => learned,
         };
-        let is_bound = configured
-            .is_some_and(|device| claim.peer.is_some_and(|peer| device.is_bound_to(peer.ip())));
-        let identified = Identified::new(key).with_profile(profile).bound(is_bound);
+        let binding = configured.map_or(Binding::Unbound, |device| device.binding(claim.peer));
+        let identified = Identified::new(key).with_profile(profile).binding(binding);
         if configured.is_some() || inner.unknown == UnknownDevice::Accept {
             Resolution::Accept(identified)
         } else {
@@ -141,6 +140,34 @@ impl Registry for FleetRegistry {
                     tracing::debug!(%error, device = %device.device, "a profile was not shared");
                 }
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_device_bound_to_another_network_than_its_claim_s_is_bound_elsewhere() {
+        let mut config = Config::default();
+        let mut device = Device::new(DeviceId::new("752533678900242").unwrap());
+        device.networks = vec!["10.1.0.0/16".parse().unwrap()];
+        config.devices.listed.push(device);
+        let registry = FleetRegistry::new(&config, Protocols::default(), None);
+        for (id, peer, expected) in [
+            ("752533678900242", "10.1.2.3:9", Binding::Here),
+            ("752533678900242", "10.2.2.3:9", Binding::Elsewhere),
+            ("752533678900259", "10.1.2.3:9", Binding::Unbound),
+        ] {
+            let mut claim = Claim::new(Name::new("gt06"), DeviceId::new(id).unwrap());
+            claim.peer = Some(peer.parse().unwrap());
+            match registry.resolve(claim).await {
+                Resolution::Accept(identified) => {
+                    assert_eq!(identified.binding, expected, "{peer}")
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 }
