@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use bytes::BytesMut;
+use milepost_protocol_ais140::normalize::{Arrival, ReportSource, normalize};
 use milepost_protocol_ais140::{
-    Checksum, Dialects, Frame, Known, Line, Lines, Message, Profile, ReplyPolicy, Session,
+    Checksum, Dialects, Frame, Line, Lines, Profile, ReplyPolicy, Session,
 };
-use milepost_telemetry::{Report, Timestamp};
+use milepost_telemetry::{Origin, Report, Timestamp};
 use serde_json::{Value, json};
 
 struct Row {
@@ -331,28 +332,31 @@ fn every_variant_has_a_dialect() {
     }
 }
 
-/// Packets that only a line end ends, or that no stream can hold as they are.
+/// The packets, those left out that no stream can hold as they are: with a line end inside.
 fn stream_rows() -> Vec<Vec<u8>> {
     let all = rows("ais140.jsonl")
         .into_iter()
         .chain(rows("field/ais140.jsonl"));
     let bytes = all.filter_map(|row| match row.hex {
         Some(text) => hex::decode(text.strip_prefix("hex:")?).ok(),
-        None => Some(row.raw.into_bytes()),
+        None => match row.raw.strip_prefix("hex:") {
+            Some(digits) => hex::decode(digits).ok(),
+            None => Some(row.raw.into_bytes()),
+        },
     });
-    let single = bytes.filter(|raw| frames(std::slice::from_ref(raw), raw.len()).len() == 1);
+    let single = bytes.filter(|raw| frames(raw, raw.len()).len() == 1);
     single.map(|raw| raw.trim_ascii().to_vec()).collect()
 }
 
-fn frames(packets: &[Vec<u8>], chunk: usize) -> Vec<Vec<u8>> {
-    let stream = packets.join(&b"\r\n"[..]);
+/// What is framed when a stream comes in parts of `chunk` bytes.
+fn frames(stream: &[u8], chunk: usize) -> Vec<Frame> {
     let mut session = Session::default();
     let mut src = BytesMut::new();
     let mut found = Vec::new();
     let mut take = |session: &mut Session, src: &mut BytesMut| {
         loop {
             match session.next_frame(src) {
-                Ok(Some(frame)) => found.push(frame.raw().to_vec()),
+                Ok(Some(frame)) => found.push(frame),
                 Ok(None) => break,
                 Err(_) => {}
             }
@@ -368,25 +372,68 @@ fn frames(packets: &[Vec<u8>], chunk: usize) -> Vec<Vec<u8>> {
 }
 
 /// The reports of packets, each read as that of a device of which nothing is known.
-fn reports(frames: &[Vec<u8>]) -> Vec<String> {
-    let read = frames.iter().map(|frame| {
-        let known = Known::default();
-        let frame = Frame::new(frame.clone().into());
-        format!(
-            "{:?}",
-            Message::decode(&frame, &Dialects::builtin(), &known)
-        )
+fn reports(frames: &[Frame], dialects: &Dialects) -> Vec<String> {
+    let now = Timestamp::from_unix(1_796_000_000);
+    let read = frames.iter().zip(1..).map(|(frame, number)| {
+        let mut session = Session::new(dialects.clone(), ReplyPolicy::default());
+        let mut source = ReportSource::new(None, None);
+        let mut handled = session.on_frame(frame, now.as_unix());
+        if let Some(imei) = handled.identify {
+            session.on_identified(None);
+            source = ReportSource::new(None, imei.device_id());
+            handled = session.on_frame(frame, now.as_unix());
+        }
+        let origin = Origin {
+            epoch: 0,
+            connection: 1,
+            frame: number,
+        };
+        let mut out = Vec::new();
+        normalize(&handled, &source, Arrival { at: now, origin }, &mut out);
+        format!("{out:?}")
     });
     read.collect()
 }
 
 #[test]
-fn all_packets_as_one_stream_say_the_same_in_every_chunk_size() {
+fn all_packets_as_one_stream_give_the_same_reports_in_every_chunk_size() {
+    let dialects = Dialects::builtin();
     let packets = stream_rows();
-    let expected = reports(&packets);
+    let single: Vec<_> = packets
+        .iter()
+        .map(|raw| Frame::new(raw.clone().into()))
+        .collect();
+    let expected = reports(&single, &dialects);
+    let stream = packets.join(&b"\r\n"[..]);
     for chunk in 1..=64 {
-        let found = frames(&packets, chunk);
-        assert_eq!(found, packets, "{chunk}");
+        let found = frames(&stream, chunk);
+        assert_eq!(found, single, "{chunk}");
+        assert_eq!(reports(&found, &dialects), expected, "{chunk}");
     }
-    assert_eq!(reports(&frames(&packets, 7)), expected);
+}
+
+#[test]
+fn with_one_byte_corrupted_at_a_time_only_the_touched_packet_is_lost() {
+    let packets = stream_rows();
+    let mut wrong = Vec::new();
+    for three in packets.windows(3) {
+        let [before, damaged, after] = three else {
+            unreachable!()
+        };
+        let mut stream = three.join(&b"\r\n"[..]);
+        let from = before.len() + 2;
+        for at in from..from + damaged.len() {
+            for mask in [0x01, 0x80] {
+                stream[at] ^= mask;
+                let found = frames(&stream, stream.len());
+                let is = |frame: Option<&Frame>, raw: &[u8]| frame.is_some_and(|f| f.raw() == raw);
+                if !is(found.first(), before) || !is(found.last(), after) {
+                    let shown = String::from_utf8_lossy(&stream);
+                    wrong.push(format!("{} ^ {mask:#x}: {shown}", at - from));
+                }
+                stream[at] ^= mask;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
