@@ -15,7 +15,7 @@ use crate::field::{DateTime, Position};
 /// | 14–15 | place in a list |
 ///
 /// After it the position's own time, where the report is of another time, and what else distinguishes
-/// the fact from others ([`Context::distinguish`]).
+/// the fact from others ([`Context::distinguish`](super::Context::distinguish)).
 ///
 /// A change of this makes every re-upload a new row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
