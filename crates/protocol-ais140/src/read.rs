@@ -126,6 +126,10 @@ const NO_DIGIT: u8 = 0xff;
 
 /// The value of each byte as a hexadecimal digit. Digits and letters alternate at random in cell
 /// ids: a branch on the range would often be predicted wrongly.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses what is out of bounds"
+)]
 static HEX: [u8; 256] = {
     let mut table = [NO_DIGIT; 256];
     let mut value = 0;
