@@ -1,7 +1,12 @@
 //! Smoothing and motion ask the heap for nothing, report by report.
 
 use allocation_counter::measure;
+use milepost_pipeline::stage::{CopyOnWrite, DeviceSettings, Flow, Stage, StageContext, Track};
 use milepost_pipeline::track::{Lagged, Rules, Sample, Settings, Tracker};
+use milepost_telemetry::{
+    Coordinates, Decoder, Fix, FixSource, Kind, Report, ReportId, Speed, TimeSource, Timestamp,
+    Zone,
+};
 
 /// A drive with halts, noise, jumps, late and repeated reports.
 fn sample(n: i64) -> Sample {
@@ -53,4 +58,34 @@ fn a_report_costs_no_allocation_with_a_lag_once_the_window_is_full() {
     });
     assert_eq!(heap.count_total, 0);
     assert_eq!(estimates, 4_000 - 5);
+}
+
+#[test]
+fn a_report_costs_the_stage_no_allocation_if_nothing_begins_or_ends() {
+    let report = |n: i32| {
+        let time = Timestamp::from_unix(1_790_000_000 + i64::from(n) * 10);
+        let id = ReportId::from_bytes([0; 16]);
+        let mut report = Report::new(id, Decoder::new("test", "test/1"), Kind::Location, time);
+        report.set_device_time(time, TimeSource::Fix, Zone::Utc);
+        let here = Coordinates::from_degrees(48.0 + f64::from(n) * 9e-4, 11.0).unwrap();
+        let mut fix = Fix::new(here, true, FixSource::Gnss);
+        fix.speed = Speed::from_kmh(36.0).ok();
+        report.fix = Some(fix);
+        report
+    };
+    let mut reports: Vec<Report> = (0..600).map(report).collect();
+    let (stage, settings) = (Track::default(), DeviceSettings::default());
+    let mut state = CopyOnWrite::new(Tracker::default());
+    let mut apply = |report: &mut Report| {
+        let cause = report.id;
+        let mut cx = StageContext::new(&settings, report);
+        let flow = stage.apply(&mut state, report, &mut cx);
+        assert_eq!((flow, cause), (Flow::Pass, report.id));
+    };
+    // The trip starts in the first reports.
+    let (first, rest) = reports.split_at_mut(100);
+    first.iter_mut().for_each(&mut apply);
+    let heap = measure(|| rest.iter_mut().for_each(&mut apply));
+    assert_eq!(heap.count_total, 0);
+    assert!(rest.iter().all(|report| report.smoothed.is_some()));
 }

@@ -283,7 +283,12 @@ impl<'a> Cursor<'a> {
             let is_plain = !matches!(item, [b'(' | b'<' | b'{' | b'"', ..]);
             *place = is_plain.then_some(item)?;
         }
-        let (found, evidence) = neighbour::triples(items.into_iter(), &record.cells, known, usual);
+        let (items, cells) = (items.into_iter(), &record.cells);
+        // Groups have another form there; all others were just seen not to be as expected.
+        let (found, evidence) = match known {
+            Some(Order::Packed) => neighbour::triples(items, cells, known, usual),
+            _ => neighbour::by_columns(items, cells, known, usual),
+        };
         (!evidence.is_swapped).then_some((found, evidence))
     }
 

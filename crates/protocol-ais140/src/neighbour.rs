@@ -137,21 +137,28 @@ struct Value {
 impl Value {
     fn read(item: &[u8]) -> Self {
         let item = trim(item);
-        let signal = (item.len() <= 4)
-            .then(|| whole(decimal, item))
-            .flatten()
-            .filter(|v| v.fract() == 0.0);
+        let signal = match exact(digits::<1, 4>, item) {
+            Some(value) => i16::try_from(value).ok(),
+            None if item.len() <= 4 => Self::odd_signal(item),
+            None => None,
+        };
+        Self {
+            // Zeros and ones all over stand for no cell.
+            id: exact(hex, item).filter(|id| *id != 0 && *id != 0xffff && *id != 0xffff_ffff),
+            signal,
+            is_wide: item.len() > 4,
+        }
+    }
+
+    /// A signal with a sign, or with decimals that are zero.
+    #[cold]
+    fn odd_signal(item: &[u8]) -> Option<i16> {
+        let value = exact(decimal, item).filter(|v| v.fract() == 0.0)?;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "four characters fit 16 bits"
         )]
-        let signal = signal.map(|v| v as i16);
-        Self {
-            // Zeros and ones all over stand for no cell.
-            id: whole(hex, item).filter(|id| *id != 0 && *id != 0xffff && *id != 0xffff_ffff),
-            signal,
-            is_wide: item.len() > 4,
-        }
+        Some(value as i16)
     }
 }
 
@@ -185,6 +192,16 @@ pub(crate) fn triples<'a>(
     if let Some(neighbours) = as_expected(items.clone(), serving, expected) {
         return (neighbours, Evidence::usual(expected));
     }
+    by_columns(items, serving, known, usual)
+}
+
+/// The same, of items that are known not to be as expected.
+pub(crate) fn by_columns<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    serving: &Cells,
+    known: Option<Order>,
+    usual: Order,
+) -> (Neighbours, Evidence) {
     let mut rows = [[Value::default(); 3]; 6];
     let mut count = 0;
     for (at, item) in items.enumerate() {

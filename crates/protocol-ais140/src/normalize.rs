@@ -19,8 +19,8 @@
 use milepost_telemetry::{
     Altitude, Cell, CommandAnswer, Coordinates, Course, Decoder, DeviceId, Dop, Event, EventKind,
     Fix, FixSource, IdentitySeed, IgnitionSource, Incident, Odometer, Origin, Percent, Radio,
-    RawTime, Report, ReportId, Signal, Speed, Switches, Tenant, TimeSource, Timestamp, Voltage,
-    Zone,
+    RawTime, Report, ReportId, Signal, SignalId, Speed, Switches, Tenant, TimeSource, Timestamp,
+    Voltage, Zone,
 };
 
 use crate::dialect::{Dialect, Kind, Meaning};
@@ -462,6 +462,13 @@ fn identity(report: &mut Report, record: &Record) {
     }
 }
 
+/// A signal of this decoder. (The dot is where it always is: nothing is searched.)
+#[inline]
+fn named(id: &'static str) -> Signal {
+    let name = id.strip_prefix("ais140.").unwrap_or(id);
+    Signal::new(SignalId::named(id), name)
+}
+
 /// Values without a place of their own.
 fn signals(report: &mut Report, record: &Record) {
     let tamper = match record.tamper {
@@ -479,7 +486,7 @@ fn signals(report: &mut Report, record: &Record) {
         signals.push(signal);
     };
     if let Some(open) = tamper {
-        add(Signal::named("ais140.box_open").bool(open));
+        add(named("ais140.box_open").bool(open));
     }
     const ANALOG: [&str; 6] = [
         "ais140.analog_1",
@@ -490,12 +497,12 @@ fn signals(report: &mut Report, record: &Record) {
         "ais140.analog_6",
     ];
     for (name, value) in ANALOG.into_iter().zip(record.analog.as_slice()) {
-        add(Signal::named(name).number(*value, Some("V")));
+        add(named(name).number(*value, Some("V")));
     }
     let neighbours = record.neighbours.as_slice();
     let without_area = neighbours.iter().any(|n| n.lac.is_none());
     if neighbours.iter().any(|n| n.signal.is_some_and(|s| s >= 0)) || without_area {
-        add(Signal::named("ais140.neighbours").text(neighbour_text(neighbours)));
+        add(named("ais140.neighbours").text(neighbour_text(neighbours)));
     }
     let Some(more) = &record.more else { return };
     const AXES: [&str; 6] = [
@@ -507,7 +514,7 @@ fn signals(report: &mut Report, record: &Record) {
         "ais140.acceleration_6",
     ];
     for (name, value) in AXES.into_iter().zip(more.accelerations.as_slice()) {
-        add(Signal::named(name).number(*value, None));
+        add(named(name).number(*value, None));
     }
     let numbers = [
         ("ais140.distance", more.distance, None),
@@ -520,7 +527,7 @@ fn signals(report: &mut Report, record: &Record) {
     ];
     for (name, value, unit) in numbers {
         if let Some(value) = value {
-            add(Signal::named(name).number(value, unit));
+            add(named(name).number(value, unit));
         }
     }
     let mode = more.mode.map(|mode| match mode {
@@ -529,7 +536,7 @@ fn signals(report: &mut Report, record: &Record) {
         _ => "sleeping",
     });
     if let Some(mode) = mode {
-        add(Signal::named("ais140.mode").text(mode));
+        add(named("ais140.mode").text(mode));
     }
     let texts = [
         ("ais140.geofence", &more.geofence),
@@ -542,15 +549,15 @@ fn signals(report: &mut Report, record: &Record) {
     ];
     for (name, text) in texts {
         if !text.is_empty() {
-            add(Signal::named(name).text(text.to_boxed_str()));
+            add(named(name).text(text.to_boxed_str()));
         }
     }
     if !more.block.is_empty() {
-        add(Signal::named("ais140.switches").text(more.block.to_string()));
+        add(named("ais140.switches").text(more.block.to_string()));
     }
     if !more.missing.is_empty() {
         let names: Vec<_> = more.missing.iter().map(|field| field.name()).collect();
-        add(Signal::named("ais140.missing").text(names.join(" ")));
+        add(named("ais140.missing").text(names.join(" ")));
     }
 }
 
@@ -562,16 +569,16 @@ fn neighbour_text(neighbours: &[crate::neighbour::Neighbour]) -> Box<str> {
             text.push(b' ');
         }
         if let Some(lac) = n.lac {
-            text.digits::<16>(lac.into());
+            text.hex(lac.into());
             text.push(b'/');
         }
-        text.digits::<16>(n.cell);
+        text.hex(n.cell);
         if let Some(signal) = n.signal {
             text.push(b':');
             if signal < 0 {
                 text.push(b'-');
             }
-            text.digits::<10>(signal.unsigned_abs().into());
+            text.decimal(signal.unsigned_abs());
         }
     }
     let text = text.bytes.get(..text.len).unwrap_or_default();
@@ -603,15 +610,38 @@ impl Row {
         }
     }
 
-    fn digits<const BASE: u64>(&mut self, value: u64) {
-        let mut unit = 1;
-        while value / BASE >= unit {
-            unit *= BASE;
-        }
-        while unit > 0 {
-            let digit = u8::try_from(value / unit % BASE).unwrap_or(0);
+    /// In lower case, without leading zeros.
+    fn hex(&mut self, value: u64) {
+        let mut shift = value.checked_ilog2().unwrap_or(0) & !3;
+        loop {
+            let digit = u8::try_from(value >> shift & 0xf).unwrap_or(0);
             self.push(if digit < 10 { b'0' } else { b'a' - 10 } + digit);
-            unit /= BASE;
+            if shift == 0 {
+                return;
+            }
+            shift -= 4;
+        }
+    }
+
+    fn decimal(&mut self, value: u16) {
+        let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+        // Divisors that the compiler knows become multiplications.
+        let digits = [
+            digit(value / 10_000),
+            digit(value / 1_000),
+            digit(value / 100),
+            digit(value / 10),
+            digit(value),
+        ];
+        let blank = match value {
+            0..10 => 4,
+            10..100 => 3,
+            100..1_000 => 2,
+            1_000..10_000 => 1,
+            _ => 0,
+        };
+        for digit in digits.into_iter().skip(blank) {
+            self.push(digit);
         }
     }
 }

@@ -69,12 +69,10 @@ pub(crate) fn digits<const MIN: usize, const MAX: usize>(input: &[u8]) -> Read<'
             break;
         }
         len += 1;
-        if len > MAX || len > 18 {
-            return stop(input);
-        }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
-    if len < MIN {
+    // What wrapped around is refused here.
+    if len < MIN || len > MAX || len > 18 {
         return stop(input);
     }
     Ok((input.get(len..).unwrap_or_default(), value))
@@ -101,9 +99,6 @@ pub(crate) fn decimal(input: &[u8]) -> Read<'_, f64> {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
             count += 1;
-            if count > 18 {
-                return stop(input);
-            }
             mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
             scale += usize::from(point);
         } else if *byte == b'.' && !point {
@@ -113,7 +108,8 @@ pub(crate) fn decimal(input: &[u8]) -> Read<'_, f64> {
         }
         len += 1;
     }
-    if count == 0 {
+    // What wrapped around is refused here.
+    if count == 0 || count > 18 {
         return stop(input);
     }
     let rest = number.get(len..).unwrap_or_default();
@@ -126,18 +122,36 @@ pub(crate) fn decimal(input: &[u8]) -> Read<'_, f64> {
     Ok((rest, if negative { -value } else { value }))
 }
 
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of each byte as a hexadecimal digit. Digits and letters alternate at random in cell
+/// ids: a branch on the range would often be predicted wrongly.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses what is out of bounds"
+)]
+static HEX: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let (lower, upper) = (b"0123456789abcdef", b"0123456789ABCDEF");
+        table[lower[value as usize] as usize] = value;
+        table[upper[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};
+
 /// One to sixteen hexadecimal digits, of either case.
 #[inline]
 pub(crate) fn hex(input: &[u8]) -> Read<'_, u64> {
     let mut value = 0_u64;
     let mut len = 0;
     for byte in input {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'A'..=b'F' => byte - b'A' + 10,
-            _ => break,
-        };
+        let digit = HEX.get(usize::from(*byte)).copied().unwrap_or(NO_DIGIT);
+        if digit == NO_DIGIT {
+            break;
+        }
         value = value << 4 | u64::from(digit);
         len += 1;
     }
