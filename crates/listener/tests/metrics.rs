@@ -58,6 +58,7 @@ fn a_conversation_is_counted_by_outcome_class_and_reason() {
         ("accepted_total{}", 2.0),
         ("closed_total{drain_timeout}", 1.0),
         ("closed_total{peer}", 1.0),
+        ("decode_errors_total{none}", 1.0),
         ("frames_total{filtered}", 1.0),
         ("frames_total{lost}", 1.0),
         ("frames_total{quarantined}", 1.0),
