@@ -31,19 +31,19 @@ pub(crate) struct Actions {
     pub(crate) close: Option<&'static str>,
     pub(crate) keep: Option<Bytes>,
     pub(crate) hold: bool,
-    pub(crate) settle: Settle,
+    pub(crate) covers: Covers,
 }
 
-/// Which of the held frames an envelope settles.
+/// Which of the held frames an envelope covers.
 #[derive(Debug, Default)]
-pub(crate) enum Settle {
+pub(crate) enum Covers {
     #[default]
     None,
     Ranges(Vec<RangeInclusive<u64>>),
     All,
 }
 
-impl Settle {
+impl Covers {
     pub(crate) fn includes(&self, frame: u64) -> bool {
         match self {
             Self::None => false,
@@ -133,32 +133,32 @@ impl<'a> Context<'a> {
 
     /// Holds the frame for a later envelope: it is received and counted, and takes memory, but is
     /// not in flight. What is given to [`reply_when_delivered`](Self::reply_when_delivered) with
-    /// it leaves when the envelope that settles it is durable.
+    /// it leaves when the envelope that covers it is durable.
     ///
-    /// A frame may be held while an envelope settles earlier ones
-    /// ([`settle_held`](Self::settle_held)).
+    /// A frame may be held while an envelope covers earlier ones
+    /// ([`cover_held`](Self::cover_held)).
     pub fn hold(&mut self) {
         self.actions.hold = true;
     }
 
-    /// The envelope of this call also settles the held frames with these numbers
+    /// The envelope of this call also covers the held frames with these numbers
     /// ([`Origin::frame`](milepost_telemetry::Origin)). Can be called for several ranges; numbers
     /// of frames that are not held are passed over.
-    pub fn settle_held(&mut self, frames: RangeInclusive<u64>) {
-        match &mut self.actions.settle {
-            Settle::All => {}
-            Settle::Ranges(ranges) => ranges.push(frames),
-            none => *none = Settle::Ranges(vec![frames]),
+    pub fn cover_held(&mut self, frames: RangeInclusive<u64>) {
+        match &mut self.actions.covers {
+            Covers::All => {}
+            Covers::Ranges(ranges) => ranges.push(frames),
+            none => *none = Covers::Ranges(vec![frames]),
         }
     }
 
-    /// The envelope of this call also settles all frames that are held.
-    pub fn settle_all_held(&mut self) {
-        self.actions.settle = Settle::All;
+    /// The envelope of this call also covers all frames that are held.
+    pub fn cover_all_held(&mut self) {
+        self.actions.covers = Covers::All;
     }
 
     /// The bytes that are kept with the reports of this call, instead of those of the frames that
-    /// they settle: for a session that merges so many frames that an excerpt has to do. What is
+    /// they cover: for a session that merges so many frames that an excerpt has to do. What is
     /// set aside in quarantine keeps the frames' own bytes.
     pub fn keep(&mut self, raw: Bytes) {
         self.actions.keep = Some(raw);

@@ -7,7 +7,7 @@ use milepost_telemetry::Envelope;
 
 /// Takes envelopes over.
 ///
-/// `Ok` means durable (synced, not only written): the device may be told. Any closure that
+/// `Ok` means durable (synced, not only written): the device may be sent its acknowledgement. Any closure that
 /// returns such a future will do:
 ///
 /// ```
@@ -56,7 +56,7 @@ impl<D: Deliver> Deliver for Arc<D> {
     }
 }
 
-/// An envelope that is not durable: its device is not told anything, and will send it again.
+/// An envelope that is not durable: its device gets no acknowledgement, and will send it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotDelivered {

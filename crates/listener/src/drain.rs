@@ -11,12 +11,12 @@ use crate::shared::Shared;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Frames that were received and not settled when the drain ran out of time. Their devices
-    /// were told nothing.
+    /// Frames that were received and not resolved when the drain ran out of time. Their devices
+    /// got no acknowledgement.
     pub abandoned: u64,
 }
 
-/// Ends a server's conversations: what was received is settled, what is not in time is abandoned.
+/// Ends a server's conversations: what was received is resolved, what is not in time is abandoned.
 pub(crate) async fn drain<P, R, D>(shared: &Shared<P, R, D>, tracker: &TaskTracker) -> Drained {
     shared.connections.drain(shared.server);
     tracker.close();

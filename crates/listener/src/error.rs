@@ -51,13 +51,13 @@ pub enum CloseReason {
     Stranger,
     /// Memory was short, and this connection had most of it in partial frames and uploads.
     Memory,
-    /// The session held more frames than it may, and settled none.
+    /// The session held more frames than it may, and reported none.
     HeldTooMuch,
     /// The session broke its contract (it panicked, or made no progress).
     Defect,
-    /// The server is being drained; all frames were settled.
+    /// The server is being drained; all frames were resolved.
     Drained,
-    /// The server is being drained; some frames were not settled in time.
+    /// The server is being drained; some frames were not resolved in time.
     DrainTimeout,
     /// Its task was ended from outside, or panicked.
     Aborted,

@@ -8,13 +8,13 @@
 //! # Guarantees
 //!
 //! - **Acknowledged means delivered.** A reply given by [`Context::reply_when_delivered`] leaves
-//!   after the [`Deliver`] future of the envelope that settles its frame has resolved to `Ok`, in
+//!   after the [`Deliver`] future of the envelope that covers its frame has resolved to `Ok`, in
 //!   the order of the envelopes; if it resolves to anything else, or never, the reply does not
 //!   leave.
 //! - **Immediate replies are never held up** by deliveries ([`Context::reply`]: logins,
 //!   heartbeats, the time). Only the registry's answer to a login holds a connection's frames.
 //! - **Each frame ends in exactly one envelope**: reports, filtered with a reason, or quarantined
-//!   with its bytes. An envelope lists the frames that it settles: nearly always one; more if the
+//!   with its bytes. An envelope lists the frames that it covers: nearly always one; more if the
 //!   session [held](Context::hold) some for it. A session that forgets a frame, panics on it, still
 //!   holds it at the end, or reports for a device that it did not name, does not change that.
 //!   Frames are numbered ([`Origin`](milepost_telemetry::Origin)), and envelopes are handed over in
@@ -39,7 +39,7 @@
 //!   [`Limits::stranger_rate`] and a twelfth of the memory; what is beyond is closed unread, and
 //!   what is not read is not received. A login costs nothing unless it is refused. The log lines
 //!   that they can cause are limited per kind.
-//! - **What was received is settled** also when the peer is gone: a connection ends when its last
+//! - **What was received is resolved** also when the peer is gone: a connection ends when its last
 //!   verdict is there, though it takes no place among the connections once its socket is closed.
 //!   Two things give frames up, and count them: a drain that runs out of time, and the end of a
 //!   socket whose frames were taken beyond a [`MemoryBudget`] that is still used up.
@@ -102,7 +102,7 @@
 //! use tokio_util::sync::CancellationToken;
 //!
 //! let store = |envelope: Envelope| async move {
-//!     println!("{envelope:?}"); // `Ok` only when it is durable: the device will be told.
+//!     println!("{envelope:?}"); // `Ok` only when it is durable: the device gets its acknowledgement.
 //!     Ok::<(), NotDelivered>(())
 //! };
 //! let shutdown = CancellationToken::new();

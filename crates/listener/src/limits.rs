@@ -37,7 +37,7 @@ pub struct Limits {
     /// Bytes of one connection's frames that may wait for their verdict; as for `in_flight`.
     pub in_flight_bytes: usize,
     /// Frames of one connection that its session may hold. At the bound the session is woken; if
-    /// it settles none, the connection is closed.
+    /// it reports none, the connection is closed.
     pub held: usize,
     /// Bytes of one connection's frames that its session may hold; as for `held`.
     pub held_bytes: usize,
@@ -77,7 +77,7 @@ pub struct Limits {
     /// How long the peer's own end is awaited after ours, so that what it has not read yet is not
     /// lost to a reset.
     pub linger: Duration,
-    /// How long a drain may take before what is unsettled is abandoned.
+    /// How long a drain may take before what is not resolved is abandoned.
     pub drain: Duration,
     /// Silence after which the kernel probes a peer; `None`: never.
     pub keepalive: Option<Duration>,

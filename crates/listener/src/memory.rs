@@ -22,7 +22,7 @@ const MIB: usize = 1_024 * 1_024;
 ///
 /// | part of it | used for | at the bound |
 /// |---|---|---|
-/// | two thirds | frames in flight, frames that sessions hold, replies that wait for them | a connection with [`SHARE`](Self::SHARE) frames in flight is not read until one of them is settled |
+/// | two thirds | frames in flight, frames that sessions hold, replies that wait for them | a connection with [`SHARE`](Self::SHARE) frames in flight is not read until one of them is resolved |
 /// | 5 % of that | urgent frames, and those of their connection before them | as above |
 /// | one third | partial frames and uploads | the largest holder gives up an upload, or is closed |
 /// | a quarter of that | of these, before an accepted login | the same, among these connections |

@@ -3,7 +3,7 @@
 //!
 //! | name | labels | meaning |
 //! |---|---|---|
-//! | `milepost_listener_connections_open` | protocol | gauge: connections whose last frame is not settled |
+//! | `milepost_listener_connections_open` | protocol | gauge: connections whose last frame is not resolved |
 //! | `milepost_listener_accepted_total` | protocol | connections accepted |
 //! | `milepost_listener_accept_errors_total` | protocol | failed accepts (out of file descriptors, aborted) |
 //! | `milepost_listener_rejected_total` | protocol, reason | connections closed at once: `connections_per_ip`; datagrams not taken: `datagram_peers`, `datagram_queue` |

@@ -70,9 +70,9 @@ impl Opened {
 ///
 /// A session may [hold](Context::hold) frames and report them together later: with a later frame,
 /// when it is [woken](Self::on_wake), or when the connection [ends](Self::on_close). That
-/// envelope lists the frames it settles, and its bytes are theirs, one after the other. Each call
-/// makes at most one envelope, and an envelope settles at least one frame: reports for which no
-/// frame is settled are dropped as a defect. What is held at the end of a connection, or when the
+/// envelope lists the frames it covers, and its bytes are theirs, one after the other. Each call
+/// makes at most one envelope, and an envelope covers at least one frame: reports for which no
+/// frame is covered are dropped as a defect. What is held at the end of a connection, or when the
 /// session panics, becomes one quarantined envelope.
 pub trait Session: Send + 'static {
     /// A delimited frame, not interpreted yet.
@@ -118,7 +118,7 @@ pub trait Session: Send + 'static {
     /// now be taken. The framework calls [`next_frame`](Self::next_frame) again afterwards.
     fn on_pause(&mut self) {}
 
-    /// Somebody wants to tell the device something; the bytes go to [`Context::reply`].
+    /// A command for the device; its bytes go to [`Context::reply`].
     ///
     /// # Errors
     /// [`CommandRefused`] when the session cannot send it, now or ever.
@@ -141,7 +141,7 @@ pub trait Session: Send + 'static {
     }
 
     /// The time of [`wake_at`](Self::wake_at) has come; or earlier, if the frames that the session
-    /// holds take too much memory: it should then settle them. An envelope of this call settles
+    /// holds take too much memory: it should then report them. An envelope of this call covers
     /// frames that were held.
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
@@ -160,7 +160,7 @@ pub trait Session: Send + 'static {
     }
 
     /// The connection has ended, for whatever reason: nothing will be handed to the session any
-    /// more, and what it holds can go. Called exactly once. An envelope of this call settles frames
+    /// more, and what it holds can go. Called exactly once. An envelope of this call covers frames
     /// that were held; replies have nowhere to go.
     fn on_close(&mut self, closed: &Closed<'_>, cx: &mut Context<'_>) {
         let _ = (closed, cx);

@@ -198,8 +198,8 @@ impl<P: Protocol, R: Registry, D: Deliver, A: Accept> Bound<P, R, D, A> {
         &self.shared.connections
     }
 
-    /// Serves until `shutdown`, then drains: stops accepting and reading, settles what was
-    /// received, writes the replies that this releases, closes. What is not settled within
+    /// Serves until `shutdown`, then drains: stops accepting and reading, resolves what was
+    /// received, writes the replies that this releases, closes. What is not resolved within
     /// [`Limits::drain`] is abandoned.
     pub async fn run(mut self, shutdown: CancellationToken) -> Drained {
         let tracker = TaskTracker::new();

@@ -23,7 +23,7 @@ use crate::{CloseReason, Deliver, Protocol, Registry};
 /// Reads in a row before other tasks get their turn, whatever the carrier.
 const ROUNDS: u32 = 32;
 
-/// Drives one conversation; resolves to why it ended, when its last frame is settled.
+/// Drives one conversation; resolves to why it ended, when its last frame is resolved.
 pub(crate) struct Connection<P: Protocol, R, D, C> {
     conversation: Conversation<P, R, D>,
     /// `None` once nothing can be written any more.
@@ -129,13 +129,13 @@ where
         }
     }
 
-    /// Resolves when all is settled and the carrier is done with.
+    /// Resolves when all is resolved and the carrier is done with.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if self.conversation.is_gone() {
             self.carrier = None;
             self.stalled_since = None;
         }
-        let Some(reason) = self.conversation.settled() else {
+        let Some(reason) = self.conversation.resolved() else {
             return Poll::Pending;
         };
         if let Some(carrier) = &mut self.carrier {

@@ -20,7 +20,7 @@ const MAX_WAITING: usize = 16;
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Signal {
-    /// Stop reading, settle, close.
+    /// Stop reading, resolve what is in flight, close.
     Drain = 1,
     /// The device has too many connections: close this one.
     Evicted = 2,

@@ -1,4 +1,4 @@
-//! The end of a conversation: what was received is settled first.
+//! The end of a conversation: what was received is resolved first.
 //!
 //! Reading stops, and the session may report what it held. While replies can reach the peer,
 //! acknowledgements whose verdict comes within [`Limits::settle`](crate::Limits::settle) still
@@ -9,7 +9,7 @@
 use bytes::BytesMut;
 
 use super::{Closing, Conversation};
-use crate::context::{Actions, Settle};
+use crate::context::{Actions, Covers};
 use crate::memory::Class;
 use crate::{CloseReason, Closed, Deliver, Protocol, Registry, Session};
 
@@ -86,14 +86,14 @@ where
         }
     }
 
-    /// Tells the session, once, that the conversation has ended; it may report what it held. What
+    /// Notifies the session, once, that the conversation has ended; it may report what it held. What
     /// waits for the registry goes on in the session first.
     pub(crate) fn close_session(&mut self, cx: &mut std::task::Context<'_>) {
         if self.session_closed || self.suspended.is_some() {
             return;
         }
         let mut actions = Actions::default();
-        self.tell_session(&mut actions);
+        self.notify_session(&mut actions);
         // The end is decided already.
         actions.close = None;
         actions.replies.clear();
@@ -102,11 +102,11 @@ where
         self.account_partial();
     }
 
-    /// Why it ends, if all that was received is settled.
-    pub(crate) fn settled(&self) -> Option<CloseReason> {
+    /// Why it ends, if all that was received is resolved.
+    pub(crate) fn resolved(&self) -> Option<CloseReason> {
         let closing = self.closing.as_ref()?;
-        let settled = self.suspended.is_none() && self.outbox.in_flight() == 0;
-        settled.then_some(closing.reason)
+        let resolved = self.suspended.is_none() && self.outbox.in_flight() == 0;
+        resolved.then_some(closing.reason)
     }
 
     pub(super) fn defect(&mut self, what: &'static str) {
@@ -133,7 +133,7 @@ impl<P: Protocol, R, D> Conversation<P, R, D> {
             .map_or(CloseReason::Aborted, |closing| closing.reason)
     }
 
-    fn tell_session(&mut self, actions: &mut Actions) {
+    fn notify_session(&mut self, actions: &mut Actions) {
         if self.session_closed {
             return;
         }
@@ -146,7 +146,7 @@ impl<P: Protocol, R, D> Conversation<P, R, D> {
             device: device.as_ref(),
             reason: self.reason(),
         };
-        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let notified = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let origin = milepost_telemetry::Origin {
                 epoch: self.shared.epoch,
                 connection: link.id,
@@ -162,7 +162,7 @@ impl<P: Protocol, R, D> Conversation<P, R, D> {
             );
             self.session.on_close(&closed, &mut context);
         }));
-        if told.is_err() {
+        if notified.is_err() {
             *actions = Actions::default();
             tracing::error!(
                 protocol = %self.shared.name,
@@ -176,13 +176,13 @@ impl<P: Protocol, R, D> Conversation<P, R, D> {
 
 impl<P: Protocol, R, D> Drop for Conversation<P, R, D> {
     fn drop(&mut self) {
-        self.tell_session(&mut Actions::default());
+        self.notify_session(&mut Actions::default());
         let reason = self.reason();
         let metrics = &self.shared.metrics;
         // Only when the task is ended from outside is there anything left.
         self.outbox.abandon(metrics);
         if let Some(mut held) = self.held.take() {
-            let frames = held.take(&Settle::All).len();
+            let frames = held.take(&Covers::All).len();
             metrics.abandoned.increment(frames as u64);
         }
         let (memory, link) = (&self.shared.memory, self.entry.link());

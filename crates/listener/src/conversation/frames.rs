@@ -176,7 +176,7 @@ where
         }
     }
 
-    /// Whether the session holds more than it may, and can be woken to settle it.
+    /// Whether the session holds more than it may, and can be woken to report it.
     fn held_too_much(&self) -> bool {
         let Some(held) = &self.held else { return false };
         let limits = &self.shared.limits;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::held::{Held, HeldFrame};
 use super::{Conversation, FrameOf, Panicked, Who};
 use crate::connections::Login;
-use crate::context::{Actions, Settle};
+use crate::context::{Actions, Covers};
 use crate::{
     Claim, CloseReason, Deliver, Identified, Protocol, RawFrame, Registry, Resolution, Session,
 };
@@ -249,19 +249,19 @@ where
         let understood = matches!(reading, Reading::Understood);
         let panicked = matches!(reading, Reading::Panicked);
         let reports = !actions.reports.is_empty() || actions.filtered.is_some();
-        let settled = if understood && reports {
-            self.take_held(&actions.settle)
+        let covered = if understood && reports {
+            self.take_held(&actions.covers)
         } else {
             Vec::new()
         };
         let origin = meta.origin;
-        // A frame that is to be held though its reports settle no other is settled by them.
-        let hold = actions.hold && understood && (!reports || !settled.is_empty());
+        // A frame that is to be held though its reports cover no other is covered by them.
+        let hold = actions.hold && understood && (!reports || !covered.is_empty());
         let content = if hold && !reports {
             self.bad_in_row = 0;
             None
         } else {
-            let frames = settled.len().saturating_add(usize::from(!hold));
+            let frames = covered.len().saturating_add(usize::from(!hold));
             Some(self.judge(origin, frames, &mut actions, reading))
         };
         match &content {
@@ -269,7 +269,7 @@ where
             _ => self.trace_in(&meta.raw, &"held until later frames complete it"),
         }
         if let Some(content) = &content {
-            self.trace_held(settled.len(), content);
+            self.trace_held(covered.len(), content);
         }
         let close = actions.close;
         let keep = actions.keep.take();
@@ -282,7 +282,7 @@ where
         };
         if let Some(content) = content {
             let reply = reply.filter(|_| own.is_some());
-            self.hand_over(own, settled, content, (keep, reply), cx);
+            self.hand_over(own, covered, content, (keep, reply), cx);
         }
         if panicked {
             self.quarantine_held("the session panicked", cx);
@@ -301,19 +301,19 @@ where
         cx: &mut Context<'_>,
     ) -> bool {
         let reports = !actions.reports.is_empty() || actions.filtered.is_some();
-        let settled = if reports {
-            self.take_held(&actions.settle)
+        let covered = if reports {
+            self.take_held(&actions.covers)
         } else {
             Vec::new()
         };
         let close = actions.close;
-        let made = if let Some(last) = settled.last() {
+        let made = if let Some(last) = covered.last() {
             let origin = self.origin(last.number);
-            let content = self.judge(origin, settled.len(), &mut actions, Reading::Understood);
-            self.trace_held(settled.len(), &content);
+            let content = self.judge(origin, covered.len(), &mut actions, Reading::Understood);
+            self.trace_held(covered.len(), &content);
             let keep = actions.keep.take();
             let reply = self.carry_out(actions);
-            self.hand_over(None, settled, content, (keep, reply), cx);
+            self.hand_over(None, covered, content, (keep, reply), cx);
             true
         } else {
             if reports && let Some(left_out) = self.shared.log.defect.admit(self.arrived) {
@@ -322,7 +322,7 @@ where
                     connection = self.entry.link().id,
                     reports = actions.reports.len(),
                     left_out,
-                    "the session reported without settling a frame: the reports are dropped"
+                    "the session reported without covering a held frame: the reports are dropped"
                 );
             }
             self.carry_out(actions);
@@ -381,14 +381,14 @@ where
         });
     }
 
-    fn take_held(&mut self, settle: &Settle) -> Vec<HeldFrame> {
+    fn take_held(&mut self, covers: &Covers) -> Vec<HeldFrame> {
         let Some(held) = &mut self.held else {
             return Vec::new();
         };
-        if matches!(settle, Settle::None) {
+        if matches!(covers, Covers::None) {
             return Vec::new();
         }
-        let taken = held.take(settle);
+        let taken = held.take(covers);
         if held.len() == 0 {
             self.held = None;
         }
@@ -397,41 +397,41 @@ where
 
     /// Puts all that is held into quarantine, with its bytes and its count.
     pub(super) fn quarantine_held(&mut self, why: &str, cx: &mut Context<'_>) {
-        let settled = self.take_held(&Settle::All);
-        if settled.is_empty() {
+        let covered = self.take_held(&Covers::All);
+        if covered.is_empty() {
             return;
         }
-        let frames = settled.len();
+        let frames = covered.len();
         self.shared.metrics.quarantined.increment(frames as u64);
         let why = Quarantine::new(format!("{frames} held frames were not reported: {why}"));
         let content = Content::Quarantined(why);
         self.trace_held(frames, &content);
-        self.hand_over(None, settled, content, (None, None), cx);
+        self.hand_over(None, covered, content, (None, None), cx);
     }
 
-    /// Hands over an envelope of a frame and of held ones that it settles; with what is kept instead
+    /// Hands over an envelope of a frame and of held ones that it covers; with what is kept instead
     /// of their bytes, and what is answered once it is durable.
     fn hand_over(
         &mut self,
         own: Option<FrameMeta>,
-        settled: Vec<HeldFrame>,
+        covered: Vec<HeldFrame>,
         content: Content,
         (keep, reply): (Option<Bytes>, Option<Bytes>),
         cx: &mut Context<'_>,
     ) {
-        let Some((numbers, received_at)) = numbers(own.as_ref(), &settled) else {
+        let Some((numbers, received_at)) = numbers(own.as_ref(), &covered) else {
             return;
         };
         let urgent = own.as_ref().is_some_and(|meta| meta.urgent)
-            || settled.iter().any(|frame| frame.urgent);
+            || covered.iter().any(|frame| frame.urgent);
         let mut replies: Vec<Bytes> = Vec::new();
-        let (raw, profile) = if settled.is_empty() {
+        let (raw, profile) = if covered.is_empty() {
             own.map_or_else(Default::default, |meta| (meta.raw, meta.profile))
         } else {
             let mut raw = Vec::new();
             // The profile by which the last of them was read, whatever was learned since.
             let mut profile = None;
-            for frame in settled {
+            for frame in covered {
                 raw.extend_from_slice(&frame.raw);
                 replies.extend(frame.reply);
                 profile = frame.profile;
@@ -571,9 +571,9 @@ struct Numbers {
     last: u64,
 }
 
-fn numbers(own: Option<&FrameMeta>, settled: &[HeldFrame]) -> Option<(Numbers, Timestamp)> {
+fn numbers(own: Option<&FrameMeta>, covered: &[HeldFrame]) -> Option<(Numbers, Timestamp)> {
     let own = own.map(|meta| (meta.origin.frame, meta.received_at));
-    let mut all = settled
+    let mut all = covered
         .iter()
         .map(|frame| (frame.number, frame.received_at))
         .chain(own);

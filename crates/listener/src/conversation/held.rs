@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use milepost_telemetry::{Profile, Timestamp};
 
-use crate::context::Settle;
+use crate::context::Covers;
 use crate::memory::Permit;
 
-/// A frame that waits for an envelope to settle it.
+/// A frame that waits for an envelope that covers it.
 pub(super) struct HeldFrame {
     pub(super) number: u64,
     pub(super) received_at: Timestamp,
@@ -54,15 +54,15 @@ impl Held {
         self.frames.push_back(frame);
     }
 
-    /// Takes those that are to be settled, in order.
-    pub(super) fn take(&mut self, settle: &Settle) -> Vec<HeldFrame> {
+    /// Takes those that an envelope covers, in order.
+    pub(super) fn take(&mut self, covers: &Covers) -> Vec<HeldFrame> {
         let frames = std::mem::take(&mut self.frames);
-        let taken: Vec<_> = if matches!(settle, Settle::All) {
+        let taken: Vec<_> = if matches!(covers, Covers::All) {
             frames.into()
         } else {
             let (taken, kept): (VecDeque<_>, _) = frames
                 .into_iter()
-                .partition(|frame| settle.includes(frame.number));
+                .partition(|frame| covers.includes(frame.number));
             self.frames = kept;
             taken.into()
         };

@@ -53,7 +53,7 @@ pub(crate) struct Conversation<P: Protocol, R, D> {
     shared: Arc<Shared<P, R, D>>,
     entry: Registered,
     session: P::Session,
-    /// The session has been told that the connection has ended.
+    /// The session has been notified that the connection has ended.
     session_closed: bool,
     who: Option<Who>,
     profile: Option<Profile>,
@@ -216,7 +216,7 @@ where
         self.account_partial();
     }
 
-    /// The buffer for bytes that arrive; what was put in is told to [`received`](Self::received).
+    /// The buffer for bytes that arrive; what was put in is reported to [`received`](Self::received).
     pub(crate) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buf
     }

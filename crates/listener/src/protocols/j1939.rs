@@ -248,7 +248,7 @@ impl J1939Session {
             received_at: cx.now(),
             origin: cx.origin(),
         };
-        cx.settle_all_held();
+        cx.cover_all_held();
         cx.keep(merged.raw.clone().into());
         cx.emit(merged.report(&context, false));
     }

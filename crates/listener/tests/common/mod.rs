@@ -186,16 +186,16 @@ impl Session for LineSession {
             "S" => {
                 match rest.split_once(' ') {
                     Some((first, last)) => {
-                        cx.settle_held(first.parse().unwrap()..=last.parse().unwrap());
+                        cx.cover_held(first.parse().unwrap()..=last.parse().unwrap());
                     }
-                    None => cx.settle_all_held(),
+                    None => cx.cover_all_held(),
                 }
                 cx.emit(self.report(cx, b"S"));
                 cx.reply_when_delivered(Bytes::from_static(b"stored S\n"));
             }
             "M" => {
                 cx.emit(self.report(cx, b"merged"));
-                cx.settle_all_held();
+                cx.cover_all_held();
                 cx.hold();
                 cx.reply_when_delivered(format!("settled {rest}\n").into());
             }
@@ -253,7 +253,7 @@ impl Session for LineSession {
         }
         self.wake_at = None;
         cx.emit(self.report(cx, b"woken"));
-        cx.settle_all_held();
+        cx.cover_all_held();
     }
 
     fn held_bytes(&self) -> usize {
@@ -268,7 +268,7 @@ impl Session for LineSession {
         assert!(!self.panics_later, "asked to");
         if self.settles_at_end {
             cx.emit(self.report(cx, b"final"));
-            cx.settle_all_held();
+            cx.cover_all_held();
         }
     }
 
