@@ -470,4 +470,10 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn where_two_beginnings_lie_in_a_broken_frame_the_cut_does_not_choose() {
+        let stream = b":::$$::vltdata=$";
+        assert_eq!(frames_of(stream, 1), frames_of(stream, stream.len()));
+    }
 }

@@ -23,17 +23,20 @@ pub(super) fn is_transync(src: &[u8]) -> bool {
     usize::from(*len) >= HEAD && imei[0] <= 9 && imei.iter().all(is_bcd)
 }
 
-/// Whether a packet of any form surely begins here. One byte `$` is no proof inside binary values;
-/// text after it is.
-fn is_other(src: &[u8]) -> bool {
+/// Whether a packet of any form surely begins here; `None` if more bytes are needed. One byte `$`
+/// is no proof inside binary values; text after it is.
+fn is_other(src: &[u8]) -> Option<bool> {
+    let known = src.len() >= EVIDENCE;
     match src {
-        [0x3a, ..] => is_transync(src),
-        [b'$', ..] => src
-            .first_chunk::<EVIDENCE>()
-            .is_some_and(|text| text.iter().all(|b| matches!(b, b' '..=b'~'))),
+        [0x3a, 0x3a, ..] | [0x3a] => known.then(|| is_transync(src)),
+        [b'$', ..] => {
+            let mut text = src.iter().take(EVIDENCE);
+            let is_text = text.all(|b| matches!(b, b' '..=b'~'));
+            (known || !is_text).then_some(is_text)
+        }
         // Commands and foreign forms begin with one or two bytes that values may hold.
-        [b'^' | b'@' | b'[', ..] => false,
-        _ => begins(src) == Some(true),
+        [b'^' | b'@' | b'[', ..] => Some(false),
+        _ => begins(src),
     }
 }
 
@@ -54,14 +57,20 @@ pub(super) fn transync(src: &[u8]) -> Found {
             _ => break None,
         }
     };
-    // Only what lies before the end counts, so that the answer does not depend on what has come
-    // after it.
-    let inside = src.get(..end.unwrap_or(src.len())).unwrap_or_default();
-    let other = (1..inside.len()).find(|at| inside.get(*at..).is_some_and(is_other));
-    match (other, end) {
-        (Some(other), _) => Found::Skip(other),
-        (None, Some(end)) if end <= LONGEST => Found::Packet(end, 0),
-        (None, _) if at > LONGEST => Found::Skip(2),
-        (None, _) => Found::More(0),
+    // Only what lies before the end counts, and places are decided in order: so the answer does not
+    // depend on how much has come after them.
+    let reach = end.unwrap_or(src.len()).min(LONGEST);
+    let is_whole = end.is_some() || src.len() >= LONGEST;
+    for at in 1..reach {
+        match is_other(src.get(at..reach).unwrap_or_default()) {
+            Some(true) => return Found::Skip(at),
+            None if !is_whole => return Found::More(0),
+            _ => {}
+        }
+    }
+    match end {
+        Some(end) if end <= LONGEST => Found::Packet(end, 0),
+        _ if is_whole => Found::Skip(2),
+        _ => Found::More(0),
     }
 }

@@ -55,16 +55,29 @@ pub(super) fn sentence(src: &[u8], scanned: usize) -> Found {
     let (from, to) = match found {
         Found::Packet(len, _) => (1, len),
         Found::More(_) => (scanned.saturating_sub(EVIDENCE).max(1), src.len()),
-        Found::Skip(_) => return found,
+        // What lies beyond the limit has not come yet, if the stream is cut otherwise.
+        Found::Skip(_) => (1, src.len().min(limit(src))),
     };
     let inside = src.get(from..to).unwrap_or_default();
     let other = memchr_iter(b':', inside).find(|at| inside.get(*at..).is_some_and(is_transync));
     other.map_or(found, |at| Found::Skip(from + at))
 }
 
+fn is_batch(src: &[u8]) -> bool {
+    src.starts_with(b"$,BTH,")
+}
+
+fn limit(src: &[u8]) -> usize {
+    if is_batch(src) {
+        LONGEST_BATCH
+    } else {
+        LONGEST
+    }
+}
+
 fn text(src: &[u8], scanned: usize) -> Found {
-    let is_batch = src.starts_with(b"$,BTH,");
-    let limit = if is_batch { LONGEST_BATCH } else { LONGEST };
+    let is_batch = is_batch(src);
+    let limit = limit(src);
     // Two bytes before what was looked at belong to a decision that was not made.
     let mut at = scanned.max(1);
     // Whether the first `$` inside was a separator: then all are.
