@@ -364,6 +364,16 @@ mod tests {
         }
     }
 
+    /// Found by fuzzing: the beginning of a TranSync frame was seen in bytes beyond the packet.
+    #[test]
+    fn bytes_beyond_an_end_that_is_not_decided_give_up_no_packet() {
+        let stream = b"vlda4$$$:::::::]:::::::::\x05\x05\x053410$,9\0\xff\xff\xff\xff341011M";
+        let whole = frames_of(stream, stream.len());
+        for chunk in 1..=stream.len() {
+            assert_eq!(frames_of(stream, chunk), whole, "{chunk}");
+        }
+    }
+
     #[test]
     fn packets_without_anything_between_are_told_apart() {
         // Not those that only a line end ends.

@@ -207,10 +207,20 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, field: Field, text: &str) -> Result<(), EncodeError> {
-        let is_bracketed = matches!(text.as_bytes(), [b'(', .., b')'] | [b'<', .., b'>']);
+        let closing = match text.as_bytes().first() {
+            Some(b'(') => Some(')'),
+            Some(b'<') => Some('>'),
+            Some(b'{') => Some('}'),
+            Some(b'"') => Some('"'),
+            _ => None,
+        };
+        let rest = text.get(1..).unwrap_or_default();
+        let is_bracketed = closing.is_some_and(|c| rest.find(c) == rest.len().checked_sub(1));
+        // An open bracket would take the items after it in.
+        let is_open = closing.is_some() && !is_bracketed;
         let ends_item =
             |c: char| c.is_control() || matches!(c, '*' | '$' | '#') || c == ',' && !is_bracketed;
-        if text.contains(ends_item) && field != Field::Parameters {
+        if (is_open || text.contains(ends_item)) && field != Field::Parameters {
             return Err(EncodeError::NotText {
                 field: field.name(),
             });

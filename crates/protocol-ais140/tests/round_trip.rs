@@ -127,6 +127,23 @@ fn simulated_dialects_are_recognised_without_being_known() {
     }
 }
 
+/// Found by fuzzing: an open bracket took the items after it in, the IMEI among them.
+#[test]
+fn a_text_with_an_open_bracket_is_not_written() {
+    let dialects = Dialects::builtin();
+    let dialect = dialects.by_name("roadpoint").unwrap();
+    let mut vehicle = Vehicle::new(&dialects, "roadpoint", Imei::new(IMEI)).unwrap();
+    let bytes = vehicle.packet(Packet::Position, &STATE).unwrap();
+    let frame = Frame::new(bytes.trim_ascii_end().to_vec().into());
+    let read = Message::decode(&frame, &dialects, &Known::default()).unwrap();
+    let mut record = read.record.clone();
+    for (text, is_written) in [("<KA01", false), ("(KA01)1)", false), ("(KA,01)", true)] {
+        record.registration = text.into();
+        let written = encode(&record, Kind::Tracking, dialect);
+        assert_eq!(written.is_ok(), is_written, "{text}: {written:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_state_survives(

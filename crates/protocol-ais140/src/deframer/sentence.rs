@@ -54,7 +54,8 @@ pub(super) fn sentence(src: &[u8], scanned: usize) -> Found {
     let found = text(src, scanned);
     let (from, to) = match found {
         Found::Packet(len, _) => (1, len),
-        Found::More(_) => (scanned.saturating_sub(EVIDENCE).max(1), src.len()),
+        // What comes after the place that is not decided may be beyond this packet.
+        Found::More(to) => (scanned.saturating_sub(EVIDENCE).max(1), to),
         // What lies beyond the limit has not come yet, if the stream is cut otherwise.
         Found::Skip(_) => (1, src.len().min(limit(src))),
     };
