@@ -1,4 +1,12 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    all(test, not(feature = "telemetry")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "most tests of messages look at reports"
+    )
+)]
 //!
 //! # Layers
 //!

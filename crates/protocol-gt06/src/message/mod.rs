@@ -16,7 +16,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+#[cfg(feature = "telemetry")]
+use bytes::BufMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::address::Question;
 use crate::explain::Field;

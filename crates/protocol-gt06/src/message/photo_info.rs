@@ -17,7 +17,9 @@
 
 use alloc::format;
 
-use bytes::{BufMut, Bytes, BytesMut};
+#[cfg(feature = "telemetry")]
+use bytes::BufMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{Body, Context, PhotoRequest};
 use crate::field::DateTime;

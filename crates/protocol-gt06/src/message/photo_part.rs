@@ -20,7 +20,9 @@
 //!
 //! Seen on devices. Each part is acknowledged under `79 79` when it is stored.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+#[cfg(feature = "telemetry")]
+use bytes::{BufMut, BytesMut};
 
 use super::{Body, Context, Fit};
 use crate::frame::Start;

@@ -7,6 +7,7 @@
 //!
 //! Seen on devices; bytes after are kept.
 
+#[cfg(feature = "telemetry")]
 use alloc::string::ToString;
 
 use bytes::Bytes;
