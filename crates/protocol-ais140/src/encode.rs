@@ -215,7 +215,8 @@ impl Writer<'_> {
             _ => None,
         };
         let rest = text.get(1..).unwrap_or_default();
-        let is_bracketed = closing.is_some_and(|c| rest.find(c) == rest.len().checked_sub(1));
+        let is_bracketed =
+            closing.is_some_and(|c| rest.find(c).is_some_and(|at| at + 1 == rest.len()));
         // An open bracket would take the items after it in.
         let is_open = closing.is_some() && !is_bracketed;
         let ends_item =

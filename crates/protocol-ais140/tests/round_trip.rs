@@ -137,7 +137,13 @@ fn a_text_with_an_open_bracket_is_not_written() {
     let frame = Frame::new(bytes.trim_ascii_end().to_vec().into());
     let read = Message::decode(&frame, &dialects, &Known::default()).unwrap();
     let mut record = read.record.clone();
-    for (text, is_written) in [("<KA01", false), ("(KA01)1)", false), ("(KA,01)", true)] {
+    let texts = [
+        ("<KA01", false),
+        ("(", false),
+        ("(KA01)1)", false),
+        ("(KA,01)", true),
+    ];
+    for (text, is_written) in texts {
         record.registration = text.into();
         let written = encode(&record, Kind::Tracking, dialect);
         assert_eq!(written.is_ok(), is_written, "{text}: {written:?}");
