@@ -2,19 +2,13 @@
 //! -p milepost-examples --features fleet --test fleet -- --ignored`.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::process::Command;
+mod support;
+
+use support::run;
 
 fn server(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run services/up and services/env"))
-}
-
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program}: {text}{errors}");
-    text
 }
 
 #[test]

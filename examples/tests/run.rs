@@ -1,15 +1,9 @@
 //! The examples run, and do what they say.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::process::Command;
+mod support;
 
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program}: {text}{errors}");
-    text
-}
+use support::run;
 
 #[test]
 fn decode_hex_prints_a_position() {

@@ -318,7 +318,7 @@ impl Handle {
             .add(name, follower, replay, self.backoff.clone())
     }
 
-    /// How each follower does: one that fails or panics delays nobody, and is tried again.
+    /// The state of each follower: one that fails or panics is tried again and delays nothing.
     pub fn followers(&self) -> Vec<FollowerHealth> {
         self.followers.health()
     }

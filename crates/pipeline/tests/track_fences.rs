@@ -111,7 +111,7 @@ fn stored_fixes_after_live_ones_do_not_move_the_newest_state() {
 
 #[test]
 fn a_line_between_two_fixes_is_crossed_by_the_smoothed_segment_at_its_place() {
-    // 100 m between the reports, the line 30 m behind one of them.
+    // 100 m between the reports, the line 30 m after one of them.
     let samples: Vec<_> = (0..40)
         .map(|n| at(n * 10, n as f64 * 100.0, 36.0))
         .collect();

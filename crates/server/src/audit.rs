@@ -12,7 +12,7 @@ use milepost_pipeline::sink::sqlite::{
     Audit, Damage, DeepCheck, Page, Progress, Reader, Span, Store,
 };
 use milepost_simulate::ledger::{self, Comparison, LedgerAudit};
-use milepost_telemetry::{DeviceKey, Tenant};
+use milepost_telemetry::{DeviceId, DeviceKey, Tenant};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -107,14 +107,23 @@ pub fn run(options: &Options, protocols: Protocols) -> Result<ExitCode, Failure>
         deep,
         ledger,
     };
+    show(options, &finding, finding.ok)
+}
+
+/// Prints what was found; the status says whether it is as it should be.
+pub(crate) fn show<T: Serialize + fmt::Display>(
+    options: &Options,
+    finding: &T,
+    is_ok: bool,
+) -> Result<ExitCode, Failure> {
     if options.json {
-        let text = serde_json::to_string_pretty(&finding)
+        let text = serde_json::to_string_pretty(finding)
             .map_err(|error| Failure::new(error.to_string()))?;
         crate::say(text);
     } else {
-        crate::say(&finding);
+        crate::say(finding);
     }
-    Ok(if finding.ok {
+    Ok(if is_ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -137,17 +146,7 @@ const PAGE: u32 = 1_000;
 
 /// Holds the ledger against all that the store has of its devices.
 fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit, Failure> {
-    let wrong = |error: &dyn fmt::Display| {
-        Failure::new(format!("cannot compare {}: {error}", path.display()))
-    };
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let mut comparison = Comparison::default();
-    let mut devices = BTreeSet::new();
-    for entry in ledger::read(BufReader::new(file)) {
-        let entry = entry.map_err(|error| wrong(&error))?;
-        devices.insert(entry.device);
-        comparison.entry(&entry);
-    }
+    let (mut comparison, devices) = read_ledger(path)?;
     let span = Span {
         raw: true,
         ..Span::default()
@@ -161,7 +160,7 @@ fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit,
         loop {
             let reports = reader
                 .history(&key, &span, &page)
-                .map_err(|error| wrong(&error))?;
+                .map_err(|error| not_comparable(path, &error))?;
             for report in &reports.items {
                 comparison.stored(device, report.id, report.more.raw.as_deref());
             }
@@ -172,6 +171,23 @@ fn compare(path: &Path, reader: &Reader, tenant: &Tenant) -> Result<LedgerAudit,
         }
     }
     Ok(comparison.finish())
+}
+
+/// What a ledger says, and of which devices.
+pub(crate) fn read_ledger(path: &Path) -> Result<(Comparison, BTreeSet<DeviceId>), Failure> {
+    let file = File::open(path).map_err(|error| not_comparable(path, &error))?;
+    let mut comparison = Comparison::default();
+    let mut devices = BTreeSet::new();
+    for entry in ledger::read(BufReader::new(file)) {
+        let entry = entry.map_err(|error| not_comparable(path, &error))?;
+        devices.insert(entry.device);
+        comparison.entry(&entry);
+    }
+    Ok((comparison, devices))
+}
+
+pub(crate) fn not_comparable(path: &Path, error: &dyn fmt::Display) -> Failure {
+    Failure::new(format!("cannot compare {}: {error}", path.display()))
 }
 
 impl fmt::Display for Finding {

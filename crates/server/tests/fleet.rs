@@ -23,6 +23,12 @@ const CHAOS: &str = "MILEPOST_CHAOS";
 /// One at a time: chaos stops the servers of all.
 static ALONE: Mutex<()> = Mutex::new(());
 
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn server(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run services/up and services/env"))
@@ -369,9 +375,7 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 #[ignore = "needs services/up"]
 fn a_gateway_two_workers_and_an_api_store_each_frame_once() {
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     let fleet = Fleet::new();
     let gateway = fleet.gateway("127.0.0.1:0");
     let (one, two) = (fleet.worker(), fleet.worker());
@@ -532,9 +536,7 @@ impl Drop for Restored {
 #[test]
 #[ignore = "needs services/up"]
 fn nothing_acknowledged_is_lost_when_any_part_is_killed_or_hangs() {
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     let _restored = Restored;
     let fleet = Fleet::new();
     // What a kill has to recover is then this test's own.
@@ -592,9 +594,7 @@ fn nothing_acknowledged_is_lost_in_longer_outages() {
         println!("longer outages: left out; {CHAOS}=all runs them");
         return;
     }
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     let _restored = Restored;
     let fleet = Fleet::new();
     let pause = |seconds| std::thread::sleep(Duration::from_secs(seconds));
@@ -694,9 +694,7 @@ fn a_load_is_carried() {
     let [connections, rate, seconds] = load[..] else {
         panic!("MILEPOST_LOAD: connections, reports a second, seconds");
     };
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     let fleet = Fleet::new();
     let gateway = fleet.gateway("127.0.0.1:0");
     let (one, two) = (fleet.worker(), fleet.worker());

@@ -562,30 +562,24 @@ where
 
     /// Logs a reply or a command, if this connection is traced.
     pub(crate) fn trace_out(&self, bytes: &[u8]) {
-        if self.traced {
-            tracing::trace!(
-                target: "milepost_listener::frames",
-                connection = self.entry.link().id,
-                peer = self.entry.link().peer.map(tracing::field::display),
-                device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
-                direction = "out",
-                bytes = %crate::trace::Hex(bytes),
-                "frame"
-            );
-        }
+        self.trace("out", bytes, None);
     }
 
     /// Logs a frame with its reading, if this connection is traced.
     fn trace_in(&self, bytes: &[u8], reading: &dyn std::fmt::Display) {
+        self.trace("in", bytes, Some(reading));
+    }
+
+    fn trace(&self, direction: &str, bytes: &[u8], reading: Option<&dyn std::fmt::Display>) {
         if self.traced {
             tracing::trace!(
                 target: "milepost_listener::frames",
                 connection = self.entry.link().id,
                 peer = self.entry.link().peer.map(tracing::field::display),
                 device = self.who.as_ref().map(|who| tracing::field::display(&who.key)),
-                direction = "in",
+                direction,
                 bytes = %crate::trace::Hex(bytes),
-                reading = %reading,
+                reading = reading.map(tracing::field::display),
                 "frame"
             );
         }

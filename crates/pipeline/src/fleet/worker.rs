@@ -520,7 +520,7 @@ impl Partition {
         }
         publishing.abort();
         let rest = async { while let Ok(false) = self.shared.publisher.publish(claim).await {} };
-        // What is left is published by whoever holds the partition next.
+        // The next worker of the partition publishes what is left.
         let _in_time = tokio::time::timeout(LAST_EVENTS, rest).await.is_ok();
         end
     }

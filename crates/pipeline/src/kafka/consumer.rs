@@ -291,7 +291,7 @@ impl Context {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is read no longer: whoever reads it now says how far behind it is.
+    /// The partition is not read here any more: the lag is now reported by the consumer that has it.
     fn forget(&self, partition: &PartitionId) {
         if self.marks().remove(partition).is_some() {
             lag(partition, 0);

@@ -89,8 +89,8 @@ impl Stage for Track {
     }
 }
 
-/// A rejected position before the first believed one: there is no estimate to stand beside it, but
-/// its reason must, so that it becomes nobody's last position.
+/// A rejected position before the first believed one. There is no estimate yet; the reason is given
+/// all the same, so that no device has it as its last position.
 fn unplaced(at: Coordinates, reason: Rejected) -> Smoothed {
     let mut smoothed = Smoothed::new(at);
     smoothed.outlier = true;

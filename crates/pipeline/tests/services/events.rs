@@ -12,8 +12,7 @@ use tokio::sync::Notify;
 
 use super::fleet::Fleet;
 use super::support::{device, location, now, unique};
-
-const TOPIC: Name = Name::new("milepost.reports");
+use super::timescale::TOPIC;
 
 /// Reads a topic from its beginning.
 pub(crate) struct Tail {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use milepost_pipeline::fleet::{Gateway, GatewayOptions, Topics, Worker, WorkerOptions};
 use milepost_pipeline::kafka::{KafkaConfig, TopicSpec, ensure_topics};
 use milepost_pipeline::sink::redis::{LastKnown, LastKnownOptions, RedisUrl};
-use milepost_pipeline::sink::timescale::{JudgeOptions, Passed, TimescaleJudge, Transport};
+use milepost_pipeline::sink::timescale::{Passed, Transport};
 use milepost_pipeline::spool::{Folder, Spool, SpoolOptions};
 use milepost_pipeline::{Options, Outcome, Pipeline, ShardId, Snapshot};
 use milepost_telemetry::*;
@@ -214,24 +214,11 @@ async fn what_a_gateway_forwards_again_is_skipped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs services/up"]
 async fn a_superseded_shard_writes_nothing_more() {
-    const TOPIC: Name = Name::new("milepost.reports");
     let fresh = Fresh::new().await;
-    let claim = async |transport: &Transport| {
-        TimescaleJudge::claim(
-            &fresh.url,
-            &fresh.schema,
-            TOPIC,
-            0,
-            transport.clone(),
-            JudgeOptions::default(),
-        )
-        .await
-        .unwrap()
-    };
     let from = Timestamp::from_millis(now().as_millis() - 10_000_000);
     let pipeline = Pipeline::new(&Options::default());
     let (transport, next) = (Transport::default(), Transport::default());
-    let (old, _) = claim(&transport).await;
+    let (old, _) = fresh.claim(&transport).await;
     let old = pipeline
         .attach(ShardId(0), old, Snapshot::default())
         .unwrap();
@@ -242,7 +229,7 @@ async fn a_superseded_shard_writes_nothing_more() {
     };
     assert_eq!(submit(&old, &transport, 0).await, Outcome::Delivered);
 
-    let (new, claimed) = claim(&next).await;
+    let (new, claimed) = fresh.claim(&next).await;
     assert_eq!(claimed.offset, Some(1));
     assert_eq!(submit(&old, &transport, 1).await, Outcome::Failed);
     let new = pipeline

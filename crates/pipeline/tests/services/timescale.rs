@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::support::{device, full, location, now, server, unique};
 
 const DAY: i64 = 24 * 3_600_000;
-const TOPIC: Name = Name::new("milepost.reports");
+pub(crate) const TOPIC: Name = Name::new("milepost.reports");
 
 /// A database of the test's own.
 pub(crate) struct Fresh {
@@ -45,6 +45,20 @@ impl Fresh {
 
     pub(crate) async fn open(&self) -> Database {
         Database::connect(&self.url, &self.schema).await.unwrap()
+    }
+
+    /// The judge of partition 0 of [`TOPIC`].
+    pub(crate) async fn claim(&self, transport: &Transport) -> (TimescaleJudge, Claimed) {
+        TimescaleJudge::claim(
+            &self.url,
+            &self.schema,
+            TOPIC,
+            0,
+            transport.clone(),
+            JudgeOptions::default(),
+        )
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn count(&self, what: &str) -> i64 {

@@ -10,27 +10,12 @@ use milepost_telemetry::*;
 
 use super::fleet::envelope;
 use super::support::{device, location, now};
-use super::timescale::{Fresh, batch, client};
-
-const TOPIC: Name = Name::new("milepost.reports");
+use super::timescale::{Fresh, TOPIC, batch, client};
 
 fn stages() -> Options {
     let mut options = Options::default();
     options.stages = Stages::standard().then(Incidents).then(Track::default());
     options
-}
-
-async fn claim(fresh: &Fresh, transport: &Transport) -> (TimescaleJudge, Claimed) {
-    TimescaleJudge::claim(
-        &fresh.url,
-        &fresh.schema,
-        TOPIC,
-        0,
-        transport.clone(),
-        JudgeOptions::default(),
-    )
-    .await
-    .unwrap()
 }
 
 #[tokio::test]
@@ -125,7 +110,7 @@ async fn trips_are_stored_with_their_batch_and_read_with_the_open_one() {
     let fresh = Fresh::new().await;
     let from = Timestamp::from_millis(now().as_millis() / 1_000 * 1_000 - 10_000_000);
     let transport = Transport::default();
-    let (judge, _) = claim(&fresh, &transport).await;
+    let (judge, _) = fresh.claim(&transport).await;
     let pipeline = Pipeline::new(&stages());
     let handle = pipeline
         .attach(ShardId(0), judge, Snapshot::default())
@@ -224,7 +209,7 @@ async fn a_restored_shard_has_the_states_of_one_that_went_on() {
         let mut done = 0;
         for stop in stops {
             let transport = Transport::default();
-            let (judge, claimed) = claim(&fresh, &transport).await;
+            let (judge, claimed) = fresh.claim(&transport).await;
             assert_eq!(claimed.snapshot_offset.unwrap_or(0), done);
             let pipeline = Pipeline::new(&stages());
             let handle = pipeline
@@ -271,7 +256,7 @@ async fn a_batch_whose_connection_is_cut_is_written_once_with_a_new_one() {
     let fresh = Fresh::new().await;
     let from = Timestamp::from_millis(now().as_millis() - 10_000_000);
     let transport = Transport::default();
-    let (judge, _) = claim(&fresh, &transport).await;
+    let (judge, _) = fresh.claim(&transport).await;
     let pipeline = Pipeline::new(&stages());
     let handle = pipeline
         .attach(ShardId(0), judge, Snapshot::default())

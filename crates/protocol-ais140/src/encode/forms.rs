@@ -9,7 +9,7 @@ use crate::dialect::Kind;
 use crate::record::Record;
 use crate::text::{Bits, Text};
 
-/// A C-DAC packet behind `vltdata=`: logins, health, the newer form of positions, and the full
+/// A C-DAC packet after `vltdata=`: logins, health, the newer form of positions, and the full
 /// packet of alert 25.
 pub(super) fn cdac(record: &Record, kind: Kind) -> Result<Option<Bytes>, EncodeError> {
     let imei = format!("{:015}", record.imei.unwrap_or(0));

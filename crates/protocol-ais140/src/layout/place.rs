@@ -19,7 +19,7 @@ impl<T: Trace> Reader<'_, T> {
                 && matches!(self.items.text(at + 3), b"E" | b"W" | b"N")
         };
         if !letters(self.at) {
-            // A fix after the time, or items that nobody expected.
+            // A fix after the time, or items that the layout does not have.
             let anchor = self.items.find_place();
             match anchor {
                 Some(anchor) if anchor > self.at && anchor <= self.at + 4 => {
@@ -54,6 +54,11 @@ impl<T: Trace> Reader<'_, T> {
             _ => None,
         };
         self.set_place(latitude, longitude, north, east);
+        self.mark_place();
+    }
+
+    /// Passes over the four items of a position.
+    fn mark_place(&mut self) {
         for field in [
             Field::Latitude,
             Field::NorthSouth,
@@ -90,15 +95,7 @@ impl<T: Trace> Reader<'_, T> {
             return;
         }
         self.missing(Field::NorthSouth, 1);
-        for field in [
-            Field::Latitude,
-            Field::NorthSouth,
-            Field::Longitude,
-            Field::EastWest,
-        ] {
-            self.mark(field, self.at);
-            self.at += 1;
-        }
+        self.mark_place();
     }
 
     /// Latitude and longitude without letters: India is north and east.

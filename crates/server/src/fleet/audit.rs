@@ -1,20 +1,17 @@
 //! `milepost audit --database`: nothing vanished on its way through a fleet. Reads only.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
 use milepost_pipeline::sink::timescale::{
-    Database, DatabaseUrl, FleetAudit, Reader, RunAudit, Schema,
+    Database, DatabaseError, DatabaseUrl, FleetAudit, Reader, RunAudit, Schema,
 };
-use milepost_simulate::ledger::{self, Comparison, LedgerAudit};
+use milepost_simulate::ledger::LedgerAudit;
 use milepost_telemetry::{DeviceKey, Tenant};
 use serde::Serialize;
 
-use crate::audit::{Options, is_ledger_ok, show_ledger};
+use crate::audit::{Options, is_ledger_ok, not_comparable, read_ledger, show, show_ledger};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -44,18 +41,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<ExitCode, Failur
         .enable_all()
         .build()?;
     let finding = runtime.block_on(find(options, config, &url))?;
-    if options.json {
-        let text = serde_json::to_string_pretty(&finding)
-            .map_err(|error| Failure::new(error.to_string()))?;
-        crate::say(text);
-    } else {
-        crate::say(&finding);
-    }
-    Ok(if finding.ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    show(options, &finding, finding.ok)
 }
 
 async fn find(options: &Options, config: &Config, url: &DatabaseUrl) -> Result<Finding, Failure> {
@@ -88,20 +74,9 @@ async fn compare(
     schema: &Schema,
     tenant: Tenant,
 ) -> Result<LedgerAudit, Failure> {
-    let wrong = |error: &dyn fmt::Display| {
-        Failure::new(format!("cannot compare {}: {error}", path.display()))
-    };
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let mut comparison = Comparison::default();
-    let mut devices = BTreeSet::new();
-    for entry in ledger::read(BufReader::new(file)) {
-        let entry = entry.map_err(|error| wrong(&error))?;
-        devices.insert(entry.device);
-        comparison.entry(&entry);
-    }
-    let mut reader = Reader::connect(url, schema)
-        .await
-        .map_err(|error| wrong(&error))?;
+    let wrong = |error: DatabaseError| not_comparable(path, &error);
+    let (mut comparison, devices) = read_ledger(path)?;
+    let mut reader = Reader::connect(url, schema).await.map_err(wrong)?;
     for device in devices {
         let key = DeviceKey { tenant, device };
         let mut after = None;
@@ -109,7 +84,7 @@ async fn compare(
             let page = reader
                 .history(&key, None, None, after, PAGE)
                 .await
-                .map_err(|error| wrong(&error))?;
+                .map_err(wrong)?;
             for report in &page {
                 comparison.stored(device, report.id, None);
             }
